@@ -1,0 +1,57 @@
+"""Which rows are used together: batches of rows of like length, and rows held out for validation."""
+
+import numpy as np
+
+POOL = 50  # batches' worth of rows that are sorted by length together
+WINDOW = 4096  # rows of a file that are sorted by length together when predicting
+
+
+def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Return the global batches of an epoch, each an array of row numbers.
+
+    A pure function of its arguments: rows are shuffled, sorted by length within pools of 50 batches, cut into batches
+    and those shuffled. Every row occurs once; one batch is short where `batch_size` does not divide the rows.
+
+    Args:
+        lengths: tokens of each row, (N,).
+        batch_size: rows of a batch.
+        seed: of the run.
+        epoch: number of the epoch.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    size = POOL * batch_size
+    pools = [order[i : i + size] for i in range(0, len(order), size)]
+    by_length = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    batches = [by_length[i : i + batch_size] for i in range(0, len(by_length), batch_size)]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def prediction_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Return batches for prediction: the rows sorted by length, longest first, within windows of 4,096 rows.
+
+    Longest first, because a batch that does not fit the memory then fails at once. `lengths` is (N,), in tokens.
+    """
+    batches = []
+    for start in range(0, len(lengths), WINDOW):
+        order = start + np.argsort(-lengths[start : start + WINDOW], kind="stable")
+        batches += [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    return batches
+
+
+def padding_share(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
+    """Return the share of the batches' token slots that hold padding."""
+    slots = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+    return 1 - sum(int(lengths[batch].sum()) for batch in batches) / max(slots, 1)
+
+
+def stratified_sample(labels: np.ndarray, ratio: float, seed: int) -> np.ndarray:
+    """Return which rows (N,) bool to hold out: a random `ratio` of each label's rows, of two rows or more at least one.
+
+    A label with one row keeps it. A pure function of its arguments.
+    """
+    draw, held_out = np.random.default_rng(seed), np.zeros(len(labels), dtype=bool)
+    for label in sorted(set(labels)):
+        rows = draw.permutation(np.flatnonzero(labels == label))
+        held_out[rows[: min(len(rows) - 1, max(1, round(len(rows) * ratio)))]] = True
+    return held_out

@@ -1,0 +1,106 @@
+"""Read csv and tsv files (a header, then fields) and txt files (text, or text<TAB>label, a line)."""
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+from typing import TextIO
+
+from toolkit.errors import UserError
+from toolkit.files import Record, Source
+
+csv.field_size_limit(2**31 - 1)
+
+
+class _PushBack:
+    """A file's lines, some of which can be handed out again after a csv error."""
+
+    def __init__(self, stream: TextIO):
+        self.stream, self.again = stream, deque()
+        self.taken: list[str] = []  # lines of the record being read
+        self.number = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> str:
+        line = self.again.popleft() if self.again else next(self.stream)
+        self.taken.append(line)
+        self.number += 1
+        return line
+
+    def keep_first(self) -> str:
+        """Put all but the first line of the record back and return that first line."""
+        self.again.extendleft(reversed(self.taken[1:]))
+        self.number -= len(self.taken) - 1
+        return self.taken[0]
+
+
+def read_table_text(name: str, kind: str, stream: TextIO) -> Source:
+    """Open a csv or tsv file (`kind`), whose first row names the columns."""
+    rows = _rows(stream, "\t" if kind == "tsv" else ",")
+    line, header, problem = next(rows, (1, None, "the file is empty"))
+    if problem:
+        raise UserError(f"{name}, line {line}: {problem}")
+    columns = [column.strip() for column in header]
+    if twice := {column for column in columns if columns.count(column) > 1}:
+        raise UserError(f"{name}, line {line}: two columns are called {sorted(twice)[0]!r}")
+
+    def records() -> Iterator[Record]:
+        for line, row, problem in rows:
+            if problem is None and len(row) != len(columns):
+                problem = f"{len(row)} field{'s' * (len(row) != 1)} where the header has {len(columns)}"
+            yield Record(line, None if problem else dict(zip(columns, row, strict=True)), problem)
+
+    return Source(name, kind, columns, records(), stream)
+
+
+def _rows(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | None, str | None]]:
+    """Yield (line, fields, problem) of each row that is not blank.
+
+    A quote that never closes would swallow the rest of the file: then the row's first line alone is the bad one. In
+    a tsv file, which many programs write without quoting, such a line is split at its tabs as it stands.
+    """
+    lines = _PushBack(stream)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.taken.clear()
+        start, problem = lines.number + 1, None
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            first = lines.keep_first().rstrip("\r\n")
+            row = first.split("\t")
+            if delimiter == "," or "NUL" in str(error):
+                row, problem = None, _csv_problem(str(error))
+        if row is None or len(row) > 1 or (row and row[0].strip()) or '""' in "".join(lines.taken):
+            yield start, row, problem
+
+
+def _csv_problem(message: str) -> str:
+    if "end of data" in message:
+        return "a quote is opened that never closes"
+    if "NUL" in message:
+        return "contains a NUL character"
+    if "expected after" in message:
+        return 'text follows a closing quote (a quote inside a quoted field is written "")'
+    return message
+
+
+def read_txt(name: str, stream: TextIO) -> Source:
+    """Open a txt file. Its first line decides whether the lines are texts or texts with labels."""
+    numbered = ((number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
+    first = next(numbered, None)
+    if first is None:
+        raise UserError(f"{name}: the file is empty")
+    columns = ["text", "label"] if "\t" in first[1] else ["text"]
+
+    def parse(line: int, text: str) -> Record:
+        fields = text.rsplit("\t", 1) if len(columns) == 2 else [text]
+        if len(fields) < len(columns):
+            return Record(line, None, "there is no tab between text and label, as there is on the first line")
+        return Record(line, dict(zip(columns, fields, strict=True)))
+
+    return Source(name, "txt", columns, (parse(*line) for line in chain([first], numbered)), stream)

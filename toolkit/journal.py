@@ -1,0 +1,61 @@
+"""How far a run has come and what it has found: the position, the evaluations, and which of them is the best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Journal:
+    """The course of a run; saved with each checkpoint. `loss_sum` and `rows` count from the last evaluation on."""
+
+    epoch: int = 0  # the one under way, the first being 0
+    batch: int = 0  # batches of it that are done
+    step: int = 0
+    loss_sum: float = 0.0
+    rows: int = 0
+    best_score: float | None = None
+    best_step: int = 0
+    stale: int = 0  # evaluations since the best one
+    train_seconds: float = 0.0
+    real_tokens: int = 0  # padding left out
+    history: list[dict] = field(default_factory=list)  # the objects of metrics.jsonl
+
+    def steps_to_pause(self, batches: int, every: Sequence[int]) -> int:
+        """Return the steps until the end of an epoch of `batches` or the next multiple of one of `every` (0: off)."""
+        return min([batches - self.batch, *(steps - self.step % steps for steps in every if steps)])
+
+    def count(self, steps: int, rows: int, tokens: int, loss_sum: float, seconds: float) -> None:
+        """Count steps that were taken."""
+        self.batch, self.step = self.batch + steps, self.step + steps
+        self.rows, self.real_tokens = self.rows + rows, self.real_tokens + tokens
+        self.loss_sum, self.train_seconds = self.loss_sum + loss_sum, self.train_seconds + seconds
+
+    def note(self, scores: dict[str, float], metric: str, steps_an_epoch: int, learning_rate: float) -> bool:
+        """Note an evaluation and return whether it is the best so far in `metric`; of two equals the earlier stays."""
+        score = scores[metric]
+        entry = {
+            "epoch": round(self.step / steps_an_epoch, 4),
+            "step": self.step,
+            "train_loss": self.loss_sum / self.rows,
+        }
+        entry |= {"valid_loss" if name == "loss" else name: value for name, value in scores.items()}
+        self.history.append(entry | {"learning_rate": learning_rate, "train_seconds": round(self.train_seconds, 3)})
+        self.loss_sum, self.rows = 0.0, 0
+        is_best = self.best_score is None or (score < self.best_score if metric == "loss" else score > self.best_score)
+        self.stale = 0 if is_best else self.stale + 1
+        if is_best:
+            self.best_score, self.best_step = score, self.step
+        return is_best
+
+    def best(self) -> dict:
+        """Return the entry of `history` that is the best."""
+        return next(entry for entry in self.history if entry["step"] == self.best_step)
+
+    def last_line(self, metric: str) -> str:
+        """Return the last evaluation as a line to read."""
+        entry = self.history[-1]
+        shown = dict.fromkeys(["train_loss", "valid_loss", "accuracy", "macro_f1", metric])
+        shown.pop("loss", None)
+        numbers = "  ".join(f"{name.replace('_', ' ')} {entry[name]:.4f}" for name in shown)
+        mark = "  best so far" if entry["step"] == self.best_step else ""
+        return f"epoch {entry['epoch']:<5g} step {entry['step']:<6} {numbers}{mark}"

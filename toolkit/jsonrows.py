@@ -1,0 +1,106 @@
+"""Read json files: an array of objects, or one object a line."""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TextIO
+
+from toolkit.errors import UserError
+from toolkit.files import Record, Source
+
+BLOCK = 1 << 20  # characters read at once
+
+
+def read_json(name: str, stream: TextIO) -> Source:
+    """Open a json file, whichever of the two kinds it is."""
+    blank, first = "", stream.read(1)
+    while first.isspace():
+        blank, first = blank + first, stream.read(1)
+    if first != "[":
+        return read_jsonl(name, stream, [*blank.splitlines(keepends=True), first + stream.readline()])
+    return _source(name, "json", _array(name, stream, 1 + blank.count("\n")), stream)
+
+
+def read_jsonl(name: str, stream: TextIO, started: Iterable[str] = ()) -> Source:
+    """Open a file of one json object a line; `started` are the lines that were already read from `stream`."""
+    lines = enumerate(chain(started, stream), 1)
+    return _source(name, "jsonl", (_parse(number, line) for number, line in lines if line.strip()), stream)
+
+
+def _source(name: str, kind: str, records: Iterator[Record], stream: TextIO) -> Source:
+    head = list(islice(records, 1))
+    if not head:
+        raise UserError(f"{name}: there is no row in the file")
+    return Source(name, kind, list(head[0].values or []), chain(head, records), stream)
+
+
+def _parse(line: int, text: str) -> Record:
+    try:
+        return _record(line, json.loads(text))
+    except (json.JSONDecodeError, RecursionError) as error:
+        return Record(line, None, f"not valid json ({getattr(error, 'msg', 'nested too deeply')})")
+
+
+def _record(line: int, value: object) -> Record:
+    if isinstance(value, dict):
+        return Record(line, value)
+    return Record(line, None, f'a json {type(value).__name__} where an object such as {{"text": ...}} belongs')
+
+
+class _Scanner:
+    """Decodes json values one after the other from a stream, holding little more than one of them in memory."""
+
+    def __init__(self, name: str, stream: TextIO, line: int):
+        self.name, self.stream, self.line = name, stream, line
+        self.text, self.pos = "", 0
+
+    def fail(self, message: str) -> UserError:
+        return UserError(f"{self.name}, line {self.line}: not valid json ({message})")
+
+    def _more(self, size: int = BLOCK) -> bool:
+        block = self.stream.read(size)
+        self.text, self.pos = self.text[self.pos :] + block, 0
+        return bool(block)
+
+    def _advance(self, end: int) -> None:
+        self.line += self.text.count("\n", self.pos, end)
+        self.pos = end
+
+    def peek(self) -> str:
+        """Skip white space and return the next character, "" at the end of the file."""
+        while self.pos < len(self.text) or self._more():
+            end = self.pos
+            while end < len(self.text) and self.text[end].isspace():
+                end += 1
+            self._advance(end)
+            if end < len(self.text):
+                return self.text[end]
+        return ""
+
+    def value(self) -> object:
+        """Return the json value that begins at the next character."""
+        size = BLOCK
+        while True:
+            try:
+                value, end = json.JSONDecoder().raw_decode(self.text, self.pos)
+                if end < len(self.text) or not self._more():
+                    self._advance(end)
+                    return value
+            except (json.JSONDecodeError, RecursionError) as error:
+                if not self._more(size):
+                    raise self.fail(getattr(error, "msg", "nested too deeply")) from None
+            size *= 2
+
+
+def _array(name: str, stream: TextIO, line: int) -> Iterator[Record]:
+    """Yield the objects of a json array whose [ has been read."""
+    scan = _Scanner(name, stream, line)
+    mark = "," if scan.peek() != "]" else "]"
+    while mark == ",":
+        scan.peek()
+        line = scan.line
+        yield _record(line, scan.value())
+        mark = scan.peek()
+        scan.pos += 1
+    if mark != "]":
+        raise scan.fail("a comma or the closing bracket is missing")

@@ -1,0 +1,65 @@
+"""The README.md of a saved model: what it was made from, how well it does and how to use it."""
+
+import json
+
+TEMPLATE = """---
+pipeline_tag: text-classification
+library_name: transformers
+{base}tags:
+- text-classification
+- bert
+---
+
+# Text classifier
+
+Fine-tuned from {model} on {rows:,} rows of `{train}`. It tells {count} labels apart:
+
+{labels}
+
+## How well it does
+
+On {valid_rows:,} validation rows (`{valid}`), which also chose the best epoch, so that an unseen set may score lower:
+
+| loss | accuracy | macro F1 | MCC |
+|---|---|---|---|
+| {valid_loss:.4f} | {accuracy:.4f} | {macro_f1:.4f} | {mcc:.4f} |
+
+## How to use it
+
+```python
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="path/to/this/directory", top_k=None)
+print(classify({example}))
+```
+
+Texts longer than {max_length} tokens are truncated ({truncation}). `run.json` holds the options, the fingerprints of
+the data and the versions of the packages.
+"""
+
+
+def model_card(run: dict) -> str:
+    """Return the text of the card, from the content of run.json."""
+    metrics, hub_id = run["metrics"], run["base_model"]
+    pair = run["columns"]["text_pair"] is not None
+    return TEMPLATE.format(
+        base=f"base_model: {json.dumps(hub_id)}\n" if "/" in hub_id and not hub_id.startswith((".", "/", "~")) else "",
+        model=_code(hub_id),
+        train=run["data"]["train"]["file"],
+        rows=run["data"]["train"]["rows"],
+        valid=run["data"]["valid"]["file"],
+        valid_rows=run["data"]["valid"]["rows"],
+        count=len(run["labels"]),
+        labels="\n".join(f"- {_code(label)}" for label in run["labels"]),
+        example='{"text": "first text", "text_pair": "second text"}' if pair else '"a text"',
+        max_length=run["max_length"],
+        truncation=run["truncation"],
+        **{name: metrics[name] for name in ("valid_loss", "accuracy", "macro_f1", "mcc")},
+    )
+
+
+def _code(text: str) -> str:
+    """Return text as markdown code on one line, whatever backticks it holds."""
+    flat = " ".join(text.split())
+    fence = "`" * (max((len(run) for run in "".join(c if c == "`" else " " for c in flat).split()), default=0) + 1)
+    return f"{fence}{flat}{fence}" if "`" not in flat else f"{fence} {flat} {fence}"

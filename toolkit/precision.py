@@ -1,0 +1,57 @@
+"""Number formats: which one this machine computes best in, and the autocast and gradient scaler that go with it."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from toolkit.compat import grad_scaler
+from toolkit.errors import UserError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A number format for the matrix products on a kind of device; weights stay in fp32."""
+
+    name: str
+    device_type: str
+
+    def autocast(self) -> AbstractContextManager:
+        """Return the context in which the model is run; it does nothing in fp32."""
+        return torch.autocast(self.device_type, dtype=DTYPES[self.name], enabled=self.name != "fp32")
+
+    def scaler(self):
+        """Return a gradient scaler, which only fp16 needs; else it passes everything through."""
+        return grad_scaler(self.device_type, enabled=self.name == "fp16")
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """Return the Precision for `--precision` on a device; UserError if the device cannot compute in it.
+
+    auto is bf16 on a card or processor that multiplies in it, fp16 on older cards, fp32 elsewhere.
+    """
+    kind = device.type
+    fast_bf16 = _cuda_bf16() if kind == "cuda" else kind == "cpu" and _cpu_bf16()
+    if name == "auto":
+        name = "bf16" if fast_bf16 else "fp16" if kind == "cuda" else "fp32"
+    if name == "fp16" and kind != "cuda":
+        raise UserError(f"--precision fp16 needs a CUDA device, this one is {kind}; auto takes what fits")
+    if name == "bf16" and kind == "mps":
+        raise UserError("--precision bf16 is not for mps; auto takes what fits")
+    return Precision(name, kind)
+
+
+def _cuda_bf16() -> bool:
+    return torch.cuda.get_device_capability()[0] >= 8  # older cards emulate it, slowly
+
+
+def _cpu_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Say whether the processor has bf16 instructions; without them bf16 is slower than fp32."""
+    try:
+        flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return False
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))

@@ -1,0 +1,166 @@
+"""Rows with their predictions, written as csv, tsv, txt, json, jsonl or parquet, a window of the file at a time."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.atomic import write_bytes, write_json
+from toolkit.errors import UserError
+
+FORMULA = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet takes for the beginning of a formula
+
+
+def prediction_columns(labels: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
+    """Return the names of the columns that are added to a row; UserError if the row already has one of them."""
+    added = ["prediction", *(f"prob_{label}" for label in labels)]
+    if both := sorted({*added} & {*taken}):
+        raise UserError(f"the input already has a column {both[0]!r}, which the output needs; rename or remove it")
+    return added
+
+
+def with_predictions(rows: Sequence[dict], probabilities: np.ndarray, labels: Sequence[str]) -> list[dict]:
+    """Return the rows with `prediction` and `prob_<label>` added; probabilities (N, C) are kept to nine digits."""
+    columns = prediction_columns(labels)
+    best = probabilities.argmax(axis=1)
+    return [
+        {**row, **dict(zip(columns, [labels[i], *(float(f"{p:.9g}") for p in line)], strict=True))}
+        for row, line, i in zip(rows, probabilities.tolist(), best.tolist(), strict=True)
+    ]
+
+
+class TextFormat:
+    """How rows are written in a text format: `header`, then `encode(rows)` of each window, then `footer`.
+
+    Everything is utf-8. A txt file is like a tsv file without a header, of texts that hold no tab. With `excel_safe`
+    there is a BOM, by which Excel knows utf-8, and cells that would be run as a formula begin with '.
+    """
+
+    def __init__(self, kind: str, columns: Sequence[str], excel_safe: bool = False):
+        self.kind, self.columns = kind, list(columns)
+        self.excel_safe = excel_safe and kind in ("csv", "tsv")
+        self.separator = b",\n" if kind == "json" else b""
+        self.footer = b"\n]\n" if kind == "json" else b""
+        self.header = b"[\n" if kind == "json" else b""
+        if kind in ("csv", "tsv"):
+            self.header = b"\xef\xbb\xbf" * self.excel_safe + self._table([dict(zip(columns, columns, strict=True))])
+
+    def encode(self, rows: Sequence[dict]) -> bytes:
+        """Return the bytes of some rows."""
+        if self.kind in ("json", "jsonl"):
+            return (b",\n" if self.kind == "json" else b"\n").join(map(_json, rows)) + b"\n" * (self.kind == "jsonl")
+        return self._table(rows)
+
+    def _table(self, rows: Sequence[dict]) -> bytes:
+        cells = [[_cell(row.get(column)) for column in self.columns] for row in rows]
+        if self.excel_safe:
+            cells = [[_harmless(cell) for cell in line] for line in cells]
+        if self.kind == "txt":
+            return "".join("\t".join(line) + "\n" for line in cells).encode()
+        stream = io.StringIO(newline="")
+        csv.writer(stream, delimiter="," if self.kind == "csv" else "\t", lineterminator="\n").writerows(cells)
+        return stream.getvalue().encode()
+
+    def join(self, parts: Iterable[Path], path: Path) -> None:
+        """Write the whole file from the windows' files."""
+        with gzip.GzipFile(path, "wb", mtime=0) if ".gz" in path.suffixes else path.open("wb") as whole:
+            whole.write(self.header)
+            for number, part in enumerate(parts):
+                whole.write(self.separator if number else b"")
+                with part.open("rb") as stream:
+                    shutil.copyfileobj(stream, whole)
+            whole.write(self.footer)
+
+
+class ParquetFormat:
+    """How rows are written as parquet; columns keep their types if the input is parquet, else they are strings."""
+
+    def __init__(self, columns: Sequence[str], labels: Sequence[str], input_file: Path | None):
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ModuleNotFoundError:
+            raise UserError("parquet files need the package pyarrow (pip install pyarrow)") from None
+        self.pa, self.pq, self.strings = pa, pq, input_file is None
+        added = prediction_columns(labels)
+        kept = [pa.field(name, pa.string()) for name in columns if name not in added]
+        kept = kept if self.strings else list(pq.read_schema(input_file))
+        types = [pa.string(), *[pa.float64()] * len(labels)]
+        self.schema = pa.schema(kept + [pa.field(*pair) for pair in zip(added, types, strict=True)])
+
+    def encode(self, rows: Sequence[dict]) -> bytes:
+        """Return some rows as the bytes of a parquet file of their own."""
+        if self.strings:
+            strings = {field.name for field in self.schema if field.type == self.pa.string()}
+            rows = [{k: _cell(v) if k in strings and v is not None else v for k, v in row.items()} for row in rows]
+        stream = io.BytesIO()
+        self.pq.write_table(self.pa.Table.from_pylist(list(rows), schema=self.schema), stream)
+        return stream.getvalue()
+
+    def join(self, parts: Iterable[Path], path: Path) -> None:
+        """Write the whole file from the windows' files, a row group for each."""
+        with self.pq.ParquetWriter(path, self.schema) as writer:
+            for part in parts:
+                writer.write_table(self.pq.read_table(part, schema=self.schema))
+
+
+class Parts:
+    """The finished windows of an output file, each in a file of its own until all are there.
+
+    They lie in <output>.parts; what was done by a run that was killed is found again if `made_from` (the fingerprints
+    of input, model and options) is the same, else thrown away.
+    """
+
+    def __init__(self, output: Path, made_from: dict):
+        self.output, self.folder = output, output.with_name(output.name + ".parts")
+        manifest = self.folder / "made_from.json"
+        try:
+            same = json.loads(manifest.read_text(encoding="utf-8")) == made_from
+        except (OSError, ValueError):
+            same = False
+        if not same:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            write_json(manifest, made_from)
+
+    def path(self, number: int) -> Path:
+        """Return where a window is kept once it is done."""
+        return self.folder / f"{number:07d}"
+
+    def write(self, number: int, data: bytes) -> None:
+        """Keep a finished window."""
+        write_bytes(self.path(number), data)
+
+    def join(self, count: int, form: TextFormat | ParquetFormat) -> None:
+        """Make the output of the first `count` windows, put it in its place and remove the parts."""
+        whole = self.folder / ("whole" + "".join(self.output.suffixes[-2:]))
+        form.join([self.path(number) for number in range(count)], whole)
+        with whole.open("rb") as stream:
+            os.fsync(stream.fileno())
+        whole.replace(self.output)
+        shutil.rmtree(self.folder)
+
+
+def _json(row: dict) -> bytes:
+    try:
+        return json.dumps(row, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:  # half a character in another column: only an escape can write it
+        return json.dumps(row, default=str).encode()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list, bool)) else str(value)
+
+
+def _harmless(cell: str) -> str:
+    return "'" + cell if cell.lstrip(" ").startswith(FORMULA) else cell

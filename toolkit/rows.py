@@ -1,0 +1,128 @@
+"""Decide which rows of a file can be used: text, second text and label made plain, or the reason why not."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from toolkit.errors import UserError
+from toolkit.files import Source
+
+INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Row(NamedTuple):
+    """A row that can be used; `values` is the whole row as it stands in the file."""
+
+    line: int
+    text: str
+    text_pair: str | None
+    label: str | None
+    values: dict
+
+
+class Rejected(NamedTuple):
+    """A row that cannot be used, and why."""
+
+    name: str
+    unit: str
+    line: int
+    reason: str
+    values: dict | None
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.unit} {self.line}: {self.reason}"
+
+
+class _Unusable(Exception):
+    """The reason why a cell cannot be used."""
+
+
+def read_rows(source: Source, text: str, text_pair: str | None, label: str | None) -> Iterator[Row | Rejected]:
+    """Yield every row of `source` in the file's order, as a Row or as Rejected.
+
+    `text`, `text_pair` and `label` are the names of the columns; None means that there is none to read. The columns
+    of a txt file are always called text and label. Raises UserError if the file lacks a column.
+    """
+    if source.format == "txt":
+        text, label = "text", label and "label"
+    for option, column in (("text", text), ("pair", text_pair), ("label", label)):
+        if column is not None and source.columns and column not in source.columns:
+            there = ", ".join(map(repr, source.columns))
+            raise UserError(f"{source.name}: no column {column!r}, only {there}; --{option}_column can name another")
+    for line, values, problem in source.records:
+        try:
+            if problem:
+                raise _Unusable(problem)
+            cells = _text(values, text), _text(values, text_pair), _label(values, label)
+        except _Unusable as reason:
+            yield Rejected(source.name, source.unit, line, str(reason), values)
+        else:
+            yield Row(line, *cells, values)
+
+
+def _text(values: dict, column: str | None) -> str | None:
+    if column is None:
+        return None
+    value = values.get(column)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+        value = str(value)
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        raise _Unusable(f"{column} is empty")
+    if not isinstance(value, str):
+        raise _Unusable(f"{column} is a {type(value).__name__}, not a string")
+    return _plain(value, column)
+
+
+def _label(values: dict, column: str | None) -> str | None:
+    """Return a label as a string: 1, 1.0 and "1" are one label, true is "true"."""
+    if column is None:
+        return None
+    value = values.get(column)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        raise _Unusable(f"{column} is empty")
+    if not isinstance(value, (str, int)):
+        raise _Unusable(f"{column} is {value!r}; labels are strings or integers")
+    return _plain(str(value).strip(), column)
+
+
+def _plain(value: str, column: str) -> str:
+    if "\0" in value:
+        raise _Unusable(f"{column} contains a NUL character")
+    if found := SURROGATE.search(value):
+        code = ord(found.group())
+        what = f"byte 0x{code - 0xDC00:02X} that is not" if 0xDC80 <= code <= 0xDCFF else "half a character, not"
+        raise _Unusable(f"{column} contains {what} text in the encoding of the file")
+    return value
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Return the distinct labels in order: as numbers if all of them are integers, else as strings."""
+    distinct = set(labels)
+    return sorted(distinct, key=int if all(INTEGER.fullmatch(label) for label in distinct) else None)
+
+
+def stop_or_report(rejected: list[Rejected], total: int, on_bad_rows: str) -> None:
+    """Raise UserError that lists the rejected rows if `on_bad_rows` is "stop" and there are any, or no row is left."""
+    if rejected and (on_bad_rows == "stop" or len(rejected) == total):
+        summary = f"{rejected[0].name}: {len(rejected):,} of {total:,} rows cannot be used"
+        raise UserError(
+            *rejected, summary=summary + (" (--on_bad_rows skip leaves them out)" * (on_bad_rows == "stop"))
+        )
+
+
+def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
+    """Write the rejected rows as csv: file, line, reason and the row itself as json (empty where it has none)."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["file", "line", "reason", "row"])
+        for row in rejected:
+            values = "" if row.values is None else json.dumps(row.values, default=str)
+            writer.writerow([row.name, row.line, row.reason, values])

@@ -1,0 +1,61 @@
+"""What a run is made of: fingerprints of its data, versions of its packages, and the run.json of its model."""
+
+import hashlib
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from toolkit.errors import UserError
+
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scikit-learn", "safetensors")
+
+
+def fingerprint(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of python and of the packages that decide a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def read_run(model_dir: Path) -> dict:
+    """Return the run.json of a model directory; UserError if it is not one that main.py wrote."""
+    path = model_dir / "run.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        there = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
+        raise UserError(f"--model_dir {model_dir}: {there}; python main.py writes a model directory") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+
+
+def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
+    """Raise UserError if a run is in the way and may not be replaced."""
+    finished = output_dir / "bert_classifier" / "run.json"
+    if finished.is_file() and not overwrite:
+        raise UserError(
+            f"{output_dir} already holds a run; --overwrite replaces it, --resume goes on with it, "
+            "--output_dir names another place"
+        )
+
+
+def data_facts(tables: dict) -> dict:
+    """Return for each table, by its name, its file, rows and fingerprint."""
+    return {
+        name: {"file": str(table.path), "rows": len(table.frame), "sha256": fingerprint(table.path)}
+        for name, table in tables.items()
+    }

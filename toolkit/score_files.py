@@ -1,0 +1,77 @@
+"""What a scored test set leaves behind: metrics.json, predictions.csv, and a short table on the screen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.atomic import write_bytes, write_json
+from toolkit.console import display_width, pad
+from toolkit.metrics import Scored
+from toolkit.predictions import TextFormat, prediction_columns, with_predictions
+from toolkit.rows import write_rejected
+from toolkit.run_info import data_facts, versions
+
+
+def write_scores(folder: Path, found: Scored, table, run: dict) -> None:
+    """Write metrics.json, predictions.csv and rejected_rows.csv of a scored table into `folder`.
+
+    `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"base_model": run["base_model"], "data": data_facts({"test": table}), "versions": versions()}
+    predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])
+    write_json(folder / "metrics.json", {**found.scores, **facts})
+    write_bytes(folder / "predictions.csv", predictions)
+    write_rejected(folder / "rejected_rows.csv", table.rejected)
+
+
+def _predictions(found: Scored, records: Sequence[dict], lines: Sequence[int], labels: Sequence[str]) -> bytes:
+    """Return predictions.csv: the rows the model got wrong, most confident first, then the others in file order.
+
+    To the input's columns and the predictions come `correct`, and `line`, where the row begins in the file.
+    """
+    names = list(dict.fromkeys(name for record in records for name in record))
+    added = prediction_columns(labels, taken=names)
+    right = found.probabilities.argmax(axis=1) == found.label_ids
+    order = np.lexsort((np.where(right, 0.0, -found.probabilities.max(axis=1)), right))
+    facts = [{"correct": "yes" if right[i] else "no", "line": lines[i]} for i in range(len(records))]
+    rows = [{**facts[i], **row} for i, row in enumerate(with_predictions(records, found.probabilities, labels))]
+    form = TextFormat("csv", dict.fromkeys([*names, *added, "correct", "line"]))
+    return form.header + form.encode([rows[i] for i in order])
+
+
+def score_lines(scores: dict) -> list[str]:
+    """Return the scores as lines to read: a row a label, the averages, and where the errors go."""
+    labels = scores["labels"]
+    width = max(13, *map(display_width, labels))
+    lines = [" " * width + "  precision  recall      f1  support"]
+    for label in labels:
+        lines.append(pad(label, width) + _row(*scores["per_class"][label].values()))
+    for name in ("macro", "weighted"):
+        values = [scores[f"{name}_{what}"] for what in ("precision", "recall", "f1")]
+        lines.append(pad(f"{name} mean", width) + _row(*values, scores["rows"]))
+    of = "" if scores["positive_label"] is None else f" of {scores['positive_label']}"
+    ranking = f"ROC-AUC{of} {_number(scores['roc_auc'])}, average precision{of} {_number(scores['average_precision'])}"
+    lines += ["", f"accuracy {scores['accuracy']:.4f}, MCC {scores['mcc']:.4f}, {ranking}"]
+    return [*lines, "", *_confusion(scores, width)] if len(labels) <= 10 else lines
+
+
+def _row(precision: float, recall: float, f1: float, support: int, *_) -> str:
+    return f"  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {support:7,}"
+
+
+def _number(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.4f}"
+
+
+def _confusion(scores: dict, width: int) -> list[str]:
+    labels = scores["labels"]
+    cells = [max(display_width(label), 6) for label in labels]
+    lines = [
+        pad("true / as", width) + "".join("  " + pad(*cell, right=True) for cell in zip(labels, cells, strict=True))
+    ]
+    for label, row in zip(labels, scores["confusion_matrix"], strict=True):
+        counts = (f"  {count:>{cell},}" for count, cell in zip(row, cells, strict=True))
+        lines.append(pad(label, width) + "".join(counts))
+    return lines

@@ -1,0 +1,427 @@
+"""The spine that main.py, test_code.py and infer.py share, in the order in which the data meets it.
+
+Shapes: N rows of a file, B rows of a batch, L tokens of its longest row, C labels.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch.utils.data import TensorDataset
+
+from toolkit.atomic import replace_directory, write_bytes, write_json
+from toolkit.batching import prediction_batches, stratified_sample
+from toolkit.console import bar
+from toolkit.errors import UserError
+from toolkit.metrics import Scored, full_scores, softmax
+from toolkit.model_card import model_card
+from toolkit.precision import Precision
+from toolkit.pretrained import (
+    has_token_types,
+    load_classifier,
+    load_config,
+    load_tokenizer,
+    longest_input,
+    set_dropout,
+)
+from toolkit.records import open_source
+from toolkit.rows import Rejected, Row, read_rows, sort_labels, stop_or_report
+from toolkit.run_info import read_run
+from toolkit.truncation import kept_positions
+
+COLUMNS = ("text", "text_pair", "label")
+TOKENIZE_AT_ONCE = 1000  # texts
+
+
+# -- seed and device --------------------------------------------------------------------------------------------------
+
+
+def set_seed(seed: int) -> None:
+    """Seed every random number generator that a run draws from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device called `name`; "auto" is the first CUDA card, else mps, else the CPU.
+
+    Raises UserError if there is no such device.
+    """
+    mps = torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"--device {name}: no such kind of device; cpu, cuda, cuda:1 and mps are") from None
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(mps)}.get(device.type, 0)
+    if (device.index or 0) >= there:
+        raise UserError(f"--device {name}: this machine has {there} {device.type} devices")
+    return device
+
+
+# -- files to rows ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Table:
+    """The rows of a labelled file: `frame` has text[, text_pair], label, and the line each row begins on as its index.
+
+    `records` are the rows as they stand in the file, where they were asked for.
+    """
+
+    path: Path
+    frame: pd.DataFrame
+    rejected: list[Rejected]
+    records: list[dict]
+    columns: dict[str, str | None]  # the file's names of text, text_pair and label
+
+    @property
+    def pair_column(self) -> str | None:
+        """The file's column of the second text, None for single texts."""
+        return self.columns["text_pair"]
+
+    def accounts(self) -> str:
+        """Return the accounting of the file's rows in words."""
+        used, rejected = len(self.frame), len(self.rejected)
+        return f"{self.path}: {used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
+
+
+def read_table(
+    path: Path,
+    columns: dict[str, str | None],
+    encoding: str | None = None,
+    on_bad_rows: str = "stop",
+    keep_records: bool = False,
+) -> Table:
+    """Read a labelled csv, tsv, json, jsonl, txt or parquet file.
+
+    `columns` names the file's columns for text, text_pair (None: single texts; "?": text_pair if it is there) and
+    label. Raises UserError that lists the rows that cannot be used, unless `on_bad_rows` is "skip".
+    """
+    with open_source(path, encoding) as source:
+        text, pair, label = columns["text"], columns["text_pair"], columns["label"]
+        if pair == "?":
+            pair = "text_pair" if "text_pair" in source.columns else None
+        rows = list(read_rows(source, text, pair, label))
+    used = [row for row in rows if isinstance(row, Row)]
+    rejected = [row for row in rows if isinstance(row, Rejected)]
+    stop_or_report(rejected, len(rows), on_bad_rows)
+    if not used:
+        raise UserError(f"{path}: there is no row below the header")
+    frame = to_frame(used, unit=source.unit)
+    frame = frame if pair else frame.drop(columns="text_pair")
+    records = [row.values for row in used] if keep_records else []
+    return Table(Path(path), frame, rejected, records, {**columns, "text_pair": pair})
+
+
+def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
+    """Return rows as a DataFrame of text, text_pair, label with the line (or what `unit` says) as its index."""
+    index = pd.Index([row.line for row in rows], name=unit)
+    return pd.DataFrame({name: [getattr(row, name) for row in rows] for name in COLUMNS}, index, dtype=object)
+
+
+# -- labels -----------------------------------------------------------------------------------------------------------
+
+
+def learn_labels(train: Table) -> list[str]:
+    """Return the labels of the training file in order; UserError if they cannot be those of a classifier."""
+    labels, rows = sort_labels(train.frame["label"]), len(train.frame)
+    if len(labels) < 2:
+        raise UserError(f"{train.path}: every row has the label {labels[0]!r}; a classifier needs two labels at least")
+    if len(labels) > max(50, rows // 2):
+        raise UserError(f"{train.path}: {len(labels):,} different labels in {rows:,} rows; is this the label column?")
+    return labels
+
+
+def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
+    """Return the label numbers (N,) of a table; UserError that lists labels which the training file does not have."""
+    unknown = table.frame["label"][~table.frame["label"].isin(labels)]
+    if len(unknown):
+        first = unknown.drop_duplicates()
+        listed = ", ".join(f"{label!r} ({unknown.index.name} {line})" for line, label in first.head(10).items())
+        raise UserError(
+            f"{table.path}: {len(unknown):,} rows have labels that the training data does not: {listed}"
+            + (f" and {len(first) - 10} more" if len(first) > 10 else "")
+        )
+    return table.frame["label"].map({label: i for i, label in enumerate(labels)}).to_numpy(np.int64)
+
+
+def split_table(train: Table, ratio: float, seed: int) -> tuple[Table, Table]:
+    """Return (training, validation) parts of a table, the same share of each label, both in the file's order."""
+    held_out = stratified_sample(train.frame["label"].to_numpy(), ratio, seed)
+    if not held_out.any():
+        raise UserError(f"{train.path}: every label has one row only, so none can be held out; name a --valid_file")
+    return replace(train, frame=train.frame[~held_out]), replace(train, frame=train.frame[held_out], rejected=[])
+
+
+# -- texts to tokens --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Encoder:
+    """A tokenizer and how it is used for one model: `pairs` of texts or single ones, cut to `max_length` tokens."""
+
+    tokenizer: object
+    max_length: int
+    truncation: str
+    pairs: bool
+    token_types: bool  # the model tells the texts of a pair apart by token_type_ids
+
+
+def make_encoder(tokenizer, config, model, max_length: int | None, truncation: str, pairs: bool) -> Encoder:
+    """Return the Encoder for a model; `max_length` None means as many tokens as it can take.
+
+    Raises UserError for a length that the model cannot take or that leaves no room, and a truncation without sense.
+    """
+    longest, special = longest_input(config, tokenizer), tokenizer.num_special_tokens_to_add(pairs)
+    max_length = longest if max_length is None else max_length
+    if max_length > longest:
+        raise UserError(f"--max_length {max_length}: this model takes {longest} tokens at most")
+    if max_length < special + 1 + pairs:
+        raise UserError(f"--max_length {max_length}: {special} of them are special tokens, so no room for text is left")
+    if truncation == "only_second" and not pairs:
+        raise UserError("--truncation only_second is for pairs of texts; these are single ones")
+    return Encoder(tokenizer, max_length, truncation, pairs, has_token_types(config, model))
+
+
+def tokenize(
+    encoder: Encoder, frame: pd.DataFrame, label_ids: np.ndarray | None = None, name: str = ""
+) -> tuple[TensorDataset, np.ndarray]:
+    """Tokenize a table and return its dataset, and the length (N,) in tokens of each row before it was cut.
+
+    The dataset holds input_ids (N, L) int32, token_type_ids (N, L) uint8 or (N, 0) for a model without them, lengths
+    (N,) int64 and label_ids (N,) int64 (-1 where there are none); L is the longest row's. Raises UserError for a row
+    that `encoder.truncation` cannot make short enough, with `name` and its line.
+    """
+    tokenizer, rows, full = encoder.tokenizer, [], []
+    texts = frame["text"].tolist()
+    pairs = frame["text_pair"].tolist() if encoder.pairs else None
+    with bar(len(texts), f"tokenizing {name}".strip(), "rows") as progress:
+        for start in range(0, len(texts), TOKENIZE_AT_ONCE):
+            part = slice(start, start + TOKENIZE_AT_ONCE)
+            encoded = tokenizer(
+                texts[part], pairs[part] if pairs else None, truncation=False, verbose=False,
+                return_token_type_ids=encoder.token_types, return_attention_mask=False,
+            )  # fmt: skip
+            for i, ids in enumerate(encoded["input_ids"]):
+                kept = np.asarray(_cut(encoder, encoded, i, f"{name}, line {frame.index[start + i]}"))
+                types = encoded["token_type_ids"][i] if encoder.token_types else []
+                rows.append((np.asarray(ids, np.int32)[kept], np.asarray(types, np.uint8)[kept[: len(types)]]))
+                full.append(len(ids))
+            progress.update(len(encoded["input_ids"]))
+    lengths = np.array([len(ids) for ids, _ in rows])
+    input_ids = np.full((len(rows), lengths.max(initial=0)), tokenizer.pad_token_id, np.int32)
+    token_type_ids = np.zeros(input_ids.shape if encoder.token_types else (len(rows), 0), np.uint8)
+    for i, (ids, types) in enumerate(rows):
+        input_ids[i, : len(ids)], token_type_ids[i, : len(types)] = ids, types
+    label_ids = np.full(len(rows), -1) if label_ids is None else label_ids
+    arrays = (input_ids, token_type_ids, lengths.astype(np.int64), label_ids.astype(np.int64))
+    return TensorDataset(*map(torch.from_numpy, arrays)), np.array(full)
+
+
+def _cut(encoder: Encoder, encoded, i: int, where: str) -> Sequence[int]:
+    length = len(encoded["input_ids"][i])
+    if length <= encoder.max_length:
+        return range(length)
+    if not encoder.tokenizer.is_fast:
+        raise UserError(f"{where}: {length} tokens, and a tokenizer without a fast version cannot be made to truncate")
+    try:
+        return kept_positions(encoded.sequence_ids(i), encoder.max_length, encoder.truncation)
+    except ValueError as error:
+        raise UserError(f"{where}: {length} tokens cannot be cut to {encoder.max_length}, {error}") from None
+
+
+# -- batches ----------------------------------------------------------------------------------------------------------
+
+
+def batch_tensors(dataset: TensorDataset, rows: np.ndarray, device: torch.device) -> tuple[dict, torch.Tensor]:
+    """Return the model's inputs, each (B, L) int64 for the L of the longest of these rows, and label_ids (B,)."""
+    input_ids, token_type_ids, lengths, label_ids = dataset[torch.from_numpy(rows)]
+    longest = int(lengths.max())
+    inputs = {
+        "input_ids": input_ids[:, :longest].long(),
+        "attention_mask": (torch.arange(longest) < lengths[:, None]).long(),
+    }
+    if token_type_ids.shape[1]:
+        inputs["token_type_ids"] = token_type_ids[:, :longest].long()
+    inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
+    return inputs, label_ids.to(device, non_blocking=True)
+
+
+def micro_batches(rows: np.ndarray, size: int | None) -> list[np.ndarray]:
+    """Cut the rows of a batch into pieces of `size` rows at most (None: one piece)."""
+    return np.array_split(rows, range(size, len(rows), size)) if size else [rows]
+
+
+# -- model ------------------------------------------------------------------------------------------------------------
+
+
+def new_classifier(source: str, labels: Sequence[str], dropout: float | None) -> tuple[torch.nn.Module, object, list]:
+    """Return (model, tokenizer, names of its new weights) of a pretrained model with a head for these labels."""
+    config = load_config(source)
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: i for i, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"
+    set_dropout(config, dropout)
+    tokenizer = load_tokenizer(source)
+    model, new = load_classifier(source, config)
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
+    return model, tokenizer, new
+
+
+def wrap(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """Move a model to its device; spread it over all CUDA cards if no single one was asked for."""
+    model.to(device)
+    spread = device.type == "cuda" and device.index is None and torch.cuda.device_count() > 1
+    return torch.nn.DataParallel(model) if spread else model
+
+
+def unwrap(model: torch.nn.Module) -> torch.nn.Module:
+    """Return the model inside a wrapper."""
+    return model.module if isinstance(model, torch.nn.DataParallel) else model
+
+
+def device_count(model: torch.nn.Module) -> int:
+    """Return over how many devices a wrapped model spreads a batch."""
+    return len(model.device_ids) if isinstance(model, torch.nn.DataParallel) else 1
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Learner:
+    """A model with all that a step of training needs besides data; `step` counts the steps that are done."""
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    learning_rate: Callable[[int], float]
+    precision: Precision
+    scaler: object
+    device: torch.device
+    micro_batch_size: int | None = None  # rows, over all devices of a wrapped model
+    max_grad_norm: float = 1.0  # 0: off
+    step: int = 0
+
+
+def make_optimizer(model: torch.nn.Module, weight_decay: float, betas: tuple[float, float], epsilon: float):
+    """Return AdamW (Loshchilov and Hutter 2019) without decay on one-dimensional weights: biases and LayerNorm."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=epsilon)
+
+
+def train_one_epoch(
+    learner: Learner,
+    dataset: TensorDataset,
+    batches: Iterable[np.ndarray],
+    on_step: Callable[[torch.Tensor, int, float], None],
+) -> None:
+    """Take a step for each of `batches`, row numbers of the global batches of an epoch or of a part of it.
+
+    A step follows the gradient of the mean loss over its batch, however the batch is cut to fit the memory. After each
+    step `on_step` gets the sum of the losses (a tensor on the device), the number of rows, and the learning rate.
+    """
+    learner.model.train()
+    weights = list(learner.model.parameters())
+    for rows in batches:
+        rate = learner.learning_rate(learner.step)
+        for group in learner.optimizer.param_groups:
+            group["lr"] = rate
+        loss_sum = torch.zeros((), device=learner.device)
+        for piece in micro_batches(rows, learner.micro_batch_size):
+            inputs, label_ids = batch_tensors(dataset, piece, learner.device)
+            with learner.precision.autocast():
+                logits = learner.model(**inputs).logits  # (B, C)
+            loss = F.cross_entropy(logits.float(), label_ids, reduction="sum")
+            learner.scaler.scale(loss / len(rows)).backward()
+            loss_sum += loss.detach()
+        learner.scaler.unscale_(learner.optimizer)
+        torch.nn.utils.clip_grad_norm_(weights, learner.max_grad_norm or float("inf"))
+        learner.scaler.step(learner.optimizer)
+        learner.scaler.update()
+        learner.optimizer.zero_grad(set_to_none=True)
+        learner.step += 1
+        on_step(loss_sum, len(rows), rate)
+
+
+# -- prediction -------------------------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def predict_logits(
+    model: torch.nn.Module,
+    dataset: TensorDataset,
+    batch_size: int,
+    precision: Precision,
+    device: torch.device,
+    on_batch: Callable[[int], object] = lambda rows: None,
+) -> np.ndarray:
+    """Return the logits (N, C) in fp32 of a dataset, in its order; `on_batch` gets the rows of each finished batch."""
+    model.eval()
+    lengths = dataset.tensors[2].numpy()
+    logits = np.zeros((len(lengths), unwrap(model).config.num_labels), np.float32)
+    for rows in prediction_batches(lengths, batch_size):
+        inputs, _ = batch_tensors(dataset, rows, device)
+        with precision.autocast():
+            output = model(**inputs).logits
+        logits[rows] = output.float().cpu().numpy()
+        on_batch(len(rows))
+    return logits
+
+
+def score_table(model: torch.nn.Module, encoder: Encoder, table: Table, run: dict, **how) -> Scored:
+    """Predict the labels of a labelled table and score them; `run` is the model's run.json, `how` as predict_logits."""
+    label_ids = encode_labels(table, run["labels"])
+    dataset, _ = tokenize(encoder, table.frame, label_ids, str(table.path))
+    with bar(len(dataset), "scoring", "rows") as progress:
+        logits = predict_logits(model, dataset, on_batch=progress.update, **how)
+    scores = full_scores(logits, label_ids, run["labels"], run["labels"].index(run["positive_label"]))
+    return Scored(scores, label_ids, softmax(logits))
+
+
+# -- model directory --------------------------------------------------------------------------------------------------
+
+
+def save_model(folder: Path, model: torch.nn.Module, tokenizer, run: dict) -> None:
+    """Replace a model directory by one with this model, its tokenizer, run.json and the model card, in one go."""
+
+    def fill(new: Path) -> None:
+        unwrap(model).save_pretrained(new)
+        tokenizer.save_pretrained(new)
+        describe_model(new, run)
+
+    replace_directory(folder, fill)
+
+
+def describe_model(folder: Path, run: dict) -> None:
+    """Write run.json and the model card into a model directory."""
+    write_json(folder / "run.json", run)
+    write_bytes(folder / "README.md", model_card(run).encode())
+
+
+def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Encoder, dict]:
+    """Return (model on its device or devices, encoder, run.json) of a model directory that main.py wrote.
+
+    Raises UserError if the directory is not one or is damaged.
+    """
+    run = read_run(folder)
+    tokenizer = load_tokenizer(str(folder))
+    model, new = load_classifier(str(folder))
+    if new or model.config.num_labels != len(run["labels"]):
+        raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new)} weights are missing)")
+    pairs = run["columns"]["text_pair"] is not None
+    encoder = make_encoder(tokenizer, model.config, model, run["max_length"], run["truncation"], pairs)
+    return wrap(model, device), encoder, run
