@@ -5,7 +5,6 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from toolkit.console import Log, bar
@@ -14,7 +13,7 @@ from toolkit.files import file_ending, file_format, find_file
 from toolkit.options import given_columns, inference_options
 from toolkit.predictions import ParquetFormat, Parts, TextFormat, prediction_columns, with_predictions
 from toolkit.records import open_source
-from toolkit.rows import Rejected, Row, read_rows, stop_or_report, write_rejected
+from toolkit.rows import Rejected, Row, read_rows, stop_or_report, windows, write_rejected
 from toolkit.run_info import fingerprint, read_run
 
 STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered together
@@ -143,7 +142,8 @@ class Job:
     def say_accounts(self, done: int, found: str = "") -> None:
         """Say what became of every row."""
         total = done + self.rejected
-        self.log(f"{self.input}: {total:,} rows = {done:,} predicted{found} + {self.rejected:,} rejected")
+        name = "standard input" if self.piped else self.input
+        self.log(f"{name}: {total:,} rows = {done:,} predicted{found} + {self.rejected:,} rejected")
 
     def used(self, source) -> Iterator[Row]:
         """Yield the usable rows; the others are counted and named, or end a pipe's reading, as --on_bad_rows says."""
@@ -194,12 +194,6 @@ class Job:
             "weights": [weights.st_size, weights.st_mtime_ns], "columns": self.columns, "output": self.output.name,
             **{name: getattr(self.args, name) for name in names},
         }  # fmt: skip
-
-
-def windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
-    """Cut a stream of rows into lists of `size`, the last one shorter."""
-    while window := list(islice(rows, size)):
-        yield window
 
 
 if __name__ == "__main__":

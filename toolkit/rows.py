@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,6 +102,12 @@ def _plain(value: str, column: str) -> str:
         what = f"byte 0x{code - 0xDC00:02X} that is not" if 0xDC80 <= code <= 0xDCFF else "half a character, not"
         raise _Unusable(f"{column} contains {what} text in the encoding of the file")
     return value
+
+
+def windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    """Cut a stream of rows into lists of `size`, the last one shorter."""
+    while window := list(islice(rows, size)):
+        yield window
 
 
 def sort_labels(labels: Iterable[str]) -> list[str]:
