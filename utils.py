@@ -216,13 +216,13 @@ def tokenize(
                 rows.append((np.asarray(ids, np.int32)[kept], np.asarray(types, np.uint8)[kept[: len(types)]]))
                 full.append(len(ids))
             progress.update(len(encoded["input_ids"]))
-    lengths = np.array([len(ids) for ids, _ in rows])
+    lengths = np.array([len(ids) for ids, _ in rows], np.int64)
     input_ids = np.full((len(rows), lengths.max(initial=0)), tokenizer.pad_token_id, np.int32)
     token_type_ids = np.zeros(input_ids.shape if encoder.token_types else (len(rows), 0), np.uint8)
     for i, (ids, types) in enumerate(rows):
         input_ids[i, : len(ids)], token_type_ids[i, : len(types)] = ids, types
     label_ids = np.full(len(rows), -1) if label_ids is None else label_ids
-    arrays = (input_ids, token_type_ids, lengths.astype(np.int64), label_ids.astype(np.int64))
+    arrays = (input_ids, token_type_ids, lengths, label_ids.astype(np.int64))
     return TensorDataset(*map(torch.from_numpy, arrays)), np.array(full)
 
 

@@ -5,6 +5,8 @@ import argparse
 from toolkit.errors import UserError
 from toolkit.parser import Parser, number
 
+
+# fmt: off
 EPILOG = "@FILE among the options reads more of them from FILE."
 _count = number(int, 1)
 _count_or_off = number(int, 0)
@@ -16,17 +18,8 @@ SWITCH = argparse.BooleanOptionalAction
 
 
 def _add_reading(group) -> None:
-    group.add_argument(
-        "--encoding",
-        metavar="NAME",
-        help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are told apart)",
-    )
-    group.add_argument(
-        "--on_bad_rows",
-        default="stop",
-        choices=["stop", "skip"],
-        help="rows that cannot be used: report them and stop, or leave them out and list them in rejected_rows.csv",
-    )
+    group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are told apart)")
+    group.add_argument("--on_bad_rows", default="stop", choices=["stop", "skip"], help="rows that cannot be used: report them and stop, or leave them out and list them in rejected_rows.csv")
 
 
 def _add_columns(group, label: bool) -> None:
@@ -38,214 +31,55 @@ def _add_columns(group, label: bool) -> None:
 
 def _add_machine(group, batch_size: int | None) -> None:
     if batch_size is not None:
-        group.add_argument(
-            "--batch_size",
-            type=_count,
-            default=batch_size,
-            metavar="ROWS",
-            help="rows that go through the model at once",
-        )
-    group.add_argument(
-        "--precision",
-        default="auto",
-        choices=["auto", "fp32", "bf16", "fp16"],
-        help="number format of the matrix products; auto takes the fastest that is safe on this machine",
-    )
-    group.add_argument(
-        "--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best there is"
-    )
+        group.add_argument("--batch_size", type=_count, default=batch_size, metavar="ROWS", help="rows that go through the model at once")
+    group.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"], help="number format of the matrix products; auto takes the fastest that is safe on this machine")
+    group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best there is")
 
 
 def _add_data(group) -> None:
-    group.add_argument(
-        "--data_dir",
-        default="data",
-        metavar="DIR",
-        help="folder in which trainset.*, validset.* and testset.* are looked for",
-    )
-    group.add_argument(
-        "--train_file", metavar="FILE", help="labelled rows to learn from (off: trainset.* of --data_dir)"
-    )
-    group.add_argument(
-        "--valid_file",
-        "--validation_file",
-        "--dev_file",
-        metavar="FILE",
-        help="labelled rows that choose the best epoch (off: validset.* of --data_dir, else, and with --train_file, a part of the training rows)",
-    )
-    group.add_argument(
-        "--test_file", metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)"
-    )
-    group.add_argument(
-        "--valid_ratio",
-        type=number(float, 0, 0.9, above=True),
-        default=0.1,
-        metavar="SHARE",
-        help="share of the training rows, the same of each label, that is held out where there is no validset",
-    )
+    group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
+    group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from (off: trainset.* of --data_dir)")
+    group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir, else, and with --train_file, a part of the training rows)")
+    group.add_argument("--test_file", metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)")
+    group.add_argument("--valid_ratio", type=number(float, 0, 0.9, above=True), default=0.1, metavar="SHARE", help="share of the training rows, the same of each label, that is held out where there is no validset")
     group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text")
-    group.add_argument(
-        "--pair_column",
-        metavar="NAME",
-        help="column of the second text of a pair (off: text_pair where the training file has it)",
-    )
+    group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
     group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label")
     _add_reading(group)
-    group.add_argument(
-        "--check_data",
-        action=SWITCH,
-        default=False,
-        help="read, check and tokenize the data, report on it, and stop before training",
-    )
+    group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
 
 
 def _add_model(group) -> None:
-    group.add_argument(
-        "--model",
-        "--model_name_or_path",
-        "--model_checkpoint",
-        metavar="NAME",
-        help="pretrained model: a hub id such as hfl/chinese-bert-wwm, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)",
-    )
-    group.add_argument(
-        "--max_length",
-        "--max_seq_length",
-        type=_count,
-        metavar="TOKENS",
-        help="longer texts are truncated (off: as many as the model can take)",
-    )
-    group.add_argument(
-        "--truncation",
-        default="longest_first",
-        choices=["longest_first", "only_first", "only_second", "head_tail"],
-        help="what a text that is too long loses: the end of the longer text of a pair, of the first, of the second, or the middle",
-    )
-    group.add_argument(
-        "--max_unknown",
-        type=_share,
-        default=0.2,
-        metavar="SHARE",
-        help="stop when more than this share of the characters is unknown to the tokenizer (1: never)",
-    )
-    group.add_argument(
-        "--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)"
-    )
+    group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
+    group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer texts are truncated (off: as many as the model can take)")
+    group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what a text that is too long loses: the end of the longer text of a pair, of the first, of the second, or the middle")
+    group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
+    group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
 
 
 def _add_training(group) -> None:
-    group.add_argument(
-        "--epochs",
-        "--num_train_epochs",
-        type=_count,
-        default=3,
-        metavar="N",
-        help="times that every training row is seen",
-    )
-    group.add_argument(
-        "--batch_size",
-        type=_count,
-        default=16,
-        metavar="ROWS",
-        help="rows a step, over all devices and processes together",
-    )
-    group.add_argument(
-        "--micro_batch_size",
-        type=_count,
-        metavar="ROWS",
-        help="rows that one device holds at once; less of them takes less memory and gives the same result (off: all of a batch)",
-    )
-    group.add_argument(
-        "--learning_rate", type=_positive, default=5e-5, metavar="RATE", help="highest learning rate of AdamW"
-    )
-    group.add_argument(
-        "--weight_decay",
-        type=_not_negative,
-        default=0.01,
-        metavar="RATE",
-        help="decoupled weight decay, none on biases and LayerNorm (0: off)",
-    )
-    group.add_argument(
-        "--adam_beta1", type=_below_one, default=0.9, metavar="SHARE", help="decay of AdamW's mean of gradients"
-    )
-    group.add_argument(
-        "--adam_beta2",
-        type=_below_one,
-        default=0.999,
-        metavar="SHARE",
-        help="decay of AdamW's mean of squared gradients",
-    )
-    group.add_argument(
-        "--adam_epsilon", type=_positive, default=1e-8, metavar="X", help="term that keeps AdamW from dividing by zero"
-    )
-    group.add_argument(
-        "--warmup_ratio",
-        "--warmup_proportion",
-        type=_share,
-        default=0.1,
-        metavar="SHARE",
-        help="share of all steps in which the learning rate rises from 0 (0: off)",
-    )
-    group.add_argument(
-        "--scheduler",
-        default="linear",
-        choices=["linear", "cosine", "constant"],
-        help="how the learning rate goes on after the warmup",
-    )
-    group.add_argument(
-        "--max_grad_norm",
-        type=_not_negative,
-        default=1.0,
-        metavar="NORM",
-        help="gradients are scaled down to this norm (0: off)",
-    )
-    group.add_argument(
-        "--metric",
-        default="accuracy",
-        choices=["accuracy", "macro_f1", "f1", "mcc", "loss"],
-        help="what chooses the best epoch; f1 is that of --positive_label",
-    )
-    group.add_argument(
-        "--positive_label",
-        metavar="LABEL",
-        help="the label that f1 and a ROC curve are about, of two labels (off: the second in order)",
-    )
-    group.add_argument(
-        "--eval_steps",
-        type=_count_or_off,
-        default=0,
-        metavar="STEPS",
-        help="evaluate every so many steps too (0: at the end of each epoch only)",
-    )
-    group.add_argument(
-        "--early_stopping",
-        type=_count_or_off,
-        default=0,
-        metavar="N",
-        help="stop after so many evaluations without a better one (0: off)",
-    )
-    group.add_argument(
-        "--save_steps",
-        type=_count_or_off,
-        default=0,
-        metavar="STEPS",
-        help="write the checkpoint every so many steps too (0: at each evaluation only)",
-    )
-    group.add_argument(
-        "--seed",
-        type=_count_or_off,
-        default=42,
-        metavar="N",
-        help="seed of the new weights, the order of the rows and dropout",
-    )
+    group.add_argument("--epochs", "--num_train_epochs", type=_count, default=3, metavar="N", help="times that every training row is seen")
+    group.add_argument("--batch_size", type=_count, default=16, metavar="ROWS", help="rows a step, over all devices and processes together")
+    group.add_argument("--micro_batch_size", type=_count, metavar="ROWS", help="rows that one device holds at once; less of them takes less memory and gives the same result (off: all of a batch)")
+    group.add_argument("--learning_rate", type=_positive, default=5e-5, metavar="RATE", help="highest learning rate of AdamW")
+    group.add_argument("--weight_decay", type=_not_negative, default=0.01, metavar="RATE", help="decoupled weight decay, none on biases and LayerNorm (0: off)")
+    group.add_argument("--adam_beta1", type=_below_one, default=0.9, metavar="SHARE", help="decay of AdamW's mean of gradients")
+    group.add_argument("--adam_beta2", type=_below_one, default=0.999, metavar="SHARE", help="decay of AdamW's mean of squared gradients")
+    group.add_argument("--adam_epsilon", type=_positive, default=1e-8, metavar="X", help="term that keeps AdamW from dividing by zero")
+    group.add_argument("--warmup_ratio", "--warmup_proportion", type=_share, default=0.1, metavar="SHARE", help="share of all steps in which the learning rate rises from 0 (0: off)")
+    group.add_argument("--scheduler", default="linear", choices=["linear", "cosine", "constant"], help="how the learning rate goes on after the warmup")
+    group.add_argument("--max_grad_norm", type=_not_negative, default=1.0, metavar="NORM", help="gradients are scaled down to this norm (0: off)")
+    group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is that of --positive_label")
+    group.add_argument("--positive_label", metavar="LABEL", help="the label that f1 and a ROC curve are about, of two labels (off: the second in order)")
+    group.add_argument("--eval_steps", type=_count_or_off, default=0, metavar="STEPS", help="evaluate every so many steps too (0: at the end of each epoch only)")
+    group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after so many evaluations without a better one (0: off)")
+    group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="write the checkpoint every so many steps too (0: at each evaluation only)")
+    group.add_argument("--seed", type=_count_or_off, default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
 
 
 def training_options() -> Parser:
     """Return the options of main.py."""
-    parser = Parser(
-        prog="main.py",
-        description="Fine-tune a BERT text classifier on data/trainset.*, keeping the epoch that is best on data/validset.*.",
-        epilog=EPILOG,
-    )
+    parser = Parser(prog="main.py", description="Fine-tune a BERT text classifier on data/trainset.*, keeping the epoch that is best on data/validset.*.", epilog=EPILOG)
     _add_data(parser.add_argument_group("data"))
     _add_model(parser.add_argument_group("model"))
     _add_training(parser.add_argument_group("training"))
@@ -253,82 +87,42 @@ def training_options() -> Parser:
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
-    group.add_argument(
-        "--resume",
-        action=SWITCH,
-        default=False,
-        help="go on from the checkpoint in --output_dir with the options of that run",
-    )
+    group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run")
     return parser
 
 
 def scoring_options() -> Parser:
     """Return the options of test_code.py."""
-    parser = Parser(
-        prog="test_code.py",
-        description="Score the saved model on data/testset.* and write metrics.json and predictions.csv.",
-        epilog=EPILOG,
-    )
+    parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json and predictions.csv.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
     _add_columns(group, label=True)
     _add_reading(group)
     group = parser.add_argument_group("model and machine")
-    group.add_argument(
-        "--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote"
-    )
+    group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
     _add_machine(group, batch_size=32)
-    parser.add_argument_group("output").add_argument(
-        "--output_dir", default="output", metavar="DIR", help="the results go to test/ in this directory"
-    )
+    parser.add_argument_group("output").add_argument("--output_dir", default="output", metavar="DIR", help="the results go to test/ in this directory")
     return parser
 
 
 def inference_options() -> Parser:
     """Return the options of infer.py."""
-    parser = Parser(
-        prog="infer.py",
-        description="Write a prediction and the probability of every label for each unlabelled row.",
-        epilog=EPILOG,
-    )
+    parser = Parser(prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
     group = parser.add_argument_group("data")
-    group.add_argument(
-        "--input_file", metavar="FILE", help="rows to classify, - for standard input (off: unlabelled.* of --data_dir)"
-    )
-    group.add_argument(
-        "--output_file",
-        metavar="FILE",
-        help="where they go with their predictions, - for standard output (off: output/predictions in the input's format; standard output for standard input)",
-    )
-    group.add_argument(
-        "--input_format",
-        choices=["csv", "tsv", "json", "jsonl", "txt"],
-        help="format of standard input (off: txt, one text a line)",
-    )
-    group.add_argument(
-        "--text",
-        metavar="TEXT",
-        help="classify this one text and print the result as json; write --text=TEXT if it begins with -",
-    )
-    group.add_argument(
-        "--text_pair", metavar="TEXT", help="the second text that goes with --text, for a model of pairs"
-    )
+    group.add_argument("--input_file", metavar="FILE", help="rows to classify, - for standard input (off: unlabelled.* of --data_dir)")
+    group.add_argument("--output_file", metavar="FILE", help="where they go with their predictions, - for standard output (off: output/predictions in the input's format; standard output for standard input)")
+    group.add_argument("--input_format", choices=["csv", "tsv", "json", "jsonl", "txt"], help="format of standard input (off: txt, one text a line)")
+    group.add_argument("--text", metavar="TEXT", help="classify this one text and print the result as json; write --text=TEXT if it begins with -")
+    group.add_argument("--text_pair", metavar="TEXT", help="the second text that goes with --text, for a model of pairs")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which unlabelled.* is looked for")
     _add_columns(group, label=False)
     _add_reading(group)
     group = parser.add_argument_group("model and machine")
-    group.add_argument(
-        "--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote"
-    )
+    group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
     _add_machine(group, batch_size=32)
     group = parser.add_argument_group("output")
-    group.add_argument(
-        "--excel_safe",
-        action=SWITCH,
-        default=False,
-        help="put ' before csv and tsv cells that a spreadsheet would run as a formula",
-    )
+    group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an output file that is already there")
     return parser
 

@@ -4,6 +4,7 @@ Weights are read from safetensors alone and no code that comes with a model is r
 """
 
 import os
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -108,4 +109,4 @@ def longest_input(config, tokenizer) -> int:
 
 def has_token_types(config, model: torch.nn.Module) -> bool:
     """Say whether the model tells the two texts of a pair apart by token_type_ids."""
-    return getattr(config, "type_vocab_size", 0) > 1 and "token_type_ids" in model.forward.__code__.co_varnames
+    return getattr(config, "type_vocab_size", 0) > 1 and "token_type_ids" in signature(model.forward).parameters

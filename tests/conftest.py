@@ -1,0 +1,120 @@
+"""Toy models and data, built anew for each session; nothing reaches for the network."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+WORDS = """
+the a an it was is not very good great nice lovely superb fine bad awful poor dirty broken sad food soup room bed staff
+place phone lamp chair service price and but too so again never always we they he she i un ##able ##ly ##s . , !
+""".split()  # noqa: SIM905
+CHINESE = (
+    "的一是了我不在人有这他上大来到时要就以好差房间服务很酒店早餐干净脏吃喜欢讨厌买快慢电脑键盘，。！？再也不会推荐满意"
+)
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def bert_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
+    """Return a BERT tokenizer of these words."""
+    vocabulary = {word: i for i, word in enumerate(dict.fromkeys([*SPECIAL, *words]))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
+    )
+    names = {
+        "unk_token": "[UNK]",
+        "pad_token": "[PAD]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names)
+
+
+def tiny_bert(folder: Path, words: list[str]) -> Path:
+    """Save a random BERT of two layers with a vocabulary of these words."""
+    tokenizer = bert_tokenizer(words)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=64, initializer_range=0.2,
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def english_bert(tmp_path_factory) -> Path:
+    """A directory with a tiny BERT that knows some English words."""
+    return tiny_bert(tmp_path_factory.mktemp("english"), WORDS)
+
+
+@pytest.fixture(scope="session")
+def chinese_bert(tmp_path_factory) -> Path:
+    """A directory with a tiny BERT that knows the characters of the Chinese sample data."""
+    text = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "data" / "zh").iterdir()))
+    return tiny_bert(tmp_path_factory.mktemp("chinese"), sorted({*text, *CHINESE} - {"\n", " "}))
+
+
+@pytest.fixture(scope="session")
+def distilbert(tmp_path_factory) -> Path:
+    """A directory with a tiny DistilBERT, which has no token types."""
+    folder, tokenizer = tmp_path_factory.mktemp("distilbert"), bert_tokenizer(WORDS)
+    torch.manual_seed(0)
+    config = DistilBertConfig(
+        vocab_size=len(tokenizer), dim=32, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=64
+    )
+    DistilBertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def reviews(tmp_path) -> Path:
+    """A data folder of short reviews that a tiny model can learn: 60 training, 20 validation, 20 test rows."""
+    good = ["good", "great", "nice", "lovely", "superb"]
+    bad = ["bad", "awful", "poor", "dirty", "broken"]
+    things = ["food", "soup", "room", "bed", "staff", "place", "phone", "lamp", "chair", "service"]
+    rows = [(f"the {t} was {'very ' * (i % 3)}{w}", label)
+            for i, t in enumerate(things) for words, label in ((good, "pro"), (bad, "con")) for w in words]  # fmt: skip
+    rows = [rows[(i * 37) % len(rows)] for i in range(len(rows))]
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    for name, part in (("trainset", rows[:60]), ("validset", rows[60:80]), ("testset", rows[80:])):
+        lines = ["text,label", *(f"{text},{label}" for text, label in part)]
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "unlabelled.csv").write_text(
+        "id,text\n" + "".join(f"{i},{r[0]}\n" for i, r in enumerate(rows)), encoding="utf-8"
+    )
+    return folder
+
+
+def script(name: str, *options, status: int = 0, **kwargs) -> subprocess.CompletedProcess:
+    """Run a script as a user does, and check its exit status."""
+    command = [sys.executable, str(ROOT / name), *map(str, options)]
+    kwargs = {"capture_output": True, "encoding": "utf-8", "cwd": ROOT, **kwargs}
+    done = subprocess.run(command, **kwargs)
+    assert done.returncode == status, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done

@@ -1,0 +1,328 @@
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from transformers import BertForSequenceClassification
+
+import utils
+from tests.conftest import WORDS, bert_tokenizer
+from toolkit.batching import training_batches
+from toolkit.errors import UserError
+from toolkit.precision import choose_precision
+from toolkit.pretrained import load_tokenizer
+from toolkit.schedule import learning_rate_factor
+
+CPU = torch.device("cpu")
+FP32 = choose_precision("fp32", CPU)
+EPSILON = 1e-4  # large, since AdamW would blow the rounding of gradients that should be zero up to whole steps
+COLUMNS = {"text": "text", "text_pair": "?", "label": "label"}
+THINGS, JUDGEMENTS = ("food", "room", "lamp", "staff"), ("good", "bad", "nice", "awful", "xyz")
+PAIRED = [(thing, word) for thing in THINGS for word in JUDGEMENTS]
+TEXTS = [f"the {thing} was {'very ' * (i % 7)}{word} ." for i, (thing, word) in enumerate(PAIRED)]
+
+
+def frame(texts, pairs=None, labels=None) -> pd.DataFrame:
+    columns = {"text": texts} | ({"text_pair": pairs} if pairs else {}) | ({"label": labels} if labels else {})
+    return pd.DataFrame(columns, index=pd.Index(range(2, 2 + len(texts)), name="line"), dtype=object)
+
+
+def encoder_of(folder, pairs=False, max_length=None, truncation="longest_first"):
+    model, tokenizer, _ = utils.new_classifier(str(folder), ["con", "pro"], dropout=0.0)
+    return model, utils.make_encoder(tokenizer, model.config, model, max_length, truncation, pairs)
+
+
+def learner_of(model, micro_batch_size=None, max_grad_norm=1.0, rate=1e-3, precision=FP32) -> utils.Learner:
+    optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), EPSILON)
+    return utils.Learner(
+        model, optimizer, lambda step: rate, precision, precision.scaler(), CPU, micro_batch_size, max_grad_norm
+    )
+
+
+def nothing(*_):
+    pass
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_is_the_file_as_pandas_reads_it(reviews):
+    table = utils.read_table(reviews / "trainset.csv", COLUMNS)
+    expected = pd.read_csv(reviews / "trainset.csv", dtype=str, keep_default_na=False)
+    assert table.frame["text"].tolist() == expected["text"].tolist()
+    assert table.frame["label"].tolist() == expected["label"].tolist()
+    assert list(table.frame.columns) == ["text", "label"]
+    assert table.frame.index.tolist() == list(range(2, 62))
+    assert table.accounts().endswith("60 rows = 60 used + 0 rejected")
+
+
+def test_bad_rows_stop_the_reading_with_their_lines_or_are_left_out(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('text,label\n"two\nlines",a\n,b\nfine,\nlast,b\n')
+    with pytest.raises(UserError) as caught:
+        utils.read_table(path, COLUMNS)
+    assert caught.value.lines()[:2] == [f"{path}, line 4: text is empty", f"{path}, line 5: label is empty"]
+    table = utils.read_table(path, COLUMNS, on_bad_rows="skip")
+    assert table.frame["text"].tolist() == ["two\nlines", "last"]
+    assert [(row.line, row.reason) for row in table.rejected] == [(4, "text is empty"), (5, "label is empty")]
+
+
+def test_labels_that_the_training_file_lacks_are_listed_with_a_line(tmp_path, reviews):
+    train = utils.read_table(reviews / "trainset.csv", COLUMNS)
+    path = tmp_path / "test.csv"
+    path.write_text("text,label\nx,pro\ny,maybe\nz,maybe\nq,never\n")
+    with pytest.raises(UserError, match=r"3 rows have labels .*'maybe' \(line 3\), 'never' \(line 5\)"):
+        utils.encode_labels(utils.read_table(path, COLUMNS), utils.learn_labels(train))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"), [(["a"] * 9, "two labels"), ([str(i) for i in range(99)], "label column")]
+)
+def test_labels_that_cannot_be_those_of_a_classifier_are_refused(tmp_path, labels, message):
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "".join(f"x,{label}\n" for label in labels))
+    with pytest.raises(UserError, match=message):
+        utils.learn_labels(utils.read_table(path, COLUMNS))
+
+
+def test_a_split_loses_no_row(reviews):
+    table = utils.read_table(reviews / "trainset.csv", COLUMNS)
+    train, valid = utils.split_table(table, 0.2, seed=1)
+    assert sorted(train.frame.index.tolist() + valid.frame.index.tolist()) == table.frame.index.tolist()
+    counts = table.frame["label"].value_counts()
+    assert valid.frame["label"].value_counts().to_dict() == {name: round(n * 0.2) for name, n in counts.items()}
+
+
+# -- tokenizing ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_tokens_are_those_of_the_tokenizer(english_bert, pairs):
+    _, encoder = encoder_of(english_bert, pairs)
+    seconds = TEXTS[::-1] if pairs else None
+    dataset, full = utils.tokenize(encoder, frame(TEXTS, seconds))
+    reference = encoder.tokenizer(TEXTS, seconds, padding=True, return_tensors="pt", return_token_type_ids=True)
+    assert torch.equal(dataset.tensors[0].long(), reference["input_ids"])
+    assert torch.equal(dataset.tensors[1].long(), reference["token_type_ids"])
+    assert torch.equal(dataset.tensors[2], reference["attention_mask"].sum(1))
+    assert full.tolist() == reference["attention_mask"].sum(1).tolist()
+    assert dataset.tensors[0].dtype == torch.int32
+
+
+def test_long_rows_are_cut_and_their_full_length_is_told(english_bert):
+    _, encoder = encoder_of(english_bert, max_length=8)
+    dataset, full = utils.tokenize(encoder, frame(TEXTS))
+    reference = encoder.tokenizer(TEXTS, padding=True, truncation=True, max_length=8, return_tensors="pt")
+    assert torch.equal(dataset.tensors[0].long(), reference["input_ids"])
+    assert full.tolist() == [len(encoder.tokenizer(text)["input_ids"]) for text in TEXTS]
+
+
+def test_a_model_without_token_types_gets_none(distilbert):
+    model, encoder = encoder_of(distilbert, pairs=True)
+    dataset, _ = utils.tokenize(encoder, frame(TEXTS, TEXTS[::-1]))
+    assert dataset.tensors[1].shape == (len(TEXTS), 0)
+    inputs, _ = utils.batch_tensors(dataset, np.arange(4), CPU)
+    assert set(inputs) == {"input_ids", "attention_mask"}
+    assert model(**inputs).logits.shape == (4, 2)
+
+
+def test_a_batch_is_as_long_as_its_longest_row(english_bert):
+    _, encoder = encoder_of(english_bert)
+    dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    inputs, label_ids = utils.batch_tensors(dataset, np.array([0, 3]), CPU)
+    assert inputs["input_ids"].shape == (2, max(full[0], full[3]))
+    assert inputs["attention_mask"].sum(1).tolist() == [full[0], full[3]]
+    assert label_ids.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("max_length", "truncation", "message"),
+    [(65, "longest_first", "65.*64"), (2, "longest_first", "no room"), (8, "only_second", "pairs")],
+)
+def test_lengths_that_make_no_sense_are_refused(english_bert, max_length, truncation, message):
+    with pytest.raises(UserError, match=message):
+        encoder_of(english_bert, max_length=max_length, truncation=truncation)
+
+
+def test_a_row_that_cannot_be_cut_is_named_by_its_line(english_bert):
+    _, encoder = encoder_of(english_bert, pairs=True, max_length=10, truncation="only_first")
+    with pytest.raises(UserError, match="rows.csv, line 3: .* cannot be cut to 10"):
+        utils.tokenize(encoder, frame(["good", "good"], ["bad", "very " * 20]), name="rows.csv")
+
+
+# -- training --------------------------------------------------------------------------------------------------------
+
+
+def slow_training(model, encoder, labels, batches, rate) -> None:
+    """Train the way a textbook does: a row at a time, the mean of the gradients, transformers' own loss."""
+    decay = [w for n, w in model.named_parameters() if not n.endswith("bias") and "LayerNorm" not in n]
+    rest = [w for n, w in model.named_parameters() if n.endswith("bias") or "LayerNorm" in n]
+    groups = [{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.999), eps=EPSILON)
+    model.train()
+    for rows in batches:
+        optimizer.zero_grad()
+        for row in rows.tolist():
+            encoded = encoder.tokenizer(TEXTS[row], return_tensors="pt")
+            loss = model(**encoded, labels=torch.tensor([labels[row]])).loss
+            (loss / len(rows)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 1, 3, 100])
+def test_training_is_that_of_a_loop_written_the_slow_way(english_bert, micro_batch_size):
+    model, encoder = encoder_of(english_bert)
+    reference = copy.deepcopy(model)
+    labels = np.arange(len(TEXTS)) % 2
+    dataset, full = utils.tokenize(encoder, frame(TEXTS), labels)
+    batches = training_batches(full, 8, seed=0, epoch=0)  # 20 rows: two batches of 8, one of 4
+    slow_training(reference, encoder, labels, batches, 1e-3)
+    learner = learner_of(model, micro_batch_size)
+    utils.train_one_epoch(learner, dataset, batches, nothing)
+    assert learner.step == 3
+    for (name, mine), theirs in zip(model.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=2e-5, rtol=1e-4, msg=name)
+
+
+def test_the_losses_that_are_reported_are_sums_over_all_rows(english_bert):
+    model, encoder = encoder_of(english_bert)
+    labels = np.arange(len(TEXTS)) % 2
+    dataset, full = utils.tokenize(encoder, frame(TEXTS), labels)
+    seen = []
+    learner = learner_of(model, micro_batch_size=3, rate=0.0)
+    utils.train_one_epoch(learner, dataset, training_batches(full, 8, 0, 0), lambda *step: seen.append(step))
+    logits = utils.predict_logits(model, dataset, 4, FP32, CPU)
+    expected = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels), reduction="sum")
+    assert sum(loss.item() for loss, _, _ in seen) == pytest.approx(expected.item(), rel=1e-5)
+    assert sorted(rows for _, rows, _ in seen) == [4, 8, 8]
+
+
+def test_the_learning_rate_of_each_step_is_the_schedule_s(english_bert):
+    model, encoder = encoder_of(english_bert)
+    dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    learner = learner_of(model)
+    factor = learning_rate_factor("linear", 6, 0.5)
+    learner.learning_rate = lambda step: 0.01 * factor(step)
+    rates = []
+    for epoch in range(2):
+        utils.train_one_epoch(learner, dataset, training_batches(full, 8, 0, epoch), lambda *s: rates.append(s[2]))
+    assert rates == pytest.approx([0.0, 0.01 / 3, 0.02 / 3, 0.01, 0.02 / 3, 0.01 / 3])
+
+
+def test_no_clipping_is_what_a_norm_of_zero_means(english_bert):
+    steps = []
+    for norm in (0.0, 1e9, 1e-9):
+        model, encoder = encoder_of(english_bert)
+        before = model.classifier.weight.detach().clone()
+        dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+        torch.manual_seed(0)
+        model.classifier.weight.data.copy_(before)
+        utils.set_seed(1)
+        learner = learner_of(model, max_grad_norm=norm)
+        learner.optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        utils.train_one_epoch(learner, dataset, training_batches(full, 8, 0, 0)[:1], nothing)
+        steps.append((model.classifier.weight - before).norm().item())
+    assert steps[2] < 1e-6 < steps[0]
+
+
+def test_a_tiny_model_learns_the_reviews(english_bert, reviews):
+    model, encoder = encoder_of(english_bert)
+    table = utils.read_table(reviews / "trainset.csv", COLUMNS)
+    labels = utils.encode_labels(table, ["con", "pro"])
+    dataset, full = utils.tokenize(encoder, table.frame, labels)
+    learner = learner_of(model, rate=3e-3)
+    for epoch in range(8):
+        utils.train_one_epoch(learner, dataset, training_batches(full, 8, 0, epoch), nothing)
+    test = utils.read_table(reviews / "testset.csv", COLUMNS)
+    expected = utils.encode_labels(test, ["con", "pro"])
+    logits = utils.predict_logits(model, utils.tokenize(encoder, test.frame)[0], 8, FP32, CPU)
+    assert (logits.argmax(1) == expected).mean() >= 0.9
+
+
+# -- prediction ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_predictions_come_in_the_order_of_the_file(english_bert, batch_size):
+    model, encoder = encoder_of(english_bert)
+    dataset, _ = utils.tokenize(encoder, frame(TEXTS))
+    logits = utils.predict_logits(model, dataset, batch_size, FP32, CPU)
+    model.eval()
+    with torch.no_grad():
+        one_by_one = [model(**encoder.tokenizer(text, return_tensors="pt")).logits[0] for text in TEXTS]
+    np.testing.assert_allclose(logits, torch.stack(one_by_one).numpy(), atol=1e-5)
+
+
+def test_bf16_predictions_are_near_those_in_fp32(english_bert):
+    model, encoder = encoder_of(english_bert)
+    dataset, _ = utils.tokenize(encoder, frame(TEXTS))
+    exact = utils.predict_logits(model, dataset, 8, FP32, CPU)
+    rough = utils.predict_logits(model, dataset, 8, choose_precision("bf16", CPU), CPU)
+    assert rough.dtype == np.float32
+    assert 0 < np.abs(rough - exact).max() < 0.1
+
+
+def test_no_rows_give_no_logits(english_bert):
+    model, encoder = encoder_of(english_bert)
+    dataset, _ = utils.tokenize(encoder, frame([]))
+    assert utils.predict_logits(model, dataset, 8, FP32, CPU).shape == (0, 2)
+
+
+def test_a_model_in_dataparallel_trains_and_predicts_as_it_does_alone(english_bert):
+    model, encoder = encoder_of(english_bert)
+    alone = copy.deepcopy(model)
+    wrapped = torch.nn.DataParallel(model)  # without a card it hands everything to the model
+    dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    for each in (wrapped, alone):
+        utils.train_one_epoch(learner_of(each), dataset, training_batches(full, 8, 0, 0), nothing)
+    assert utils.unwrap(wrapped) is model
+    expected = utils.predict_logits(alone, dataset, 8, FP32, CPU)
+    np.testing.assert_array_equal(utils.predict_logits(wrapped, dataset, 8, FP32, CPU), expected)
+
+
+# -- the rest --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "tpu9", "nonsense"])
+def test_a_device_that_is_not_there_is_refused(name):
+    with pytest.raises(UserError, match=name):
+        utils.choose_device(name)
+
+
+def test_a_seed_makes_new_weights_the_same(english_bert):
+    heads = []
+    for seed in (1, 1, 2):
+        utils.set_seed(seed)
+        heads.append(utils.new_classifier(str(english_bert), ["a", "b", "c"], None)[0].classifier.weight)
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path, english_bert):
+    BertForSequenceClassification.from_pretrained(english_bert).save_pretrained(tmp_path)
+    bert_tokenizer([*WORDS, "many", "more", "words"]).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="do not belong together"):
+        utils.new_classifier(str(tmp_path), ["a", "b"], None)
+
+
+def test_a_saved_model_is_the_model(tmp_path, english_bert):
+    model, encoder = encoder_of(english_bert, max_length=20)
+    entry = {"valid_loss": 0.5, "accuracy": 0.9, "macro_f1": 0.9, "mcc": 0.8}
+    run = {
+        "base_model": "x", "labels": ["con", "pro"], "columns": {"text": "text", "text_pair": None, "label": "label"},
+        "max_length": 20, "truncation": "longest_first", "metrics": entry,
+        "data": {"train": {"file": "t.csv", "rows": 2}, "valid": {"file": "v.csv", "rows": 2}},
+    }  # fmt: skip
+    utils.save_model(tmp_path / "model", model, encoder.tokenizer, run)
+    loaded, again, found = utils.load_model(tmp_path / "model", CPU)
+    assert found == run
+    assert again.max_length == 20
+    for mine, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    assert load_tokenizer(str(tmp_path / "model")).get_vocab() == encoder.tokenizer.get_vocab()
+    run["labels"] = ["con", "pro", "maybe"]
+    utils.describe_model(tmp_path / "model", run)
+    with pytest.raises(UserError, match="does not fit run.json"):
+        utils.load_model(tmp_path / "model", CPU)
