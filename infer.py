@@ -157,7 +157,7 @@ class Job:
 
     def write(self, predict: Callable, size: int, made_by: dict) -> None:
         """Write the predictions to a file by way of parts of `size` rows, so that a killed run goes on."""
-        started, fresh, count = time.perf_counter(), 0, 0
+        started, fresh, done, count = time.perf_counter(), 0, 0, 0
         parts = Parts(self.output, self.made_from() | made_by)
         with self.open() as source, bar(self.total - self.rejected, "predicting", "rows") as progress:
             if self.piped:

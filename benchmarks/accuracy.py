@@ -3,8 +3,8 @@
     python benchmarks/accuracy.py DIR [DIR ...] --seeds 5
 
 DIR holds trainset.*, validset.* and testset.*. For each seed both are trained, one after the other: this project by its
-scripts, Trainer with dynamic padding; each keeps the epoch that is best on the validation set. The table at the end has
-the mean and the standard deviation over the seeds. Trainer needs the package accelerate.
+scripts, Trainer with dynamic padding; both batch rows of like length and keep the epoch that is best on the validation
+set. The table at the end has the mean and the standard deviation over the seeds. Trainer needs the package accelerate.
 """
 
 import argparse
@@ -67,7 +67,10 @@ def trainer(folder: Path, model: str | None, seed: int, args: argparse.Namespace
     network, tokenizer, _ = utils.new_classifier(resolve_model(model), labels, None)
     sets = [Rows(tokenizer, table, utils.encode_labels(table, labels)) for table in tables]
     steps = args.epochs * -(-len(sets[0]) // args.batch_size)
+    new = "train_sampling_strategy" in TrainingArguments.__dataclass_fields__  # its name since transformers 5
+    grouped = {"train_sampling_strategy": "group_by_length"} if new else {"group_by_length": True}
     settings = TrainingArguments(
+        **grouped,
         output_dir=str(where),
         num_train_epochs=args.epochs,
         per_device_train_batch_size=args.batch_size,

@@ -92,7 +92,7 @@ def distilbert(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def reviews(tmp_path) -> Path:
+def reviews(tmp_path_factory) -> Path:
     """A data folder of short reviews that a tiny model can learn: 60 training, 20 validation, 20 test rows."""
     good = ["good", "great", "nice", "lovely", "superb"]
     bad = ["bad", "awful", "poor", "dirty", "broken"]
@@ -100,8 +100,7 @@ def reviews(tmp_path) -> Path:
     rows = [(f"the {t} was {'very ' * (i % 3)}{w}", label)
             for i, t in enumerate(things) for words, label in ((good, "pro"), (bad, "con")) for w in words]  # fmt: skip
     rows = [rows[(i * 37) % len(rows)] for i in range(len(rows))]
-    folder = tmp_path / "reviews"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("reviews")
     for name, part in (("trainset", rows[:60]), ("validset", rows[60:80]), ("testset", rows[80:])):
         lines = ["text,label", *(f"{text},{label}" for text, label in part)]
         (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

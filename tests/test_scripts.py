@@ -1,0 +1,487 @@
+"""The three scripts, run as a user runs them: real processes, real files, real exit statuses."""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn import metrics as sk
+from transformers import pipeline
+
+from tests.conftest import ROOT, WORDS, script
+
+FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--epochs", "3", "--seed", "1", "--device", "cpu")
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    """Where the runs that several tests look at are kept."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def trained(runs, reviews, english_bert) -> Path:
+    """The run directory of a tiny English model in fp32, made once."""
+    output = runs / "trained"
+    if not output.exists():
+        script(
+            "main.py",
+            "--data_dir",
+            reviews,
+            "--model",
+            english_bert,
+            "--output_dir",
+            output,
+            "--precision",
+            "fp32",
+            *FAST,
+        )
+    return output
+
+
+def infer(output: Path, *options, **kwargs) -> subprocess.CompletedProcess:
+    return script("infer.py", "--model_dir", output / "bert_classifier", "--device", "cpu", *options, **kwargs)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# -- main.py ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_what_the_readme_promises(trained):
+    assert names(trained) >= {"bert_classifier", "checkpoint", "metrics.jsonl", "train.log", "curves.png"}
+    assert names(trained / "bert_classifier") >= {
+        "model.safetensors",
+        "config.json",
+        "run.json",
+        "README.md",
+        "tokenizer.json",
+    }
+    assert not [path for path in trained.rglob("*") if path.suffix in {".bin", ".pt", ".pkl", ".new", ".old"}]
+    evaluations = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in evaluations] == [1.0, 2.0, 3.0]
+    assert [entry["step"] for entry in evaluations] == [8, 16, 24]
+    run = json.loads((trained / "bert_classifier" / "run.json").read_text())
+    assert run["labels"] == ["con", "pro"]
+    assert run["metrics"] == max(evaluations, key=lambda entry: (entry["accuracy"], -entry["step"]))
+    assert run["data"]["train"]["rows"] == 60
+    assert run["train_seconds"] > 0 < run["real_tokens_per_second"]
+    assert 0 <= run["padding_share"] < 0.3
+    assert run["options"]["seed"] == 1
+    assert "60 rows = 60 used + 0 rejected" in (trained / "train.log").read_text()
+    assert (trained / "curves.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((trained / "bert_classifier" / "config.json").read_text())
+    assert config["id2label"] == {"0": "con", "1": "pro"}
+
+
+def test_a_finished_run_is_not_overwritten_unless_asked_to(trained, reviews, english_bert, tmp_path):
+    output = shutil.copytree(trained, tmp_path / "output")
+    before = (output / "bert_classifier" / "model.safetensors").read_bytes()
+    options = ("--data_dir", reviews, "--model", english_bert, "--output_dir", output, "--precision", "fp32", *FAST)
+    refused = script("main.py", *options, status=2)
+    assert refused.stderr.startswith("error: ")
+    assert "--overwrite" in refused.stderr
+    script("main.py", *options, "--overwrite", "--epochs", "1")
+    assert (output / "bert_classifier" / "model.safetensors").read_bytes() != before
+
+
+def test_the_same_options_give_the_same_weights(trained, reviews, english_bert, tmp_path):
+    options = (
+        "--data_dir",
+        reviews,
+        "--model",
+        english_bert,
+        "--output_dir",
+        tmp_path / "again",
+        "--precision",
+        "fp32",
+    )
+    script("main.py", *options, *FAST)
+    first, second = (
+        load_file(folder / "bert_classifier" / "model.safetensors") for folder in (trained, tmp_path / "again")
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_killed_run_goes_on_and_ends_in_the_same_weights(reviews, english_bert, tmp_path):
+    options = ("--data_dir", reviews, "--model", english_bert, "--save_steps", "3", *FAST, "--epochs", "40")
+    script("main.py", *options, "--output_dir", tmp_path / "whole")
+    command = [sys.executable, ROOT / "main.py", *options, "--output_dir", tmp_path / "killed"]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, cwd=ROOT)
+    state = tmp_path / "killed" / "checkpoint" / "state.json"
+    while process.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    resumed = script("main.py", "--output_dir", tmp_path / "killed", "--resume")
+    assert "of them done" in resumed.stdout
+    for name in ("bert_classifier/model.safetensors", "checkpoint/state-320.safetensors"):
+        whole, killed = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
+        assert all(torch.equal(whole[key], killed[key]) for key in whole), name
+
+    def scores(run: str) -> list[dict]:
+        entries = [json.loads(line) for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()]
+        return [{k: v for k, v in entry.items() if k != "train_seconds"} for entry in entries]
+
+    assert scores("whole") == scores("killed")
+    differing = script("main.py", "--output_dir", tmp_path / "killed", "--resume", "--batch_size", "9", status=2)
+    assert differing.stderr == "error: --batch_size 9: the run to resume has 8\n"
+
+
+def test_checking_the_data_writes_nothing(reviews, english_bert, tmp_path):
+    done = script(
+        "main.py", "--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out", "--check_data"
+    )
+    assert "60 rows = 60 used + 0 rejected" in done.stdout
+    counts = pd.read_csv(reviews / "trainset.csv")["label"].value_counts()
+    assert f"con {counts['con']}, pro {counts['pro']}" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch_size", "0"], "--batch_size"),
+        (["--epochs", "0"], "--epochs"),
+        (["--learning_rate", "inf"], "--learning_rate"),
+        (["--lerning_rate", "1"], "did you mean --learning_rate?"),
+        (["--train_file", "no/such.csv"], "no/such.csv"),
+        (["--text_column", "review"], "no column 'review', only 'text', 'label'"),
+        (["--max_length", "65"], "64 tokens at most"),
+        (["--resume"], "no checkpoint"),
+        (["--positive_label", "maybe"], "con, pro"),
+        (["--device", "cuda:7"], "cuda:7"),
+        (["--truncation", "only_second"], "pairs"),
+    ],
+)
+def test_a_mistake_is_one_line_with_status_2_and_leaves_nothing(reviews, english_bert, tmp_path, options, message):
+    given = ["--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out"]
+    done = script("main.py", *given, *options, status=2)
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_rows_are_listed_or_left_out_and_every_row_is_accounted_for(reviews, english_bert, tmp_path):
+    with (reviews / "trainset.csv").open("a", encoding="utf-8") as stream:
+        stream.write(",pro\nthe soup was good,\nthe bed was bad,con,con\n")
+    options = ["--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out", *FAST]
+    stopped = script("main.py", *options, status=2)
+    path = reviews / "trainset.csv"
+    assert stopped.stderr.splitlines()[:3] == [
+        f"error: {path}, line 62: text is empty",
+        f"error: {path}, line 63: label is empty",
+        f"error: {path}, line 64: 3 fields where the header has 2",
+    ]
+    assert not (tmp_path / "out").exists()
+    done = script("main.py", *options, "--on_bad_rows", "skip", "--epochs", "1")
+    assert "63 rows = 60 used + 3 rejected" in done.stdout
+    rejected = pd.read_csv(tmp_path / "out" / "rejected_rows.csv")
+    assert rejected["line"].tolist() == [62, 63, 64]
+    assert rejected["reason"].tolist()[1] == "label is empty"
+
+
+def test_without_a_validation_file_rows_are_held_out(reviews, english_bert, tmp_path):
+    options = ["--train_file", reviews / "trainset.csv", "--test_file", reviews / "testset.csv", "--valid_ratio", "0.2"]
+    done = script("main.py", *options, "--model", english_bert, "--output_dir", tmp_path / "out", *FAST)
+    assert "12 of these rows are held out" in done.stdout
+    run = json.loads((tmp_path / "out" / "bert_classifier" / "run.json").read_text())
+    assert (run["data"]["train"]["rows"], run["data"]["valid"]["rows"]) == (48, 12)
+    assert json.loads((tmp_path / "out" / "test" / "metrics.json").read_text())["rows"] == 20
+
+
+def test_evaluations_saves_and_early_stopping_come_when_they_should(reviews, english_bert, tmp_path):
+    options = ["--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out", *FAST]
+    options += [
+        "--epochs",
+        "50",
+        "--eval_steps",
+        "5",
+        "--early_stopping",
+        "3",
+        "--metric",
+        "loss",
+        "--scheduler",
+        "constant",
+    ]
+    script("main.py", *options)
+    history = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in history][:4] == [5, 8, 10, 15]
+    losses = [entry["valid_loss"] for entry in history]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 4 < 100
+    run = json.loads((tmp_path / "out" / "bert_classifier" / "run.json").read_text())
+    assert run["metrics"]["valid_loss"] == min(losses)
+
+
+def test_memory_can_be_saved_without_changing_the_result(reviews, english_bert, tmp_path):
+    weights = []
+    for name, more in (("all", []), ("few", ["--micro_batch_size", "3"])):
+        options = ["--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / name, "--dropout", "0"]
+        script("main.py", *options, "--precision", "fp32", "--adam_epsilon", "1e-4", *FAST, "--epochs", "1", *more)
+        weights.append(load_file(tmp_path / name / "bert_classifier" / "model.safetensors"))
+    for name in weights[0]:
+        torch.testing.assert_close(weights[0][name], weights[1][name], atol=1e-4, rtol=1e-3)
+
+
+def test_the_english_model_refuses_chinese_text_and_names_a_model():
+    refused = script("main.py", "--data_dir", "data/zh", "--output_dir", "nowhere", status=2)
+    assert re.search(r"\d\d% of the characters are unknown .* --model hfl/chinese-bert-wwm", refused.stderr)
+    assert not (ROOT / "nowhere").exists()
+
+
+def test_chinese_text_goes_through_all_three_scripts(chinese_bert, tmp_path):
+    options = ["--data_dir", "data/zh", "--device", "cpu"]
+    script("main.py", *options, "--model", chinese_bert, "--output_dir", tmp_path, "--epochs", "1")
+    model = ["--model_dir", tmp_path / "bert_classifier"]
+    shown = script("test_code.py", *options, *model, "--output_dir", tmp_path).stdout
+    assert "差评" in shown
+    script("infer.py", *options, *model, "--output_file", tmp_path / "p.csv")
+    predictions = pd.read_csv(tmp_path / "p.csv")
+    assert list(predictions.columns) == ["id", "text", "category", "prediction", "prob_好评", "prob_差评"]
+    assert predictions["text"].tolist() == pd.read_csv(ROOT / "data/zh/unlabelled.csv")["text"].tolist()
+
+
+def test_pairs_go_through_all_three_scripts_and_a_model_without_token_types(distilbert, tmp_path):
+    rows = [("the food was good", "the soup was great", "same"), ("the bed was bad", "the lamp was nice", "other")] * 12
+    pd.DataFrame(rows, columns=["text", "text_pair", "label"]).to_json(
+        tmp_path / "rows.jsonl", orient="records", lines=True
+    )
+    script(
+        "main.py", "--train_file", tmp_path / "rows.jsonl", "--model", distilbert, "--output_dir", tmp_path / "o", *FAST
+    )
+    model = ["--model_dir", tmp_path / "o" / "bert_classifier"]
+    script("test_code.py", "--test_file", tmp_path / "rows.jsonl", *model, "--output_dir", tmp_path / "o")
+    metrics = json.loads((tmp_path / "o" / "test" / "metrics.json").read_text())
+    assert metrics["rows"] == 24
+    answer = json.loads(script("infer.py", *model, "--text", rows[0][0], "--text_pair", rows[0][1]).stdout)
+    assert answer["text_pair"] == rows[0][1]
+    assert "--text_pair" in script("infer.py", *model, "--text", "the bed", status=2).stderr
+
+
+# -- test_code.py -----------------------------------------------------------------------------------------------------
+
+
+def test_the_scores_are_scikit_learn_s_of_the_written_predictions(trained, reviews, tmp_path):
+    model = ["--model_dir", trained / "bert_classifier", "--data_dir", reviews, "--output_dir", tmp_path]
+    script("test_code.py", *model, "--precision", "fp32", "--device", "cpu")
+    written = pd.read_csv(tmp_path / "test" / "predictions.csv")
+    metrics = json.loads((tmp_path / "test" / "metrics.json").read_text())
+    assert metrics["rows"] == len(written) == 20
+    assert metrics["accuracy"] == sk.accuracy_score(written["label"], written["prediction"])
+    assert metrics["macro_f1"] == pytest.approx(sk.f1_score(written["label"], written["prediction"], average="macro"))
+    assert metrics["roc_auc"] == pytest.approx(sk.roc_auc_score(written["label"] == "pro", written["prob_pro"]))
+    source = pd.read_csv(reviews / "testset.csv")
+    assert written.sort_values("line")["text"].tolist() == source["text"].tolist()
+    assert written.sort_values("line")["line"].tolist() == list(range(2, 22))
+
+
+def test_the_rows_that_are_wrong_come_first_most_confident_first(trained, tmp_path):
+    rows = [f"the {thing} was {word}" for thing in ("food", "bed", "lamp") for word in ("good", "bad", "awful", "nice")]
+    pd.DataFrame({"text": rows, "label": ["pro", "con", "pro", "con"] * 3}).to_csv(tmp_path / "t.csv", index=False)
+    model = ["--model_dir", trained / "bert_classifier", "--output_dir", tmp_path]
+    script("test_code.py", *model, "--test_file", tmp_path / "t.csv", "--device", "cpu")
+    written = pd.read_csv(tmp_path / "test" / "predictions.csv")
+    wrong = written["label"] != written["prediction"]
+    assert (written["correct"] == "no").tolist() == wrong.tolist()
+    count = wrong.sum()
+    assert 0 < count < 12
+    assert wrong[:count].all()
+    confidence = written[["prob_con", "prob_pro"]].max(axis=1)[:count].tolist()
+    assert confidence == sorted(confidence, reverse=True)
+    assert written["line"][count:].tolist() == sorted(written["line"][count:])
+
+
+def test_unseen_labels_in_the_test_set_are_listed(trained, tmp_path):
+    (tmp_path / "t.csv").write_text("text,label\nthe food,pro\nthe bed,maybe\n")
+    done = script(
+        "test_code.py", "--model_dir", trained / "bert_classifier", "--test_file", tmp_path / "t.csv", status=2
+    )
+    assert "'maybe' (line 3)" in done.stderr
+
+
+def test_a_directory_that_is_no_model_is_said_to_be_none(tmp_path):
+    assert "no run.json" in script("test_code.py", "--model_dir", tmp_path, status=2).stderr
+    assert "no such directory" in script("infer.py", "--model_dir", tmp_path / "x", status=2).stderr
+
+
+# -- infer.py ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.01)])
+def test_probabilities_are_those_of_the_transformers_pipeline(trained, reviews, tmp_path, precision, tolerance):
+    options = ["--data_dir", reviews, "--output_file", tmp_path / "p.csv", "--precision", precision]
+    infer(trained, *options)
+    written = pd.read_csv(tmp_path / "p.csv")
+    assert list(written.columns) == ["id", "text", "prediction", "prob_con", "prob_pro"]
+    classify = pipeline("text-classification", model=str(trained / "bert_classifier"), top_k=None, device="cpu")
+    for row, answers in zip(written.to_dict("records"), classify(written["text"].tolist()), strict=True):
+        expected = {answer["label"]: answer["score"] for answer in answers}
+        assert set(expected) == {"con", "pro"}
+        assert row["prob_pro"] == pytest.approx(expected["pro"], abs=tolerance)
+        assert row["prob_con"] + row["prob_pro"] == pytest.approx(1, abs=1e-8)
+        assert row["prediction"] == ("pro" if row["prob_pro"] > row["prob_con"] else "con")
+
+
+def test_scores_and_predictions_of_the_same_rows_agree_exactly(trained, reviews, tmp_path):
+    model = ["--model_dir", trained / "bert_classifier", "--output_dir", tmp_path, "--device", "cpu"]
+    script("test_code.py", *model, "--test_file", reviews / "testset.csv")
+    infer(trained, "--input_file", reviews / "testset.csv", "--output_file", tmp_path / "p.csv")
+    scored = pd.read_csv(tmp_path / "test" / "predictions.csv").sort_values("line").reset_index(drop=True)
+    inferred = pd.read_csv(tmp_path / "p.csv")
+    pd.testing.assert_frame_equal(scored[inferred.columns], inferred)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "json", "jsonl", "csv.gz", "txt", "parquet"])
+def test_every_format_is_written_as_it_was_read(trained, tmp_path, ending):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    texts = ['the "good" food', "the bed, and the lamp", "=1+1 the soup", "the room was not nice 😀 好"]
+    frame = pd.DataFrame({"id": [1, 2, 3, 4], "text": texts, "note": ["a", "b", "NA", "d"]})
+    separator = {"csv": ",", "csv.gz": ",", "tsv": "\t"}.get(ending)
+    path, answers = tmp_path / f"rows.{ending}", tmp_path / f"p.{ending}"
+    if separator:
+        frame.to_csv(path, index=False, sep=separator)
+    elif ending == "txt":
+        path.write_text("\n".join(texts), encoding="utf-8")
+    elif ending == "parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_json(path, orient="records", lines=ending == "jsonl", force_ascii=False)
+    infer(trained, "--input_file", path, "--output_file", answers)
+    if separator:
+        found = pd.read_csv(answers, sep=separator, keep_default_na=False)
+    elif ending == "txt":
+        found = pd.read_csv(answers, sep="\t", names=["text", "prediction", "prob_con", "prob_pro"], quoting=3)
+    elif ending == "parquet":
+        found = pd.read_parquet(answers)
+    else:
+        found = pd.read_json(answers, lines=ending == "jsonl")
+    given = ["text"] if ending == "txt" else ["id", "text", "note"]
+    assert list(found.columns) == [*given, "prediction", "prob_con", "prob_pro"]
+    assert found["text"].tolist() == texts
+    if "note" in given:
+        assert found[["id", "note"]].values.tolist() == frame[["id", "note"]].values.tolist()
+    np.testing.assert_allclose(found["prob_con"] + found["prob_pro"], 1, atol=1e-8)
+
+
+def test_a_pipe_is_answered_line_by_line(trained):
+    done = infer(trained, "--input_file", "-", input="the food was good\nthe bed was bad\n")
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[:2] for line in lines] == [["the food was good", "pro"], ["the bed was bad", "con"]]
+    done = infer(
+        trained, "--input_file", "-", "--input_format", "jsonl", input='{"text": "the bed was bad", "n": [1]}\n'
+    )
+    answer = json.loads(done.stdout)
+    assert answer["n"] == [1]
+    assert answer["prediction"] == "con"
+
+
+def test_one_text_is_answered_in_json(trained):
+    answer = json.loads(infer(trained, "--text", "@the food was good").stdout)
+    assert answer["text"] == "@the food was good"
+    assert list(answer) == ["text", "prediction", "prob_con", "prob_pro"]
+
+
+def test_bad_rows_of_the_input_stop_it_before_anything_is_written_or_are_left_out(trained, tmp_path):
+    (tmp_path / "rows.csv").write_text("id,text\n1,the food\n2,\n3,the bed,x\n4,the lamp\n")
+    options = ["--input_file", tmp_path / "rows.csv", "--output_file", tmp_path / "p.csv"]
+    stopped = infer(trained, *options, status=2)
+    assert "line 3: text is empty" in stopped.stderr
+    assert names(tmp_path) == {"rows.csv"}
+    done = infer(trained, *options, "--on_bad_rows", "skip")
+    assert "4 rows = 2 predicted + 2 rejected" in done.stderr
+    assert pd.read_csv(tmp_path / "p.csv")["id"].tolist() == [1, 4]
+    assert pd.read_csv(tmp_path / "rejected_rows.csv")["line"].tolist() == [3, 4]
+
+
+def test_an_output_that_is_there_is_not_overwritten_unless_asked_to(trained, reviews, tmp_path):
+    (tmp_path / "p.csv").write_text("mine")
+    options = ["--data_dir", reviews, "--output_file", tmp_path / "p.csv"]
+    assert "--overwrite" in infer(trained, *options, status=2).stderr
+    assert (tmp_path / "p.csv").read_text() == "mine"
+    infer(trained, *options, "--overwrite")
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 100
+    same = ["--input_file", tmp_path / "p.csv", "--output_file", tmp_path / "p.csv", "--overwrite"]
+    assert "is the input file" in infer(trained, *same, status=2).stderr
+
+
+def test_a_column_that_the_output_needs_is_not_lost(trained, tmp_path):
+    (tmp_path / "rows.csv").write_text("text,prediction\nthe food,mine\n")
+    options = ["--input_file", tmp_path / "rows.csv", "--output_file", tmp_path / "p.csv"]
+    assert "already has a column 'prediction'" in infer(trained, *options, status=2).stderr
+
+
+def test_a_killed_inference_goes_on_where_it_was_and_writes_the_same_bytes(trained, tmp_path):
+    draw = np.random.default_rng(0)
+    plain = [word for word in WORDS if word.isalpha()]
+    texts = [" ".join(draw.choice(plain, size)) for size in draw.integers(1, 12, 13_000)]
+    with gzip.open(tmp_path / "rows.csv.gz", "wt", encoding="utf-8") as stream:
+        stream.write("text\n" + "\n".join(texts) + "\n")
+    options = ["--input_file", tmp_path / "rows.csv.gz", "--model_dir", trained / "bert_classifier", "--device", "cpu"]
+    script("infer.py", *options, "--output_file", tmp_path / "whole" / "p.csv.gz")
+    output = tmp_path / "killed" / "p.csv.gz"
+    command = [sys.executable, ROOT / "infer.py", *options, "--output_file", output]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL, cwd=ROOT)
+    second = output.parent / "p.csv.gz.parts" / "0000001"
+    while process.poll() is None and not second.exists():
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert not output.exists()
+    done = script("infer.py", *options, "--output_file", output)
+    assert re.search(r"13,000 predicted \((8,192|12,288) of them by an earlier run\)", done.stderr)
+    assert output.read_bytes() == (tmp_path / "whole" / "p.csv.gz").read_bytes()
+    assert names(output.parent) == {"p.csv.gz"}
+
+
+def test_no_row_at_all_is_said_or_written_as_no_row(trained, tmp_path):
+    (tmp_path / "rows.csv").write_text("id,text\n")
+    infer(trained, "--input_file", tmp_path / "rows.csv", "--output_file", tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text() == "id,text,prediction,prob_con,prob_pro\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a closed pipe is a POSIX matter")
+def test_a_reader_that_leaves_early_is_no_error_of_ours(trained):
+    command = (
+        f"yes 'the food was good' | head -3000 | {sys.executable} infer.py --model_dir {trained / 'bert_classifier'}"
+    )
+    done = subprocess.run(
+        f"{command} --input_file - | head -2", shell=True, cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
+    assert len(done.stdout.splitlines()) == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_excel_gets_cells_that_it_will_not_run(trained, tmp_path):
+    (tmp_path / "rows.csv").write_text('text\n"=HYPERLINK(""x"")"\nthe food\n')
+    infer(trained, "--input_file", tmp_path / "rows.csv", "--output_file", tmp_path / "p.csv", "--excel_safe")
+    found = pd.read_csv(tmp_path / "p.csv", encoding="utf-8-sig")
+    assert found["text"].tolist() == ['\'=HYPERLINK("x")', "the food"]
+
+
+# -- the embedded model -----------------------------------------------------------------------------------------------
+
+
+def test_the_embedded_model_learns_the_sample_data_without_a_hub(tmp_path):
+    train = pd.read_csv(ROOT / "data" / "trainset.csv").head(240)
+    train.to_csv(tmp_path / "train.csv", index=False)
+    script("main.py", "--train_file", tmp_path / "train.csv", "--output_dir", tmp_path / "o", "--epochs", "2",
+           "--learning_rate", "2e-4", "--max_length", "64", "--valid_ratio", "0.25")  # fmt: skip
+    history = [json.loads(line) for line in (tmp_path / "o" / "metrics.jsonl").read_text().splitlines()]
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert max(entry["accuracy"] for entry in history) > 0.6
