@@ -1,0 +1,120 @@
+import json
+
+import pytest
+
+from toolkit.atomic import replace_directory, write_bytes, write_json, write_json_lines
+
+VALUES = [{"a": 1, "房": [1.5, None, True]}, {"text": 'line\nbreak, "quote", 😀\u2028'}, {}]
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("before", [None, b"old and longer than the new content"])
+def test_a_file_holds_the_new_bytes_and_nothing_lies_beside_it(tmp_path, before):
+    path = tmp_path / "file.bin"
+    if before is not None:
+        path.write_bytes(before)
+    write_bytes(path, b"new\r\n\0\xff")
+    assert path.read_bytes() == b"new\r\n\0\xff"
+    assert names(tmp_path) == ["file.bin"]
+
+
+def test_a_file_that_is_replaced_is_a_new_one_so_that_an_open_reader_keeps_the_old(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_bytes(b"old" * 100_000)
+    with path.open("rb") as reader:
+        assert reader.read(3) == b"old"
+        write_bytes(path, b"new")
+        assert reader.read() == b"old" * 99_999
+    assert path.read_bytes() == b"new"
+
+
+def test_what_a_killed_run_left_is_written_over(tmp_path):
+    (tmp_path / "file.txt.new").write_bytes(b"half of a long fi")
+    write_bytes(tmp_path / "file.txt", b"new")
+    assert (tmp_path / "file.txt").read_bytes() == b"new"
+    assert names(tmp_path) == ["file.txt"]
+
+
+@pytest.mark.parametrize("value", [*VALUES, [], "text", 3, None])
+def test_json_is_read_back_by_the_json_module(tmp_path, value):
+    write_json(tmp_path / "value.json", value)
+    content = (tmp_path / "value.json").read_bytes().decode("utf-8")
+    assert json.loads(content) == value
+    assert content.endswith("\n")
+
+
+def test_json_is_written_to_be_read_by_people(tmp_path):
+    write_json(tmp_path / "value.json", {"标签": "好"})
+    assert (tmp_path / "value.json").read_text(encoding="utf-8") == '{\n  "标签": "好"\n}\n'
+
+
+def test_json_lines_are_one_object_a_line(tmp_path):
+    write_json_lines(tmp_path / "values.jsonl", VALUES)
+    lines = (tmp_path / "values.jsonl").read_bytes().decode("utf-8").split("\n")
+    assert [json.loads(line) for line in lines[:-1]] == VALUES
+    assert lines[-1] == ""
+    write_json_lines(tmp_path / "values.jsonl", [])
+    assert (tmp_path / "values.jsonl").read_bytes() == b""
+
+
+def test_a_value_that_json_cannot_hold_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "value.json", {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "value.json", {"a": object()})
+    assert json.loads((tmp_path / "value.json").read_text(encoding="utf-8")) == {"a": 1}
+    assert names(tmp_path) == ["value.json"]
+
+
+def fill_with(**files: str):
+    def fill(folder):
+        assert names(folder) == []
+        for name, content in files.items():
+            (folder / name).write_text(content, encoding="utf-8")
+
+    return fill
+
+
+def test_a_directory_is_made_with_its_parents(tmp_path):
+    replace_directory(tmp_path / "a" / "b" / "model", fill_with(config="1"))
+    assert (tmp_path / "a" / "b" / "model" / "config").read_text(encoding="utf-8") == "1"
+    assert names(tmp_path / "a" / "b") == ["model"]
+
+
+def test_a_directory_is_replaced_and_keeps_nothing_of_the_old_one(tmp_path):
+    folder = tmp_path / "model"
+    replace_directory(folder, fill_with(config="1", stale="1"))
+    (folder / "inner").mkdir()
+    replace_directory(folder, fill_with(config="2"))
+    assert names(folder) == ["config"]
+    assert (folder / "config").read_text(encoding="utf-8") == "2"
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_directory_that_cannot_be_filled_leaves_the_old_one_whole(tmp_path):
+    folder = tmp_path / "model"
+    replace_directory(folder, fill_with(config="1", weights="1"))
+
+    def fail(new):
+        (new / "config").write_text("2", encoding="utf-8")
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        replace_directory(folder, fail)
+    assert {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} == {"config": "1", "weights": "1"}
+    replace_directory(folder, fill_with(config="3"))
+    assert names(folder) == ["config"]
+    assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("left", [["model.new"], ["model.old"], ["model.new", "model.old"]])
+@pytest.mark.parametrize("there", [False, True])
+def test_what_a_killed_replacement_left_is_cleared_away(tmp_path, left, there):
+    for name in [*left, *["model"] * there]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "stale").write_text("0", encoding="utf-8")
+    replace_directory(tmp_path / "model", fill_with(config="1"))
+    assert names(tmp_path) == ["model"]
+    assert names(tmp_path / "model") == ["config"]

@@ -1,0 +1,105 @@
+import hashlib
+import json
+import platform
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+import transformers
+
+from toolkit.errors import UserError
+from toolkit.run_info import data_facts, fingerprint, read_run, refuse_to_overwrite, versions
+
+RUN = {"labels": ["差", "好"], "columns": {"text": "text", "text_pair": None, "label": "label"}, "max_length": 64}
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])
+def test_a_fingerprint_is_the_sha256_of_the_bytes(tmp_path, size):
+    data = np.random.default_rng(size).bytes(size)
+    (tmp_path / "file").write_bytes(data)
+    assert fingerprint(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def test_one_changed_byte_changes_the_fingerprint(tmp_path):
+    (tmp_path / "a").write_bytes(b"text,label\na,1\n")
+    (tmp_path / "b").write_bytes(b"text,label\na,2\n")
+    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
+
+
+def test_the_versions_are_those_that_the_packages_say_of_themselves():
+    found = versions()
+    assert found["python"] == platform.python_version()
+    assert {name: found[name] for name in ("transformers", "numpy", "pandas", "scikit-learn")} == {
+        "transformers": transformers.__version__,
+        "numpy": np.__version__,
+        "pandas": pd.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+    assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert "missing" not in found.values()
+
+
+def test_the_run_of_a_model_directory_is_read(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps(RUN, ensure_ascii=False), encoding="utf-8")
+    assert read_run(tmp_path) == RUN
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("empty", "it has no run.json"),
+        ("missing", "there is no such directory"),
+        ("file", "there is no such directory"),
+    ],
+)
+def test_a_directory_that_is_no_model_is_refused_with_the_command_that_makes_one(tmp_path, name, reason):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError) as caught:
+        read_run(tmp_path / name)
+    assert str(caught.value) == f"--model_dir {tmp_path / name}: {reason}; python main.py writes a model directory"
+
+
+@pytest.mark.parametrize("content", [b"", b'{"labels": ["a"', b"\xff\xfe\x00", b"[]", b'"text"', b"null", b"{}"])
+def test_a_run_json_that_is_damaged_is_an_error_that_names_it(tmp_path, content):
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"run\.json"):
+        read_run(tmp_path)
+
+
+def test_a_run_json_that_cannot_be_opened_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(UserError, match=r"run\.json: cannot be read"):
+        read_run(tmp_path)
+
+
+def test_a_finished_run_is_not_overwritten_unless_asked(tmp_path):
+    folder = tmp_path / "output" / "bert_classifier"
+    refuse_to_overwrite(tmp_path / "output", overwrite=False)
+    folder.mkdir(parents=True)
+    refuse_to_overwrite(tmp_path / "output", overwrite=False)
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    refuse_to_overwrite(tmp_path / "output", overwrite=True)
+    with pytest.raises(UserError) as caught:
+        refuse_to_overwrite(tmp_path / "output", overwrite=False)
+    assert str(caught.value).startswith(f"{tmp_path / 'output'} already holds a run")
+    assert all(option in str(caught.value) for option in ("--overwrite", "--resume", "--output_dir"))
+
+
+def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path):
+    tables = {}
+    for name, rows in (("train", 3), ("valid", 1)):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("text,label\n" + "a,1\n" * rows, encoding="utf-8")
+        tables[name] = SimpleNamespace(path=path, frame=pd.read_csv(path))
+    assert data_facts(tables) == {
+        name: {
+            "file": str(tmp_path / f"{name}.csv"),
+            "rows": rows,
+            "sha256": hashlib.sha256((tmp_path / f"{name}.csv").read_bytes()).hexdigest(),
+        }
+        for name, rows in (("train", 3), ("valid", 1))
+    }
