@@ -56,6 +56,7 @@ def test_json_lines_are_one_object_a_line(tmp_path):
     lines = (tmp_path / "values.jsonl").read_bytes().decode("utf-8").split("\n")
     assert [json.loads(line) for line in lines[:-1]] == VALUES
     assert lines[-1] == ""
+    assert lines[0] == '{"a": 1, "房": [1.5, null, true]}'
     write_json_lines(tmp_path / "values.jsonl", [])
     assert (tmp_path / "values.jsonl").read_bytes() == b""
 

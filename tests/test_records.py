@@ -1,8 +1,10 @@
 import csv
+import errno
 import gc
 import gzip
 import io
 import json
+import os
 import warnings
 from datetime import datetime
 
@@ -122,12 +124,17 @@ def test_an_encoding_that_does_not_exist_is_refused_and_no_file_is_left_open(tmp
     assert [str(warning.message) for warning in caught] == []
 
 
-@pytest.mark.parametrize("name", ["missing.csv", "folder.csv", "missing.json.gz"])
-def test_a_file_that_cannot_be_opened_is_an_error_with_its_name(tmp_path, name):
-    (tmp_path / "folder.csv").mkdir()
+@pytest.mark.parametrize("name", ["missing.csv", "missing.json.gz"])
+def test_a_file_that_is_not_there_is_an_error_with_its_name_and_the_reason(tmp_path, name):
     with pytest.raises(UserError) as caught:
         open_source(tmp_path / name)
-    assert str(caught.value).startswith(f"{tmp_path / name}: cannot be read (")
+    assert str(caught.value) == f"{tmp_path / name}: cannot be read ({os.strerror(errno.ENOENT)})"
+
+
+def test_a_folder_in_place_of_a_file_is_an_error_with_its_name(tmp_path):
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match=r"folder\.csv: cannot be read \("):
+        open_source(tmp_path / "folder.csv")
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "txt"])

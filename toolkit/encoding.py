@@ -10,13 +10,15 @@ from toolkit.errors import UserError
 BLOCK = 1 << 20  # bytes
 ENOUGH_LINES = 100_000  # non-ASCII lines after which the vote is decided
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+PAIR = re.compile(rb"[\x81-\xfe][\x30-\xfe]")  # how GB18030 writes a character (or half of a rare one)
+COMMON = re.compile(rb"[\xa1-\xa9\xb0-\xd7][\xa1-\xfe]")  # punctuation and the first level of GB 2312
 UNKNOWN = "is neither utf-8, GB18030 nor UTF-16 text; --encoding can name another encoding"
 
 
 def detect_encoding(stream: BinaryIO, name: str) -> str:
     """Return the Python name of the encoding of `stream`, read from its beginning to its end.
 
-    A file is taken for the encoding in which most of its non-ASCII lines can be read, so that one damaged line
+    A file is taken for the encoding in which most of its non-ASCII characters can be read, so that some damage
     cannot turn a utf-8 file into readable-looking nonsense. Raises UserError, naming `name`, if none fits.
     """
     head = stream.read(BLOCK)
@@ -42,44 +44,52 @@ def guess_encoding(head: bytes, name: str) -> str:
     for bom, encoding in BOMS.items():
         if head.startswith(bom):
             return encoding
-    complete = head[: head.rfind(b"\n") + 1] or head
-    return _utf16_without_bom(head) or _vote(complete.splitlines(keepends=True), name)
+    return _utf16_without_bom(head) or _vote(head.splitlines(keepends=True), name)
 
 
 def _utf16_without_bom(head: bytes) -> str | None:
-    """Recognise UTF-16 by its line ends and NUL bytes, which all stand on one side of their pairs."""
-    zeros = [i % 2 for i, byte in enumerate(head[:4096]) if byte == 0]
-    if len(zeros) < 2 or len(set(zeros)) > 1:
+    """Recognise UTF-16 by its NUL bytes: western text is half NULs; Chinese has some and is no valid utf-8."""
+    head = head[: min(len(head) // 2 * 2, 8192)]
+    zeros = head.count(0)
+    if not zeros or (zeros * 4 < len(head) and _is_utf8_so_far(head)):
         return None
-    encoding, newline = ("utf-16-le", b"\n\0") if zeros[0] == 1 else ("utf-16-be", b"\0\n")
-    return encoding if newline in head or len(zeros) > len(head[:4096]) // 4 else None
+    # Commas, line ends and digits are ASCII in the right byte order and rare signs in the other.
+    ascii_in = {
+        encoding: sum("\0" < character < "\x80" for character in head.decode(encoding, errors="replace"))
+        for encoding in ("utf-16-le", "utf-16-be")
+    }
+    best = max(ascii_in, key=ascii_in.get)
+    return best if ascii_in[best] * 2 >= zeros else None
 
 
-def _readable(line: bytes, encoding: str) -> bool:
+def _is_utf8_so_far(head: bytes) -> bool:
     try:
-        line.decode(encoding)
+        codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False
     return True
 
 
 def _vote(lines: Iterable[bytes], name: str) -> str:
-    """Choose between utf-8 and GB18030 by the number of non-ASCII lines that each can read."""
-    seen = utf8 = gb = pairs = chinese_pairs = 0
+    """Choose between utf-8 and GB18030 by how many characters of the non-ASCII lines each can read."""
+    seen = good = bad = gb_bad = pairs = common = 0
     for line in lines:
         if line.isascii():
             continue
         seen += 1
-        utf8 += _readable(line, "utf-8")
-        gb += _readable(line, "gb18030")
-        found = re.findall(rb"[\x81-\xfe][\x30-\xfe]", line)
-        pairs += len(found)
-        chinese_pairs += sum(pair[1] >= 0x80 for pair in found)
+        text = line.decode("utf-8", errors="replace")
+        replaced = text.count("\ufffd")
+        good, bad = good + sum(character > "\x7f" for character in text) - replaced, bad + replaced
+        gb_bad += line.decode("gb18030", errors="replace").count("\ufffd")
+        found = PAIR.findall(line)
+        pairs, common = pairs + len(found), common + sum(COMMON.fullmatch(pair) is not None for pair in found)
         if seen == ENOUGH_LINES:
             break
-    if utf8 * 2 >= seen:
+    if bad * 4 <= good:
         return "utf-8"
-    # An accented western letter before a plain one is a valid GB18030 pair too; Chinese is mostly high bytes.
-    if gb * 2 >= seen and chinese_pairs * 4 >= pairs:
+    # Accented western letters make pairs of GB18030 too, but seldom any that are frequent in Chinese.
+    if gb_bad * 4 <= pairs and common * 5 >= pairs * 2:
         return "gb18030"
+    if bad <= good:  # a text of a few characters, some of them damaged
+        return "utf-8"
     raise UserError(f"{name} {UNKNOWN}")

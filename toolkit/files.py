@@ -39,8 +39,8 @@ class Source:
 
 def file_ending(path: str | Path) -> str:
     """Return the ending that tells a file's format: .csv, or .csv.gz if it is packed."""
-    suffixes = Path(path).suffixes
-    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:]).lower()
+    suffixes = Path(str(path).lower()).suffixes
+    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
 def file_format(path: str | Path) -> str:

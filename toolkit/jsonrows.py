@@ -8,6 +8,7 @@ from typing import TextIO
 from toolkit.errors import UserError
 from toolkit.files import Record, Source
 
+UNREADABLE = (ValueError, RecursionError)  # json's own errors are ValueErrors, as is a number of thousands of digits
 BLOCK = 1 << 20  # characters read at once
 
 
@@ -17,7 +18,7 @@ def read_json(name: str, stream: TextIO) -> Source:
     while first.isspace():
         blank, first = blank + first, stream.read(1)
     if first != "[":
-        return read_jsonl(name, stream, [*blank.splitlines(keepends=True), first + stream.readline()])
+        return read_jsonl(name, stream, (blank + first + stream.readline()).splitlines(keepends=True))
     return _source(name, "json", _array(name, stream, 1 + blank.count("\n")), stream)
 
 
@@ -37,8 +38,14 @@ def _source(name: str, kind: str, records: Iterator[Record], stream: TextIO) -> 
 def _parse(line: int, text: str) -> Record:
     try:
         return _record(line, json.loads(text))
-    except (json.JSONDecodeError, RecursionError) as error:
-        return Record(line, None, f"not valid json ({getattr(error, 'msg', 'nested too deeply')})")
+    except UNREADABLE as error:
+        return Record(line, None, f"not valid json ({_reason(error)})")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return getattr(error, "msg", "a number with thousands of digits")
 
 
 def _record(line: int, value: object) -> Record:
@@ -86,21 +93,26 @@ class _Scanner:
                 if end < len(self.text) or not self._more():
                     self._advance(end)
                     return value
-            except (json.JSONDecodeError, RecursionError) as error:
+            except UNREADABLE as error:
                 if not self._more(size):
-                    raise self.fail(getattr(error, "msg", "nested too deeply")) from None
+                    raise self.fail(_reason(error)) from None
             size *= 2
 
 
 def _array(name: str, stream: TextIO, line: int) -> Iterator[Record]:
     """Yield the objects of a json array whose [ has been read."""
     scan = _Scanner(name, stream, line)
-    mark = "," if scan.peek() != "]" else "]"
-    while mark == ",":
+    mark = scan.peek()
+    while mark != "]":
         scan.peek()
         line = scan.line
         yield _record(line, scan.value())
         mark = scan.peek()
+        if mark != ",":
+            break
         scan.pos += 1
+    scan.pos += 1
     if mark != "]":
         raise scan.fail("a comma or the closing bracket is missing")
+    if scan.peek():
+        raise scan.fail("text follows the array")

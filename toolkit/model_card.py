@@ -1,6 +1,10 @@
 """The README.md of a saved model: what it was made from, how well it does and how to use it."""
 
 import json
+import re
+from pathlib import Path
+
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 TEMPLATE = """---
 pipeline_tag: text-classification
@@ -43,7 +47,7 @@ def model_card(run: dict) -> str:
     metrics, hub_id = run["metrics"], run["base_model"]
     pair = run["columns"]["text_pair"] is not None
     return TEMPLATE.format(
-        base=f"base_model: {json.dumps(hub_id)}\n" if "/" in hub_id and not hub_id.startswith((".", "/", "~")) else "",
+        base=f"base_model: {json.dumps(hub_id)}\n" if HUB_ID.fullmatch(hub_id) and not Path(hub_id).exists() else "",
         model=_code(hub_id),
         train=run["data"]["train"]["file"],
         rows=run["data"]["train"]["rows"],

@@ -71,7 +71,8 @@ def number(kind: type, least: float, most: float = math.inf, above: bool = False
     def parse(word: str):
         try:
             value = kind(word)
-        except ValueError:
+            float(value)  # a whole number may be too large for that, and so for us
+        except (ValueError, OverflowError):
             name = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"{word!r} is not {name}") from None
         if not math.isfinite(value) or not least <= value <= most or (above and value == least):

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,8 +39,8 @@ def with_predictions(rows: Sequence[dict], probabilities: np.ndarray, labels: Se
 class TextFormat:
     """How rows are written in a text format: `header`, then `encode(rows)` of each window, then `footer`.
 
-    Everything is utf-8. A txt file is like a tsv file without a header, of texts that hold no tab. With `excel_safe`
-    there is a BOM, by which Excel knows utf-8, and cells that would be run as a formula begin with '.
+    Everything is utf-8. A txt file is like a tsv file without header and quotes; tabs and line breaks become blanks.
+    With `excel_safe` there is a BOM, by which Excel knows utf-8, and cells that would be run as a formula begin with '.
     """
 
     def __init__(self, kind: str, columns: Sequence[str], excel_safe: bool = False):
@@ -62,14 +63,17 @@ class TextFormat:
         if self.excel_safe:
             cells = [[_harmless(cell) for cell in line] for line in cells]
         if self.kind == "txt":
-            return "".join("\t".join(line) + "\n" for line in cells).encode()
-        stream = io.StringIO(newline="")
-        csv.writer(stream, delimiter="," if self.kind == "csv" else "\t", lineterminator="\n").writerows(cells)
-        return stream.getvalue().encode()
+            return "".join("\t".join(map(_one_line, line)) + "\n" for line in cells).encode(errors="replace")
+        stream, separator = io.StringIO(newline=""), "," if self.kind == "csv" else "\t"
+        quoted = csv.writer(stream, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        plain = csv.writer(stream, delimiter=separator, lineterminator="\n")
+        for line in cells:  # Python quotes a cell for its carriage return in its newest versions only
+            (quoted if any("\r" in cell for cell in line) else plain).writerow(line)
+        return stream.getvalue().encode(errors="replace")
 
     def join(self, parts: Iterable[Path], path: Path) -> None:
         """Write the whole file from the windows' files."""
-        with gzip.GzipFile(path, "wb", mtime=0) if ".gz" in path.suffixes else path.open("wb") as whole:
+        with gzip.GzipFile(path, "wb", mtime=0) if path.suffix.lower() == ".gz" else path.open("wb") as whole:
             whole.write(self.header)
             for number, part in enumerate(parts):
                 whole.write(self.separator if number else b"")
@@ -98,7 +102,7 @@ class ParquetFormat:
         """Return some rows as the bytes of a parquet file of their own."""
         if self.strings:
             strings = {field.name for field in self.schema if field.type == self.pa.string()}
-            rows = [{k: _cell(v) if k in strings and v is not None else v for k, v in row.items()} for row in rows]
+            rows = [{k: _string(v) if k in strings else v for k, v in row.items()} for row in rows]
         stream = io.BytesIO()
         self.pq.write_table(self.pa.Table.from_pylist(list(rows), schema=self.schema), stream)
         return stream.getvalue()
@@ -154,12 +158,20 @@ def _json(row: dict) -> bytes:
         return json.dumps(row, default=str).encode()
 
 
+def _string(value: object) -> str | None:
+    return None if value is None else _cell(value).encode(errors="replace").decode()
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list, bool)) else str(value)
+
+
+def _one_line(cell: str) -> str:
+    return " ".join(re.split("[\t\r\n]+", cell))
 
 
 def _harmless(cell: str) -> str:

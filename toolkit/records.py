@@ -1,5 +1,6 @@
 """Open a data file of any format and encoding and give its rows one by one."""
 
+import codecs
 import gzip
 import io
 import sys
@@ -72,11 +73,14 @@ def _stdin(encoding: str | None, newline: str | None) -> TextIO:
 
 def _decoded(stream: BinaryIO, encoding: str, newline: str | None) -> TextIO:
     """Decode a stream; bytes that do not fit become lone surrogates, by which a damaged row is recognised."""
-    errors = "surrogatepass" if encoding.startswith("utf-16") else "surrogateescape"
     try:
-        return io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline=newline)
+        name = codecs.lookup(encoding).name
     except LookupError:
+        stream.close()
         raise UserError(f"--encoding {encoding}: there is no such encoding") from None
+    errors = "surrogatepass" if name.startswith("utf-16") else "surrogateescape"
+    name = "utf-8-sig" if name == "utf-8" else name  # a BOM is no part of the text
+    return io.TextIOWrapper(stream, encoding=name, errors=errors, newline=newline)
 
 
 def _parquet(name: str) -> Source:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from toolkit.errors import UserError
 from toolkit.files import Source
 
-INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -113,7 +113,7 @@ def windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
 def sort_labels(labels: Iterable[str]) -> list[str]:
     """Return the distinct labels in order: as numbers if all of them are integers, else as strings."""
     distinct = set(labels)
-    return sorted(distinct, key=int if all(INTEGER.fullmatch(label) for label in distinct) else None)
+    return sorted(distinct, key=int if all(map(INTEGER.fullmatch, distinct)) else None)
 
 
 def stop_or_report(rejected: list[Rejected], total: int, on_bad_rows: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.errors import UserError
 
+NEEDED = ("labels", "columns", "max_length")
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scikit-learn", "safetensors")
 
 
@@ -35,11 +36,14 @@ def read_run(model_dir: Path) -> dict:
     """Return the run.json of a model directory; UserError if it is not one that main.py wrote."""
     path = model_dir / "run.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [key for key in NEEDED if key not in run]:
+            raise ValueError(f"it has no {missing[0]}")
+        return run
     except (FileNotFoundError, NotADirectoryError):
         there = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
         raise UserError(f"--model_dir {model_dir}: {there}; python main.py writes a model directory") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
 
 
