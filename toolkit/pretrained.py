@@ -47,7 +47,8 @@ def _load(loader, source: str, **options):
     """Call from_pretrained with what all our loading has in common; UserError for what a user can mend."""
     local = Path(source).is_dir()
     transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar() if local else None
+    if local:  # a download is worth a progress bar, files at hand are not
+        transformers_logging.disable_progress_bar()
     try:
         return loader.from_pretrained(source, local_files_only=local, trust_remote_code=False, **options)
     except (OSError, ValueError, ImportError) as error:
