@@ -12,7 +12,7 @@ from toolkit.files import find_file
 from toolkit.journal import Journal
 from toolkit.options import training_options
 from toolkit.rows import write_rejected
-from toolkit.run_info import data_facts, refuse_to_overwrite, versions
+from toolkit.run_info import clear_run, data_facts, refuse_to_overwrite, versions
 
 
 def main() -> None:
@@ -124,6 +124,8 @@ class Run:
         if args.resume:
             self.journal = checkpoint.load_checkpoint(self.checkpoint_dir, *self.state, self.about)
             self.learner.step = self.journal.step
+        else:
+            clear_run(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         log.open(self.folder / "train.log", append=args.resume)
         rejected = [row for table in self.tables.values() for row in table.rejected]

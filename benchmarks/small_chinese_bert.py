@@ -19,11 +19,9 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def build(folder: Path, text: str, layers: int, hidden: int, positions: int = 512) -> None:
-    """Write the model and its tokenizer for the characters of `text` into `folder`."""
-    characters = sorted({character for character in text.lower() if not character.isspace()})
-    pieces = [*characters, *(f"##{character}" for character in characters if character.isascii())]
-    vocabulary = {piece: i for i, piece in enumerate([*SPECIAL, *pieces])}
+def wordpiece_tokenizer(pieces: list[str], positions: int) -> PreTrainedTokenizerFast:
+    """Return an uncased BERT tokenizer whose vocabulary is the special tokens and these pieces, in their order."""
+    vocabulary = {piece: i for i, piece in enumerate(dict.fromkeys([*SPECIAL, *pieces]))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -33,10 +31,18 @@ def build(folder: Path, text: str, layers: int, hidden: int, positions: int = 51
         special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
     )
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=positions, **names).save_pretrained(folder)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=positions, **names)
+
+
+def build(folder: Path, text: str, layers: int, hidden: int, positions: int = 512) -> None:
+    """Write the model and its tokenizer for the characters of `text` into `folder`."""
+    characters = sorted({character for character in text.lower() if not character.isspace()})
+    pieces = [*characters, *(f"##{character}" for character in characters if character.isascii())]
+    tokenizer = wordpiece_tokenizer(pieces, positions)
+    tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(vocabulary),
+        vocab_size=len(tokenizer),
         hidden_size=hidden,
         num_hidden_layers=layers,
         num_attention_heads=max(1, hidden // 32),
@@ -44,7 +50,7 @@ def build(folder: Path, text: str, layers: int, hidden: int, positions: int = 51
         max_position_embeddings=positions,
     )
     BertForSequenceClassification(config).save_pretrained(folder)
-    print(f"{folder}: {layers} layers of {hidden}, {len(vocabulary):,} tokens")
+    print(f"{folder}: {layers} layers of {hidden}, {len(tokenizer):,} tokens")
 
 
 if __name__ == "__main__":

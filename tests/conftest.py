@@ -9,7 +9,6 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -21,6 +20,8 @@ from transformers import (
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
+
 WORDS = """
 the a an it was is not very good great nice lovely superb fine bad awful poor dirty broken sad food soup room bed staff
 place phone lamp chair service price and but too so again never always we they he she i un ##able ##ly ##s . , !
@@ -28,28 +29,11 @@ place phone lamp chair service price and but too so again never always we they h
 CHINESE = (
     "的一是了我不在人有这他上大来到时要就以好差房间服务很酒店早餐干净脏吃喜欢讨厌买快慢电脑键盘，。！？再也不会推荐满意"
 )
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def bert_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:
-    """Return a BERT tokenizer of these words."""
-    vocabulary = {word: i for i, word in enumerate(dict.fromkeys([*SPECIAL, *words]))}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
-    )
-    names = {
-        "unk_token": "[UNK]",
-        "pad_token": "[PAD]",
-        "cls_token": "[CLS]",
-        "sep_token": "[SEP]",
-        "mask_token": "[MASK]",
-    }
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names)
+    """Return a BERT tokenizer of these words, for models of 64 positions."""
+    return wordpiece_tokenizer(words, positions=64)
 
 
 def tiny_bert(folder: Path, words: list[str]) -> Path:

@@ -250,3 +250,13 @@ def test_a_txt_file_whose_first_line_has_no_tab_is_one_of_texts_alone(tmp_path):
 def test_a_txt_file_without_a_line_is_refused(tmp_path, content):
     with pytest.raises(UserError, match=r"rows\.txt: the file is empty"):
         read_lines(write(tmp_path / "rows.txt", content))
+
+
+def test_quotes_of_an_unquoted_tsv_file_do_not_join_rows(tmp_path):
+    text = 'text\tlabel\n"what a film\t1\nfine\t0\nso she said "\t0\n'
+    (tmp_path / "rows.tsv").write_text(text, encoding="utf-8")
+    with (tmp_path / "rows.tsv").open(encoding="utf-8", newline="") as stream:
+        records = list(read_table_text("rows.tsv", "tsv", stream).records)
+    assert [tuple(record.values.values()) for record in records] == [
+        tuple(line.split("\t")) for line in text.splitlines()[1:]
+    ]

@@ -1,5 +1,9 @@
 import csv
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -7,6 +11,8 @@ import pytest
 from toolkit.errors import UserError
 from toolkit.records import open_source
 from toolkit.rows import Rejected, Row, read_rows, sort_labels, stop_or_report, windows, write_rejected
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def write(path, content):
@@ -231,6 +237,18 @@ def test_labels_are_sorted_as_numbers_if_all_are_integers_else_as_strings(labels
     assert sort_labels(reversed(labels)) == in_order
 
 
+def test_the_order_of_the_labels_is_the_same_in_every_process():
+    code = "from toolkit.rows import sort_labels; print(sort_labels(['0', '-0', '1', '-1']))"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": str(seed)}, check=True,
+            capture_output=True, encoding="utf-8",
+        ).stdout
+        for seed in range(1, 5)
+    }  # fmt: skip
+    assert len(found) == 1
+
+
 def rejected(count: int) -> list[Rejected]:
     return [Rejected("rows.csv", "line", i + 2, "label is empty", {"text": str(i)}) for i in range(count)]
 
@@ -275,7 +293,9 @@ def test_rejected_rows_are_written_with_their_lines_and_reasons(tmp_path):
     assert [json.loads(row) if row else None for row in frame["row"]] == rows
 
 
-def test_a_file_of_no_rejected_rows_has_a_header(tmp_path):
-    write_rejected(tmp_path / "rejected_rows.csv", [])
-    with (tmp_path / "rejected_rows.csv").open(encoding="utf-8", newline="") as stream:
-        assert list(csv.reader(stream)) == [["file", "line", "reason", "row"]]
+def test_where_no_row_is_rejected_there_is_no_file_of_them(tmp_path):
+    path = tmp_path / "rejected_rows.csv"
+    write_rejected(path, rejected(1))
+    assert path.exists()
+    write_rejected(path, [])
+    assert not path.exists()

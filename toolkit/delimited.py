@@ -59,24 +59,32 @@ def _rows(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | Non
     """Yield (line, fields, problem) of each row that is not blank.
 
     A quote that never closes would swallow the rest of the file: then the row's first line alone is the bad one. In
-    a tsv file, which many programs write without quoting, such a line is split at its tabs as it stands.
+    a tsv file, which many programs write without quoting, a line whose quotes make no sense is split at its tabs as it
+    stands.
     """
-    lines = _PushBack(stream)
+    lines, width = _PushBack(stream), None
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.taken.clear()
         start, problem = lines.number + 1, None
         try:
             row = next(reader)
+            if delimiter == "\t" and _are_rows_each(lines.taken, width):
+                row = lines.keep_first().rstrip("\r\n").split("\t")
         except StopIteration:
             return
         except csv.Error as error:
-            first = lines.keep_first().rstrip("\r\n")
-            row = first.split("\t")
+            row = lines.keep_first().rstrip("\r\n").split("\t")
             if delimiter == "," or "NUL" in str(error):
                 row, problem = None, _csv_problem(str(error))
         if row is None or len(row) > 1 or (row and row[0].strip()) or '""' in "".join(lines.taken):
+            width = width or len(row or ())
             yield start, row, problem
+
+
+def _are_rows_each(lines: list[str], width: int | None) -> bool:
+    """Say whether the lines that a quoted field seems to join are rows by themselves."""
+    return len(lines) > 1 and width is not None and all(line.count("\t") == width - 1 for line in lines)
 
 
 def _csv_problem(message: str) -> str:

@@ -1,11 +1,14 @@
 """What the user got wrong, said in one line a problem and without a traceback."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 
 SHOWN = 10  # problems printed one by one before the rest become a count
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 class UserError(Exception):
@@ -29,7 +32,8 @@ class UserError(Exception):
 def run_script(main: Callable[[], None]) -> int:
     """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 130 for Ctrl-C.
 
-    A missing package is a user's mistake too. Any other exception is a defect of ours and keeps its traceback.
+    A missing package and a file that cannot be written are too. Any other exception is a defect of ours and keeps its
+    traceback.
     """
     try:
         main()
@@ -46,7 +50,12 @@ def run_script(main: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our pipe has left, as `head` does
-        sys.stderr.close()
-        return 141
+    except BrokenPipeError:  # the reader of our pipe has left, as `head` does; what is buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        print(f"error: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+        return EXIT_USER_ERROR
     return 0

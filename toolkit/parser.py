@@ -18,7 +18,8 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
     def _get_help_string(self, action: argparse.Action) -> str:
         plain = action.default in (None, False, argparse.SUPPRESS)
-        return action.help if plain else super()._get_help_string(action)
+        # Python 3.10 writes the default of a switch into its help by itself.
+        return action.help.replace(" (default: %(default)s)", "") if plain else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):

@@ -85,6 +85,7 @@ def load_classifier(source: str, config=None) -> tuple[torch.nn.Module, list[str
     model, report = _load(
         AutoModelForSequenceClassification, source, use_safetensors=True, output_loading_info=True, **options
     )
+    transformers_logging.disable_progress_bar()  # nor is one for saving
     mismatched = [entry[0] for entry in report.get("mismatched_keys", [])]
     new = sorted({*report.get("missing_keys", []), *mismatched})
     strange = [name for name in new if not name.startswith(HEAD) and ".pooler." not in name]

@@ -4,14 +4,14 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from toolkit.errors import UserError
 from toolkit.files import Source
 
-INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,99})")
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -126,10 +126,18 @@ def stop_or_report(rejected: list[Rejected], total: int, on_bad_rows: str) -> No
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
-    """Write the rejected rows as csv: file, line, reason and the row itself as json (empty where it has none)."""
+    """Write the rejected rows as csv: file, line, reason and the row itself as json (empty where it has none).
+
+    Nothing is written if there are none, and what an earlier run wrote is removed.
+    """
+    rejected = iter(rejected)
+    first = list(islice(rejected, 1))
+    if not first:
+        path.unlink(missing_ok=True)
+        return
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "line", "reason", "row"])
-        for row in rejected:
+        for row in chain(first, rejected):
             values = "" if row.values is None else json.dumps(row.values, default=str)
             writer.writerow([row.name, row.line, row.reason, values])

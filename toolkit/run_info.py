@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -48,13 +49,23 @@ def read_run(model_dir: Path) -> dict:
 
 
 def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
-    """Raise UserError if a run is in the way and may not be replaced."""
-    finished = output_dir / "bert_classifier" / "run.json"
-    if finished.is_file() and not overwrite:
+    """Raise UserError if a run, finished or not, is in the way and may not be replaced."""
+    there = (output_dir / "bert_classifier" / "run.json").is_file() or (
+        output_dir / "checkpoint" / "state.json"
+    ).is_file()
+    if there and not overwrite:
         raise UserError(
             f"{output_dir} already holds a run; --overwrite replaces it, --resume goes on with it, "
             "--output_dir names another place"
         )
+
+
+def clear_run(output_dir: Path) -> None:
+    """Remove what an earlier run left and a new one does not replace at once; its model stays until there is a new."""
+    for name in ("checkpoint", "test"):
+        shutil.rmtree(output_dir / name, ignore_errors=True)
+    for name in ("metrics.jsonl", "curves.png", "rejected_rows.csv"):
+        (output_dir / name).unlink(missing_ok=True)
 
 
 def data_facts(tables: dict) -> dict:
