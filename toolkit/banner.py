@@ -47,7 +47,7 @@ def say_steps(log: Log, lengths: np.ndarray, batch_size: int, epochs: int, seed:
     log.item("padding", f"{share:.1%} of the tokens (batches in random order: {at_random:.1%})")
     so_far = f", {done:,} of them done" if done else ""
     log.item(
-        "steps", f"{epochs * len(batches):,} = {epochs} epochs of {len(batches):,}, {batch_size} rows each{so_far}"
+        "steps", f"{epochs * len(batches):,} = {epochs} epoch{'s' * (epochs > 1)} of {len(batches):,}, {batch_size} rows each{so_far}"
     )
     return round(share, 4)
 
@@ -56,6 +56,7 @@ def say_machine(log: Log, model: torch.nn.Module, device: torch.device, precisio
     """Say on what the run computes."""
     found = versions()
     many = f"{len(model.device_ids)} devices, " if isinstance(model, torch.nn.DataParallel) else ""
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    count = torch.get_num_threads()
+    threads = f", {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""
     software = f"torch {found['torch']}, transformers {found['transformers']}"
     log.item("machine", f"{many}{device} in {precision}{threads}, {software}")
