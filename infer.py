@@ -9,11 +9,12 @@ from pathlib import Path
 
 from toolkit.console import Log, bar
 from toolkit.errors import UserError, run_script
-from toolkit.files import file_ending, file_format, find_file
+from toolkit.files import file_ending, find_file
 from toolkit.options import given_columns, inference_options
-from toolkit.predictions import ParquetFormat, Parts, TextFormat, prediction_columns, with_predictions
-from toolkit.records import open_source
-from toolkit.rows import Rejected, Row, read_rows, stop_or_report, windows, write_rejected
+from toolkit.parts import Parts
+from toolkit.predictions import ParquetFormat, TextFormat, choose_form, with_predictions
+from toolkit.records import open_source, spooled
+from toolkit.rows import Rejected, Row, read_rows, stop_or_report, usable_text, windows, write_rejected
 from toolkit.run_info import fingerprint, read_run
 
 STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered together
@@ -41,7 +42,7 @@ def main() -> None:
         return with_predictions([row.values for row in rows], softmax(logits), run["labels"])
 
     if args.text is not None:
-        print(json.dumps(predict([job])[0], ensure_ascii=False))
+        print(json.dumps(predict([job])[0], ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))
     elif job.output is None:
         job.stream(predict)
     else:
@@ -58,8 +59,8 @@ def one_text(args: Namespace, run: dict) -> Row:
             f"this model was trained on {'pairs: give' if pairs else 'single texts: leave out'} --text_pair"
         )
     values = {"text": args.text} | ({"text_pair": args.text_pair} if pairs else {})
-    if empty := [name for name, value in values.items() if not value.strip()]:
-        raise UserError(f"--{empty[0]} is empty")
+    for name, value in values.items():
+        usable_text(value, f"--{name}")
     return Row(1, args.text, args.text_pair, None, values)
 
 
@@ -68,22 +69,28 @@ class Job:
 
     def __init__(self, args: Namespace, labels: list[str], columns: dict):
         self.args, self.labels, self.columns, self.log = args, labels, columns, Log(sys.stderr)
-        self.input = args.input_file or find_file(args.data_dir, "unlabelled")
-        if self.input is None:
+        if args.text_pair is not None:
+            raise UserError("--text_pair goes with --text")
+        found = args.input_file or find_file(args.data_dir, "unlabelled")
+        if found is None:
             raise UserError(f"there is no unlabelled.csv (.tsv, .json, ...) in {args.data_dir}; --input_file names one")
-        self.input, self.piped = str(self.input), self.input == "-"
+        self.input, self.name = str(found), "standard input" if found == "-" else str(found)
+        self.kind = (args.input_format or "txt") if self.input == "-" else None
         self.output = self.output_path()
+        if self.input == "-" and self.output is not None:
+            self.spool = spooled(sys.stdin.buffer)  # a file can be read twice, and found again by its content
+            self.input = self.spool.name
         self.total = self.rejected = 0
-        if not self.piped:
+        if self.input != "-":
             self.scan()
 
     def output_path(self) -> Path | None:
         """Return the file to write, None for standard output; UserError if it is in the way of another."""
-        given = self.args.output_file or ("-" if self.piped else None)
+        given = self.args.output_file or ("-" if self.input == "-" else None)
         if given == "-":
             return None
-        path = Path(given or f"output/predictions{file_ending(self.input)}")
-        if not self.piped and path.exists() and path.samefile(self.input):
+        path = Path(given or Path(self.args.model_dir).parent / f"predictions{file_ending(self.input)}")
+        if self.input != "-" and path.exists() and path.samefile(self.input):
             raise UserError(f"--output_file {path} is the input file")
         if path.exists() and not self.args.overwrite:
             raise UserError(f"{path} is already there; --overwrite replaces it, --output_file names another place")
@@ -91,10 +98,11 @@ class Job:
 
     def open(self):
         """Open the input."""
-        return open_source(self.input, self.args.encoding, (self.args.input_format or "txt") if self.piped else None)
+        return open_source(self.input, self.args.encoding, self.kind)
 
     def rows(self, source) -> Iterator[Row | Rejected]:
-        """Yield the rows of an open input."""
+        """Yield the rows of an open input, under the input's name."""
+        source.name = self.name
         return read_rows(source, self.columns["text"], self.columns["text_pair"], None)
 
     def scan(self) -> None:
@@ -104,34 +112,37 @@ class Job:
             names.update(dict.fromkeys(source.columns))
             for row in self.rows(source):
                 self.total += 1
-                names.update(dict.fromkeys(row.values or ()))
-                if isinstance(row, Rejected):
+                if isinstance(row, Row):
+                    names.update(dict.fromkeys(row.values))
+                else:
                     rejected.append(row._replace(values=None))
-            self.format = self.make_format(source.format, list(names))
-        self.rejected = len(rejected)
+            self.form = self.output_form(source.format, list(names))
         stop_or_report(rejected, self.total, self.args.on_bad_rows)
+        self.total -= len(rejected)
 
-    def make_format(self, kind: str, names: list[str]) -> TextFormat | ParquetFormat:
-        """Return how the output is written, for an input of format `kind` with these columns."""
-        added, given = prediction_columns(self.labels, names), kind
-        if self.output is not None:
-            kind = file_format(self.output)
-            kind = "jsonl" if kind == "json" and given == "jsonl" else kind  # .json files may be either
-        elif kind == "parquet":
-            raise UserError("parquet cannot be written to standard output")
-        if self.args.excel_safe and kind not in ("csv", "tsv"):
-            raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
-        if kind == "parquet":
-            return ParquetFormat(names, self.labels, Path(self.input) if given == "parquet" else None)
-        return TextFormat(kind, names + added, self.args.excel_safe)
+    def output_form(self, given: str, names: list[str]) -> TextFormat | ParquetFormat:
+        """Return how the output is written, for an input of format `given` with these columns."""
+        parquet_input = Path(self.input) if given == "parquet" else None
+        return choose_form(self.output, given, names, self.labels, self.args.excel_safe, parquet_input)
+
+    def used(self, source, name_rejected: bool) -> Iterator[Row]:
+        """Yield the usable rows and count the others; name those too, or end at the first, as --on_bad_rows says."""
+        for row in self.rows(source):
+            if isinstance(row, Row):
+                yield row
+                continue
+            self.rejected += 1
+            if name_rejected:
+                stop_or_report([row], 0, self.args.on_bad_rows)
+                self.log(f"left out: {row}")
 
     def stream(self, predict: Callable) -> None:
         """Write the predictions to standard output, some hundred rows at a time."""
         out, written = sys.stdout.buffer, 0
         with self.open() as source:
-            form = self.make_format(source.format, source.columns) if self.piped else self.format
+            form = self.output_form(source.format, source.columns) if self.input == "-" else self.form
             out.write(form.header)
-            for window in windows(self.used(source), STREAM_WINDOW):
+            for window in windows(self.used(source, name_rejected=True), STREAM_WINDOW):
                 out.write(form.separator * bool(written) + form.encode(predict(window)))
                 out.flush()
                 written += len(window)
@@ -139,61 +150,43 @@ class Job:
         out.flush()
         self.say_accounts(written)
 
-    def say_accounts(self, done: int, found: str = "") -> None:
-        """Say what became of every row."""
-        total = done + self.rejected
-        name = "standard input" if self.piped else self.input
-        self.log(f"{name}: {total:,} rows = {done:,} predicted{found} + {self.rejected:,} rejected")
-
-    def used(self, source) -> Iterator[Row]:
-        """Yield the usable rows; the others are counted and named, or end a pipe's reading, as --on_bad_rows says."""
-        for row in self.rows(source):
-            if isinstance(row, Row):
-                yield row
-            elif self.piped:
-                stop_or_report([row], 0, self.args.on_bad_rows)
-                self.rejected += 1
-                self.log(f"left out: {row}")
-
     def write(self, predict: Callable, size: int, made_by: dict) -> None:
         """Write the predictions to a file by way of parts of `size` rows, so that a killed run goes on."""
         started, fresh, done, count = time.perf_counter(), 0, 0, 0
         parts = Parts(self.output, self.made_from() | made_by)
-        with self.open() as source, bar(self.total - self.rejected, "predicting", "rows") as progress:
-            if self.piped:
-                self.format = self.make_format(source.format, source.columns)
-            for number, window in enumerate(windows(self.used(source), size)):
+        with self.open() as source, bar(self.total, "predicting", "rows") as progress:
+            for number, window in enumerate(windows(self.used(source, name_rejected=False), size)):
                 if parts.path(number).exists():
                     progress.update(len(window))
                 else:
-                    parts.write(number, self.format.encode(predict(window, progress.update)))
+                    parts.write(number, self.form.encode(predict(window, progress.update)))
                     fresh += len(window)
-                count, done = number + 1, number * size + len(window)
-        parts.join(count, self.format)
-        if self.rejected and not self.piped:
-            with self.open() as source:
-                write_rejected(
-                    self.output.parent / "rejected_rows.csv",
-                    (row for row in self.rows(source) if isinstance(row, Rejected)),
-                )
+                count, done = number + 1, done + len(window)
+        with self.open() as source:
+            rejected = (row for row in self.rows(source) if isinstance(row, Rejected))
+            write_rejected(self.output.with_name(f"{self.output.name.split('.')[0]}.rejected_rows.csv"), rejected)
+        parts.join(count, self.form)
+        self.say_accounts(done, f" ({done - fresh:,} of them by an earlier run)" if fresh < done else "")
         speed = fresh / (time.perf_counter() - started)
-        found = f" ({done - fresh:,} of them by an earlier run)" if fresh < done else ""
-        self.log(
-            f"{self.input}: {done + self.rejected:,} rows = {done:,} predicted{found} + {self.rejected:,} rejected"
-        )
         self.log(f"{speed:,.0f} rows a second; the predictions are in {self.output}")
+
+    def say_accounts(self, done: int, found: str = "") -> None:
+        """Say what became of every row."""
+        total = done + self.rejected
+        self.log(f"{self.name}: {total:,} rows = {done:,} predicted{found} + {self.rejected:,} rejected")
 
     def made_from(self) -> dict:
         """Return what decides the bytes of the output."""
-        if self.piped:
-            return {"input": "a pipe", "started": time.time_ns()}
         model_dir, names = Path(self.args.model_dir), ("batch_size", "encoding", "on_bad_rows", "excel_safe")
         weights = (model_dir / "model.safetensors").stat()
         return {
-            "input": fingerprint(Path(self.input)), "run": fingerprint(model_dir / "run.json"),
-            "weights": [weights.st_size, weights.st_mtime_ns], "columns": self.columns, "output": self.output.name,
+            "input": fingerprint(Path(self.input)),
+            "run": fingerprint(model_dir / "run.json"),
+            "weights": [weights.st_size, weights.st_mtime_ns],
+            "columns": self.columns,
+            "output": self.output.name,
             **{name: getattr(self.args, name) for name in names},
-        }  # fmt: skip
+        }
 
 
 if __name__ == "__main__":

@@ -63,15 +63,13 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, list[str]]:
     if train_file is None:
         raise UserError(f"there is no trainset.csv (.tsv, .json, ...) in {args.data_dir}; --train_file names another")
     columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
-    tables = {}
-    for name, file in (("train", train_file), ("valid", valid_file), ("test", args.test_file)):
-        if file:
-            tables[name] = table = utils.read_table(
-                Path(file), columns, args.encoding, args.on_bad_rows, name == "test"
-            )
-            columns["text_pair"] = table.pair_column
-            log.item("data" * (name == "train"), table.accounts())
+    files = {"train": train_file, "valid": valid_file, "test": args.test_file}
+    tables = utils.read_tables(files, columns, args.encoding, args.on_bad_rows)
+    for name, table in tables.items():
+        log.item("data" * (name == "train"), table.accounts())
     labels = utils.learn_labels(tables["train"])
+    if "test" in tables:
+        score_files.score_columns(tables["test"].records, labels)
     if not valid_file:
         tables["train"], tables["valid"] = utils.split_table(tables["train"], args.valid_ratio, args.seed)
         log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
@@ -84,7 +82,7 @@ def encode_data(args: Namespace, tables: dict, labels: list[str], encoder, log: 
     banner.say_labels(log, labels, label_ids["train"])
     sets = {}
     for name, table in tables.items():
-        unknown.check_unknown(encoder.tokenizer, table.frame["text"].tolist(), str(table.path), args.max_unknown)
+        unknown.check_unknown(encoder.tokenizer, table.texts, str(table.path), args.max_unknown)
         sets[name], full_lengths = utils.tokenize(encoder, table.frame, label_ids[name], str(table.path))
         if name == "train":
             banner.say_lengths(log, full_lengths, encoder.max_length, encoder.truncation)
@@ -96,8 +94,7 @@ class Run:
 
     def __init__(self, args: Namespace, log: Log, tables: dict, labels: list[str], sets: dict, encoder):
         self.args, self.log, self.tables, self.labels = args, log, tables, labels
-        self.sets, self.encoder, self.journal = sets, encoder, Journal()
-        self.folder = Path(args.output_dir)
+        self.sets, self.encoder, self.journal, self.folder = sets, encoder, Journal(), Path(args.output_dir)
         self.model_dir, self.checkpoint_dir = self.folder / "bert_classifier", self.folder / "checkpoint"
         self.lengths = sets["train"].tensors[2].numpy()
         self.positive = metrics.positive_id(labels, args.positive_label, args.metric)
@@ -108,7 +105,7 @@ class Run:
         """Make the optimizer, go on from a checkpoint if asked to, open the run directory and say what will happen."""
         args, log = self.args, self.log
         factor = schedule.learning_rate_factor(args.scheduler, args.epochs * self.steps_an_epoch, args.warmup_ratio)
-        betas = (args.adam_beta1, args.adam_beta2)
+        betas, micro = (args.adam_beta1, args.adam_beta2), args.micro_batch_size
         self.learner = utils.Learner(
             model=model,
             optimizer=utils.make_optimizer(model, args.weight_decay, betas, args.adam_epsilon),
@@ -116,11 +113,12 @@ class Run:
             precision=precision,
             scaler=precision.scaler(),
             device=device,
-            micro_batch_size=args.micro_batch_size and args.micro_batch_size * utils.device_count(model),
+            micro_batch_size=micro and micro * utils.device_count(model),
             max_grad_norm=args.max_grad_norm,
         )
         self.how = {"batch_size": args.micro_batch_size or args.batch_size, "precision": precision, "device": device}
         self.state = (utils.unwrap(model), self.learner.optimizer, self.learner.scaler)  # what a checkpoint holds
+        self.about |= {"precision": precision.name, "device": str(device)}
         if args.resume:
             self.journal = checkpoint.load_checkpoint(self.checkpoint_dir, *self.state, self.about)
             self.learner.step = self.journal.step
@@ -131,7 +129,7 @@ class Run:
         rejected = [row for table in self.tables.values() for row in table.rejected]
         write_rejected(self.folder / "rejected_rows.csv", rejected)
         share = banner.say_steps(log, self.lengths, args.batch_size, args.epochs, args.seed, self.journal.step)
-        self.about |= {"padding_share": share, "precision": precision.name, "device": str(device)}
+        self.about["padding_share"] = share
         banner.say_machine(log, model, device, precision.name)
 
     def train(self) -> None:
@@ -152,6 +150,8 @@ class Run:
                 checkpoint.save_checkpoint(self.checkpoint_dir, *self.state, journal, self.about)
             journal.epoch, journal.batch = epoch + 1, 0
         progress.close()
+        if journal.step < args.epochs * self.steps_an_epoch:
+            self.log(f"stopped early: {journal.stale} evaluations without a better one (--early_stopping)")
 
     def evaluate(self) -> None:
         """Score the validation set, note the result, and keep the model if it is the best so far."""
@@ -187,12 +187,12 @@ class Run:
         facts, log = self.facts(), self.log
         utils.describe_model(self.model_dir, facts)
         curves.draw_curves(self.folder / "curves.png", self.journal.history, self.args.metric, self.journal.best_step)
-        seconds, speed = facts["train_seconds"], facts["real_tokens_per_second"]
-        log(f"trained for {seconds:.0f} s, {speed:,.0f} tokens a second; the best model is in {self.model_dir}")
+        speed = f"{facts['train_seconds']:.0f} s, {facts['real_tokens_per_second']:,.0f} tokens a second"
+        log(f"trained for {speed}; the best model is in {self.model_dir}")
         if "test" in self.tables:
             model, encoder, run = utils.load_model(self.model_dir, self.learner.device)
             found = utils.score_table(model, encoder, self.tables["test"], run, **self.how)
-            score_files.write_scores(self.folder / "test", found, self.tables["test"], run)
+            score_files.write_scores(self.folder / "test", found, self.tables["test"], run, self.model_dir)
             log("\n".join(["", *score_files.score_lines(found.scores)]))
 
 

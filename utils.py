@@ -87,6 +87,11 @@ class Table:
         """The file's column of the second text, None for single texts."""
         return self.columns["text_pair"]
 
+    @property
+    def texts(self) -> list[str]:
+        """All texts, first and second ones."""
+        return self.frame.drop(columns="label").to_numpy().ravel().tolist()
+
     def accounts(self) -> str:
         """Return the accounting of the file's rows in words."""
         used, rejected = len(self.frame), len(self.rejected)
@@ -119,6 +124,24 @@ def read_table(
     frame = frame if pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
     return Table(Path(path), frame, rejected, records, {**columns, "text_pair": pair})
+
+
+def read_tables(files: dict[str, str | Path | None], columns: dict, encoding: str | None, on_bad_rows: str) -> dict:
+    """Return the tables of several labelled files (None: no file); the first decides whether there are pairs.
+
+    The one called test keeps its records. Raises UserError with what is wrong in any of them.
+    """
+    tables, problems = {}, []
+    for name, file in files.items():
+        try:
+            if file is not None:
+                tables[name] = read_table(Path(file), columns, encoding, on_bad_rows, keep_records=name == "test")
+                columns = tables[name].columns
+        except UserError as error:
+            problems += error.args
+    if problems:
+        raise UserError(*problems)
+    return tables
 
 
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
@@ -197,8 +220,7 @@ def tokenize(
     """Tokenize a table and return its dataset, and the length (N,) in tokens of each row before it was cut.
 
     The dataset holds input_ids (N, L) int32, token_type_ids (N, L) uint8 or (N, 0) for a model without them, lengths
-    (N,) int64 and label_ids (N,) int64 (-1 where there are none); L is the longest row's. Raises UserError for a row
-    that `encoder.truncation` cannot make short enough, with `name` and its line.
+    (N,) int64 and label_ids (N,) int64 (-1 where there are none); L is the longest row's. `name` is for messages.
     """
     tokenizer, rows, full = encoder.tokenizer, [], []
     texts = frame["text"].tolist()
@@ -211,7 +233,7 @@ def tokenize(
                 return_token_type_ids=encoder.token_types, return_attention_mask=False,
             )  # fmt: skip
             for i, ids in enumerate(encoded["input_ids"]):
-                kept = np.asarray(_cut(encoder, encoded, i, f"{name}, line {frame.index[start + i]}"))
+                kept = np.asarray(_kept(encoder, encoded, i, name))
                 types = encoded["token_type_ids"][i] if encoder.token_types else []
                 rows.append((np.asarray(ids, np.int32)[kept], np.asarray(types, np.uint8)[kept[: len(types)]]))
                 full.append(len(ids))
@@ -226,16 +248,14 @@ def tokenize(
     return TensorDataset(*map(torch.from_numpy, arrays)), np.array(full)
 
 
-def _cut(encoder: Encoder, encoded, i: int, where: str) -> Sequence[int]:
+def _kept(encoder: Encoder, encoded, i: int, name: str) -> Sequence[int]:
+    """Return the positions of the tokens that stay in row `i` of what the tokenizer gave."""
     length = len(encoded["input_ids"][i])
     if length <= encoder.max_length:
         return range(length)
     if not encoder.tokenizer.is_fast:
-        raise UserError(f"{where}: {length} tokens, and a tokenizer without a fast version cannot be made to truncate")
-    try:
-        return kept_positions(encoded.sequence_ids(i), encoder.max_length, encoder.truncation)
-    except ValueError as error:
-        raise UserError(f"{where}: {length} tokens cannot be cut to {encoder.max_length}, {error}") from None
+        raise UserError(f"{name}: a row of {length} tokens, which a tokenizer without a fast version cannot truncate")
+    return kept_positions(encoded.sequence_ids(i), encoder.max_length, encoder.truncation)
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------

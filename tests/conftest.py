@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -92,6 +93,14 @@ def reviews(tmp_path_factory) -> Path:
         "id,text\n" + "".join(f"{i},{r[0]}\n" for i, r in enumerate(rows)), encoding="utf-8"
     )
     return folder
+
+
+Seen = namedtuple("Seen", "line values problem")
+
+
+def seen(source) -> list[Seen]:
+    """Return the records of a source without what stood in place of bad ones."""
+    return [Seen(*record[:3]) for record in source.records]
 
 
 def script(name: str, *options, status: int = 0, **kwargs) -> subprocess.CompletedProcess:

@@ -8,7 +8,7 @@ from toolkit.compat import grad_scaler
 from toolkit.errors import UserError
 from toolkit.journal import Journal
 
-ABOUT = {"options": {"epochs": 3}, "data": {"train": {"file": "t.csv", "sha256": "aa"}}}
+ABOUT = {"options": {"epochs": 3}, "precision": "fp32", "data": {"train": {"file": "t.csv", "sha256": "aa"}}}
 
 
 def parts(seed: int) -> tuple:

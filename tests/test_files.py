@@ -74,7 +74,7 @@ def test_two_candidates_are_an_error_that_names_both(tmp_path, first, second):
 
 
 def test_a_record_is_without_a_problem_unless_it_says_so():
-    assert Record(3, {"text": "a"}) == (3, {"text": "a"}, None)
+    assert Record(3, {"text": "a"}) == (3, {"text": "a"}, None, None)
 
 
 def test_leaving_a_source_closes_its_file(tmp_path):

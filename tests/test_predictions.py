@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from toolkit.errors import UserError
-from toolkit.predictions import ParquetFormat, Parts, TextFormat, prediction_columns, with_predictions
+from toolkit.parts import Parts
+from toolkit.predictions import ParquetFormat, TextFormat, prediction_columns, with_predictions
 
 LABELS = ["差", "好"]
 ADDED = ["prediction", "prob_差", "prob_好"]

@@ -11,6 +11,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
+from tests.conftest import seen
 from toolkit.errors import UserError
 from toolkit.records import open_source
 from toolkit.rows import read_rows
@@ -48,7 +49,7 @@ def content(kind: str, rows: list[dict]) -> str:
 
 def read(path, **kwargs) -> list:
     with open_source(path, **kwargs) as source:
-        return list(source.records)
+        return seen(source)
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
@@ -107,7 +108,7 @@ def test_one_damaged_byte_spoils_its_own_row_and_no_other(tmp_path, kind, encodi
         (good["text"], good["label"]) for good in rows[:row] + rows[row + 1 :]
     ]
     assert found[row].line == bad + 1
-    assert f"text contains byte 0x{damaged[0]:02X} that is not text" in found[row].reason
+    assert f"text contains byte 0x{damaged[0]:02X}, which is no text" in found[row].reason
 
 
 def test_an_encoding_that_does_not_exist_is_refused_and_no_file_is_left_open(tmp_path):
@@ -120,7 +121,7 @@ def test_an_encoding_that_does_not_exist_is_refused_and_no_file_is_left_open(tmp
         except UserError as error:
             message = str(error)
         gc.collect()
-    assert message == "--encoding nonsense: there is no such encoding"
+    assert message == "--encoding nonsense: there is no such encoding of text"
     assert [str(warning.message) for warning in caught] == []
 
 
@@ -197,7 +198,7 @@ def test_a_parquet_file_is_read_with_its_types_and_its_rows_are_numbered(tmp_pat
     frame.to_parquet(tmp_path / "rows.parquet", index=False)
     with open_source(tmp_path / "rows.parquet") as source:
         assert (source.format, source.columns, source.unit) == ("parquet", ["text", "label", "score", "day"], "row")
-        records = list(source.records)
+        records = seen(source)
     assert [record.line for record in records] == list(range(1, 3001))
     assert records[2999].values == {"text": "第2999行", "label": 2, "score": 0.5, "day": day}
     assert [record.values["label"] for record in records] == frame["label"].tolist()

@@ -11,9 +11,12 @@ import torch
 import transformers
 
 from toolkit.errors import UserError
-from toolkit.run_info import data_facts, fingerprint, read_run, refuse_to_overwrite, versions
+from toolkit.run_info import clear_run, data_facts, fingerprint, read_run, refuse_to_overwrite, versions
 
-RUN = {"labels": ["差", "好"], "columns": {"text": "text", "text_pair": None, "label": "label"}, "max_length": 64}
+RUN = {
+    "base_model": "a/b", "labels": ["差", "好"], "positive_label": "好", "max_length": 64, "truncation": "head_tail",
+    "columns": {"text": "text", "text_pair": None, "label": "label"},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])
@@ -87,6 +90,28 @@ def test_a_finished_run_is_not_overwritten_unless_asked(tmp_path):
         refuse_to_overwrite(tmp_path / "output", overwrite=False)
     assert str(caught.value).startswith(f"{tmp_path / 'output'} already holds a run")
     assert all(option in str(caught.value) for option in ("--overwrite", "--resume", "--output_dir"))
+
+
+def test_an_unfinished_run_is_not_overwritten_either_and_what_is_no_run_never(tmp_path):
+    (tmp_path / "a" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "a" / "checkpoint" / "state.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="already holds a run"):
+        refuse_to_overwrite(tmp_path / "a", overwrite=False)
+    (tmp_path / "b" / "bert_classifier").mkdir(parents=True)
+    (tmp_path / "b" / "bert_classifier" / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="in the way"):
+        refuse_to_overwrite(tmp_path / "b", overwrite=True)
+
+
+def test_clearing_a_run_removes_its_files_and_no_other(tmp_path):
+    ours = ["bert_classifier/run.json", "bert_classifier/model.safetensors", "checkpoint/state.json", "metrics.jsonl",
+            "checkpoint/state-8.safetensors", "curves.png", "rejected_rows.csv", "test/metrics.json"]  # fmt: skip
+    theirs = ["checkpoint/mine.txt", "test/mine.py", "predictions.csv", "notes.md"]
+    for name in ours + theirs:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    clear_run(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(theirs)
 
 
 def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path):

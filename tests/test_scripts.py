@@ -167,12 +167,12 @@ def test_checking_the_data_writes_nothing(reviews, english_bert, tmp_path):
         (["--truncation", "only_second"], "pairs"),
     ],
 )
-def test_a_mistake_is_one_line_with_status_2_and_leaves_nothing(reviews, english_bert, tmp_path, options, message):
+def test_a_mistake_is_one_line_a_file_with_status_2_and_leaves_nothing(reviews, english_bert, tmp_path, options, message):
     given = ["--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out"]
     done = script("main.py", *given, *options, status=2)
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert all(line.startswith("error: ") for line in done.stderr.splitlines())
     assert not (tmp_path / "out").exists()
 
 
@@ -406,7 +406,7 @@ def test_bad_rows_of_the_input_stop_it_before_anything_is_written_or_are_left_ou
     done = infer(trained, *options, "--on_bad_rows", "skip")
     assert "4 rows = 2 predicted + 2 rejected" in done.stderr
     assert pd.read_csv(tmp_path / "p.csv")["id"].tolist() == [1, 4]
-    assert pd.read_csv(tmp_path / "rejected_rows.csv")["line"].tolist() == [3, 4]
+    assert pd.read_csv(tmp_path / "p.rejected_rows.csv")["line"].tolist() == [3, 4]
 
 
 def test_an_output_that_is_there_is_not_overwritten_unless_asked_to(trained, reviews, tmp_path):
@@ -485,3 +485,87 @@ def test_the_embedded_model_learns_the_sample_data_without_a_hub(tmp_path):
     history = [json.loads(line) for line in (tmp_path / "o" / "metrics.jsonl").read_text().splitlines()]
     assert history[-1]["train_loss"] < history[0]["train_loss"]
     assert max(entry["accuracy"] for entry in history) > 0.6
+
+
+# -- what a review found ----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_the_user_s_own_is_left_alone(reviews, english_bert, tmp_path):
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "mine.py").write_text("mine")
+    script("main.py", "--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path, *FAST, "--epochs", "1")
+    assert (tmp_path / "test" / "mine.py").read_text() == "mine"
+    (tmp_path / "other" / "bert_classifier").mkdir(parents=True)
+    (tmp_path / "other" / "bert_classifier" / "notes.txt").write_text("mine")
+    done = script("main.py", "--data_dir", reviews, "--output_dir", tmp_path / "other", "--overwrite", status=2)
+    assert "in the way" in done.stderr
+
+
+def test_a_model_whose_saving_was_cut_short_is_found_again(trained, tmp_path):
+    output = shutil.copytree(trained, tmp_path / "output")
+    (output / "bert_classifier").rename(output / "bert_classifier.old")
+    assert json.loads(infer(output, "--text", "the food was good").stdout)["prediction"] == "pro"
+
+
+def test_a_run_that_diverges_says_so_and_keeps_no_model(reviews, english_bert, tmp_path):
+    options = ["--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out", "--precision", "fp32"]
+    wild = ["--learning_rate", "1e30", "--max_grad_norm", "0", "--epochs", "1", "--device", "cpu"]
+    assert "diverged" in script("main.py", *options, *wild, status=2).stderr
+    assert not (tmp_path / "out" / "bert_classifier").exists()
+
+
+def test_problems_of_all_files_are_told_together(reviews, english_bert, tmp_path):
+    for name in ("trainset", "validset"):
+        with (reviews / f"{name}.csv").open("a", encoding="utf-8") as stream:
+            stream.write("no label,\n")
+    done = script("main.py", "--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out", status=2)
+    assert [Path(line.split(",")[0]).name for line in done.stderr.splitlines()] == ["trainset.csv", "validset.csv"]
+
+
+@pytest.mark.parametrize(
+    "damaged", ["bert_classifier/model.safetensors", "bert_classifier/run.json", "checkpoint/state.json"]
+)
+def test_a_damaged_file_is_one_line(trained, tmp_path, damaged):
+    output = shutil.copytree(trained, tmp_path / "output")
+    data = (output / damaged).read_bytes()
+    (output / damaged).write_bytes(data[: len(data) // 2])
+    if damaged.startswith("checkpoint"):
+        done = script("main.py", "--output_dir", output, "--resume", status=2)
+    else:
+        done = infer(output, "--text", "the food", status=2)
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_pipe_to_a_file_keeps_every_column_and_lists_what_it_leaves_out(trained, tmp_path):
+    rows = '{"text": "the food"}\n{"text": ""}\n{"text": "the bed", "note": "kept"}\n'
+    options = [
+        "--input_file",
+        "-",
+        "--input_format",
+        "jsonl",
+        "--output_file",
+        tmp_path / "p.csv",
+        "--on_bad_rows",
+        "skip",
+    ]
+    done = infer(trained, *options, input=rows)
+    assert "standard input: 3 rows = 2 predicted + 1 rejected" in done.stderr
+    found = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert list(found.columns) == ["text", "note", "prediction", "prob_con", "prob_pro"]
+    assert found["note"].tolist() == ["", "kept"]
+    rejected = pd.read_csv(tmp_path / "p.rejected_rows.csv")
+    assert (rejected["file"][0], rejected["line"][0], rejected["row"][0]) == ("standard input", 2, '{"text": ""}')
+
+
+def test_an_empty_pipe_gives_no_rows(trained):
+    done = infer(trained, "--input_file", "-", input="")
+    assert done.stdout == ""
+    assert "0 rows = 0 predicted + 0 rejected" in done.stderr
+
+
+def test_a_terminal_that_lacks_the_characters_does_not_end_a_run(trained):
+    done = infer(
+        trained, "--text", "the food 好 😀", env=os.environ | {"PYTHONIOENCODING": "cp1252"}, encoding="cp1252"
+    )
+    assert json.loads(done.stdout)["text"] == "the food 好 😀"

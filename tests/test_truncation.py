@@ -66,6 +66,7 @@ def test_a_row_that_fits_is_left_alone(truncation):
     assert kept_positions(sequence_ids, 6, truncation) == list(range(6))
 
 
-def test_a_text_that_cannot_be_made_short_enough_is_refused():
-    with pytest.raises(ValueError, match="alone is longer"):
-        allowances(3, 40, 20, "only_first")
+def test_where_one_text_is_not_enough_the_other_is_cut_too_and_something_of_both_stays():
+    assert allowances(3, 40, 20, "only_first") == (1, 19)
+    assert allowances(40, 3, 20, "only_second") == (19, 1)
+    assert allowances(5, 18, 20, "only_first") == (2, 18)

@@ -145,10 +145,11 @@ def test_lengths_that_make_no_sense_are_refused(english_bert, max_length, trunca
         encoder_of(english_bert, max_length=max_length, truncation=truncation)
 
 
-def test_a_row_that_cannot_be_cut_is_named_by_its_line(english_bert):
+def test_no_row_is_too_long_for_only_first(english_bert):
     _, encoder = encoder_of(english_bert, pairs=True, max_length=10, truncation="only_first")
-    with pytest.raises(UserError, match="rows.csv, line 3: .* cannot be cut to 10"):
-        utils.tokenize(encoder, frame(["good", "good"], ["bad", "very " * 20]), name="rows.csv")
+    dataset, full = utils.tokenize(encoder, frame(["good food"] * 2, ["bad", "very " * 20]))
+    assert full.tolist() == [6, 25]
+    assert dataset.tensors[2].tolist() == [6, 10]
 
 
 # -- training --------------------------------------------------------------------------------------------------------
@@ -311,7 +312,8 @@ def test_a_saved_model_is_the_model(tmp_path, english_bert):
     model, encoder = encoder_of(english_bert, max_length=20)
     entry = {"valid_loss": 0.5, "accuracy": 0.9, "macro_f1": 0.9, "mcc": 0.8}
     run = {
-        "base_model": "x", "labels": ["con", "pro"], "columns": {"text": "text", "text_pair": None, "label": "label"},
+        "base_model": "x", "labels": ["con", "pro"], "positive_label": "pro",
+        "columns": {"text": "text", "text_pair": None, "label": "label"},
         "max_length": 20, "truncation": "longest_first", "metrics": entry,
         "data": {"train": {"file": "t.csv", "rows": 2}, "valid": {"file": "v.csv", "rows": 2}},
     }  # fmt: skip

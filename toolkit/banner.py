@@ -47,7 +47,8 @@ def say_steps(log: Log, lengths: np.ndarray, batch_size: int, epochs: int, seed:
     log.item("padding", f"{share:.1%} of the tokens (batches in random order: {at_random:.1%})")
     so_far = f", {done:,} of them done" if done else ""
     log.item(
-        "steps", f"{epochs * len(batches):,} = {epochs} epoch{'s' * (epochs > 1)} of {len(batches):,}, {batch_size} rows each{so_far}"
+        "steps",
+        f"{epochs * len(batches):,} ({len(batches):,} an epoch), {batch_size} rows each{so_far}",
     )
     return round(share, 4)
 

@@ -6,13 +6,16 @@ whole save is always the one that is read.
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from toolkit.atomic import write_json
+from toolkit.atomic import sync, write_json
 from toolkit.errors import UserError
 from toolkit.journal import Journal
 from toolkit.parser import given_options
@@ -30,7 +33,9 @@ def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, ab
     if torch.cuda.is_available():
         tensors |= {f"random.cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
     name = f"state-{journal.step}.safetensors"
-    save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, folder / name)
+    with saving(folder):
+        save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, folder / name)
+    sync(folder / name)
     write_json(
         folder / "state.json", {"tensors": name, "scaler": scaler.state_dict(), "journal": asdict(journal), **about}
     )
@@ -39,12 +44,23 @@ def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, ab
             stale.unlink()
 
 
+@contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """Turn what safetensors says of a file that cannot be written into a UserError."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise UserError(f"{folder}: cannot be written ({error})") from None
+
+
 def read_state(folder: Path) -> dict:
     """Return what state.json holds; UserError if there is no checkpoint to go on from."""
     try:
         return json.loads((folder / "state.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"--resume: there is no checkpoint in {folder}") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"--resume: {folder / 'state.json'} cannot be read ({error})") from None
 
 
 def resumed_options(parser: ArgumentParser, folder: Path) -> Namespace:
@@ -61,14 +77,21 @@ def resumed_options(parser: ArgumentParser, folder: Path) -> Namespace:
 def load_checkpoint(folder: Path, model, optimizer, scaler, about: dict) -> Journal:
     """Put the saved state into model, optimizer, scaler and random number generators, and return the journal.
 
-    Raises UserError if the data is no longer that of `about`.
+    Raises UserError if the data or the precision is no longer that of `about`, or the checkpoint is damaged.
     """
     state = read_state(folder)
+    if state["precision"] != about["precision"]:
+        raise UserError(
+            f"--resume: the run was in {state['precision']}, this machine would go on in {about['precision']}"
+        )
     for name, facts in about["data"].items():
         if state["data"].get(name, {}).get("sha256") != facts["sha256"]:
             raise UserError(f"--resume: {facts['file']} is not the file that the run began with")
-    tensors = load_file(folder / state["tensors"])
-    model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
+    try:
+        tensors = load_file(folder / state["tensors"])
+        model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise UserError(f"--resume: {folder / state['tensors']} does not fit or is damaged ({error})") from None
     moments: dict[int, dict] = {}
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):

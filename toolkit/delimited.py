@@ -3,7 +3,7 @@
 import csv
 from collections import deque
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import TextIO
 
 from toolkit.errors import UserError
@@ -50,13 +50,13 @@ def read_table_text(name: str, kind: str, stream: TextIO) -> Source:
         for line, row, problem in rows:
             if problem is None and len(row) != len(columns):
                 problem = f"{len(row)} field{'s' * (len(row) != 1)} where the header has {len(columns)}"
-            yield Record(line, None if problem else dict(zip(columns, row, strict=True)), problem)
+            yield Record(line, None, problem, row) if problem else Record(line, dict(zip(columns, row, strict=True)))
 
     return Source(name, kind, columns, records(), stream)
 
 
-def _rows(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | None, str | None]]:
-    """Yield (line, fields, problem) of each row that is not blank.
+def _rows(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str], str | None]]:
+    """Yield (line, fields, problem) of each row that is not blank; with a problem the fields are the line as it stands.
 
     A quote that never closes would swallow the rest of the file: then the row's first line alone is the bad one. In
     a tsv file, which many programs write without quoting, a line whose quotes make no sense is split at its tabs as it
@@ -76,9 +76,9 @@ def _rows(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | Non
         except csv.Error as error:
             row = lines.keep_first().rstrip("\r\n").split("\t")
             if delimiter == "," or "NUL" in str(error):
-                row, problem = None, _csv_problem(str(error))
-        if row is None or len(row) > 1 or (row and row[0].strip()) or '""' in "".join(lines.taken):
-            width = width or len(row or ())
+                row, problem = [lines.taken[0].rstrip("\r\n")], _csv_problem(str(error))
+        if any(line.strip() for line in lines.taken):
+            width = width or len(row)
             yield start, row, problem
 
 
@@ -100,15 +100,13 @@ def _csv_problem(message: str) -> str:
 def read_txt(name: str, stream: TextIO) -> Source:
     """Open a txt file. Its first line decides whether the lines are texts or texts with labels."""
     numbered = ((number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
-    first = next(numbered, None)
-    if first is None:
-        raise UserError(f"{name}: the file is empty")
-    columns = ["text", "label"] if "\t" in first[1] else ["text"]
+    head = list(islice(numbered, 1))
+    columns = ["text", "label"] if head and "\t" in head[0][1] else ["text"]
 
     def parse(line: int, text: str) -> Record:
         fields = text.rsplit("\t", 1) if len(columns) == 2 else [text]
         if len(fields) < len(columns):
-            return Record(line, None, "there is no tab between text and label, as there is on the first line")
+            return Record(line, None, "there is no tab between text and label, as there is on the first line", text)
         return Record(line, dict(zip(columns, fields, strict=True)))
 
-    return Source(name, "txt", columns, (parse(*line) for line in chain([first], numbered)), stream)
+    return Source(name, "txt", columns, (parse(*line) for line in chain(head, numbered)), stream)

@@ -72,8 +72,9 @@ def _is_utf8_so_far(head: bytes) -> bool:
 
 def _vote(lines: Iterable[bytes], name: str) -> str:
     """Choose between utf-8 and GB18030 by how many characters of the non-ASCII lines each can read."""
-    seen = good = bad = gb_bad = pairs = common = 0
+    every = seen = good = bad = gb_bad = pairs = common = 0
     for line in lines:
+        every += 1
         if line.isascii():
             continue
         seen += 1
@@ -90,6 +91,8 @@ def _vote(lines: Iterable[bytes], name: str) -> str:
     # Accented western letters make pairs of GB18030 too, but seldom any that are frequent in Chinese.
     if gb_bad * 4 <= pairs and common * 5 >= pairs * 2:
         return "gb18030"
-    if bad <= good:  # a text of a few characters, some of them damaged
+    if (
+        bad <= good or seen * 20 <= every
+    ):  # a few characters, some of them damaged, or a plain file with a few odd lines
         return "utf-8"
     raise UserError(f"{name} {UNKNOWN}")

@@ -35,6 +35,8 @@ def run_script(main: Callable[[], None]) -> int:
     A missing package and a file that cannot be written are too. Any other exception is a defect of ours and keeps its
     traceback.
     """
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character must not end a run
+        stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except UserError as error:

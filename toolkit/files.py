@@ -16,11 +16,12 @@ class Record(NamedTuple):
     line: int  # the line it begins on, the first being 1, as an editor counts them
     values: dict | None
     problem: str | None = None
+    raw: object = None  # what stands there instead of values
 
 
 @dataclass
 class Source:
-    """An open file: its columns (those of the first object for json) and its records, to iterate over once."""
+    """An open file: its columns (the keys of its first objects for json) and its records, to iterate over once."""
 
     name: str
     format: str

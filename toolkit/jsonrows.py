@@ -1,5 +1,6 @@
 """Read json files: an array of objects, or one object a line."""
 
+import io
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -9,6 +10,7 @@ from toolkit.errors import UserError
 from toolkit.files import Record, Source
 
 UNREADABLE = (ValueError, RecursionError)  # json's own errors are ValueErrors, as is a number of thousands of digits
+HEAD = 256  # objects whose keys are taken for the columns
 BLOCK = 1 << 20  # characters read at once
 
 
@@ -18,7 +20,7 @@ def read_json(name: str, stream: TextIO) -> Source:
     while first.isspace():
         blank, first = blank + first, stream.read(1)
     if first != "[":
-        return read_jsonl(name, stream, (blank + first + stream.readline()).splitlines(keepends=True))
+        return read_jsonl(name, stream, io.StringIO(blank + first + stream.readline()))
     return _source(name, "json", _array(name, stream, 1 + blank.count("\n")), stream)
 
 
@@ -29,17 +31,17 @@ def read_jsonl(name: str, stream: TextIO, started: Iterable[str] = ()) -> Source
 
 
 def _source(name: str, kind: str, records: Iterator[Record], stream: TextIO) -> Source:
-    head = list(islice(records, 1))
-    if not head:
-        raise UserError(f"{name}: there is no row in the file")
-    return Source(name, kind, list(head[0].values or []), chain(head, records), stream)
+    """Return the source; its columns are the keys of its first 256 objects, in the order of their appearance."""
+    head = list(islice(records, HEAD))
+    columns = list(dict.fromkeys(key for record in head for key in record.values or ()))
+    return Source(name, kind, columns, chain(head, records), stream)
 
 
 def _parse(line: int, text: str) -> Record:
     try:
         return _record(line, json.loads(text))
     except UNREADABLE as error:
-        return Record(line, None, f"not valid json ({_reason(error)})")
+        return Record(line, None, f"not valid json ({_reason(error)})", text.rstrip("\n"))
 
 
 def _reason(error: Exception) -> str:

@@ -31,6 +31,8 @@ def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
 
 def quick_scores(logits: np.ndarray, label_ids: np.ndarray, positive: int) -> dict[str, float]:
     """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1 (of label `positive`), mcc."""
+    if not np.isfinite(logits).all():
+        raise UserError("training diverged: the outputs of the model are no longer numbers; lower --learning_rate")
     predicted = logits.argmax(axis=1)
     return {
         "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
@@ -69,7 +71,7 @@ def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], po
     predicted, probabilities = logits.argmax(axis=1), softmax(logits)
     every = range(len(labels))
     columns = sk.precision_recall_fscore_support(label_ids, predicted, labels=every, zero_division=0)
-    rows = zip(labels, *(column.tolist() for column in columns), strict=True)
+    rows = zip(labels, *(column.tolist() for column in columns[:3]), map(int, columns[3]), strict=True)
     names = ("precision", "recall", "f1", "support")
     averages = {}
     for average in ("macro", "weighted"):

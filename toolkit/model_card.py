@@ -34,11 +34,11 @@ On {valid_rows:,} validation rows (`{valid}`), which also chose the best epoch, 
 from transformers import pipeline
 
 classify = pipeline("text-classification", model="path/to/this/directory", top_k=None)
-print(classify({example}))
+print(classify({example}, truncation=True))
 ```
 
-Texts longer than {max_length} tokens are truncated ({truncation}). `run.json` holds the options, the fingerprints of
-the data and the versions of the packages.
+Texts longer than {max_length} tokens are truncated; in training by {truncation}. `run.json` holds the options, the
+fingerprints of the data and the versions of the packages.
 """
 
 

@@ -51,7 +51,7 @@ def _add_data(group) -> None:
 def _add_model(group) -> None:
     group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
     group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer texts are truncated (off: as many as the model can take)")
-    group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what a text that is too long loses: the end of the longer text of a pair, of the first, of the second, or the middle")
+    group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what a row that is too long loses: the end of the longer text of a pair, of the first, of the second (and of the other if that is not enough), or the middle")
     group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
     group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
 
@@ -101,7 +101,7 @@ def scoring_options() -> Parser:
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
     _add_machine(group, batch_size=32)
-    parser.add_argument_group("output").add_argument("--output_dir", default="output", metavar="DIR", help="the results go to test/ in this directory")
+    parser.add_argument_group("output").add_argument("--output_dir", metavar="DIR", help="the results go to test/ in this directory (off: that of the model directory)")
     return parser
 
 
@@ -110,7 +110,7 @@ def inference_options() -> Parser:
     parser = Parser(prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--input_file", metavar="FILE", help="rows to classify, - for standard input (off: unlabelled.* of --data_dir)")
-    group.add_argument("--output_file", metavar="FILE", help="where they go with their predictions, - for standard output (off: output/predictions in the input's format; standard output for standard input)")
+    group.add_argument("--output_file", metavar="FILE", help="where they go with their predictions, - for standard output (off: predictions in the input's format, beside the model directory; standard output for standard input)")
     group.add_argument("--input_format", choices=["csv", "tsv", "json", "jsonl", "txt"], help="format of standard input (off: txt, one text a line)")
     group.add_argument("--text", metavar="TEXT", help="classify this one text and print the result as json; write --text=TEXT if it begins with -")
     group.add_argument("--text_pair", metavar="TEXT", help="the second text that goes with --text, for a model of pairs")

@@ -34,7 +34,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     auto is bf16 on a card or processor that multiplies in it, fp16 on older cards, fp32 elsewhere.
     """
     kind = device.type
-    fast_bf16 = _cuda_bf16() if kind == "cuda" else kind == "cpu" and _cpu_bf16()
+    fast_bf16 = _cuda_bf16(device) if kind == "cuda" else kind == "cpu" and _cpu_bf16()
     if name == "auto":
         name = "bf16" if fast_bf16 else "fp16" if kind == "cuda" else "fp32"
     if name == "fp16" and kind != "cuda":
@@ -44,8 +44,8 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     return Precision(name, kind)
 
 
-def _cuda_bf16() -> bool:
-    return torch.cuda.get_device_capability()[0] >= 8  # older cards emulate it, slowly
+def _cuda_bf16(device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device)[0] >= 8  # older cards emulate it, slowly
 
 
 def _cpu_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

@@ -4,7 +4,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence
@@ -12,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.atomic import write_bytes, write_json
 from toolkit.errors import UserError
+from toolkit.files import file_format
 
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet takes for the beginning of a formula
 
@@ -28,7 +27,7 @@ def prediction_columns(labels: Sequence[str], taken: Iterable[str] = ()) -> list
 
 def with_predictions(rows: Sequence[dict], probabilities: np.ndarray, labels: Sequence[str]) -> list[dict]:
     """Return the rows with `prediction` and `prob_<label>` added; probabilities (N, C) are kept to nine digits."""
-    columns = prediction_columns(labels)
+    columns = prediction_columns(labels, taken={name for row in rows for name in row})
     best = probabilities.argmax(axis=1)
     return [
         {**row, **dict(zip(columns, [labels[i], *(float(f"{p:.9g}") for p in line)], strict=True))}
@@ -114,41 +113,29 @@ class ParquetFormat:
                 writer.write_table(self.pq.read_table(part, schema=self.schema))
 
 
-class Parts:
-    """The finished windows of an output file, each in a file of its own until all are there.
+def choose_form(
+    output: Path | None,
+    given: str,
+    names: list[str],
+    labels: Sequence[str],
+    excel_safe: bool,
+    parquet_input: Path | None,
+) -> TextFormat | ParquetFormat:
+    """Return how rows are written to `output` (None: standard output) that come in format `given` with columns `names`.
 
-    They lie in <output>.parts; what was done by a run that was killed is found again if `made_from` (the fingerprints
-    of input, model and options) is the same, else thrown away.
+    Raises UserError for a combination that makes no sense and for columns that the output needs itself.
     """
-
-    def __init__(self, output: Path, made_from: dict):
-        self.output, self.folder = output, output.with_name(output.name + ".parts")
-        manifest = self.folder / "made_from.json"
-        try:
-            same = json.loads(manifest.read_text(encoding="utf-8")) == made_from
-        except (OSError, ValueError):
-            same = False
-        if not same:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
-            write_json(manifest, made_from)
-
-    def path(self, number: int) -> Path:
-        """Return where a window is kept once it is done."""
-        return self.folder / f"{number:07d}"
-
-    def write(self, number: int, data: bytes) -> None:
-        """Keep a finished window."""
-        write_bytes(self.path(number), data)
-
-    def join(self, count: int, form: TextFormat | ParquetFormat) -> None:
-        """Make the output of the first `count` windows, put it in its place and remove the parts."""
-        whole = self.folder / ("whole" + "".join(self.output.suffixes[-2:]))
-        form.join([self.path(number) for number in range(count)], whole)
-        with whole.open("rb") as stream:
-            os.fsync(stream.fileno())
-        whole.replace(self.output)
-        shutil.rmtree(self.folder)
+    added, kind = prediction_columns(labels, names), given
+    if output is not None:
+        kind = file_format(output)
+        kind = "jsonl" if kind == "json" and given == "jsonl" else kind  # .json files may be either
+    elif kind == "parquet":
+        raise UserError("parquet cannot be written to standard output; --output_file names a file")
+    if excel_safe and kind not in ("csv", "tsv"):
+        raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
+    if kind == "parquet":
+        return ParquetFormat(names, labels, parquet_input)
+    return TextFormat(kind, names + added, excel_safe)
 
 
 def _json(row: dict) -> bytes:

@@ -8,6 +8,7 @@ from inspect import signature
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -51,7 +52,7 @@ def _load(loader, source: str, **options):
         transformers_logging.disable_progress_bar()
     try:
         return loader.from_pretrained(source, local_files_only=local, trust_remote_code=False, **options)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if "safetensors" in str(error) or "pytorch_model.bin" in str(error):
             first = "it has no model.safetensors, and pickled weights (.bin) are not read because they can run code"

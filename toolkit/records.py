@@ -3,7 +3,9 @@
 import codecs
 import gzip
 import io
+import shutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,19 +70,29 @@ def _open(path: Path, encoding: str | None, newline: str | None) -> TextIO:
 
 
 def _stdin(encoding: str | None, newline: str | None) -> TextIO:
+    if sys.stdin is None:
+        raise UserError("standard input is closed")
     return _decoded(sys.stdin.buffer, encoding or guess_encoding(sys.stdin.buffer.peek(1), "standard input"), newline)
+
+
+def spooled(stream: BinaryIO):
+    """Return a temporary file with all that is in a pipe; it is removed when it is closed or forgotten."""
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115
+    shutil.copyfileobj(stream, file)
+    file.flush()
+    return file
 
 
 def _decoded(stream: BinaryIO, encoding: str, newline: str | None) -> TextIO:
     """Decode a stream; bytes that do not fit become lone surrogates, by which a damaged row is recognised."""
     try:
         name = codecs.lookup(encoding).name
-    except LookupError:
+        errors = "surrogatepass" if name.startswith("utf-16") else "surrogateescape"
+        name = "utf-8-sig" if name == "utf-8" else name  # a BOM is no part of the text
+        return io.TextIOWrapper(stream, encoding=name, errors=errors, newline=newline)
+    except LookupError:  # no such codec, or one that is not about text
         stream.close()
-        raise UserError(f"--encoding {encoding}: there is no such encoding") from None
-    errors = "surrogatepass" if name.startswith("utf-16") else "surrogateescape"
-    name = "utf-8-sig" if name == "utf-8" else name  # a BOM is no part of the text
-    return io.TextIOWrapper(stream, encoding=name, errors=errors, newline=newline)
+        raise UserError(f"--encoding {encoding}: there is no such encoding of text") from None
 
 
 def _parquet(name: str) -> Source:

@@ -32,7 +32,7 @@ class Rejected(NamedTuple):
     unit: str
     line: int
     reason: str
-    values: dict | None
+    values: object
 
     def __str__(self) -> str:
         return f"{self.name}, {self.unit} {self.line}: {self.reason}"
@@ -53,14 +53,18 @@ def read_rows(source: Source, text: str, text_pair: str | None, label: str | Non
     for option, column in (("text", text), ("pair", text_pair), ("label", label)):
         if column is not None and source.columns and column not in source.columns:
             there = ", ".join(map(repr, source.columns))
-            raise UserError(f"{source.name}: no column {column!r}, only {there}; --{option}_column can name another")
-    for line, values, problem in source.records:
+            hint = "a txt file is text<TAB>label" if source.format == "txt" else f"--{option}_column can name another"
+            raise UserError(f"{source.name}: no column {column!r}, only {there}; {hint}")
+    for line, values, problem, raw in source.records:
         try:
             if problem:
                 raise _Unusable(problem)
             cells = _text(values, text), _text(values, text_pair), _label(values, label)
+            if source.format not in ("json", "jsonl", "parquet"):  # there a lone surrogate is data, here a damaged byte
+                for column, value in values.items():
+                    _plain(value, column)
         except _Unusable as reason:
-            yield Rejected(source.name, source.unit, line, str(reason), values)
+            yield Rejected(source.name, source.unit, line, str(reason), raw if values is None else values)
         else:
             yield Row(line, *cells, values)
 
@@ -99,9 +103,17 @@ def _plain(value: str, column: str) -> str:
         raise _Unusable(f"{column} contains a NUL character")
     if found := SURROGATE.search(value):
         code = ord(found.group())
-        what = f"byte 0x{code - 0xDC00:02X} that is not" if 0xDC80 <= code <= 0xDCFF else "half a character, not"
-        raise _Unusable(f"{column} contains {what} text in the encoding of the file")
+        byte = f"byte 0x{code - 0xDC00:02X}, which is no text in this file's encoding (--encoding can name another)"
+        raise _Unusable(f"{column} contains {byte if 0xDC80 <= code <= 0xDCFF else 'half a character'}")
     return value
+
+
+def usable_text(value: str, name: str) -> str:
+    """Return a text that is not from a file; UserError, calling it `name`, if it cannot be used."""
+    try:
+        return _text({name: value}, name)
+    except _Unusable as reason:
+        raise UserError(reason) from None
 
 
 def windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
@@ -135,9 +147,9 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     if not first:
         path.unlink(missing_ok=True)
         return
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "line", "reason", "row"])
         for row in chain(first, rejected):
-            values = "" if row.values is None else json.dumps(row.values, default=str)
+            values = "" if row.values is None else json.dumps(row.values, ensure_ascii=False, default=str)
             writer.writerow([row.name, row.line, row.reason, values])

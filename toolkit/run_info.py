@@ -7,9 +7,14 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from toolkit.atomic import recover
 from toolkit.errors import UserError
 
-NEEDED = ("labels", "columns", "max_length")
+NEEDED = ("base_model", "labels", "positive_label", "columns", "max_length", "truncation")
+RUN_FILES = (
+    *("checkpoint/state.json", "checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png", "rejected_rows.csv"),
+    *(f"test/{name}" for name in ("metrics.json", "predictions.csv", "rejected_rows.csv", "report.html")),
+)
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scikit-learn", "safetensors")
 
 
@@ -36,10 +41,13 @@ def versions() -> dict[str, str]:
 def read_run(model_dir: Path) -> dict:
     """Return the run.json of a model directory; UserError if it is not one that main.py wrote."""
     path = model_dir / "run.json"
+    recover(model_dir)
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
         if missing := [key for key in NEEDED if key not in run]:
             raise ValueError(f"it has no {missing[0]}")
+        if not isinstance(run["columns"], dict) or not {"text", "text_pair", "label"} <= set(run["columns"]):
+            raise ValueError("its columns are not those of a classifier")
         return run
     except (FileNotFoundError, NotADirectoryError):
         there = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
@@ -49,23 +57,29 @@ def read_run(model_dir: Path) -> dict:
 
 
 def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
-    """Raise UserError if a run, finished or not, is in the way and may not be replaced."""
-    there = (output_dir / "bert_classifier" / "run.json").is_file() or (
-        output_dir / "checkpoint" / "state.json"
-    ).is_file()
-    if there and not overwrite:
+    """Raise UserError if a run, finished or not, is in the way and may not be replaced, or something that is no run."""
+    model_dir, state = output_dir / "bert_classifier", output_dir / "checkpoint" / "state.json"
+    a_run = (model_dir / "run.json").is_file() or state.is_file()
+    if a_run and not overwrite:
         raise UserError(
             f"{output_dir} already holds a run; --overwrite replaces it, --resume goes on with it, "
             "--output_dir names another place"
         )
+    empty = model_dir.is_dir() and not any(model_dir.iterdir())
+    if model_dir.exists() and not empty and not (model_dir / "run.json").is_file():
+        raise UserError(f"{model_dir} is in the way and is not a model of ours; --output_dir names another place")
 
 
 def clear_run(output_dir: Path) -> None:
-    """Remove what an earlier run left and a new one does not replace at once; its model stays until there is a new."""
+    """Remove the files of an earlier run, its model included, and nothing else."""
+    for pattern in RUN_FILES:
+        for path in output_dir.glob(pattern):
+            path.unlink()
+    if (output_dir / "bert_classifier" / "run.json").is_file():
+        shutil.rmtree(output_dir / "bert_classifier")
     for name in ("checkpoint", "test"):
-        shutil.rmtree(output_dir / name, ignore_errors=True)
-    for name in ("metrics.jsonl", "curves.png", "rejected_rows.csv"):
-        (output_dir / name).unlink(missing_ok=True)
+        if (output_dir / name).is_dir() and not any((output_dir / name).iterdir()):
+            (output_dir / name).rmdir()
 
 
 def data_facts(tables: dict) -> dict:

@@ -7,19 +7,34 @@ import numpy as np
 
 from toolkit.atomic import write_bytes, write_json
 from toolkit.console import display_width, pad
+from toolkit.errors import UserError
 from toolkit.metrics import Scored
 from toolkit.predictions import TextFormat, prediction_columns, with_predictions
 from toolkit.rows import write_rejected
-from toolkit.run_info import data_facts, versions
+from toolkit.run_info import data_facts, fingerprint, versions
 
 
-def write_scores(folder: Path, found: Scored, table, run: dict) -> None:
+def score_columns(records: Sequence[dict], labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the columns of scored rows, (the file's own, those that are added); UserError if they share a name."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    added = [*prediction_columns(labels, taken=names), "correct", "line"]
+    if both := sorted({*names} & {*added}):
+        raise UserError(f"the test file has a column {both[0]!r}, which the output needs; rename or remove it")
+    return names, added
+
+
+def write_scores(folder: Path, found: Scored, table, run: dict, model_dir: Path) -> None:
     """Write metrics.json, predictions.csv and rejected_rows.csv of a scored table into `folder`.
 
     `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {"base_model": run["base_model"], "data": data_facts({"test": table}), "versions": versions()}
+    model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
+    facts = {
+        "model": model | {"base_model": run["base_model"]},
+        "data": data_facts({"test": table}),
+        "versions": versions(),
+    }
     predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])
     write_json(folder / "metrics.json", {**found.scores, **facts})
     write_bytes(folder / "predictions.csv", predictions)
@@ -31,30 +46,29 @@ def _predictions(found: Scored, records: Sequence[dict], lines: Sequence[int], l
 
     To the input's columns and the predictions come `correct`, and `line`, where the row begins in the file.
     """
-    names = list(dict.fromkeys(name for record in records for name in record))
-    added = prediction_columns(labels, taken=names)
+    names, added = score_columns(records, labels)
     right = found.probabilities.argmax(axis=1) == found.label_ids
     order = np.lexsort((np.where(right, 0.0, -found.probabilities.max(axis=1)), right))
     facts = [{"correct": "yes" if right[i] else "no", "line": lines[i]} for i in range(len(records))]
     rows = [{**facts[i], **row} for i, row in enumerate(with_predictions(records, found.probabilities, labels))]
-    form = TextFormat("csv", dict.fromkeys([*names, *added, "correct", "line"]))
+    form = TextFormat("csv", [*names, *added])
     return form.header + form.encode([rows[i] for i in order])
 
 
 def score_lines(scores: dict) -> list[str]:
     """Return the scores as lines to read: a row a label, the averages, and where the errors go."""
-    labels = scores["labels"]
-    width = max(13, *map(display_width, labels))
+    names = [" ".join(label.split()) for label in scores["labels"]]
+    width = max(13, *map(display_width, names))
     lines = [" " * width + "  precision  recall      f1  support"]
-    for label in labels:
-        lines.append(pad(label, width) + _row(*scores["per_class"][label].values()))
+    for name, label in zip(names, scores["labels"], strict=True):
+        lines.append(pad(name, width) + _row(*scores["per_class"][label].values()))
     for name in ("macro", "weighted"):
         values = [scores[f"{name}_{what}"] for what in ("precision", "recall", "f1")]
         lines.append(pad(f"{name} mean", width) + _row(*values, scores["rows"]))
     of = "" if scores["positive_label"] is None else f" of {scores['positive_label']}"
     ranking = f"ROC-AUC{of} {_number(scores['roc_auc'])}, average precision{of} {_number(scores['average_precision'])}"
     lines += ["", f"accuracy {scores['accuracy']:.4f}, MCC {scores['mcc']:.4f}, {ranking}"]
-    return [*lines, "", *_confusion(scores, width)] if len(labels) <= 10 else lines
+    return [*lines, "", *_confusion(names, scores["confusion_matrix"], width)] if len(names) <= 10 else lines
 
 
 def _row(precision: float, recall: float, f1: float, support: int, *_) -> str:
@@ -65,13 +79,12 @@ def _number(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.4f}"
 
 
-def _confusion(scores: dict, width: int) -> list[str]:
-    labels = scores["labels"]
+def _confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], width: int) -> list[str]:
     cells = [max(display_width(label), 6) for label in labels]
     lines = [
         pad("true / as", width) + "".join("  " + pad(*cell, right=True) for cell in zip(labels, cells, strict=True))
     ]
-    for label, row in zip(labels, scores["confusion_matrix"], strict=True):
+    for label, row in zip(labels, matrix, strict=True):
         counts = (f"  {count:>{cell},}" for count, cell in zip(row, cells, strict=True))
         lines.append(pad(label, width) + "".join(counts))
     return lines

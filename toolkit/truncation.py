@@ -9,21 +9,20 @@ def allowances(first: int, second: int, room: int, truncation: str) -> tuple[int
     """Return how many tokens of the first and of the second text may stay, given `room` for both together.
 
     longest_first shortens the longer text until both are of one length, then both alike, as the fast tokenizers of
-    Hugging Face do; so does head_tail. Raises ValueError if only_first or only_second cannot make enough room.
+    Hugging Face do; so does head_tail. only_first and only_second leave one token of their text, and only if that is
+    not enough do they shorten the other.
     """
     over = first + second - room
     if over <= 0:
         return first, second
     if truncation == "only_first":
-        first -= over
-    elif truncation == "only_second":
-        second -= over
-    else:
-        short = min(first, second, room // 2)
-        first, second = (short, room - short) if first <= second else (room - short, short)
-    if min(first, second) < 0:
-        raise ValueError("the other text alone is longer than the model can take")
-    return first, second
+        first = max(min(first, 1), first - over)
+        return first, min(second, room - first)
+    if truncation == "only_second":
+        second = max(min(second, 1), second - over)
+        return min(first, room - second), second
+    short = min(first, second, room // 2)
+    return (short, room - short) if first <= second else (room - short, short)
 
 
 def kept_positions(sequence_ids: Sequence[int | None], max_length: int, truncation: str) -> list[int]:
