@@ -167,7 +167,7 @@ def test_checking_the_data_writes_nothing(reviews, english_bert, tmp_path):
         (["--truncation", "only_second"], "pairs"),
     ],
 )
-def test_a_mistake_is_one_line_a_file_with_status_2_and_leaves_nothing(reviews, english_bert, tmp_path, options, message):
+def test_a_mistake_is_one_line_a_file_and_leaves_nothing(reviews, english_bert, tmp_path, options, message):
     given = ["--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out"]
     done = script("main.py", *given, *options, status=2)
     assert done.stderr.startswith("error: ")
