@@ -382,13 +382,17 @@ def test_every_format_is_written_as_it_was_read(trained, tmp_path, ending):
 def test_a_pipe_is_answered_line_by_line(trained):
     done = infer(trained, "--input_file", "-", input="the food was good\nthe bed was bad\n")
     lines = [line.split("\t") for line in done.stdout.splitlines()]
-    assert [line[:2] for line in lines] == [["the food was good", "pro"], ["the bed was bad", "con"]]
+    assert [line[0] for line in lines] == ["the food was good", "the bed was bad"]
+    for text, prediction, con, pro in lines:
+        alone = json.loads(infer(trained, "--text", text, "--precision", "fp32").stdout)
+        assert prediction == max(("con", "pro"), key=lambda label: float({"con": con, "pro": pro}[label]))
+        assert float(pro) == pytest.approx(alone["prob_pro"], abs=0.01)
     done = infer(
         trained, "--input_file", "-", "--input_format", "jsonl", input='{"text": "the bed was bad", "n": [1]}\n'
     )
     answer = json.loads(done.stdout)
     assert answer["n"] == [1]
-    assert answer["prediction"] == "con"
+    assert str(answer["prob_con"])[:6] == lines[1][2][:6]
 
 
 def test_one_text_is_answered_in_json(trained):
@@ -504,7 +508,8 @@ def test_a_folder_of_the_user_s_own_is_left_alone(reviews, english_bert, tmp_pat
 def test_a_model_whose_saving_was_cut_short_is_found_again(trained, tmp_path):
     output = shutil.copytree(trained, tmp_path / "output")
     (output / "bert_classifier").rename(output / "bert_classifier.old")
-    assert json.loads(infer(output, "--text", "the food was good").stdout)["prediction"] == "pro"
+    text = ("--text", "the food was good")
+    assert infer(output, *text).stdout == infer(trained, *text).stdout
 
 
 def test_a_run_that_diverges_says_so_and_keeps_no_model(reviews, english_bert, tmp_path):
