@@ -18,12 +18,12 @@ from toolkit.run_info import clear_run, data_facts, refuse_to_overwrite, version
 def main() -> None:
     """Read and check the data, train, keep the best model, and say what happened."""
     args = training_options().parse_args()
+    if not args.resume and not args.check_data:
+        refuse_to_overwrite(Path(args.output_dir), args.overwrite)
     import_the_rest()
     log = Log(sys.stdout)
     if args.resume:
         args = checkpoint.resumed_options(training_options(), Path(args.output_dir, "checkpoint"))
-    elif not args.check_data:
-        refuse_to_overwrite(Path(args.output_dir), args.overwrite)
     device = utils.choose_device(args.device)
     precision = choose_precision(args.precision, device)
     source = pretrained.resolve_model(args.model)
