@@ -162,13 +162,18 @@ class Job:
                     parts.write(number, self.form.encode(predict(window, progress.update)))
                     fresh += len(window)
                 count, done = number + 1, done + len(window)
-        with self.open() as source:
-            rejected = (row for row in self.rows(source) if isinstance(row, Rejected))
-            write_rejected(self.output.with_name(f"{self.output.name.split('.')[0]}.rejected_rows.csv"), rejected)
+        self.list_rejected(self.output.with_name(f"{self.output.name.split('.')[0]}.rejected_rows.csv"))
         parts.join(count, self.form)
         self.say_accounts(done, f" ({done - fresh:,} of them by an earlier run)" if fresh < done else "")
         speed = fresh / (time.perf_counter() - started)
         self.log(f"{speed:,.0f} rows a second; the predictions are in {self.output}")
+
+    def list_rejected(self, path: Path) -> None:
+        """Write the rows that were left out, read anew so that memory does not grow with them."""
+        if not self.rejected:
+            return write_rejected(path, ())
+        with self.open() as source:
+            return write_rejected(path, (row for row in self.rows(source) if isinstance(row, Rejected)))
 
     def say_accounts(self, done: int, found: str = "") -> None:
         """Say what became of every row."""

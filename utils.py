@@ -131,7 +131,7 @@ def read_tables(files: dict[str, str | Path | None], columns: dict, encoding: st
 
     The one called test keeps its records. Raises UserError with what is wrong in any of them.
     """
-    tables, problems = {}, []
+    tables, problems, summaries = {}, [], []
     for name, file in files.items():
         try:
             if file is not None:
@@ -139,8 +139,9 @@ def read_tables(files: dict[str, str | Path | None], columns: dict, encoding: st
                 columns = tables[name].columns
         except UserError as error:
             problems += error.args
+            summaries += [error.summary] * (len(error.args) > 1)
     if problems:
-        raise UserError(*problems)
+        raise UserError(*problems, summary="; ".join(filter(None, summaries)))
     return tables
 
 

@@ -6,8 +6,6 @@ whole save is always the one that is read.
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,8 +31,10 @@ def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, ab
     if torch.cuda.is_available():
         tensors |= {f"random.cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
     name = f"state-{journal.step}.safetensors"
-    with saving(folder):
+    try:
         save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, folder / name)
+    except SafetensorError as error:
+        raise UserError(f"{folder}: cannot be written ({error})") from None
     sync(folder / name)
     write_json(
         folder / "state.json", {"tensors": name, "scaler": scaler.state_dict(), "journal": asdict(journal), **about}
@@ -42,15 +42,6 @@ def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, ab
     for stale in folder.glob("state-*.safetensors"):
         if stale.name != name:
             stale.unlink()
-
-
-@contextmanager
-def saving(folder: Path) -> Iterator[None]:
-    """Turn what safetensors says of a file that cannot be written into a UserError."""
-    try:
-        yield
-    except SafetensorError as error:
-        raise UserError(f"{folder}: cannot be written ({error})") from None
 
 
 def read_state(folder: Path) -> dict:

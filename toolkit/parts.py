@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from toolkit.atomic import write_bytes, write_json
+from toolkit.files import file_ending
 from toolkit.predictions import ParquetFormat, TextFormat
 
 
@@ -38,7 +39,7 @@ class Parts:
 
     def join(self, count: int, form: TextFormat | ParquetFormat) -> None:
         """Make the output of the first `count` windows, put it in its place and remove the parts."""
-        whole = self.folder / ("whole" + "".join(self.output.suffixes[-2:]))
+        whole = self.folder / f"whole{file_ending(self.output)}"
         form.join([self.path(number) for number in range(count)], whole)
         with whole.open("rb") as stream:
             os.fsync(stream.fileno())

@@ -17,9 +17,9 @@ from toolkit.files import file_format
 FORMULA = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet takes for the beginning of a formula
 
 
-def prediction_columns(labels: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
-    """Return the names of the columns that are added to a row; UserError if the row already has one of them."""
-    added = ["prediction", *(f"prob_{label}" for label in labels)]
+def prediction_columns(labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = ()) -> list[str]:
+    """Return the names of the columns that are added to a row, `more` last; UserError if the row has one already."""
+    added = ["prediction", *(f"prob_{label}" for label in labels), *more]
     if both := sorted({*added} & {*taken}):
         raise UserError(f"the input already has a column {both[0]!r}, which the output needs; rename or remove it")
     return added

@@ -7,7 +7,6 @@ import numpy as np
 
 from toolkit.atomic import write_bytes, write_json
 from toolkit.console import display_width, pad
-from toolkit.errors import UserError
 from toolkit.metrics import Scored
 from toolkit.predictions import TextFormat, prediction_columns, with_predictions
 from toolkit.rows import write_rejected
@@ -17,10 +16,7 @@ from toolkit.run_info import data_facts, fingerprint, versions
 def score_columns(records: Sequence[dict], labels: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the columns of scored rows, (the file's own, those that are added); UserError if they share a name."""
     names = list(dict.fromkeys(name for record in records for name in record))
-    added = [*prediction_columns(labels, taken=names), "correct", "line"]
-    if both := sorted({*names} & {*added}):
-        raise UserError(f"the test file has a column {both[0]!r}, which the output needs; rename or remove it")
-    return names, added
+    return names, prediction_columns(labels, taken=names, more=("correct", "line"))
 
 
 def write_scores(folder: Path, found: Scored, table, run: dict, model_dir: Path) -> None:
