@@ -17,7 +17,9 @@ from torch.utils.data import TensorDataset
 from toolkit.atomic import replace_directory, write_bytes, write_json
 from toolkit.batching import prediction_batches, stratified_sample
 from toolkit.console import bar
+from toolkit.devices import choose_device, unwrap, wrap
 from toolkit.errors import UserError
+from toolkit.learner import Learner
 from toolkit.metrics import Scored, full_scores, softmax
 from toolkit.model_card import model_card
 from toolkit.precision import Precision
@@ -33,7 +35,9 @@ from toolkit.records import open_source
 from toolkit.rows import Rejected, Row, read_rows, sort_labels, stop_or_report
 from toolkit.run_info import read_run
 from toolkit.truncation import kept_positions
+from toolkit.world import ALONE, World
 
+__all__ = ["Learner", "choose_device", "unwrap", "wrap"]  # part of the spine, from rooms of their own
 COLUMNS = ("text", "text_pair", "label")
 TOKENIZE_AT_ONCE = 1000  # texts
 
@@ -46,24 +50,6 @@ def set_seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device called `name`; "auto" is the first CUDA card, else mps, else the CPU.
-
-    Raises UserError if there is no such device.
-    """
-    mps = torch.backends.mps.is_available()
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"--device {name}: no such kind of device; cpu, cuda, cuda:1 and mps are") from None
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(mps)}.get(device.type, 0)
-    if (device.index or 0) >= there:
-        raise UserError(f"--device {name}: this machine has {there} {device.type} devices")
-    return device
 
 
 # -- files to rows ----------------------------------------------------------------------------------------------------
@@ -276,11 +262,6 @@ def batch_tensors(dataset: TensorDataset, rows: np.ndarray, device: torch.device
     return inputs, label_ids.to(device, non_blocking=True)
 
 
-def micro_batches(rows: np.ndarray, size: int | None) -> list[np.ndarray]:
-    """Cut the rows of a batch into pieces of `size` rows at most (None: one piece)."""
-    return np.array_split(rows, range(size, len(rows), size)) if size else [rows]
-
-
 # -- model ------------------------------------------------------------------------------------------------------------
 
 
@@ -299,39 +280,7 @@ def new_classifier(source: str, labels: Sequence[str], dropout: float | None) ->
     return model, tokenizer, new
 
 
-def wrap(model: torch.nn.Module, device: torch.device) -> torch.nn.Module:
-    """Move a model to its device; spread it over all CUDA cards if no single one was asked for."""
-    model.to(device)
-    spread = device.type == "cuda" and device.index is None and torch.cuda.device_count() > 1
-    return torch.nn.DataParallel(model) if spread else model
-
-
-def unwrap(model: torch.nn.Module) -> torch.nn.Module:
-    """Return the model inside a wrapper."""
-    return model.module if isinstance(model, torch.nn.DataParallel) else model
-
-
-def device_count(model: torch.nn.Module) -> int:
-    """Return over how many devices a wrapped model spreads a batch."""
-    return len(model.device_ids) if isinstance(model, torch.nn.DataParallel) else 1
-
-
 # -- training ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Learner:
-    """A model with all that a step of training needs besides data; `step` counts the steps that are done."""
-
-    model: torch.nn.Module
-    optimizer: torch.optim.Optimizer
-    learning_rate: Callable[[int], float]
-    precision: Precision
-    scaler: object
-    device: torch.device
-    micro_batch_size: int | None = None  # rows, over all devices of a wrapped model
-    max_grad_norm: float = 1.0  # 0: off
-    step: int = 0
 
 
 def make_optimizer(model: torch.nn.Module, weight_decay: float, betas: tuple[float, float], epsilon: float):
@@ -352,33 +301,38 @@ def train_one_epoch(
 ) -> None:
     """Take a step for each of `batches`, row numbers of the global batches of an epoch or of a part of it.
 
-    A step follows the gradient of the mean loss over its batch, however the batch is cut to fit the memory. After each
-    step `on_step` gets the sum of the losses (a tensor on the device), the number of rows, and the learning rate.
+    A step follows the gradient of the mean loss over its batch, however the batch is cut to fit the memory and shared
+    among processes. After each step `on_step` gets the sum of the losses (a tensor on the device; of several processes
+    each has an estimate of which the sum is the mean), the number of rows, and the learning rate.
     """
     learner.model.train()
     weights = list(learner.model.parameters())
     for rows in batches:
-        rate = learner.learning_rate(learner.step)
-        for group in learner.optimizer.param_groups:
-            group["lr"] = rate
-        loss_sum = torch.zeros((), device=learner.device)
-        for piece in micro_batches(rows, learner.micro_batch_size):
+        rate = learner.begin_step()
+        mean_loss = torch.zeros((), device=learner.device)
+        for piece, weight, sharing in learner.pieces(rows):
             inputs, label_ids = batch_tensors(dataset, piece, learner.device)
-            with learner.precision.autocast():
+            with sharing, learner.precision.autocast():
                 logits = learner.model(**inputs).logits  # (B, C)
-            loss = F.cross_entropy(logits.float(), label_ids, reduction="sum")
-            learner.scaler.scale(loss / len(rows)).backward()
-            loss_sum += loss.detach()
+            loss = F.cross_entropy(logits.float(), label_ids, reduction="sum") * weight
+            learner.scaler.scale(loss).backward()
+            mean_loss += loss.detach()
         learner.scaler.unscale_(learner.optimizer)
         torch.nn.utils.clip_grad_norm_(weights, learner.max_grad_norm or float("inf"))
         learner.scaler.step(learner.optimizer)
         learner.scaler.update()
         learner.optimizer.zero_grad(set_to_none=True)
         learner.step += 1
-        on_step(loss_sum, len(rows), rate)
+        on_step(mean_loss * len(rows), len(rows), rate)
 
 
 # -- prediction -------------------------------------------------------------------------------------------------------
+
+
+def share_dataset(world: World, dataset: TensorDataset | None = None) -> TensorDataset | None:
+    """Return, in every process, the dataset that the first one gives, or the None that it gives."""
+    tensors = world.share_tensors(dataset and {str(i): tensor for i, tensor in enumerate(dataset.tensors)})
+    return tensors and TensorDataset(*tensors.values())
 
 
 @torch.inference_mode()
@@ -388,27 +342,45 @@ def predict_logits(
     batch_size: int,
     precision: Precision,
     device: torch.device,
+    world: World = ALONE,
     on_batch: Callable[[int], object] = lambda rows: None,
 ) -> np.ndarray:
-    """Return the logits (N, C) in fp32 of a dataset, in its order; `on_batch` gets the rows of each finished batch."""
+    """Return the logits (N, C) in fp32 of a dataset, in its order; `on_batch` gets the rows of each finished batch.
+
+    Of several processes, each of which has the whole dataset, each takes some of the batches, and the first one gets
+    all logits. The batches do not depend on how many processes there are.
+    """
     model.eval()
+    inner = model if isinstance(model, torch.nn.DataParallel) else unwrap(model)
     lengths = dataset.tensors[2].numpy()
     logits = np.zeros((len(lengths), unwrap(model).config.num_labels), np.float32)
-    for rows in prediction_batches(lengths, batch_size):
-        inputs, _ = batch_tensors(dataset, rows, device)
-        with precision.autocast():
-            output = model(**inputs).logits
-        logits[rows] = output.float().cpu().numpy()
+    for number, rows in enumerate(prediction_batches(lengths, batch_size)):
+        if number % world.size == world.rank:
+            inputs, _ = batch_tensors(dataset, rows, device)
+            with precision.autocast():
+                output = inner(**inputs).logits
+            logits[rows] = output.float().cpu().numpy()
         on_batch(len(rows))
-    return logits
+    return world.sum_for_first(logits)
 
 
-def score_table(model: torch.nn.Module, encoder: Encoder, table: Table, run: dict, **how) -> Scored:
-    """Predict the labels of a labelled table and score them; `run` is the model's run.json, `how` as predict_logits."""
+def help_predict(model: torch.nn.Module, world: World, **how) -> None:
+    """Take part in the first process's predictions until it shares None instead of a dataset."""
+    while (dataset := share_dataset(world)) is not None:
+        predict_logits(model, dataset, world=world, **how)
+
+
+def score_table(
+    model: torch.nn.Module, encoder: Encoder, table: Table, run: dict, world: World = ALONE, **how
+) -> Scored:
+    """Predict the labels of a table that the first process has and score them, while the others are in help_predict.
+
+    `run` is the model's run.json, `how` as predict_logits.
+    """
     label_ids = encode_labels(table, run["labels"])
-    dataset, _ = tokenize(encoder, table.frame, label_ids, str(table.path))
+    dataset = share_dataset(world, tokenize(encoder, table.frame, label_ids, str(table.path))[0])
     with bar(len(dataset), "scoring", "rows") as progress:
-        logits = predict_logits(model, dataset, on_batch=progress.update, **how)
+        logits = predict_logits(model, dataset, world=world, on_batch=progress.update, **how)
     scores = full_scores(logits, label_ids, run["labels"], run["labels"].index(run["positive_label"]))
     return Scored(scores, label_ids, softmax(logits))
 
@@ -446,3 +418,23 @@ def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Enc
     pairs = run["columns"]["text_pair"] is not None
     encoder = make_encoder(tokenizer, model.config, model, run["max_length"], run["truncation"], pairs)
     return wrap(model, device), encoder, run
+
+
+def score_saved(
+    folder: Path, model: torch.nn.Module, table: Table | None, world: World = ALONE, **how
+) -> Scored | None:
+    """Score a table with the model directory that the first process wrote; None in the others.
+
+    These, which may not see the directory, get its weights into their `model`.
+    """
+    if world.is_first:
+        model, encoder, run = load_model(folder, how["device"])
+    inner = unwrap(model)
+    if world.size > 1:
+        weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()} if world.is_first else None
+        inner.load_state_dict(world.share_tensors(weights))
+    if not world.is_first:
+        return help_predict(inner, world, **how)
+    found = score_table(model, encoder, table, run, world=world, **how)
+    share_dataset(world, None)
+    return found

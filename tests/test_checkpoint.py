@@ -3,10 +3,12 @@ import json
 import pytest
 import torch
 
-from toolkit.checkpoint import load_checkpoint, read_state, save_checkpoint
+from toolkit.checkpoint import begin_checkpoint, read_state, resume, save_checkpoint
 from toolkit.compat import grad_scaler
+from toolkit.devices import seed_step
 from toolkit.errors import UserError
 from toolkit.journal import Journal
+from toolkit.world import ALONE
 
 ABOUT = {"options": {"epochs": 3}, "precision": "fp32", "data": {"train": {"file": "t.csv", "sha256": "aa"}}}
 
@@ -17,8 +19,9 @@ def parts(seed: int) -> tuple:
     return model, torch.optim.AdamW(model.parameters(), lr=0.1), grad_scaler("cpu", enabled=False)
 
 
-def steps(model, optimizer, count: int) -> None:
-    for _ in range(count):
+def steps(model, optimizer, numbers: range) -> None:
+    for number in numbers:
+        seed_step(7, number, 0)
         model(torch.ones(3, 4)).square().sum().backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -26,13 +29,13 @@ def steps(model, optimizer, count: int) -> None:
 
 def test_training_goes_on_bit_for_bit_from_a_checkpoint(tmp_path):
     model, optimizer, scaler = parts(0)
-    steps(model, optimizer, 3)
+    steps(model, optimizer, range(3))
     save_checkpoint(tmp_path, model, optimizer, scaler, Journal(step=3, history=[{"step": 3}]), ABOUT)
-    steps(model, optimizer, 4)
+    steps(model, optimizer, range(3, 7))
     again, its_optimizer, its_scaler = parts(1)
-    journal = load_checkpoint(tmp_path, again, its_optimizer, its_scaler, ABOUT)
+    journal = resume(tmp_path, (again, its_optimizer, its_scaler), ABOUT, ALONE)
     assert journal == Journal(step=3, history=[{"step": 3}])
-    steps(again, its_optimizer, 4)
+    steps(again, its_optimizer, range(3, 7))
     for mine, theirs in zip(again.state_dict().values(), model.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -40,7 +43,7 @@ def test_training_goes_on_bit_for_bit_from_a_checkpoint(tmp_path):
 def test_one_save_is_kept_and_it_holds_no_pickle(tmp_path):
     model, optimizer, scaler = parts(0)
     for step in (1, 2):
-        steps(model, optimizer, 1)
+        steps(model, optimizer, range(step, step + 1))
         save_checkpoint(tmp_path, model, optimizer, scaler, Journal(step=step), ABOUT)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state-2.safetensors", "state.json"]
     assert json.loads((tmp_path / "state.json").read_text())["options"] == {"epochs": 3}
@@ -51,9 +54,21 @@ def test_changed_data_is_refused(tmp_path):
     save_checkpoint(tmp_path, model, optimizer, scaler, Journal(), ABOUT)
     changed = {**ABOUT, "data": {"train": {"file": "t.csv", "sha256": "bb"}}}
     with pytest.raises(UserError, match="t.csv is not the file"):
-        load_checkpoint(tmp_path, model, optimizer, scaler, changed)
+        resume(tmp_path, (model, optimizer, scaler), changed, ALONE)
 
 
-def test_a_missing_checkpoint_is_said(tmp_path):
-    with pytest.raises(UserError, match="no checkpoint"):
-        read_state(tmp_path)
+def test_a_run_that_has_begun_can_be_gone_on_with_before_its_first_save(tmp_path):
+    assert read_state(tmp_path / "run") is None
+    begin_checkpoint(tmp_path / "run", ABOUT)
+    state = parts(0)
+    assert resume(tmp_path / "run", state, ABOUT, ALONE) == Journal()
+    for mine, theirs in zip(state[0].state_dict().values(), parts(0)[0].state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_the_state_of_another_model_is_refused(tmp_path):
+    save_checkpoint(tmp_path, *parts(0), Journal(step=1), ABOUT)
+    other = torch.nn.Linear(4, 9)
+    state = (other, torch.optim.AdamW(other.parameters()), grad_scaler("cpu", enabled=False))
+    with pytest.raises(UserError, match="does not fit this model"):
+        resume(tmp_path, state, ABOUT, ALONE)

@@ -53,11 +53,12 @@ def say_steps(log: Log, lengths: np.ndarray, batch_size: int, epochs: int, seed:
     return round(share, 4)
 
 
-def say_machine(log: Log, model: torch.nn.Module, device: torch.device, precision: str) -> None:
+def say_machine(log: Log, model: torch.nn.Module, device: torch.device, processes: int, precision: str) -> None:
     """Say on what the run computes."""
     found = versions()
     many = f"{len(model.device_ids)} devices, " if isinstance(model, torch.nn.DataParallel) else ""
+    many = f"{processes} processes, " if processes > 1 else many
     count = torch.get_num_threads()
-    threads = f", {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""
+    threads = f", {count} thread{'s' * (count > 1)}{' each' * (processes > 1)}" if device.type == "cpu" else ""
     software = f"torch {found['torch']}, transformers {found['transformers']}"
-    log.item("machine", f"{many}{device} in {precision}{threads}, {software}")
+    log.item("machine", f"{many}{device.type if processes > 1 else device} in {precision}{threads}, {software}")

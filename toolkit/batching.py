@@ -27,6 +27,24 @@ def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
     return [batches[i] for i in random.permutation(len(batches))]
 
 
+def shares(rows: np.ndarray, rank: int, size: int, micro_batch_size: int | None) -> list[tuple[np.ndarray, float]]:
+    """Cut the share of one of `size` processes in a global batch into pieces that fit the memory.
+
+    Each piece has its weight: what its sum of losses is multiplied by, so that the mean of that over the processes is
+    the mean loss of the batch. All processes get the same number of pieces; one that has no row for a piece is given
+    some row of weight 0, since its backward pass is awaited by the others.
+
+    Args:
+        rows: row numbers of the global batch, (B,).
+        rank: number of the process.
+        size: how many there are.
+        micro_batch_size: most rows of a piece (None: any number).
+    """
+    count = -(-len(rows[::size]) // micro_batch_size) if micro_batch_size else 1
+    pieces = np.array_split(rows[rank::size], count)
+    return [(piece, size / len(rows)) if len(piece) else (rows[:1], 0.0) for piece in pieces]
+
+
 def prediction_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Return batches for prediction: the rows sorted by length, longest first, within windows of 4,096 rows.
 

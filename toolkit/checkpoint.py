@@ -1,7 +1,7 @@
-"""The training state on disk: weights, optimizer, random numbers and journal, as safetensors and json.
+"""The training state on disk: weights, optimizer, scaler and journal, as safetensors and json.
 
 The tensors of a save are in a file of their own; state.json names it and is replaced in one go, so that the last
-whole save is always the one that is read.
+whole save is always the one that is read. Random numbers need no saving: what a step draws depends on its number.
 """
 
 import json
@@ -14,22 +14,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from toolkit.atomic import sync, write_json
+from toolkit.console import Log
 from toolkit.errors import UserError
 from toolkit.journal import Journal
 from toolkit.parser import given_options
+from toolkit.run_info import refuse_to_overwrite
 
 MAY_DIFFER = {"resume", "output_dir", "overwrite", "device"}
 
 
+def begin_checkpoint(folder: Path, about: dict) -> None:
+    """Note that a run has begun, so that it can be gone on with, though with its first step, before its first save."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "state.json", {"tensors": None, "scaler": {}, "journal": asdict(Journal()), **about})
+
+
 def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, about: dict) -> None:
     """Write the training state of an unwrapped model; `about` (options, fingerprints) is kept beside it as it is."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors["random.cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors |= {f"random.cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
     name = f"state-{journal.step}.safetensors"
     try:
         save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, folder / name)
@@ -44,31 +48,40 @@ def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, ab
             stale.unlink()
 
 
-def read_state(folder: Path) -> dict:
-    """Return what state.json holds; UserError if there is no checkpoint to go on from."""
+def read_state(folder: Path) -> dict | None:
+    """Return what state.json holds, None if no run has begun in this folder; UserError if it cannot be read."""
     try:
         return json.loads((folder / "state.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"--resume: there is no checkpoint in {folder}") from None
+        return None
     except (ValueError, OSError) as error:
         raise UserError(f"--resume: {folder / 'state.json'} cannot be read ({error})") from None
 
 
-def resumed_options(parser: ArgumentParser, folder: Path) -> Namespace:
-    """Return the options of the checkpoint's run; UserError if one on the command line says otherwise."""
-    given, saved = given_options(parser), read_state(folder)["options"]
+def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
+    """Return the options of a run: with --resume those of the checkpoint if there is one, else those given.
+
+    Raises UserError if one on the command line says otherwise, or if something else is in the way.
+    """
+    if not args.resume:
+        return vars(args)
+    folder, given = Path(args.output_dir), given_options(parser)
+    state = read_state(folder / "checkpoint")
+    if state is None:
+        refuse_to_overwrite(folder, args.overwrite)
+        log.item("resume", f"no run has begun in {folder}, so this one begins")
+        return vars(args) | {"resume": False}
+    saved = state["options"]
     differ = [name for name, value in given.items() if name not in MAY_DIFFER and value != saved.get(name)]
     if differ:
         raise UserError(*(f"--{name} {given[name]}: the run to resume has {saved.get(name)}" for name in differ))
-    return Namespace(
-        **{**saved, **{name: value for name, value in given.items() if name in MAY_DIFFER}, "resume": True}
-    )
+    return saved | {name: value for name, value in given.items() if name in MAY_DIFFER} | {"resume": True}
 
 
-def load_checkpoint(folder: Path, model, optimizer, scaler, about: dict) -> Journal:
-    """Put the saved state into model, optimizer, scaler and random number generators, and return the journal.
+def read_checkpoint(folder: Path, about: dict) -> tuple[dict, dict[str, torch.Tensor]]:
+    """Return the last save: what state.json holds, and the tensors (none before the first save).
 
-    Raises UserError if the data or the precision is no longer that of `about`, or the checkpoint is damaged.
+    Raises UserError if the data or the precision is no longer that of `about`, or the tensors are damaged.
     """
     state = read_state(folder)
     if state["precision"] != about["precision"]:
@@ -79,19 +92,32 @@ def load_checkpoint(folder: Path, model, optimizer, scaler, about: dict) -> Jour
         if state["data"].get(name, {}).get("sha256") != facts["sha256"]:
             raise UserError(f"--resume: {facts['file']} is not the file that the run began with")
     try:
-        tensors = load_file(folder / state["tensors"])
-        model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise UserError(f"--resume: {folder / state['tensors']} does not fit or is damaged ({error})") from None
-    moments: dict[int, dict] = {}
-    for key, tensor in tensors.items():
-        if key.startswith("optimizer."):
-            _, number, name = key.split(".", 2)
-            moments.setdefault(int(number), {})[name] = tensor
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    scaler.load_state_dict(state["scaler"])
-    torch.set_rng_state(tensors["random.cpu"])
-    cuda = [tensors[key] for key in sorted(tensors) if key.startswith("random.cuda.")]
-    if cuda and len(cuda) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(cuda)
+        return state, load_file(folder / state["tensors"]) if state["tensors"] else {}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"--resume: {folder / state['tensors']} is damaged ({error})") from None
+
+
+def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tensor]) -> Journal:
+    """Put what read_checkpoint gave into an unwrapped model, its optimizer and scaler, and return the journal.
+
+    Raises UserError if it is not the state of such a model.
+    """
+    if tensors:
+        try:
+            model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
+        except RuntimeError as error:
+            raise UserError(f"--resume: {state['tensors']} does not fit this model ({error})") from None
+        moments: dict[int, dict] = {}
+        for key, tensor in tensors.items():
+            if key.startswith("optimizer."):
+                _, number, name = key.split(".", 2)
+                moments.setdefault(int(number), {})[name] = tensor
+        optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        scaler.load_state_dict(state["scaler"])
     return Journal(**state["journal"])
+
+
+def resume(folder: Path, state: tuple, about: dict, world) -> Journal:
+    """Go on, in every process, from the save that the first one reads; `state` is (model, optimizer, scaler)."""
+    saved, tensors = read_checkpoint(folder, about) if world.is_first else (None, None)
+    return restore(*state, world.share(saved), world.share_tensors(tensors))

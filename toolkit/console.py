@@ -9,6 +9,8 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from toolkit.launch import our_place
+
 
 def display_width(text: str) -> int:
     """Return the columns that a text takes on a terminal, where a Chinese character takes two."""
@@ -22,13 +24,18 @@ def pad(text: str, width: int, right: bool = False) -> str:
 
 
 class Log:
-    """Says lines on a stream; keeps them until there is a file for them, so that a refused run leaves none."""
+    """Says lines on a stream; keeps them until there is a file for them, so that a refused run leaves none.
 
-    def __init__(self, stream: TextIO):
+    With None for a stream it says nothing anywhere, which is for all but the first of several processes.
+    """
+
+    def __init__(self, stream: TextIO | None):
         self.stream, self.kept, self.file = stream, [], None
 
     def __call__(self, line: str = "") -> None:
         """Say a line."""
+        if self.stream is None:
+            return
         with tqdm.external_write_mode(file=self.stream):
             print(line, file=self.stream, flush=True)
         self.kept.append(line)
@@ -53,9 +60,10 @@ class Log:
 
 
 def bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
-    """Return a progress bar on stderr, which shows itself after a second and on a terminal only."""
+    """Return a progress bar on stderr, which the first process shows after a second, and on a terminal only."""
+    off = None if our_place().is_first else True  # None: off where there is no terminal
     return tqdm(
-        total=total, initial=initial, desc=what, unit=f" {unit}", disable=None, delay=1, leave=False,
+        total=total, initial=initial, desc=what, unit=f" {unit}", disable=off, delay=1, leave=False,
         file=sys.stderr, dynamic_ncols=True,
     )  # fmt: skip
 

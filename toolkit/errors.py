@@ -3,12 +3,16 @@
 import errno
 import os
 import sys
+import time
 from collections.abc import Callable
+
+from toolkit.launch import our_place
 
 SHOWN = 10  # problems printed one by one before the rest become a count
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+FIRST_SPEAKS = 3  # seconds
 
 
 class UserError(Exception):
@@ -40,24 +44,33 @@ def run_script(main: Callable[[], None]) -> int:
     try:
         main()
     except UserError as error:
-        for line in error.lines():
-            print(f"error: {line}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return _end(EXIT_USER_ERROR, *error.lines())
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package in {"", "toolkit", "utils"}:
             raise
-        print(f"error: the package {package!r} is not installed; README.md has the install command", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return _end(EXIT_USER_ERROR, f"the package {package!r} is not installed; README.md has the install command")
     except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _end(EXIT_INTERRUPTED, "interrupted")
     except BrokenPipeError:  # the reader of our pipe has left, as `head` does; what is buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        print(f"error: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
-        return EXIT_USER_ERROR
+        return _end(EXIT_USER_ERROR, f"{error.filename or 'the output'}: {error.strerror}")
     return 0
+
+
+def _end(status: int, *problems: str) -> int:
+    """Print the problems and return the exit status.
+
+    Of several processes that make the same mistake the first one says it and the launcher then ends the others, so
+    these wait a little before they speak.
+    """
+    place = our_place()
+    if not place.is_first:
+        time.sleep(FIRST_SPEAKS)
+    for problem in problems:
+        print(f"error: {'' if place.is_first else f'{place}: '}{problem}", file=sys.stderr, flush=True)
+    return status

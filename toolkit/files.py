@@ -63,3 +63,11 @@ def find_file(folder: str | Path, stem: str) -> Path | None:
     if len(found) > 1:
         raise UserError(f"{found[0]} and {found[1]} are both there; remove one, or name the one that is meant")
     return found[0] if found else None
+
+
+def need_file(given: str | None, folder: str | Path, stem: str, option: str) -> str | Path:
+    """Return the file that is given by an option or, without it, the one called `stem` in `folder`; else UserError."""
+    found = given or find_file(folder, stem)
+    if found is None:
+        raise UserError(f"there is no {stem}.csv (.tsv, .json, ...) in {folder}; {option} names another")
+    return found

@@ -51,6 +51,11 @@ class Journal:
         """Return the entry of `history` that is the best."""
         return next(entry for entry in self.history if entry["step"] == self.best_step)
 
+    def speed(self) -> dict[str, float]:
+        """Return the seconds spent in training steps, and the tokens a second, padding left out."""
+        a_second = self.real_tokens / self.train_seconds if self.train_seconds else 0.0
+        return {"train_seconds": round(self.train_seconds, 3), "real_tokens_per_second": round(a_second, 1)}
+
     def last_line(self, metric: str) -> str:
         """Return the last evaluation as a line to read."""
         entry = self.history[-1]

@@ -44,6 +44,11 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     return Precision(name, kind)
 
 
+def common_precision(name: str, device: torch.device, world) -> Precision:
+    """Return, in every process of a World, the Precision that the first one chooses for its device."""
+    return choose_precision(world.first(lambda: choose_precision(name, device).name), device)
+
+
 def _cuda_bf16(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device)[0] >= 8  # older cards emulate it, slowly
 

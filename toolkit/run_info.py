@@ -88,3 +88,17 @@ def data_facts(tables: dict) -> dict:
         name: {"file": str(table.path), "rows": len(table.frame), "sha256": fingerprint(table.path)}
         for name, table in tables.items()
     }
+
+
+def describe_run(base_model: str, tables: dict, labels: list[str], positive: int, encoder, options: dict) -> dict:
+    """Return what run.json says of a run before it has trained; `encoder` is what cuts its texts."""
+    return {
+        "base_model": base_model,
+        "labels": labels,
+        "positive_label": labels[positive],
+        "columns": tables["train"].columns,
+        "max_length": encoder.max_length,
+        "truncation": encoder.truncation,
+        "options": options,
+        "data": data_facts(tables),
+    }

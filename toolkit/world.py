@@ -1,0 +1,136 @@
+"""The processes of a run, seen from one of them: what they tell each other, and what becomes of all if one fails.
+
+Everything goes by way of torch.distributed. A process that works alone has a World too, in which nothing happens.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from toolkit.errors import UserError
+from toolkit.launch import Place
+
+PATIENCE = timedelta(hours=1)  # for one that prepares while the others wait; one that has died is noticed at once
+
+
+class World:
+    """All processes of a run, and the place of this one among them; the first one reads, prints and writes.
+
+    A context: who leaves it by an exception ends all the others, with one message and without a hang. Raises UserError
+    on entering if the others cannot be reached.
+    """
+
+    def __init__(self, place: Place = Place(), device: torch.device = torch.device("cpu")):  # noqa: B008
+        self.place, self.device, self.rank, self.size = place, device, place.rank, place.size
+        self.is_first, self.store = place.is_first, None
+
+    def __enter__(self):
+        if self.size == 1:
+            return self
+        on_card = self.device.type == "cuda"
+        if on_card:
+            torch.cuda.set_device(self.device)
+        try:
+            self.store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if on_card else "gloo",
+                store=dist.PrefixStore("group", self.store), rank=self.rank, world_size=self.size, timeout=PATIENCE,
+            )  # fmt: skip
+        except (ValueError, RuntimeError) as error:
+            where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+            raise UserError(f"the other processes cannot be reached by way of {where} ({_first_line(error)})") from None
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.size == 1:
+            return
+        if error is None:
+            dist.destroy_process_group()
+            return
+        lost = isinstance(error, dist.DistError) or "gloo" in str(error)  # a connection breaks when its other end dies
+        problem = UserError(f"another process has ended or is out of reach ({_first_line(error)})") if lost else error
+        first = self._first_failure(problem)
+        if first["rank"] == self.rank:
+            if lost:
+                raise problem from None
+            return
+        if self.is_first and first["host"] != socket.gethostname():
+            raise UserError(*first["problems"]) from None  # it was said on that machine's screen, and now on ours
+        raise SystemExit(1) from None  # ours follows from that one, which is said by who met it
+
+    def _first_failure(self, error: BaseException) -> dict:
+        """Tell the others of a failure, and return the first that was told."""
+        problems = error.lines() if isinstance(error, UserError) else [f"{type(error).__name__}: {_first_line(error)}"]
+        mine = {"rank": self.rank, "host": socket.gethostname(), "problems": [f"{self.place}: {p}" for p in problems]}
+        try:
+            return json.loads(self.store.compare_set("failure", "", json.dumps(mine)))
+        except RuntimeError:  # whoever keeps the store is gone
+            return mine
+
+    # -- what the first one tells the others ---------------------------------------------------------------------------
+
+    def share(self, value=None):
+        """Return, in every process, the value that the first one gives: anything that json can hold."""
+        if self.size == 1:
+            return value
+        data = json.dumps(value).encode() if self.is_first else b""
+        length = torch.tensor([len(data)])
+        dist.broadcast(length, 0)
+        block = torch.frombuffer(bytearray(data), dtype=torch.uint8) if self.is_first else _bytes(length.item())
+        dist.broadcast(block, 0)
+        return value if self.is_first else json.loads(bytes(block.numpy()))
+
+    def first(self, make: Callable[[], object]):
+        """Return, in every process, what the first one makes."""
+        return self.share(make() if self.is_first else None)
+
+    def share_tensors(self, tensors: Mapping[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor] | None:
+        """Return, in every process, the tensors on the CPU that the first one gives, or the None that it gives."""
+        if self.size == 1:
+            return tensors
+        kinds = tensors and {name: [str(t.dtype).split(".")[1], list(t.shape)] for name, t in tensors.items()}
+        kinds = self.share(kinds)
+        if kinds is None:
+            return None
+        found = {}
+        for name, (dtype, shape) in kinds.items():
+            tensor = tensors[name].contiguous() if self.is_first else torch.empty(shape, dtype=getattr(torch, dtype))
+            if tensor.numel():
+                dist.broadcast(tensor.reshape(-1), 0)
+            found[name] = tensor
+        return found
+
+    # -- what all bring together ---------------------------------------------------------------------------------------
+
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the mean of a tensor over the processes, to all of them."""
+        if self.size == 1:
+            return value
+        total = value.clone()
+        dist.all_reduce(total)
+        return total / self.size
+
+    def sum_for_first(self, array: np.ndarray) -> np.ndarray:
+        """Return the sum of an array over the processes to the first one; what others get means nothing."""
+        if self.size == 1 or not array.size:
+            return array
+        total = torch.from_numpy(array)
+        dist.reduce(total, 0)
+        return total.numpy()
+
+
+ALONE = World()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _bytes(count: int) -> torch.Tensor:
+    return torch.empty(count, dtype=torch.uint8)
