@@ -16,6 +16,7 @@ from torch.utils.data import TensorDataset
 
 from toolkit.atomic import replace_directory, write_bytes, write_json
 from toolkit.batching import prediction_batches, stratified_sample
+from toolkit.compat import has_fused_adamw
 from toolkit.console import bar
 from toolkit.devices import choose_device, unwrap, wrap
 from toolkit.errors import UserError
@@ -290,7 +291,8 @@ def make_optimizer(model: torch.nn.Module, weight_decay: float, betas: tuple[flo
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=epsilon)
+    fused = has_fused_adamw(weights[0].device.type)
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=epsilon, fused=fused)
 
 
 def train_one_epoch(

@@ -8,3 +8,9 @@ def grad_scaler(device_type: str, enabled: bool):
     if hasattr(torch.amp, "GradScaler"):
         return torch.amp.GradScaler(device_type, enabled=enabled)
     return torch.cuda.amp.GradScaler(enabled=enabled)
+
+
+def has_fused_adamw(device_type: str) -> bool:
+    """Say whether AdamW can update all weights in one pass over the memory: on CUDA, and since 2.4 on the CPU."""
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    return device_type == "cuda" or (device_type == "cpu" and version >= (2, 4))

@@ -37,10 +37,26 @@ def run_script(main: Callable[[], None]) -> int:
     """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 130 for Ctrl-C.
 
     A missing package and a file that cannot be written are too. Any other exception is a defect of ours and keeps its
-    traceback.
+    traceback. Of several processes, one that fails ends at once: an orderly end could wait for others that wait for it.
     """
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character must not end a run
         stream.reconfigure(errors="backslashreplace")
+    if our_place().size == 1:
+        return _run(main)
+    try:
+        status = _run(main)
+    except BaseException as error:
+        status = 1
+        if not isinstance(error, SystemExit):
+            sys.excepthook(*sys.exc_info())
+    if status:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _run(main: Callable[[], None]) -> int:
     try:
         main()
     except UserError as error:

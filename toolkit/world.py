@@ -5,6 +5,7 @@ Everything goes by way of torch.distributed. A process that works alone has a Wo
 
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -12,6 +13,10 @@ from datetime import timedelta
 import numpy as np
 import torch
 import torch.distributed as dist
+
+# What transformers imports with this binds the process group in default arguments. If that came after the group was
+# made, the group and its threads would live on into the end of the interpreter, where they crash.
+from transformers import PreTrainedModel  # noqa: F401
 
 from toolkit.errors import UserError
 from toolkit.launch import Place
@@ -54,7 +59,7 @@ class World:
             dist.destroy_process_group()
             return
         lost = isinstance(error, dist.DistError) or "gloo" in str(error)  # a connection breaks when its other end dies
-        problem = UserError(f"another process has ended or is out of reach ({_first_line(error)})") if lost else error
+        problem = UserError(f"another process has ended or is out of reach ({_cause(error)})") if lost else error
         first = self._first_failure(problem)
         if first["rank"] == self.rank:
             if lost:
@@ -130,6 +135,11 @@ ALONE = World()
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _cause(error: BaseException) -> str:
+    """Return what gloo or nccl says of a broken connection, without the place in its source and its advice."""
+    return re.sub(r"^\[\S*\]\s*", "", _first_line(error)).split(". ")[0]
 
 
 def _bytes(count: int) -> torch.Tensor:
