@@ -4,12 +4,15 @@ import os
 import subprocess
 import sys
 from collections import namedtuple
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import pytest
 import torch
+from torch.distributed import TCPStore
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
@@ -110,3 +113,28 @@ def script(name: str, *options, status: int = 0, **kwargs) -> subprocess.Complet
     done = subprocess.run(command, **kwargs)
     assert done.returncode == status, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+@contextmanager
+def processes(count: int, *command) -> Iterator[list[subprocess.Popen]]:
+    """Start a Python script as the processes of one run, which meet as they do under torchrun; none outlives this."""
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun keeps it for them, and so we do
+    run = {
+        "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
+        "WORLD_SIZE": str(count), "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0",
+    }  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with ExitStack() as stack:
+        started = []
+        for rank in range(count):
+            environment = {**os.environ, **run, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            process = subprocess.Popen([sys.executable, *map(str, command)], env=environment, **pipes)
+            started.append(stack.enter_context(process))
+            stack.callback(process.kill)
+        yield started
+
+
+def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str]]:
+    """Wait for processes and return the exit status of each and what it wrote to stderr."""
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    return [(process.returncode, error) for process, error in zip(processes, errors, strict=True)]

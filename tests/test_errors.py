@@ -1,10 +1,13 @@
+import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from toolkit.errors import UserError, run_script
+from toolkit.errors import FIRST_SPEAKS, UserError, run_script
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -86,3 +89,45 @@ def test_a_reader_of_our_pipe_that_leaves_early_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
+
+
+# -- one of several processes ----------------------------------------------------------------------------------------
+
+
+def run_as(rank: int, body: str) -> tuple[int, list[str], float]:
+    """Run a main() of these lines as one of two processes; return its status, what it says on stderr, its seconds."""
+    code = f"import sys\nfrom toolkit.errors import UserError, run_script\ndef main():\n    {body}\n"
+    command = [sys.executable, "-c", code + "sys.exit(run_script(main))"]
+    environment = os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    started = time.monotonic()
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=environment)
+    return done.returncode, done.stderr.splitlines(), time.monotonic() - started
+
+
+def test_the_first_process_says_what_it_would_say_alone():
+    assert run_as(0, "raise UserError('one', 'two')")[:2] == (2, ["error: one", "error: two"])
+
+
+def test_another_process_lets_the_first_one_speak_and_then_says_who_it_is():
+    status, lines, seconds = run_as(1, "raise UserError('one', 'two')")
+    me = f"error: process 1 on {socket.gethostname()}: "
+    assert (status, lines) == (2, [me + "one", me + "two"])
+    assert seconds > FIRST_SPEAKS
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_defect_keeps_its_traceback_in_every_process(rank):
+    status, lines, _ = run_as(rank, "raise ValueError('ours')")
+    assert status == 1
+    assert any("Traceback" in line for line in lines)
+    assert lines[-1].endswith("ValueError: ours")
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_ends_well_has_status_0(rank):
+    assert run_as(rank, "pass")[:2] == (0, [])
+
+
+def test_a_process_that_fails_does_not_wait_for_its_threads():
+    body = "import threading, time; threading.Thread(target=time.sleep, args=[600]).start(); raise UserError('full')"
+    assert run_as(0, body)[:2] == (2, ["error: full"])

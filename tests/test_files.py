@@ -3,7 +3,7 @@ import io
 import pytest
 
 from toolkit.errors import UserError
-from toolkit.files import Record, Source, file_ending, file_format, find_file
+from toolkit.files import Record, Source, file_ending, file_format, find_file, need_file
 
 KINDS = ["csv", "tsv", "json", "jsonl", "txt", "parquet"]
 
@@ -71,6 +71,35 @@ def test_two_candidates_are_an_error_that_names_both(tmp_path, first, second):
         find_file(tmp_path, "trainset")
     words = str(caught.value).replace(";", " ").split()
     assert {str(tmp_path / f"trainset.{first}"), str(tmp_path / f"trainset.{second}")} <= {*words}
+
+
+def test_a_file_that_an_option_names_is_taken_as_it_is(tmp_path):
+    (tmp_path / "trainset.csv").touch()
+    assert need_file("elsewhere/rows.txt", tmp_path, "trainset", "--train_file") == "elsewhere/rows.txt"
+    assert need_file("-", tmp_path / "missing", "trainset", "--train_file") == "-"
+
+
+@pytest.mark.parametrize("name", ["trainset.csv", "trainset.jsonl.gz"])
+@pytest.mark.parametrize("given", [None, ""])
+def test_without_the_option_the_file_of_the_folder_is_taken(tmp_path, name, given):
+    (tmp_path / name).touch()
+    assert need_file(given, tmp_path, "trainset", "--train_file") == tmp_path / name
+
+
+def test_a_needed_file_that_is_not_there_is_an_error_that_names_the_folder_and_the_option(tmp_path):
+    (tmp_path / "validset.csv").touch()
+    with pytest.raises(UserError) as caught:
+        need_file(None, tmp_path, "trainset", "--train_file")
+    assert all(word in str(caught.value) for word in ("trainset.csv", str(tmp_path), "--train_file"))
+
+
+def test_a_needed_file_of_which_there_are_two_is_an_error_unless_the_option_names_one(tmp_path):
+    for name in ("trainset.csv", "trainset.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="both there"):
+        need_file(None, tmp_path, "trainset", "--train_file")
+    named = str(tmp_path / "trainset.json")
+    assert need_file(named, tmp_path, "trainset", "--train_file") == named
 
 
 def test_a_record_is_without_a_problem_unless_it_says_so():

@@ -105,6 +105,24 @@ def test_a_journal_that_went_through_json_goes_on_as_if_nothing_had_happened():
     assert second == whole
 
 
+@pytest.mark.parametrize(
+    ("steps", "seconds", "a_second"),
+    [
+        ([(3000, 1.5)], 1.5, 2000.0),
+        ([(100, 0.25), (0, 0.5), (200, 0.25)], 1.0, 300.0),
+        ([(1000, 3.0)], 3.0, 333.3),
+        ([(7, 0.12345678)], 0.123, 56.7),
+        ([(10, 0.0)], 0.0, 0.0),  # a clock that did not move
+        ([], 0.0, 0.0),
+    ],
+)
+def test_the_speed_is_the_tokens_a_second_of_all_steps(steps, seconds, a_second):
+    journal = Journal()
+    for tokens, spent in steps:
+        journal.count(1, 16, tokens, 8.0, spent)
+    assert journal.speed() == {"train_seconds": seconds, "real_tokens_per_second": a_second}
+
+
 def test_two_journals_share_no_history():
     evaluated(Journal(), "accuracy", [0.5])
     assert Journal().history == []

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from toolkit.errors import UserError
-from toolkit.precision import _cpu_bf16, choose_precision
+from toolkit.precision import Precision, _cpu_bf16, choose_precision, common_precision
+from toolkit.world import ALONE
 
 CPU = torch.device("cpu")
 
@@ -43,3 +44,16 @@ def test_the_scaler_passes_everything_through_where_fp16_is_not_used():
 def test_fp16_on_a_processor_is_refused():
     with pytest.raises(UserError, match="CUDA"):
         choose_precision("fp16", CPU)
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16", "auto"])
+def test_a_process_alone_computes_in_the_format_it_chooses_itself(name):
+    found = common_precision(name, CPU, ALONE)
+    assert found == choose_precision(name, CPU)
+    assert found in (Precision("fp32", "cpu"), Precision("bf16", "cpu"))
+    assert name in (found.name, "auto")
+
+
+def test_a_process_alone_refuses_fp16_on_a_processor():
+    with pytest.raises(UserError, match="CUDA"):
+        common_precision("fp16", CPU, ALONE)

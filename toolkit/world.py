@@ -42,7 +42,8 @@ class World:
         if on_card:
             torch.cuda.set_device(self.device)
         try:
-            self.store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
+            store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
+            self.store = dist.PrefixStore(_attempt(), store)
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if on_card else "gloo",
                 store=dist.PrefixStore("group", self.store), rank=self.rank, world_size=self.size, timeout=PATIENCE,
@@ -131,6 +132,12 @@ class World:
 
 
 ALONE = World()
+
+
+def _attempt() -> str:
+    """Return what tells this start of the processes from those before a restart, if all of them share one store."""
+    shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # else each start has a store of its own
+    return f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0) if shared else 0}"
 
 
 def _first_line(error: BaseException) -> str:

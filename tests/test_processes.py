@@ -1,0 +1,272 @@
+"""The scripts as several processes, started by torchrun: the same answers as one process gives."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.conftest import ROOT, WORDS, script
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}  # so many threads that rounding is the same everywhere
+FAST = ("--learning_rate", "3e-3", "--seed", "1", "--device", "cpu", "--precision", "fp32")
+
+
+def torchrun(processes: int, *more) -> list[str]:
+    """Return the command that starts so many processes of what is appended to it."""
+    alone = [] if "--nnodes" in more else ["--standalone"]
+    command = [sys.executable, "-m", "torch.distributed.run", *alone, "--nproc_per_node", str(processes)]
+    return [*command, *map(str, more)]
+
+
+def launch(processes: int, name: str, *options, status: int = 0, torchrun_options=()) -> subprocess.CompletedProcess:
+    """Run a script in several processes (1: without torchrun) and check its exit status."""
+    if processes == 1:
+        return script(name, *options, status=status, env=ENVIRONMENT)
+    command = [*torchrun(processes, *torchrun_options), str(ROOT / name), *map(str, options)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=ENVIRONMENT, timeout=300)
+    assert done.returncode == status, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def errors(done: subprocess.CompletedProcess) -> list[str]:
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return load_file(output / "bert_classifier" / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("processes")
+
+
+@pytest.fixture
+def trained(folder, reviews, english_bert) -> Path:
+    """The run directory of one process; batches of 7 rows, which 2, 3 and 4 do not divide, the last of 4."""
+    output = folder / "one"
+    if not output.exists():
+        train(1, reviews, english_bert, output)
+    return output
+
+
+def train(processes: int, reviews: Path, model: Path, output: Path, *more) -> subprocess.CompletedProcess:
+    data = ("--data_dir", reviews, "--test_file", reviews / "testset.csv", "--model", model, "--output_dir", output)
+    exact = ("--dropout", "0", "--adam_epsilon", "1e-4", "--batch_size", "7", "--epochs", "2")
+    return launch(processes, "main.py", *data, *exact, *FAST, *more)
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("processes", "micro_batch_size"), [(2, 2), (4, None)])
+def test_the_model_does_not_depend_on_the_processes(
+    trained, folder, reviews, english_bert, processes, micro_batch_size
+):
+    output = folder / f"by {processes}"
+    more = ("--micro_batch_size", micro_batch_size) if micro_batch_size else ()
+    done = train(processes, reviews, english_bert, output, *more)
+    for name, expected in weights(trained).items():
+        torch.testing.assert_close(weights(output)[name], expected, atol=1e-5, rtol=0, msg=name)
+    for line, other in zip(*(read_lines(run / "metrics.jsonl") for run in (trained, output)), strict=True):
+        for name in ("epoch", "step", "accuracy", "macro_f1", "mcc"):
+            assert line[name] == other[name]
+        assert line["train_loss"] == pytest.approx(other["train_loss"], abs=1e-5)
+    scores = [json.loads((run / "test" / "metrics.json").read_text()) for run in (trained, output)]
+    assert scores[0]["rows"] == scores[1]["rows"] == 20
+    assert scores[0]["confusion_matrix"] == scores[1]["confusion_matrix"]
+    assert done.stdout.count("best so far") >= 1
+    assert done.stdout.count("trained for") == 1
+    assert f"{processes} processes, cpu in fp32, 1 thread each" in done.stdout
+    assert (output / "train.log").read_text() == done.stdout
+
+
+def read_lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_process_that_is_killed_is_started_again_and_the_run_goes_on_to_the_same_weights(
+    reviews, english_bert, tmp_path
+):
+    options = ("--data_dir", reviews, "--model", english_bert, "--save_steps", "3", "--epochs", "40", *FAST)
+    launch(2, "main.py", *options, "--output_dir", tmp_path / "whole")
+    command = [*torchrun(2, "--max_restarts", 2), str(ROOT / "main.py"), *map(str, options), "--resume"]
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            [*command, "--output_dir", str(tmp_path / "killed")], stdout=said, stderr=said, cwd=ROOT, env=ENVIRONMENT
+        )
+    state = tmp_path / "killed" / "checkpoint" / "state.json"
+    while process.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
+        time.sleep(0.01)
+    os.kill(children(process.pid)[1], signal.SIGKILL)
+    assert process.wait(timeout=300) == 0, (tmp_path / "said").read_text()
+    assert "no run has begun" in (tmp_path / "said").read_text()
+    assert "of them done" in (tmp_path / "said").read_text()
+    whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started, in the order of their numbers."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, encoding="utf-8", check=True)
+    return sorted(map(int, found.stdout.split()))
+
+
+# -- scoring and predicting -------------------------------------------------------------------------------------------
+
+
+def test_scores_do_not_depend_on_the_processes(trained, reviews, tmp_path):
+    options = ("--model_dir", trained / "bert_classifier", "--data_dir", reviews, "--device", "cpu")
+    shown = [launch(count, "test_code.py", *options, "--output_dir", tmp_path / f"{count}").stdout for count in (1, 3)]
+    assert (tmp_path / "1/test/predictions.csv").read_bytes() == (tmp_path / "3/test/predictions.csv").read_bytes()
+    assert (tmp_path / "1/test/metrics.json").read_bytes() == (tmp_path / "3/test/metrics.json").read_bytes()
+    assert shown[0].splitlines()[2:-2] == shown[1].splitlines()[2:-2]
+
+
+@pytest.mark.parametrize(("rows", "processes"), [(0, 3), (1, 2), (3, 4), (1000, 3), (1001, 2), (1001, 4)])
+def test_predictions_are_the_same_bytes_whatever_the_processes(trained, folder, tmp_path, rows, processes):
+    given, plain = folder / f"{rows}.csv", folder / f"{rows}.predictions.csv"
+    texts = (f"the {WORDS[20 + i % 15]} was {'very ' * (i % 9)}good" for i in range(rows))
+    given.write_text("id,text\n" + "".join(f"{i},{text}\n" for i, text in enumerate(texts)), encoding="utf-8")
+    options = ("--model_dir", trained / "bert_classifier", "--input_file", given, "--device", "cpu")
+    if not plain.exists():
+        launch(1, "infer.py", *options, "--output_file", plain)
+    done = launch(processes, "infer.py", *options, "--output_file", tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_bytes() == plain.read_bytes()
+    assert done.stderr.count(f"{rows:,} rows = {rows:,} predicted + 0 rejected") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+
+
+def test_a_pipe_is_answered_by_several_processes(trained):
+    model = ("--model_dir", trained / "bert_classifier", "--input_file", "-", "--device", "cpu")
+    lines = "".join(f"the {word} was good\n" for word in WORDS[20:30])
+    answers = [
+        subprocess.run(
+            [*start, str(ROOT / "infer.py"), *map(str, model)],
+            input=lines, capture_output=True, encoding="utf-8", cwd=ROOT, env=ENVIRONMENT, check=True,
+        ).stdout
+        for start in ([sys.executable], torchrun(2))
+    ]  # fmt: skip
+    assert answers[0] == answers[1]
+    assert answers[0].count("\n") == 10
+
+
+def test_what_several_processes_have_left_is_finished_by_one(trained, tmp_path):
+    texts = "".join(f"the {WORDS[20 + i % 15]} was {'very ' * (i % 9)}good\n" for i in range(9_000))
+    (tmp_path / "rows.csv").write_text("text\n" + texts, encoding="utf-8")
+    options = ("--model_dir", trained / "bert_classifier", "--input_file", tmp_path / "rows.csv", "--device", "cpu")
+    launch(1, "infer.py", *options, "--output_file", tmp_path / "whole.csv")
+    command = [*torchrun(2), str(ROOT / "infer.py"), *map(str, options), "--output_file", str(tmp_path / "p.csv")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT, env=ENVIRONMENT)
+    first = tmp_path / "p.csv.parts" / "0000000"
+    while process.poll() is None and not first.exists():
+        time.sleep(0.005)
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    assert process.wait(timeout=120) != 0
+    assert not (tmp_path / "p.csv").exists()
+    done = launch(1, "infer.py", *options, "--output_file", tmp_path / "p.csv")
+    assert "by an earlier run" in done.stderr
+    assert (tmp_path / "p.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+# -- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_mistake_is_said_once(reviews, english_bert, tmp_path):
+    options = ("--model", english_bert, "--output_dir", tmp_path / "out", "--device", "cpu")
+    assert len(errors(launch(3, "main.py", *options, "--batch_size", "0", status=1))) == 1
+    with (reviews / "trainset.csv").open("a") as stream:
+        stream.write(",pro\n")
+    done = launch(3, "main.py", *options, "--data_dir", reviews, status=1)
+    assert errors(done) == [f"error: {reviews / 'trainset.csv'}, line 62: text is empty"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_process_s_own_mistake_ends_all_and_says_which_it_was(reviews, english_bert, tmp_path):
+    starter = tmp_path / "start.sh"
+    options = f"--data_dir {reviews} --model {english_bert} --output_dir {tmp_path / 'out'}"
+    starter.write_text(
+        f'device=cpu; [ "$RANK" = 1 ] && device=tpu\nexec {sys.executable} {ROOT}/main.py {options} --device $device\n'
+    )
+    command = [*torchrun(3, "--no_python"), shutil.which("bash"), str(starter)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=ENVIRONMENT, timeout=120)
+    assert done.returncode == 1
+    assert len(errors(done)) == 1
+    assert errors(done)[0].startswith("error: process 1 on ")
+    assert "--device tpu: no such kind of device" in errors(done)[0]
+
+
+# -- machines ---------------------------------------------------------------------------------------------------------
+
+
+def ip(*words) -> int:
+    return subprocess.run(["ip", *map(str, words)], capture_output=True).returncode
+
+
+@pytest.fixture
+def two_machines():
+    """The names of two network namespaces with an address of their own each, 10.77.0.1 and 10.77.0.2."""
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("network namespaces need ip and root")
+    names = [f"machine{number}_{os.getpid()}" for number in (1, 2)]
+    try:
+        if any(ip("netns", "add", name) for name in names):
+            pytest.skip("network namespaces cannot be made here")
+        ends = [f"v{number}_{os.getpid()}" for number in (1, 2)]
+        assert ip("link", "add", ends[0], "netns", names[0], "type", "veth", "peer", ends[1], "netns", names[1]) == 0
+        for number, (name, end) in enumerate(zip(names, ends, strict=True), 1):
+            ip("-n", name, "addr", "add", f"10.77.0.{number}/24", "dev", end)
+            for device in ("lo", end):
+                ip("-n", name, "link", "set", device, "up")
+        yield dict(zip(names, ends, strict=True))
+    finally:
+        for name in names:
+            found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, encoding="utf-8").stdout
+            for pid in map(int, found.split()):
+                os.kill(pid, signal.SIGKILL)
+            ip("netns", "del", name)
+
+
+def test_two_machines_train_one_model_and_one_that_dies_may_come_back(two_machines, reviews, english_bert, tmp_path):
+    (first, second), output = two_machines, tmp_path / "output"
+    options = ("--data_dir", reviews, "--model", english_bert, "--save_steps", "3", "--epochs", "60", *FAST)
+
+    def start(name: str) -> subprocess.Popen:
+        number = list(two_machines).index(name) + 1
+        command = torchrun(
+            1, "--nnodes", 2, "--max_restarts", 3, "--rdzv_backend", "c10d", "--rdzv_endpoint", "10.77.0.1:29400",
+            "--rdzv_id", "job", "--local_addr", f"10.77.0.{number}",
+            "--rdzv_conf", f"is_host={2 - number},keep_alive_interval=1,keep_alive_max_attempt=3",
+        )  # fmt: skip
+        script_and_options = [str(ROOT / "main.py"), *map(str, options), "--output_dir", str(output), "--resume"]
+        names = {"GLOO_SOCKET_IFNAME": two_machines[name], "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+        with (tmp_path / f"{name}.log").open("a") as said:
+            return subprocess.Popen(
+                ["ip", "netns", "exec", name, *command, *script_and_options],
+                stdout=said, stderr=said, cwd=ROOT, env=ENVIRONMENT | names, start_new_session=True,
+            )  # fmt: skip
+
+    one, two = start(first), start(second)
+    state = output / "checkpoint" / "state.json"
+    while one.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
+        time.sleep(0.02)
+    os.killpg(two.pid, signal.SIGKILL)
+    subprocess.run(f"ip netns pids {second} | xargs -r kill -9", shell=True)
+    two.wait()
+    again = start(second)
+    said = tmp_path / f"{first}.log"
+    assert one.wait(timeout=200) == 0, said.read_text()
+    assert again.wait(timeout=60) == 0
+    assert "of them done" in (output / "train.log").read_text()
+    assert read_lines(output / "metrics.jsonl")[-1]["epoch"] == 60
+    whole = tmp_path / "whole"
+    launch(2, "main.py", *options, "--output_dir", whole)
+    assert all(torch.equal(weights(whole)[name], found) for name, found in weights(output).items())
