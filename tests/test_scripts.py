@@ -141,6 +141,21 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(reviews, english_bert
     assert differing.stderr == "error: --batch_size 9: the run to resume has 8\n"
 
 
+def test_one_command_begins_a_run_and_goes_on_with_it(reviews, english_bert, tmp_path):
+    options = ("--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path, "--resume", *FAST)
+    command = [sys.executable, ROOT / "main.py", *options]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, cwd=ROOT)
+    state = tmp_path / "checkpoint" / "state.json"
+    while process.poll() is None and not state.exists():
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert json.loads(state.read_text())["options"]["seed"] == 1
+    done = script("main.py", "--output_dir", tmp_path, "--resume")  # its options are known from the first moment
+    assert "step 24 " in done.stdout
+    assert "no run has begun" not in done.stdout
+
+
 def test_checking_the_data_writes_nothing(reviews, english_bert, tmp_path):
     done = script(
         "main.py", "--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "out", "--check_data"
@@ -161,7 +176,6 @@ def test_checking_the_data_writes_nothing(reviews, english_bert, tmp_path):
         (["--train_file", "no/such.csv"], "no/such.csv"),
         (["--text_column", "review"], "no column 'review', only 'text', 'label'"),
         (["--max_length", "65"], "64 tokens at most"),
-        (["--resume"], "no checkpoint"),
         (["--positive_label", "maybe"], "con, pro"),
         (["--device", "cuda:7"], "cuda:7"),
         (["--truncation", "only_second"], "pairs"),

@@ -86,7 +86,7 @@ def training_options() -> Parser:
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
-    group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run")
+    group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run; where no run has begun, begin")
     return parser
 
 
