@@ -323,7 +323,7 @@ def train_one_epoch(
         torch.nn.utils.clip_grad_norm_(weights, learner.max_grad_norm or float("inf"))
         learner.scaler.step(learner.optimizer)
         learner.scaler.update()
-        learner.optimizer.zero_grad(set_to_none=True)
+        learner.zero_grad()
         learner.step += 1
         on_step(mean_loss * len(rows), len(rows), rate)
 

@@ -1,68 +1,95 @@
-"""Speed of training by two processes against one, each with one thread: python benchmarks/processes.py DIR
+"""Speed of training by two processes against one, each with one thread.
 
-DIR holds trainset.* and validset.*. Each round runs main.py three ways, one after the other: one process; two processes
-that train one model together; and two processes that know nothing of each other, at the same time, which is what the
-machine itself gives. The efficiency is the tokens a second of two processes, padding left out, over twice those of one.
+    python benchmarks/processes.py DIR [--model MODEL] [--batch_size ROWS ...]
+
+DIR holds trainset.*. Two processes take steps of the loop of main.py on the same batches in three ways, in turn: the
+first one alone; both together, each with half of every batch; and both apart, each with the whole batch and a model of
+its own, which shows what the machine itself gives. The efficiency is the time of one alone over twice that of both.
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ONE = [sys.executable]
-TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+import torch.distributed as dist  # noqa: E402
+
+import utils  # noqa: E402
+from toolkit.batching import training_batches  # noqa: E402
+from toolkit.files import find_file  # noqa: E402
+from toolkit.launch import our_place  # noqa: E402
+from toolkit.precision import choose_precision  # noqa: E402
+from toolkit.pretrained import resolve_model  # noqa: E402
+from toolkit.world import ALONE, World  # noqa: E402
+
+CPU = torch.device("cpu")
 
 
-def start(launcher: list[str], where: Path, options: list[str]) -> subprocess.Popen:
-    """Start main.py with one thread a process."""
-    command = [*launcher, str(ROOT / "main.py"), "--output_dir", str(where), *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def learner_of(args: argparse.Namespace, labels: list[str], world: World) -> tuple:
+    """Return a learner with a model of its own, that model, and its tokenizer."""
+    utils.set_seed(0)
+    model, tokenizer, _ = utils.new_classifier(resolve_model(args.model), labels, None)
+    precision = choose_precision(args.precision, CPU)
+    optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), 1e-8)
+    wrapped, scaler = utils.wrap(model, CPU, world), precision.scaler()
+    learner = utils.Learner(wrapped, optimizer, lambda step: 1e-5, precision, scaler, CPU, world=world)
+    return learner, model, tokenizer
 
 
-def tokens_a_second(launchers: list[list[str]], options: list[str]) -> float:
-    """Run main.py by each of the launchers at the same time and return the tokens a second of all together."""
-    with tempfile.TemporaryDirectory() as folder:
-        folders = [Path(folder, str(number)) for number in range(len(launchers))]
-        started = [start(launcher, where, options) for launcher, where in zip(launchers, folders, strict=True)]
-        for process in started:
-            _, problems = process.communicate()
-            if process.returncode:
-                sys.exit(problems.decode())
-        runs = [json.loads((where / "bert_classifier" / "run.json").read_text()) for where in folders]
-        return sum(run["real_tokens_per_second"] for run in runs)
+def measure(args: argparse.Namespace, batch_size: int, world: World) -> dict[str, float]:
+    """Return the seconds of a step, medians, in each of the three ways."""
+    columns = {"text": "text", "text_pair": "?", "label": "label"}
+    table = utils.read_table(find_file(args.folder, "trainset"), columns)
+    labels = utils.learn_labels(table)
+    alone, model, tokenizer = learner_of(args, labels, ALONE)
+    together, *_ = learner_of(args, labels, world)
+    pairs = "text_pair" in table.frame
+    encoder = utils.make_encoder(tokenizer, model.config, model, args.max_length, "longest_first", pairs)
+    dataset, lengths = utils.tokenize(encoder, table.frame, utils.encode_labels(table, labels))
+    batches = training_batches(lengths, batch_size, seed=0, epoch=0)[: args.steps + 2]
+    seconds = {"one": [], "together": [], "apart": []}
+    for batch in batches:
+        for name, learner in (("one", alone), ("together", together), ("apart", alone)):
+            dist.barrier()
+            started = time.perf_counter()
+            if name != "one" or world.is_first:
+                utils.train_one_epoch(learner, dataset, [batch], lambda *step: None)
+            dist.barrier()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(times[2:]) for name, times in seconds.items()}  # the first steps warm up
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Start two processes of this script, measure in them, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--model", help="as main.py's")
-    parser.add_argument("--batch_size", type=int, nargs="+", default=[16, 64])
+    parser.add_argument("--batch_size", type=int, nargs="+", default=[16, 32, 64])
+    parser.add_argument("--max_length", type=int)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--precision", default="fp32")
     args = parser.parse_args()
-    print("| batch size | one process | two together | two apart | efficiency | of what the machine gives |")
-    print("|---|---|---|---|---|---|")
-    for batch_size in args.batch_size:
-        options = ["--data_dir", str(args.folder), "--epochs", "1", "--device", "cpu", "--precision", args.precision]
-        options += ["--batch_size", str(batch_size), *(["--model", args.model] if args.model else [])]
-        found = {"one": [], "together": [], "apart": []}
-        for _ in range(args.rounds):
-            for name, launchers in (("one", [ONE]), ("together", [TWO]), ("apart", [ONE, ONE])):
-                found[name].append(tokens_a_second(launchers, options))
-        one, together, apart = (statistics.median(found[name]) for name in ("one", "together", "apart"))
-        print(
-            f"| {batch_size} | {one:,.0f} | {together:,.0f} | {apart:,.0f} | {together / (2 * one):.3f} "
-            f"| {together / apart:.3f} |",
-            flush=True,
-        )
+    if "RANK" not in os.environ:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        sys.exit(subprocess.call([*launcher, *sys.argv], env=os.environ | {"OMP_NUM_THREADS": "1"}))
+    torch.set_num_threads(1)
+    with World(our_place()) as world:
+        if world.is_first:
+            print("| batch size | one, s a step | together | apart | efficiency | the machine gives |", flush=True)
+            print("|---|---|---|---|---|---|", flush=True)
+        for batch_size in args.batch_size:
+            found = measure(args, batch_size, world)
+            if world.is_first:
+                times = " | ".join(f"{found[name]:.3f}" for name in ("one", "together", "apart"))
+                efficiency, machine = found["one"] / found["together"] / 2, found["one"] / found["apart"]
+                print(f"| {batch_size} | {times} | {efficiency:.3f} | {machine:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def run_as(rank: int, body: str) -> tuple[int, list[str], float]:
     command = [sys.executable, "-c", code + "sys.exit(run_script(main))"]
     environment = os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
     started = time.monotonic()
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=environment)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=environment, timeout=60)
     return done.returncode, done.stderr.splitlines(), time.monotonic() - started
 
 

@@ -45,6 +45,12 @@ def test_a_scan_counts_the_rows_that_are_then_read_and_names_every_column(tmp_pa
     assert texts(found) == usable
 
 
+def test_a_scan_names_the_columns_that_only_a_late_row_has(tmp_path):
+    lines = ['{"text": "a"}'] * 1000 + ['{"text": "b", "seen_late": 1}']
+    found = given(written(tmp_path, "rows.jsonl", "\n".join(lines)))
+    assert found.scan() == (1001, "jsonl", ["text", "seen_late"])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problems", "summary"),
     [

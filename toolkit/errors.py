@@ -45,10 +45,11 @@ def run_script(main: Callable[[], None]) -> int:
         return _run(main)
     try:
         status = _run(main)
-    except BaseException as error:
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
         status = 1
-        if not isinstance(error, SystemExit):
-            sys.excepthook(*sys.exc_info())
+        sys.excepthook(*sys.exc_info())
     if status:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -50,3 +50,7 @@ class Learner:
             keep_back = self.world.size > 1 and self.synced and number < len(pieces)
             self.synced = True
             yield piece, weight, self.model.no_sync() if keep_back else nullcontext()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients; of several processes each keeps the memory, which is where the next are shared."""
+        self.optimizer.zero_grad(set_to_none=self.world.size == 1)
