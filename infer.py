@@ -26,9 +26,8 @@ def main() -> None:
     args, place = inference_options().parse_args(), our_place()
     run = read_run(Path(args.model_dir))
     columns = given_columns(args, run["columns"], label=False)
-    job = None
-    if place.is_first:  # of several processes only the first reads and writes
-        job = one_text(args, run) if args.text is not None else Job(args, run["labels"], columns)
+    # Of several processes only the first reads and writes, and not before the others have come.
+    job = first_reading(args, run, columns) if place.size == 1 else None
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
     import utils
     from toolkit.batching import WINDOW
@@ -36,10 +35,12 @@ def main() -> None:
     from toolkit.precision import common_precision
     from toolkit.world import World
 
-    device = utils.choose_device(args.device, place)
-    with World(place, device) as world:
+    with World(place) as world:
+        device = utils.choose_device(args.device, place)
         batch_size, precision = world.share(args.batch_size), common_precision(args.precision, device, world)
         how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world}
+        if world.is_first and job is None:
+            job = first_reading(args, run, columns)
         model, encoder, run = utils.load_model(Path(args.model_dir), device)
 
         def predict(rows: list[Row], on_batch: Callable[[int], object] = lambda rows: None) -> list[dict]:
@@ -55,8 +56,14 @@ def main() -> None:
             job.stream(predict)
         else:
             job.write(predict, WINDOW, {"precision": precision.name, "device": device.type})
+            job.input.close()
         if world.is_first:
             utils.share_dataset(world, None)  # there is no more to help with
+
+
+def first_reading(args: Namespace, run: dict, columns: dict):
+    """Return the row that --text is, or the Job; UserError for what is wrong with the input or in the way."""
+    return one_text(args, run) if args.text is not None else Job(args, run["labels"], columns)
 
 
 def one_text(args: Namespace, run: dict) -> Row:

@@ -20,9 +20,8 @@ def main() -> None:
     if place.is_first and not args.resume and not args.check_data:
         refuse_to_overwrite(Path(args.output_dir), args.overwrite)
     import_the_rest()
-    device = utils.choose_device(args.device, place)
-    with World(place, device) as world:
-        fine_tune(args, world, device)
+    with World(place) as world:
+        fine_tune(args, world)
 
 
 def import_the_rest() -> None:
@@ -41,10 +40,11 @@ def import_the_rest() -> None:
     from toolkit.world import World
 
 
-def fine_tune(args: Namespace, world, device) -> None:
+def fine_tune(args: Namespace, world) -> None:
     """Read and check the data, train, keep the best model, and say what happened; all but training is the first's."""
     log = Log(sys.stdout if world.is_first else None)
     args = Namespace(**world.first(lambda: checkpoint.resumed_options(args, training_options(), log)))
+    device = utils.choose_device(args.device, world.place)
     precision = common_precision(args.precision, device, world)
     source = pretrained.resolve_model(args.model)
     tables, labels = read_data(args, log) if world.is_first else ({}, None)

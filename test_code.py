@@ -23,9 +23,9 @@ def main() -> None:
     from toolkit.score_files import score_columns, score_lines, write_scores
     from toolkit.world import World
 
-    device, log = utils.choose_device(args.device, place), Log(sys.stdout)
-    with World(place, device) as world:
-        batch_size = world.share(args.batch_size)
+    log = Log(sys.stdout)
+    with World(place) as world:
+        device, batch_size = utils.choose_device(args.device, place), world.share(args.batch_size)
         precision = common_precision(args.precision, device, world)
         how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world}
         if not world.is_first:

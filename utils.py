@@ -333,8 +333,8 @@ def train_one_epoch(
 
 def share_dataset(world: World, dataset: TensorDataset | None = None) -> TensorDataset | None:
     """Return, in every process, the dataset that the first one gives, or the None that it gives."""
-    tensors = world.share_tensors(dataset and {str(i): tensor for i, tensor in enumerate(dataset.tensors)})
-    return tensors and TensorDataset(*tensors.values())
+    tensors = world.share_tensors(None if dataset is None else dict(zip("0123", dataset.tensors, strict=True)))
+    return None if tensors is None else TensorDataset(*tensors.values())
 
 
 @torch.inference_mode()

@@ -23,6 +23,7 @@ import torch.distributed as dist  # noqa: E402
 
 import utils  # noqa: E402
 from toolkit.batching import training_batches  # noqa: E402
+from toolkit.errors import run_script  # noqa: E402
 from toolkit.files import find_file  # noqa: E402
 from toolkit.launch import our_place  # noqa: E402
 from toolkit.precision import choose_precision  # noqa: E402
@@ -93,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -45,7 +45,7 @@ def main():
     plan, precision = json.loads((folder / "plan.json").read_text()), choose_precision("fp32", device)
     tensors = load_file(folder / "dataset.safetensors")
     dataset = TensorDataset(*(tensors[name] for name in "0123"))
-    with World(place, device) as world:
+    with World(place) as world:
         dataset = utils.share_dataset(world, dataset if world.is_first else None)
         for number, steps in enumerate(plan["runs"]):
             utils.set_seed(world.rank)  # other weights in each process

@@ -204,6 +204,16 @@ def test_one_process_s_own_mistake_ends_all_and_says_which_it_was(reviews, engli
     assert "--device tpu: no such kind of device" in errors(done)[0]
 
 
+def test_a_mistake_that_all_processes_meet_together_is_said_once(trained, tmp_path):
+    broken = shutil.copytree(trained / "bert_classifier", tmp_path / "igloo")  # a name that is none of gloo's
+    weights_file = broken / "model.safetensors"
+    weights_file.write_bytes(weights_file.read_bytes()[:1000])
+    done = launch(3, "infer.py", "--model_dir", broken, "--text", "the food", "--device", "cpu", status=1)
+    assert len(errors(done)) == 1
+    assert "cannot be loaded" in errors(done)[0] or "model.safetensors" in errors(done)[0], errors(done)
+    assert "out of reach" not in errors(done)[0]
+
+
 # -- machines ---------------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,8 @@ def choose_device(name: str, place: Place = ALONE.place) -> torch.device:
     there = {"cpu": 1, "cuda": cards, "mps": int(mps)}.get(device.type, 0)
     if (device.index or 0) >= there:
         raise UserError(f"--device {device}: this machine has {there} {device.type} devices")
+    if place.size > 1 and device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
 
 

@@ -37,7 +37,8 @@ def run_script(main: Callable[[], None]) -> int:
     """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 130 for Ctrl-C.
 
     A missing package and a file that cannot be written are too. Any other exception is a defect of ours and keeps its
-    traceback. Of several processes, one that fails ends at once: an orderly end could wait for others that wait for it.
+    traceback. Each of several processes ends at once: in an orderly end, threads that let go of what they have sent may
+    want the interpreter that ends, and one that has failed could wait for others that wait for it.
     """
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character must not end a run
         stream.reconfigure(errors="backslashreplace")
@@ -50,11 +51,9 @@ def run_script(main: Callable[[], None]) -> int:
     except BaseException:
         status = 1
         sys.excepthook(*sys.exc_info())
-    if status:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    return status
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _run(main: Callable[[], None]) -> int:

@@ -19,12 +19,17 @@ class Input:
     def __init__(self, path: str, columns: dict, encoding: str | None, on_bad_rows: str, kind: str | None):
         self.path, self.name = path, "standard input" if path == "-" else path
         self.columns, self.encoding, self.on_bad_rows = columns, encoding, on_bad_rows
-        self.kind, self.rejected = (kind or "txt") if path == "-" else None, 0
+        self.kind, self.rejected, self.spool = (kind or "txt") if path == "-" else None, 0, None
 
     def keep(self) -> None:
         """Put all of standard input into a temporary file, which can be read twice and has a fingerprint."""
         self.spool = spooled(sys.stdin.buffer)
         self.path = self.spool.name
+
+    def close(self) -> None:
+        """Remove the temporary file, if there is one."""
+        if self.spool is not None:
+            self.spool.close()
 
     def open(self) -> Source:
         """Open the input for one reading."""

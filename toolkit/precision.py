@@ -45,7 +45,13 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
 
 def common_precision(name: str, device: torch.device, world) -> Precision:
-    """Return, in every process of a World, the Precision that the first one chooses for its device."""
+    """Return, in every process of a World, the Precision that the first one chooses for its device.
+
+    Raises UserError in a process that has another kind of device.
+    """
+    kind = world.share(device.type)
+    if kind != device.type:
+        raise UserError(f"--device {device.type}: the first process computes on {kind}")
     return choose_precision(world.first(lambda: choose_precision(name, device).name), device)
 
 

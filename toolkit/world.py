@@ -7,6 +7,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -14,14 +15,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-# What transformers imports with this binds the process group in default arguments. If that came after the group was
-# made, the group and its threads would live on into the end of the interpreter, where they crash.
-from transformers import PreTrainedModel  # noqa: F401
-
-from toolkit.errors import UserError
+from toolkit.errors import FIRST_SPEAKS, UserError
 from toolkit.launch import Place
 
-PATIENCE = timedelta(hours=1)  # for one that prepares while the others wait; one that has died is noticed at once
+TO_COME = timedelta(minutes=10)  # for all processes to have begun
+PATIENCE = timedelta(days=7)  # for one that prepares while the others wait; one that has died is noticed at once
 
 
 class World:
@@ -31,21 +29,20 @@ class World:
     on entering if the others cannot be reached.
     """
 
-    def __init__(self, place: Place = Place(), device: torch.device = torch.device("cpu")):  # noqa: B008
-        self.place, self.device, self.rank, self.size = place, device, place.rank, place.size
+    def __init__(self, place: Place = Place()):  # noqa: B008
+        self.place, self.rank, self.size = place, place.rank, place.size
         self.is_first, self.store = place.is_first, None
 
     def __enter__(self):
         if self.size == 1:
             return self
-        on_card = self.device.type == "cuda"
-        if on_card:
-            torch.cuda.set_device(self.device)
         try:
-            store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
+            store, _, _ = next(dist.rendezvous("env://", timeout=TO_COME))
             self.store = dist.PrefixStore(_attempt(), store)
+            self.store.set(f"here {self.rank}", "")
+            self.store.wait([f"here {rank}" for rank in range(self.size)], TO_COME)
             dist.init_process_group(
-                "cpu:gloo,cuda:nccl" if on_card else "gloo",
+                "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
                 store=dist.PrefixStore("group", self.store), rank=self.rank, world_size=self.size, timeout=PATIENCE,
             )  # fmt: skip
         except (ValueError, RuntimeError) as error:
@@ -57,18 +54,20 @@ class World:
         if self.size == 1:
             return
         if error is None:
-            dist.destroy_process_group()
+            dist.all_reduce(torch.zeros(1))  # nobody leaves while another still waits for something
             return
-        lost = isinstance(error, dist.DistError) or "gloo" in str(error)  # a connection breaks when its other end dies
+        gloo = type(error) is RuntimeError and "gloo" in str(error)
+        lost = gloo or isinstance(error, dist.DistError)  # a connection breaks when its other end dies
         problem = UserError(f"another process has ended or is out of reach ({_cause(error)})") if lost else error
         first = self._first_failure(problem)
-        if first["rank"] == self.rank:
+        if first["rank"] == self.rank or (self.is_first and not lost):
             if lost:
                 raise problem from None
             return
         if self.is_first and first["host"] != socket.gethostname():
             raise UserError(*first["problems"]) from None  # it was said on that machine's screen, and now on ours
-        raise SystemExit(1) from None  # ours follows from that one, which is said by who met it
+        time.sleep(2 * FIRST_SPEAKS)  # ours follows from that one, which is said, before the end, by who met it
+        raise SystemExit(1) from None
 
     def _first_failure(self, error: BaseException) -> dict:
         """Tell the others of a failure, and return the first that was told."""
