@@ -12,7 +12,7 @@ SHOWN = 10  # problems printed one by one before the rest become a count
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
-FIRST_SPEAKS = 3  # seconds
+FIRST_SPEAKS = 6  # seconds; torchrun looks every 5 of them in its older versions
 
 
 class UserError(Exception):
