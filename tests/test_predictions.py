@@ -173,32 +173,76 @@ def test_half_a_character_in_another_column_does_not_keep_a_table_from_being_wri
 
 
 FORMULAS = [
-    "=1+1",
-    "+1",
-    "-1",
-    "@SUM(A1)",
-    "\tx",
-    "\rx",
-    "  =1",
-    "＝1",
-    "＋1",
-    "－1",
-    "＠x",
-    '=HYPERLINK("http://x","y")',
+    "=1+1", "+1+1", "-1-1", "@SUM(A1)", "\tx", "\rx", "\nx", "  =1", "＝1", "＋1", "－1", "＠x", "\u22121+1",
+    "\u3000=1", "\ufeff=1", "\u200b=1", "\u202e=1", " \xa0\t=1", '"=1"', "=", "-", "-1e", "+1 ", "-５", '=HYPERLINK("http://x","y")',
+    "=cmd|' /C calc'!A0", "@SUM(1+1)*cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0",
+]  # fmt: skip
+HARMLESS = [
+    "1",
+    "-5",
+    "+3.2",
+    "-1e-05",
+    "3.",
+    "a=1",
+    "a-b",
+    "'=1",
+    "好",
+    "",
+    " a",
+    "0.5",
+    "(=1)",
+    "#x",
+    "a; b",
+    "a;b=1",
 ]
-HARMLESS = ["1", "a=1", "a-b", "'=1", "好", "", " a", "0.5", "(=1)", "#x"]
+INSIDE = {  # cells whose middle a spreadsheet with another separator takes for a cell
+    "a;=1": "a;'=1", "a\t=1": "a\t'=1", "a\n=1": "a\n'=1", "a\r\n@x": "a\r\n'@x", "a; \u200b＝1;b": "a;' \u200b＝1;b",
+    'a;"=1': "a;'\"=1", "x;-1+1;+2+2": "x;'-1+1;'+2+2", "=1;=2": "'=1;'=2",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv"])
 def test_with_excel_safe_no_cell_begins_a_formula_and_the_others_stay(tmp_path, kind):
-    rows = [{"text": cell, "prediction": "好"} for cell in FORMULAS + HARMLESS]
+    rows = [{"text": cell, "prediction": "好"} for cell in [*FORMULAS, *HARMLESS, *INSIDE]]
     path = write(tmp_path / f"out.{kind}", rows, text_form(kind, rows, excel_safe=True))
     data = path.read_bytes()
     assert data.startswith(b"\xef\xbb\xbf")
-    assert data.count(b"\xef\xbb\xbf") == 1
+    assert data.count(b"\xef\xbb\xbf") == 1 + FORMULAS.count("\ufeff=1")
     with path.open(encoding="utf-8-sig", newline="") as stream:
         found = [row[0] for row in csv.reader(stream, delimiter="\t" if kind == "tsv" else ",")][1:]
-    assert found == ["'" + cell for cell in FORMULAS] + HARMLESS
+    formulas = ["'" + cell.replace("\t=", "\t'=") for cell in FORMULAS]
+    assert found == [*formulas, *HARMLESS, *INSIDE.values()]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_with_excel_safe_no_cell_is_a_formula_whatever_separator_a_spreadsheet_has(tmp_path, kind, separator):
+    cells = [*FORMULAS, *INSIDE, *(f"x;{cell};y" for cell in FORMULAS), *(f"x,{cell}" for cell in FORMULAS), *HARMLESS]
+    rows = [{"id": "a", "text": cell, ";=1+1": "b"} for cell in cells]
+    path = write(tmp_path / f"out.{kind}", rows, text_form(kind, rows, excel_safe=True))
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        found = [cell for row in csv.reader(stream, delimiter=separator) for cell in row]
+    assert len(found) > len(cells)
+    for cell in found:
+        begins = cell.strip(' \xa0\u3000\u200b\u202e\ufeff\r\n\t"')[:1]
+        assert begins not in [*"=+-@＝＋－＠\u2212"] or cell in ("-5", "+3.2", "-1e-05")
+
+
+def test_with_excel_safe_probabilities_stay_numbers_and_a_long_cell_takes_no_time(tmp_path):
+    rows = [{"text": ";\n\t " * 50_000 + "=1", "n": -1.5, "prob_a": 1e-09}]
+    frame = table(write(tmp_path / "out.csv", rows, text_form("csv", rows, excel_safe=True)))
+    assert frame[["n", "prob_a"]].values.tolist() == [["-1.5", "1e-09"]]
+    assert frame.iloc[0, 0].endswith(" '=1") or "'" in frame.iloc[0, 0]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_without_excel_safe_every_cell_is_read_back_as_it_was(tmp_path, kind):
+    cells = [*FORMULAS, *HARMLESS, *INSIDE, " both ", "\u2028", "\x0b", "\x1f", '"', '""', "a\rb", "\r\n", "😀", "a\tb"]
+    rows = [{"text": cell, "note": cells[-1 - i]} for i, cell in enumerate(cells)]
+    path = write(tmp_path / f"out.{kind}", rows, text_form(kind, rows))
+    with path.open(encoding="utf-8", newline="") as stream:
+        found = list(csv.reader(stream, delimiter="\t" if kind == "tsv" else ",", strict=True))
+    assert found == [["text", "note"], *([row["text"], row["note"]] for row in rows)]
 
 
 def test_with_excel_safe_the_names_of_the_columns_are_harmless_too(tmp_path):
@@ -300,7 +344,9 @@ def test_half_a_character_in_another_column_does_not_keep_a_parquet_file_from_be
 
 def test_finished_windows_of_the_same_input_are_found_again(tmp_path):
     made_from = {"input": "abc", "options": {"batch_size": 8, "excel_safe": False}, "columns": ["text", None]}
-    Parts(tmp_path / "out.jsonl", made_from).write(0, b'{"n": 0}\n')
+    first = Parts(tmp_path / "out.jsonl", made_from)
+    first.write(0, b'{"n": 0}\n')
+    first.lock.release()  # as the end of a process does
     parts = Parts(tmp_path / "out.jsonl", json.loads(json.dumps(made_from)))
     assert parts.path(0).read_bytes() == b'{"n": 0}\n'
     assert not parts.path(1).exists()
@@ -314,6 +360,7 @@ def test_finished_windows_of_the_same_input_are_found_again(tmp_path):
 def test_windows_of_another_input_are_thrown_away(tmp_path, manifest):
     parts = Parts(tmp_path / "out.csv", {"input": "abc"})
     parts.write(0, b"old\n")
+    parts.lock.release()
     (found,) = [path for path in parts.folder.iterdir() if path.suffix == ".json"]
     if manifest is None:
         found.unlink()
@@ -325,8 +372,8 @@ def test_windows_of_another_input_are_thrown_away(tmp_path, manifest):
 def test_a_window_that_was_being_written_when_the_run_was_killed_does_not_count(tmp_path):
     parts = Parts(tmp_path / "out.csv", {"input": "abc"})
     parts.write(0, b"a\n")
-    beside = parts.path(1).with_name(parts.path(1).name + ".new")
-    beside.write_bytes(b"half")
+    parts.path(1).with_name(f".{parts.path(1).name}.new").write_bytes(b"half")
+    parts.lock.release()
     parts = Parts(tmp_path / "out.csv", {"input": "abc"})
     assert parts.path(0).exists()
     assert not parts.path(1).exists()

@@ -35,3 +35,8 @@ def test_a_tokenizer_that_knows_the_text_lets_it_pass():
 
 def test_the_limit_can_be_moved():
     assert check_unknown(ENGLISH, ["房间"], "rows.csv", 1.0) == 1.0
+
+
+def test_of_a_very_long_text_the_beginning_is_looked_at():
+    share, _ = unknown_characters(ENGLISH, ["good " * 2_000 + "房" * 1_000_000])
+    assert share == 0.0

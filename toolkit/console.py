@@ -12,6 +12,11 @@ from tqdm import tqdm
 from toolkit.launch import our_place
 
 
+def one_line(text: str) -> str:
+    """Return a text without line breaks and what else a terminal would obey instead of showing it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def display_width(text: str) -> int:
     """Return the columns that a text takes on a terminal, where a Chinese character takes two."""
     return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)

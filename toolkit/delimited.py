@@ -1,13 +1,13 @@
 """Read csv and tsv files (a header, then fields) and txt files (text, or text<TAB>label, a line)."""
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import TextIO
 
 from toolkit.errors import UserError
-from toolkit.files import Record, Source
+from toolkit.files import Record, Source, shown
 
 csv.field_size_limit(2**31 - 1)
 
@@ -19,20 +19,31 @@ class _PushBack:
         self.stream, self.again = stream, deque()
         self.taken: list[str] = []  # lines of the record being read
         self.number = 0
+        self.failed, self.why = 0, ""  # the last line of the longest record that made no sense, and why it made none
 
     def __iter__(self):
         return self
 
     def __next__(self) -> str:
+        """Return the next line; csv.Error if the record being read would go on as one did that made no sense.
+
+        A record that is still open at a line reads on from there as any other that was open there did, whatever came
+        before. So none is followed twice over the same lines: the time is linear even where every line opens a quote.
+        """
+        if self.taken and self.number < self.failed:
+            raise csv.Error(self.why)
         line = self.again.popleft() if self.again else next(self.stream)
         self.taken.append(line)
         self.number += 1
-        return line
+        return line.replace("\0", "\ufffd")  # at which Python 3.10's csv would stop
 
-    def keep_first(self) -> str:
-        """Put all but the first line of the record back and return that first line."""
+    def keep_first(self, why: str = "") -> str:
+        """Put all but the first line of a record that makes no sense back and return that first line."""
+        if self.number > self.failed:
+            self.failed, self.why = self.number, why
         self.again.extendleft(reversed(self.taken[1:]))
         self.number -= len(self.taken) - 1
+        del self.taken[1:]
         return self.taken[0]
 
 
@@ -43,8 +54,8 @@ def read_table_text(name: str, kind: str, stream: TextIO) -> Source:
     if problem:
         raise UserError(f"{name}, line {line}: {problem}")
     columns = [column.strip() for column in header]
-    if twice := {column for column in columns if columns.count(column) > 1}:
-        raise UserError(f"{name}, line {line}: two columns are called {sorted(twice)[0]!r}")
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
+        raise UserError(f"{name}, line {line}: two columns are called {shown.repr(min(twice))}")
 
     def records() -> Iterator[Record]:
         for line, row, problem in rows:
@@ -74,9 +85,11 @@ def _rows(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str], str 
         except StopIteration:
             return
         except csv.Error as error:
-            row = lines.keep_first().rstrip("\r\n").split("\t")
-            if delimiter == "," or "NUL" in str(error):
+            row = lines.keep_first(str(error)).rstrip("\r\n").split("\t")
+            if delimiter == ",":
                 row, problem = [lines.taken[0].rstrip("\r\n")], _csv_problem(str(error))
+        if any("\0" in line for line in lines.taken):
+            row, problem = ["".join(lines.taken).rstrip("\r\n")], "contains a NUL character"
         if any(line.strip() for line in lines.taken):
             width = width or len(row)
             yield start, row, problem
@@ -90,8 +103,6 @@ def _are_rows_each(lines: list[str], width: int | None) -> bool:
 def _csv_problem(message: str) -> str:
     if "end of data" in message:
         return "a quote is opened that never closes"
-    if "NUL" in message:
-        return "contains a NUL character"
     if "expected after" in message:
         return 'text follows a closing quote (a quote inside a quoted field is written "")'
     return message

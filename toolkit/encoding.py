@@ -8,8 +8,16 @@ from typing import BinaryIO
 from toolkit.errors import UserError
 
 BLOCK = 1 << 20  # bytes
+PIECE = 1 << 20  # bytes of a line looked at together; a line may be as long as the file
 ENOUGH_LINES = 100_000  # non-ASCII lines after which the vote is decided
-BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins as that of UTF-16 does, so it comes first
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    "\ufeff".encode("gb18030"): "gb18030",
+}
 PAIR = re.compile(rb"[\x81-\xfe][\x30-\xfe]")  # how GB18030 writes a character (or half of a rare one)
 COMMON = re.compile(rb"[\xa1-\xa9\xb0-\xd7][\xa1-\xfe]")  # punctuation and the first level of GB 2312
 UNKNOWN = "is neither utf-8, GB18030 nor UTF-16 text; --encoding can name another encoding"
@@ -36,7 +44,7 @@ def detect_encoding(stream: BinaryIO, name: str) -> str:
         return "utf-8"
     except UnicodeDecodeError:
         stream.seek(0)
-        return _vote(stream, name)
+        return _vote(iter(lambda: stream.readline(PIECE), b""), name)
 
 
 def guess_encoding(head: bytes, name: str) -> str:
@@ -83,7 +91,7 @@ def _vote(lines: Iterable[bytes], name: str) -> str:
         good, bad = good + sum(character > "\x7f" for character in text) - replaced, bad + replaced
         gb_bad += line.decode("gb18030", errors="replace").count("\ufffd")
         found = PAIR.findall(line)
-        pairs, common = pairs + len(found), common + sum(COMMON.fullmatch(pair) is not None for pair in found)
+        pairs, common = pairs + len(found), common + len(COMMON.findall(b" ".join(found)))
         if seen == ENOUGH_LINES:
             break
     if bad * 4 <= good:
@@ -91,8 +99,7 @@ def _vote(lines: Iterable[bytes], name: str) -> str:
     # Accented western letters make pairs of GB18030 too, but seldom any that are frequent in Chinese.
     if gb_bad * 4 <= pairs and common * 5 >= pairs * 2:
         return "gb18030"
-    if (
-        bad <= good or seen * 20 <= every
-    ):  # a few characters, some of them damaged, or a plain file with a few odd lines
+    # A few characters, some of them damaged, or a plain file with a few odd lines.
+    if bad <= good or seen * 20 <= every:
         return "utf-8"
     raise UserError(f"{name} {UNKNOWN}")

@@ -1,5 +1,6 @@
 """Data files: which format a name stands for, which file of a folder is meant, and what reading one gives."""
 
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import IO, NamedTuple
 from toolkit.errors import UserError
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet")
+
+shown = reprlib.Repr()  # `shown.repr` writes what stands in a file into a message, however long or deep it is
+shown.maxstring = shown.maxother = 80  # characters
 
 
 class Record(NamedTuple):

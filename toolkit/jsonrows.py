@@ -1,6 +1,5 @@
 """Read json files: an array of objects, or one object a line."""
 
-import io
 import json
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -12,21 +11,23 @@ from toolkit.files import Record, Source
 UNREADABLE = (ValueError, RecursionError)  # json's own errors are ValueErrors, as is a number of thousands of digits
 HEAD = 256  # objects whose keys are taken for the columns
 BLOCK = 1 << 20  # characters read at once
+DEEPEST = 100  # levels; few enough for whatever is done to a value later, in every version of Python
+TOO_DEEP = "nested too deeply"
 
 
 def read_json(name: str, stream: TextIO) -> Source:
     """Open a json file, whichever of the two kinds it is."""
-    blank, first = "", stream.read(1)
+    line, first = 1, stream.read(1)
     while first.isspace():
-        blank, first = blank + first, stream.read(1)
+        line, first = line + (first == "\n"), stream.read(1)
     if first != "[":
-        return read_jsonl(name, stream, io.StringIO(blank + first + stream.readline()))
-    return _source(name, "json", _array(name, stream, 1 + blank.count("\n")), stream)
+        return read_jsonl(name, stream, [first + stream.readline()], line)
+    return _source(name, "json", _array(name, stream, line), stream)
 
 
-def read_jsonl(name: str, stream: TextIO, started: Iterable[str] = ()) -> Source:
-    """Open a file of one json object a line; `started` are the lines that were already read from `stream`."""
-    lines = enumerate(chain(started, stream), 1)
+def read_jsonl(name: str, stream: TextIO, started: Iterable[str] = (), line: int = 1) -> Source:
+    """Open a file of one json object a line; `started` are lines that were already read, the first of them `line`."""
+    lines = enumerate(chain(started, stream), line)
     return _source(name, "jsonl", (_parse(number, line) for number, line in lines if line.strip()), stream)
 
 
@@ -46,14 +47,26 @@ def _parse(line: int, text: str) -> Record:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "nested too deeply"
+        return TOO_DEEP
     return getattr(error, "msg", "a number with thousands of digits")
 
 
 def _record(line: int, value: object) -> Record:
+    if _is_too_deep(value):
+        return Record(line, None, f"not valid json ({TOO_DEEP})")
     if isinstance(value, dict):
         return Record(line, value)
     return Record(line, None, f'a json {type(value).__name__} where an object such as {{"text": ...}} belongs')
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        nested = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, (dict, list))]
+        if not nested:
+            return False
+        level = list(chain.from_iterable(nested))
+    return True
 
 
 class _Scanner:

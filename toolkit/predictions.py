@@ -13,8 +13,7 @@ import numpy as np
 
 from toolkit.errors import UserError
 from toolkit.files import file_format
-
-FORMULA = tuple("=+-@\t\r＝＋－＠")  # what a spreadsheet takes for the beginning of a formula
+from toolkit.spreadsheet import harmless
 
 
 def prediction_columns(labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = ()) -> list[str]:
@@ -60,7 +59,7 @@ class TextFormat:
     def _table(self, rows: Sequence[dict]) -> bytes:
         cells = [[_cell(row.get(column)) for column in self.columns] for row in rows]
         if self.excel_safe:
-            cells = [[_harmless(cell) for cell in line] for line in cells]
+            cells = [[harmless(cell, self.kind) for cell in line] for line in cells]
         if self.kind == "txt":
             return "".join("\t".join(map(_one_line, line)) + "\n" for line in cells).encode(errors="replace")
         stream, separator = io.StringIO(newline=""), "," if self.kind == "csv" else "\t"
@@ -159,7 +158,3 @@ def _cell(value: object) -> str:
 
 def _one_line(cell: str) -> str:
     return " ".join(re.split("[\t\r\n]+", cell))
-
-
-def _harmless(cell: str) -> str:
-    return "'" + cell if cell.lstrip(" ").startswith(FORMULA) else cell

@@ -7,16 +7,19 @@ import shutil
 import sys
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
+from itertools import starmap
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from toolkit.delimited import read_table_text, read_txt
 from toolkit.encoding import detect_encoding, guess_encoding
 from toolkit.errors import UserError
-from toolkit.files import Record, Source, file_format
+from toolkit.files import Record, Source, file_format, shown
 from toolkit.jsonrows import read_json, read_jsonl
 
+KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
 UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error)
 
 
@@ -28,6 +31,8 @@ def open_source(path: str | Path, encoding: str | None = None, kind: str | None 
     """
     name, kind = "standard input" if path == "-" else str(path), kind or file_format(path)
     try:
+        if path != "-" and not (Path(path).is_file() or Path(path).is_dir()) and Path(path).exists():
+            raise UserError(f"{name}: is no file that can be read twice, but a pipe or a device")
         source = _parquet(name) if kind == "parquet" else _text_source(path, name, encoding, kind)
     except UNREADABLE as error:
         raise _unreadable(name, error) from None
@@ -42,7 +47,7 @@ def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
         raise _unreadable(name, error) from None
 
 
-def _unreadable(name: str, error: Exception) -> UserError:
+def _unreadable(name: str, error: object) -> UserError:
     return UserError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
 
 
@@ -83,12 +88,19 @@ def spooled(stream: BinaryIO):
     return file
 
 
+codecs.register_error("half a character", lambda error: ("\udfff", error.end))
+
+
 def _decoded(stream: BinaryIO, encoding: str, newline: str | None) -> TextIO:
     """Decode a stream; bytes that do not fit become lone surrogates, by which a damaged row is recognised."""
     try:
         name = codecs.lookup(encoding).name
-        errors = "surrogatepass" if name.startswith("utf-16") else "surrogateescape"
-        name = "utf-8-sig" if name == "utf-8" else name  # a BOM is no part of the text
+        errors = "half a character" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
+        # A BOM is no part of the text; codecs of other names drop it or have none.
+        name = "utf-8-sig" if name == "utf-8" else name
+        bom = "\ufeff".encode(name) if name in KEEP_BOM else b""
+        if bom and stream.peek(len(bom)).startswith(bom):
+            stream.read(len(bom))
         return io.TextIOWrapper(stream, encoding=name, errors=errors, newline=newline)
     except LookupError:  # no such codec, or one that is not about text
         stream.close()
@@ -106,7 +118,16 @@ def _parquet(name: str) -> Source:
         file = ParquetFile(name)
     except ArrowException as error:
         raise UserError(f"{name}: not a parquet file ({str(error).splitlines()[0]})") from None
-    batches = file.iter_batches(batch_size=1024)
-    rows = (row for batch in batches for row in batch.to_pylist())
-    records = (Record(number, row) for number, row in enumerate(rows, 1))
-    return Source(name, "parquet", list(file.schema_arrow.names), records, unit="row")
+    columns = file.schema_arrow.names
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
+        raise UserError(f"{name}: two columns are called {shown.repr(twice[0])}")
+
+    def records() -> Iterator[Record]:
+        rows = (row for batch in file.iter_batches(batch_size=1024) for row in batch.to_pylist())
+        try:
+            yield from starmap(Record, enumerate(rows, 1))
+        # Besides what is damaged: dates beyond Python's (ValueError, OverflowError), unknown time zones (KeyError).
+        except (ArrowException, ValueError, OverflowError, KeyError) as error:
+            raise _unreadable(name, str(error).splitlines()[0]) from None
+
+    return Source(name, "parquet", columns, records(), file, unit="row")

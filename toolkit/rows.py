@@ -8,10 +8,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
+from toolkit.atomic import replacing
 from toolkit.errors import UserError
-from toolkit.files import Source
+from toolkit.files import Source, shown
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
+COLUMNS_SHOWN = 20
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -42,6 +44,10 @@ class _Unusable(Exception):
     """The reason why a cell cannot be used."""
 
 
+def _unusable(column: str, why: str) -> _Unusable:
+    return _Unusable(f"{shown.repr(column)[1:-1]} {why}")  # the name as it stands, if it is of an ordinary length
+
+
 def read_rows(source: Source, text: str, text_pair: str | None, label: str | None) -> Iterator[Row | Rejected]:
     """Yield every row of `source` in the file's order, as a Row or as Rejected.
 
@@ -50,11 +56,15 @@ def read_rows(source: Source, text: str, text_pair: str | None, label: str | Non
     """
     if source.format == "txt":
         text, label = "text", label and "label"
+    option_of = {}
     for option, column in (("text", text), ("pair", text_pair), ("label", label)):
+        if column is not None and (other := option_of.setdefault(column, option)) != option:
+            raise UserError(f"{source.name}: --{other}_column and --{option}_column both name {shown.repr(column)}")
         if column is not None and source.columns and column not in source.columns:
-            there = ", ".join(map(repr, source.columns))
+            there = ", ".join(map(shown.repr, source.columns[:COLUMNS_SHOWN]))
+            there += ", ..." * (len(source.columns) > COLUMNS_SHOWN)
             hint = "a txt file is text<TAB>label" if source.format == "txt" else f"--{option}_column can name another"
-            raise UserError(f"{source.name}: no column {column!r}, only {there}; {hint}")
+            raise UserError(f"{source.name}: no column {shown.repr(column)}, only {there}; {hint}")
     for line, values, problem, raw in source.records:
         try:
             if problem:
@@ -76,9 +86,9 @@ def _text(values: dict, column: str | None) -> str | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
         value = str(value)
     if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        raise _Unusable(f"{column} is empty")
+        raise _unusable(column, "is empty")
     if not isinstance(value, str):
-        raise _Unusable(f"{column} is a {type(value).__name__}, not a string")
+        raise _unusable(column, f"is a {type(value).__name__}, not a string")
     return _plain(value, column)
 
 
@@ -92,19 +102,19 @@ def _label(values: dict, column: str | None) -> str | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        raise _Unusable(f"{column} is empty")
+        raise _unusable(column, "is empty")
     if not isinstance(value, (str, int)):
-        raise _Unusable(f"{column} is {value!r}; labels are strings or integers")
+        raise _unusable(column, f"is {shown.repr(value)}; labels are strings or integers")
     return _plain(str(value).strip(), column)
 
 
 def _plain(value: str, column: str) -> str:
     if "\0" in value:
-        raise _Unusable(f"{column} contains a NUL character")
+        raise _unusable(column, "contains a NUL character")
     if found := SURROGATE.search(value):
         code = ord(found.group())
         byte = f"byte 0x{code - 0xDC00:02X}, which is no text in this file's encoding (--encoding can name another)"
-        raise _Unusable(f"{column} contains {byte if 0xDC80 <= code <= 0xDCFF else 'half a character'}")
+        raise _unusable(column, f"contains {byte if 0xDC80 <= code <= 0xDCFF else 'half a character'}")
     return value
 
 
@@ -147,7 +157,7 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     if not first:
         path.unlink(missing_ok=True)
         return
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+    with replacing(path) as new, new.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "line", "reason", "row"])
         for row in chain(first, rejected):

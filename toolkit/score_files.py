@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.atomic import write_bytes, write_json
-from toolkit.console import display_width, pad
+from toolkit.console import display_width, one_line, pad
 from toolkit.metrics import Scored
 from toolkit.predictions import TextFormat, prediction_columns, with_predictions
 from toolkit.rows import write_rejected
@@ -53,7 +53,7 @@ def _predictions(found: Scored, records: Sequence[dict], lines: Sequence[int], l
 
 def score_lines(scores: dict) -> list[str]:
     """Return the scores as lines to read: a row a label, the averages, and where the errors go."""
-    names = [" ".join(label.split()) for label in scores["labels"]]
+    names = [one_line(label) for label in scores["labels"]]
     width = max(13, *map(display_width, names))
     lines = [" " * width + "  precision  recall      f1  support"]
     for name, label in zip(names, scores["labels"], strict=True):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from toolkit.errors import UserError
 
 SAMPLE = 1000  # texts looked at, evenly spaced
+BEGINNING = 10_000  # characters of a text looked at; more than a model reads of it
 FOR_SCRIPT = {  # a model of each script, by the first word of its characters' Unicode names
     "CJK": "hfl/chinese-bert-wwm",
     "HANGUL": "klue/bert-base",
@@ -19,9 +20,9 @@ FOR_THE_REST = "google-bert/bert-base-multilingual-cased"
 def unknown_characters(tokenizer, texts: Sequence[str]) -> tuple[float, Counter]:
     """Return the share of characters, blanks aside, that the tokenizer does not know, and the scripts they are of.
 
-    Looks at 1,000 evenly spaced texts at most. A tokenizer without an unknown token knows everything.
+    Looks at the beginnings of 1,000 evenly spaced texts at most. A tokenizer without an unknown token knows everything.
     """
-    sample = [texts[i] for i in range(0, len(texts), max(1, len(texts) // SAMPLE))]
+    sample = [texts[i][:BEGINNING] for i in range(0, len(texts), max(1, len(texts) // SAMPLE))]
     total = sum(not character.isspace() for text in sample for character in text)
     scripts: Counter = Counter()
     if tokenizer.unk_token_id is None or not tokenizer.is_fast:
