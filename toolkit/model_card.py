@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+LONGEST = 200  # characters of a label or a path that are shown
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 TEMPLATE = """---
@@ -16,13 +17,13 @@ library_name: transformers
 
 # Text classifier
 
-Fine-tuned from {model} on {rows:,} rows of `{train}`. It tells {count} labels apart:
+Fine-tuned from {model} on {rows:,} rows of {train}. It tells {count} labels apart:
 
 {labels}
 
 ## How well it does
 
-On {valid_rows:,} validation rows (`{valid}`), which also chose the best epoch, so that an unseen set may score lower:
+On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so that an unseen set may score lower:
 
 | loss | accuracy | macro F1 | MCC |
 |---|---|---|---|
@@ -49,9 +50,9 @@ def model_card(run: dict) -> str:
     return TEMPLATE.format(
         base=f"base_model: {json.dumps(hub_id)}\n" if HUB_ID.fullmatch(hub_id) and not Path(hub_id).exists() else "",
         model=_code(hub_id),
-        train=run["data"]["train"]["file"],
+        train=_code(run["data"]["train"]["file"]),
         rows=run["data"]["train"]["rows"],
-        valid=run["data"]["valid"]["file"],
+        valid=_code(run["data"]["valid"]["file"]),
         valid_rows=run["data"]["valid"]["rows"],
         count=len(run["labels"]),
         labels="\n".join(f"- {_code(label)}" for label in run["labels"]),
@@ -63,7 +64,8 @@ def model_card(run: dict) -> str:
 
 
 def _code(text: str) -> str:
-    """Return text as markdown code on one line, whatever backticks it holds."""
+    """Return text as markdown code on one line, whatever backticks it holds; the beginning of one that is long."""
     flat = " ".join(text.split())
+    flat = flat if len(flat) <= LONGEST else flat[: LONGEST - 1] + "…"
     fence = "`" * (max((len(run) for run in "".join(c if c == "`" else " " for c in flat).split()), default=0) + 1)
     return f"{fence}{flat}{fence}" if "`" not in flat else f"{fence} {flat} {fence}"
