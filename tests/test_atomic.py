@@ -1,8 +1,22 @@
 import json
+import os
+import shutil
 
 import pytest
+from safetensors import SafetensorError
 
-from toolkit.atomic import replace_directory, write_bytes, write_json, write_json_lines
+from tests.conftest import interrupted
+from toolkit.atomic import (
+    filling,
+    recover,
+    replace_directory,
+    replacing,
+    sweep,
+    write_bytes,
+    write_json,
+    write_json_lines,
+)
+from toolkit.errors import UserError
 
 VALUES = [{"a": 1, "房": [1.5, None, True]}, {"text": 'line\nbreak, "quote", 😀\u2028'}, {}]
 
@@ -32,7 +46,7 @@ def test_a_file_that_is_replaced_is_a_new_one_so_that_an_open_reader_keeps_the_o
 
 
 def test_what_a_killed_run_left_is_written_over(tmp_path):
-    (tmp_path / "file.txt.new").write_bytes(b"half of a long fi")
+    (tmp_path / ".file.txt.new").write_bytes(b"half of a long fi")
     write_bytes(tmp_path / "file.txt", b"new")
     assert (tmp_path / "file.txt").read_bytes() == b"new"
     assert names(tmp_path) == ["file.txt"]
@@ -110,7 +124,7 @@ def test_a_directory_that_cannot_be_filled_leaves_the_old_one_whole(tmp_path):
     assert names(tmp_path) == ["model"]
 
 
-@pytest.mark.parametrize("left", [["model.new"], ["model.old"], ["model.new", "model.old"]])
+@pytest.mark.parametrize("left", [[".model.new"], [".model.old"], [".model.new", ".model.old"]])
 @pytest.mark.parametrize("there", [False, True])
 def test_what_a_killed_replacement_left_is_cleared_away(tmp_path, left, there):
     for name in [*left, *["model"] * there]:
@@ -119,3 +133,100 @@ def test_what_a_killed_replacement_left_is_cleared_away(tmp_path, left, there):
     replace_directory(tmp_path / "model", fill_with(config="1"))
     assert names(tmp_path) == ["model"]
     assert names(tmp_path / "model") == ["config"]
+
+
+# -- at any instant --------------------------------------------------------------------------------------------------
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
+
+
+@needs_fork
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("before", [None, b"old"])
+def test_a_file_is_the_old_or_the_new_one_at_whatever_instant_its_writing_ends(tmp_path, before, fails):
+    path, seen = tmp_path / "run" / "file", []
+
+    def prepare() -> None:
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        (tmp_path / "run").mkdir()
+        if before is not None:
+            path.write_bytes(before)
+
+    for _ in interrupted(lambda: write_bytes(path, b"new"), prepare, fails):
+        seen.append(path.read_bytes() if path.exists() else None)
+        sweep(path)
+        assert names(tmp_path / "run") == ["file"] * path.exists()
+    assert set(seen) <= {before, b"new"}
+    assert before in seen
+    assert path.read_bytes() == b"new"
+    assert len(seen) >= 2
+
+
+@needs_fork
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("before", [None, "1"])
+def test_a_directory_is_the_old_or_the_new_one_at_whatever_instant_its_writing_ends(tmp_path, before, fails):
+    folder, seen = tmp_path / "run" / "model", []
+
+    def prepare() -> None:
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        (tmp_path / "run").mkdir()
+        if before is not None:
+            fill_with(config=before, weights=before)(folder.mkdir() or folder)
+
+    for _ in interrupted(lambda: replace_directory(folder, fill_with(config="2", weights="2")), prepare, fails):
+        recover(folder)
+        found = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} if folder.exists() else None
+        seen.append(found and found["config"])
+        assert found is None or found == {"config": seen[-1], "weights": seen[-1]}
+        sweep(folder)
+        assert names(tmp_path / "run") == ["model"] * folder.exists()
+    assert set(seen) <= {before, "2"}
+    assert before in seen
+    assert folder.joinpath("weights").read_text(encoding="utf-8") == "2"
+    assert len(seen) >= 5
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    for error in (OSError(28, "No space left on device"), KeyboardInterrupt()):
+        with pytest.raises(type(error)), replacing(tmp_path / "file") as new:
+            new.write_bytes(b"half")
+            raise error
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_full_disk_that_only_safetensors_notices_is_one_line(tmp_path):
+    with pytest.raises(UserError) as caught, filling(tmp_path / "model") as new:
+        (new / "model.safetensors").write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert caught.value.lines() == [
+        f"{tmp_path / 'model'}: cannot be written (Error while serializing: I/O error: No space left on device "
+        "(os error 28))"
+    ]
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o007])
+def test_files_of_a_directory_may_be_read_by_whom_the_umask_lets(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        with filling(tmp_path / "model") as new:
+            (new / "weights").touch(mode=0o600)
+        assert new.joinpath("weights").stat().st_mode & 0o777 == 0o666 & ~umask
+    finally:
+        os.umask(before)
+
+
+def test_sweeping_removes_what_is_half_and_gives_back_what_is_whole(tmp_path):
+    (tmp_path / ".file.new").write_bytes(b"half")
+    (tmp_path / "file").write_bytes(b"whole")
+    for name in (".model.new", ".model.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config").write_text(name, encoding="utf-8")
+    for name in ("file", "model", "not there"):
+        sweep(tmp_path / name)
+    assert names(tmp_path) == ["file", "model"]
+    assert (tmp_path / "model" / "config").read_text(encoding="utf-8") == ".model.old"

@@ -3,18 +3,41 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
+
+from toolkit.errors import UserError
+
+
+def beside(path: Path, state: str) -> Path:
+    """Return the hidden name beside `path` of what is not yet, or no longer, in its place: `state` is new or old."""
+    return path.with_name(f".{path.name}.{state}")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` for a file, which takes its place in one go, on the disk before its name is.
+
+    If the writing fails, as on a full disk, nothing is left of it and the old file stays.
+    """
+    new = beside(path, "new")
+    try:
+        yield new
+        sync(new)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file's content in one go, on the disk before its name is."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
+    """Replace a file's content in one go."""
+    with replacing(path) as new:
+        new.write_bytes(data)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -29,11 +52,29 @@ def write_json_lines(path: Path, values: list) -> None:
     )
 
 
-def recover(path: Path) -> None:
-    """Give a directory its name back if replace_directory was killed between its two renames."""
-    old = path.with_name(path.name + ".old")
-    if old.is_dir() and not path.exists():
-        old.rename(path)
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Give an empty directory beside `folder` to write to, and wait in the end until what is in it is on the disk.
+
+    If the writing fails nothing is left of it. Raises UserError where safetensors, which has an exception of its own
+    for a full disk, cannot write.
+    """
+    new = beside(folder, "new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        umask = os.umask(0o077)
+        os.umask(umask)
+        for file in new.iterdir():
+            file.chmod(0o666 & ~umask)  # safetensors lets nobody else read what it writes
+            sync(file)
+        sync_directory(new)
+    except BaseException as error:
+        shutil.rmtree(new, ignore_errors=True)
+        if isinstance(error, SafetensorError):
+            raise UserError(f"{folder}: cannot be written ({error})") from None
+        raise
 
 
 def replace_directory(path: Path, fill: Callable[[Path], None]) -> None:
@@ -41,21 +82,51 @@ def replace_directory(path: Path, fill: Callable[[Path], None]) -> None:
 
     Two renames cannot be one: if the process dies between them, `recover` gives the old directory its name back.
     """
-    new, old = path.with_name(path.name + ".new"), path.with_name(path.name + ".old")
+    old = beside(path, "old")
     recover(path)
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    fill(new)
-    for file in new.iterdir():
-        sync(file)
+    with filling(path) as new:
+        fill(new)
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
-    new.rename(path)
+    try:
+        new.rename(path)
+    except OSError:  # a reader came between the two renames and gave the old one its name back
+        path.rename(old)
+        new.rename(path)
+    sync_directory(path.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(path: Path) -> None:
+    """Give a directory its name back if replace_directory was killed between its two renames."""
+    old = beside(path, "old")
+    if old.is_dir() and not path.exists():
+        old.rename(path)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left of a file or directory that was being written, and nothing that is whole."""
+    recover(path)
+    for left in (beside(path, "new"), beside(path, "old")):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
     """Wait until a file's content is on the disk."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in a directory are on the disk, where a system can tell (Windows cannot)."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

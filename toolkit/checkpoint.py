@@ -1,11 +1,14 @@
 """The training state on disk: weights, optimizer, scaler and journal, as safetensors and json.
 
 The tensors of a save are in a file of their own; state.json names it and is replaced in one go, so that the last
-whole save is always the one that is read. Random numbers need no saving: what a step draws depends on its number.
+whole save is always the one that is read. It has the checksums of that file and of itself, so that a damaged save is
+known for one. Random numbers need no saving: what a step draws depends on its number.
 """
 
+import hashlib
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,20 +16,34 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from toolkit.atomic import sync, write_json
+from toolkit.atomic import filling, sweep, write_json
 from toolkit.console import Log
 from toolkit.errors import UserError
 from toolkit.journal import Journal
 from toolkit.parser import given_options
-from toolkit.run_info import refuse_to_overwrite
+from toolkit.run_info import fingerprint, refuse_to_overwrite
 
-MAY_DIFFER = {"resume", "output_dir", "overwrite", "device"}
+
+def _may_grow(given, saved) -> bool:
+    return given >= saved
+
+
+def _may_differ(given, saved) -> bool:
+    return True
+
+
+# What --resume may change, because it does not say what a step does: where files are (that their content is the same is
+# checked), how often to save, how a batch is cut to fit the memory, when to give up. docs/reliability.md lists it.
+MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
+    ("resume", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
+     "save_steps", "micro_batch_size", "max_bad_steps"), _may_differ,
+) | {"epochs": _may_grow}  # fmt: skip
 
 
 def begin_checkpoint(folder: Path, about: dict) -> None:
     """Note that a run has begun, so that it can be gone on with, though with its first step, before its first save."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "state.json", {"tensors": None, "scaler": {}, "journal": asdict(Journal()), **about})
+    _write_state(folder, {"tensors": None, "scaler": {}, "journal": asdict(Journal()), **about})
 
 
 def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, about: dict) -> None:
@@ -35,27 +52,50 @@ def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, ab
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
     name = f"state-{journal.step}.safetensors"
+    with filling(folder / "tensors") as new:
+        save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, new / name)
+        digest = fingerprint(new / name)
+    (new / name).replace(folder / name)
+    state = {"tensors": {"file": name, "sha256": digest}, "scaler": scaler.state_dict(), "journal": asdict(journal)}
     try:
-        save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, folder / name)
-    except SafetensorError as error:
-        raise UserError(f"{folder}: cannot be written ({error})") from None
-    sync(folder / name)
-    write_json(
-        folder / "state.json", {"tensors": name, "scaler": scaler.state_dict(), "journal": asdict(journal), **about}
-    )
-    for stale in folder.glob("state-*.safetensors"):
-        if stale.name != name:
-            stale.unlink()
+        _write_state(folder, state | about)
+    finally:
+        clean_checkpoint(folder)
+
+
+def clean_checkpoint(folder: Path) -> None:
+    """Remove every save but the one that state.json names, and what a process that was killed or failed left of one."""
+    for path in (folder / "tensors", folder / "state.json"):
+        sweep(path)
+    tensors = (read_state(folder) or {}).get("tensors") or {}
+    for path in folder.glob("state-*.safetensors"):
+        if path.name != tensors.get("file"):
+            path.unlink()
+
+
+def _write_state(folder: Path, state: dict) -> None:
+    state = json.loads(json.dumps(state, allow_nan=False))  # as it will be read
+    write_json(folder / "state.json", state | {"sha256": _checksum(state)})
+
+
+def _checksum(state: dict) -> str:
+    """Return the sha256 of all of a state but its own checksum."""
+    rest = {name: value for name, value in state.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def read_state(folder: Path) -> dict | None:
-    """Return what state.json holds, None if no run has begun in this folder; UserError if it cannot be read."""
+    """Return what state.json holds, None if no run has begun in this folder; UserError if it is damaged."""
+    path = folder / "state.json"
     try:
-        return json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(state, dict) or state.get("sha256") != _checksum(state):
+            raise ValueError("its checksum is not that of its content")
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as error:
-        raise UserError(f"--resume: {folder / 'state.json'} cannot be read ({error})") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise UserError(f"--resume: {path} is damaged ({error})") from None
+    return state
 
 
 def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
@@ -71,11 +111,14 @@ def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
         refuse_to_overwrite(folder, args.overwrite)
         log.item("resume", f"no run has begun in {folder}, so this one begins")
         return vars(args) | {"resume": False}
-    saved = state["options"]
-    differ = [name for name, value in given.items() if name not in MAY_DIFFER and value != saved.get(name)]
-    if differ:
-        raise UserError(*(f"--{name} {given[name]}: the run to resume has {saved.get(name)}" for name in differ))
-    return saved | {name: value for name, value in given.items() if name in MAY_DIFFER} | {"resume": True}
+    saved = vars(args) | state["options"]  # an option that is newer than the checkpoint has its default
+    changed = {name: value for name, value in given.items() if value != saved[name]}
+    refused = [
+        name for name, value in changed.items() if not MAY_CHANGE.get(name, lambda *_: False)(value, saved[name])
+    ]
+    if refused:
+        raise UserError(*(f"--{name} {given[name]}: the run to resume has {saved[name]}" for name in refused))
+    return saved | changed | {name: vars(args)[name] for name in ("output_dir", "overwrite")} | {"resume": True}
 
 
 def read_checkpoint(folder: Path, about: dict) -> tuple[dict, dict[str, torch.Tensor]]:
@@ -88,13 +131,19 @@ def read_checkpoint(folder: Path, about: dict) -> tuple[dict, dict[str, torch.Te
         raise UserError(
             f"--resume: the run was in {state['precision']}, this machine would go on in {about['precision']}"
         )
-    for name, facts in about["data"].items():
-        if state["data"].get(name, {}).get("sha256") != facts["sha256"]:
-            raise UserError(f"--resume: {facts['file']} is not the file that the run began with")
+    for name in {**state["data"], **about["data"]}:
+        before, now = state["data"].get(name), about["data"].get(name)
+        if (before and before["sha256"]) != (now and now["sha256"]):
+            raise UserError(f"--resume: {(now or before)['file']} is not the file that the run began with")
+    if state["tensors"] is None:
+        return state, {}
+    path = folder / state["tensors"]["file"]
     try:
-        return state, load_file(folder / state["tensors"]) if state["tensors"] else {}
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"--resume: {folder / state['tensors']} is damaged ({error})") from None
+        if fingerprint(path) != state["tensors"]["sha256"]:
+            raise ValueError("its checksum is not the one that was noted when it was written")
+        return state, load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"--resume: {path} is damaged ({error})") from None
 
 
 def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tensor]) -> Journal:
@@ -106,7 +155,7 @@ def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tens
         try:
             model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
         except RuntimeError as error:
-            raise UserError(f"--resume: {state['tensors']} does not fit this model ({error})") from None
+            raise UserError(f"--resume: {state['tensors']['file']} does not fit this model ({error})") from None
         moments: dict[int, dict] = {}
         for key, tensor in tensors.items():
             if key.startswith("optimizer."):
@@ -114,7 +163,10 @@ def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tens
                 moments.setdefault(int(number), {})[name] = tensor
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         scaler.load_state_dict(state["scaler"])
-    return Journal(**state["journal"])
+    try:
+        return Journal(**state["journal"])
+    except TypeError as error:
+        raise UserError(f"--resume: the run was begun by another version of this project ({error})") from None
 
 
 def resume(folder: Path, state: tuple, about: dict, world) -> Journal:

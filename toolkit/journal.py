@@ -1,5 +1,6 @@
 """How far a run has come and what it has found: the position, the evaluations, and which of them is the best."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,17 +19,33 @@ class Journal:
     stale: int = 0  # evaluations since the best one
     train_seconds: float = 0.0
     real_tokens: int = 0  # padding left out
+    bad_steps: int = 0  # those whose loss or gradient was not a number
     history: list[dict] = field(default_factory=list)  # the objects of metrics.jsonl
 
     def steps_to_pause(self, batches: int, every: Sequence[int]) -> int:
         """Return the steps until the end of an epoch of `batches` or the next multiple of one of `every` (0: off)."""
         return min([batches - self.batch, *(steps - self.step % steps for steps in every if steps)])
 
-    def count(self, steps: int, rows: int, tokens: int, loss_sum: float, seconds: float) -> None:
-        """Count steps that were taken."""
-        self.batch, self.step = self.batch + steps, self.step + steps
-        self.rows, self.real_tokens = self.rows + rows, self.real_tokens + tokens
-        self.loss_sum, self.train_seconds = self.loss_sum + loss_sum, self.train_seconds + seconds
+    def evaluation_due(self, batches: int, every: int) -> bool:
+        """Say whether to evaluate before the next step: at the end of an epoch of `batches`, and `every` so many."""
+        pause = self.batch == batches or (every > 0 and self.step % every == 0)
+        return pause and self.step > (self.history[-1]["step"] if self.history else 0)
+
+    def epoch_done(self, batches: int, early_stopping: int) -> bool:
+        """Say whether an epoch of `batches` is through, or the run, since so many evaluations brought no better one."""
+        return 0 < early_stopping <= self.stale or (self.batch == batches and not self.evaluation_due(batches, 0))
+
+    def count(self, loss_sums: Sequence[float], lengths: Sequence, seconds: float) -> None:
+        """Count steps that were taken: the sum of the losses of each, and the lengths in tokens of its rows (B,).
+
+        They are added one by one, so that the sum does not depend on where a run was stopped. A loss that is not a
+        number is left out, with its rows.
+        """
+        for loss_sum, rows in zip(loss_sums, lengths, strict=True):
+            self.batch, self.step, self.real_tokens = self.batch + 1, self.step + 1, self.real_tokens + int(rows.sum())
+            if math.isfinite(loss_sum):
+                self.loss_sum, self.rows = self.loss_sum + loss_sum, self.rows + len(rows)
+        self.train_seconds += seconds
 
     def note(self, scores: dict[str, float], metric: str, steps_an_epoch: int, learning_rate: float) -> bool:
         """Note an evaluation and return whether it is the best so far in `metric`; of two equals the earlier stays."""
@@ -36,7 +53,7 @@ class Journal:
         entry = {
             "epoch": round(self.step / steps_an_epoch, 4),
             "step": self.step,
-            "train_loss": self.loss_sum / self.rows,
+            "train_loss": self.loss_sum / self.rows if self.rows else None,
         }
         entry |= {"valid_loss" if name == "loss" else name: value for name, value in scores.items()}
         self.history.append(entry | {"learning_rate": learning_rate, "train_seconds": round(self.train_seconds, 3)})
@@ -61,6 +78,10 @@ class Journal:
         entry = self.history[-1]
         shown = dict.fromkeys(["train_loss", "valid_loss", "accuracy", "macro_f1", metric])
         shown.pop("loss", None)
-        numbers = "  ".join(f"{name.replace('_', ' ')} {entry[name]:.4f}" for name in shown)
+        numbers = "  ".join(f"{name.replace('_', ' ')} {_number(entry[name])}" for name in shown)
         mark = "  best so far" if entry["step"] == self.best_step else ""
         return f"epoch {entry['epoch']:<5g} step {entry['step']:<6} {numbers}{mark}"
+
+
+def _number(value: float | None) -> str:
+    return "no number" if value is None else f"{value:.4f}"

@@ -73,6 +73,7 @@ def _add_training(group) -> None:
     group.add_argument("--eval_steps", type=_count_or_off, default=0, metavar="STEPS", help="evaluate every so many steps too (0: at the end of each epoch only)")
     group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after so many evaluations without a better one (0: off)")
     group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="write the checkpoint every so many steps too (0: at each evaluation only)")
+    group.add_argument("--max_bad_steps", type=_count_or_off, default=10, metavar="N", help="give up after more than so many steps whose loss or gradient is not a number; these leave the weights as they are (0: at the first)")
     group.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
 
 

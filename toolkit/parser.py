@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import math
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from toolkit.errors import UserError
 
 FREE_TEXT = {"--text", "--text_pair"}  # their value may begin with @ without naming an argument file
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -30,7 +32,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse `args` (sys.argv by default); raise UserError for anything that does not fit."""
-        namespace, unknown = self.parse_known_args(_expand_argument_files(sys.argv[1:] if args is None else args))
+        words = _expand_argument_files(sys.argv[1:] if args is None else args)
+        if strange := [word for word in words if SURROGATE.search(word)]:  # bytes that are no text in this system
+            raise UserError(f"{strange[0]!r} is not utf-8 text; a file of such a name has to be renamed")
+        namespace, unknown = self.parse_known_args(words)
         if unknown:
             strange = [self._unknown(word) for word in unknown if word.startswith("-")]
             raise UserError(*strange or [f"{unknown[0]!r} belongs to no option"])
@@ -60,7 +65,10 @@ def _expand_argument_files(words: Sequence[str]) -> list[str]:
             expanded.append(word)
             continue
         try:
-            expanded += shlex.split(Path(word[1:]).read_text(encoding="utf-8"), comments=True)
+            words_there = Path(word[1:]).read_text(encoding="utf-8")
+            if "\0" in words_there:
+                raise ValueError("contains a NUL character")
+            expanded += shlex.split(words_there, comments=True)
         except (OSError, ValueError) as error:
             raise UserError(f"argument file {word[1:]}: {error}") from None
     return expanded

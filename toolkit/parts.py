@@ -1,12 +1,12 @@
 """An output file that is made a part at a time, so that what was done before a crash is not done again."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
-from toolkit.atomic import write_bytes, write_json
+from toolkit.atomic import sync, sync_directory, write_bytes, write_json
 from toolkit.files import file_ending
+from toolkit.lock import LOCK, lock_directory
 from toolkit.predictions import ParquetFormat, TextFormat
 
 
@@ -19,14 +19,17 @@ class Parts:
 
     def __init__(self, output: Path, made_from: dict):
         self.output, self.folder = output, output.with_name(output.name + ".parts")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.lock = lock_directory(self.folder)
         manifest = self.folder / "made_from.json"
         try:
             same = json.loads(manifest.read_text(encoding="utf-8")) == made_from
         except (OSError, ValueError):
             same = False
         if not same:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
+            for old in self.folder.iterdir():
+                if old.name != LOCK:
+                    old.unlink()
             write_json(manifest, made_from)
 
     def path(self, number: int) -> Path:
@@ -40,8 +43,13 @@ class Parts:
     def join(self, count: int, form: TextFormat | ParquetFormat) -> None:
         """Make the output of the first `count` windows, put it in its place and remove the parts."""
         whole = self.folder / f"whole{file_ending(self.output)}"
-        form.join([self.path(number) for number in range(count)], whole)
-        with whole.open("rb") as stream:
-            os.fsync(stream.fileno())
-        whole.replace(self.output)
+        try:
+            form.join([self.path(number) for number in range(count)], whole)
+            sync(whole)
+            whole.replace(self.output)
+        except BaseException:
+            whole.unlink(missing_ok=True)  # on a full disk it takes the room that the next try needs
+            raise
+        sync_directory(self.output.parent)
         shutil.rmtree(self.folder)
+        self.lock.release()

@@ -7,14 +7,25 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from toolkit.atomic import recover
+from toolkit.atomic import recover, sweep
 from toolkit.errors import UserError
+from toolkit.trust import pickles, stray_files
 
 NEEDED = ("base_model", "labels", "positive_label", "columns", "max_length", "truncation")
+FITS = {  # what run.json must be for the scripts to go by it
+    "base_model": lambda value: isinstance(value, str),
+    "labels": lambda value: (
+        isinstance(value, list) and set(map(type, value)) == {str} and len(set(value)) == len(value)
+    ),
+    "columns": lambda value: all(name is None or isinstance(name, str) for name in value.values()),
+    "max_length": lambda value: type(value) is int and value > 0,
+    "truncation": lambda value: isinstance(value, str),
+}
 RUN_FILES = (
     *("checkpoint/state.json", "checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png", "rejected_rows.csv"),
     *(f"test/{name}" for name in ("metrics.json", "predictions.csv", "rejected_rows.csv", "report.html")),
 )
+OWN_FILES = ("run.json", "README.md")  # of the model directory; the others are written by save_pretrained
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scikit-learn", "safetensors")
 
 
@@ -43,17 +54,31 @@ def read_run(model_dir: Path) -> dict:
     path = model_dir / "run.json"
     recover(model_dir)
     try:
+        if model_dir.is_dir() and (problems := _not_ours(model_dir)):
+            raise UserError(*(f"--model_dir {model_dir}: {problem}" for problem in problems))
         run = json.loads(path.read_text(encoding="utf-8"))
         if missing := [key for key in NEEDED if key not in run]:
             raise ValueError(f"it has no {missing[0]}")
         if not isinstance(run["columns"], dict) or not {"text", "text_pair", "label"} <= set(run["columns"]):
             raise ValueError("its columns are not those of a classifier")
+        if wrong := [key for key, fits in FITS.items() if not fits(run[key])]:
+            raise ValueError(f"its {wrong[0]} is not what main.py writes")
+        if run["positive_label"] not in run["labels"]:
+            raise ValueError("its positive_label is none of its labels")
         return run
     except (FileNotFoundError, NotADirectoryError):
         there = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
         raise UserError(f"--model_dir {model_dir}: {there}; python main.py writes a model directory") from None
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
+
+
+def _not_ours(model_dir: Path) -> list[str]:
+    """Return what main.py never puts into a model directory, so that somebody else did."""
+    found = [
+        f"{name} is a pickle, which can run code, and main.py writes none; remove it" for name in pickles(model_dir)
+    ]
+    return [*stray_files(model_dir), *found]
 
 
 def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
@@ -68,6 +93,13 @@ def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
     empty = model_dir.is_dir() and not any(model_dir.iterdir())
     if model_dir.exists() and not empty and not (model_dir / "run.json").is_file():
         raise UserError(f"{model_dir} is in the way and is not a model of ours; --output_dir names another place")
+
+
+def sweep_run(output_dir: Path) -> None:
+    """Remove what killed runs left of files that they were writing, and nothing that is whole."""
+    for name in (*RUN_FILES, "bert_classifier", *(f"bert_classifier/{name}" for name in OWN_FILES)):
+        if "*" not in name:
+            sweep(output_dir / name)
 
 
 def clear_run(output_dir: Path) -> None:
@@ -85,7 +117,7 @@ def clear_run(output_dir: Path) -> None:
 def data_facts(tables: dict) -> dict:
     """Return for each table, by its name, its file, rows and fingerprint."""
     return {
-        name: {"file": str(table.path), "rows": len(table.frame), "sha256": fingerprint(table.path)}
+        name: {"file": str(table.path), "rows": len(table.frame), "sha256": table.sha256}
         for name, table in tables.items()
     }
 
