@@ -31,6 +31,7 @@ def main() -> None:
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
     import utils
     from toolkit.batching import WINDOW
+    from toolkit.memory import RowLimit
     from toolkit.metrics import softmax
     from toolkit.precision import common_precision
     from toolkit.world import World
@@ -38,7 +39,8 @@ def main() -> None:
     with World(place) as world:
         device = utils.choose_device(args.device, place)
         batch_size, precision = world.share(args.batch_size), common_precision(args.precision, device, world)
-        how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world}
+        limit = RowLimit(on_change=Log(sys.stderr if world.is_first else None))
+        how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
         if world.is_first and job is None:
             job = first_reading(args, run, columns)
         model, encoder, run = utils.load_model(Path(args.model_dir), device)

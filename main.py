@@ -3,6 +3,7 @@
 import sys
 import time
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 
 from toolkit.console import Log, TrainingBar, bar
@@ -20,27 +21,23 @@ def main() -> None:
     if place.is_first and not args.resume and not args.check_data:
         refuse_to_overwrite(Path(args.output_dir), args.overwrite)
     import_the_rest()
-    with World(place) as world:
-        fine_tune(args, world)
+    with World(place) as world, RunFiles(Path(args.output_dir), place.is_first and not args.check_data) as files:
+        fine_tune(args, world, files)
 
 
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
-    global np, torch, utils, banner, batching, checkpoint, metrics, pretrained, schedule
-    global RunFiles, World, check_unknown, common_precision, score_columns, score_lines, write_scores
-    import numpy as np
-    import torch
-
-    import utils
-    from toolkit import banner, batching, checkpoint, metrics, pretrained, schedule
+    global utils, RunFiles, World, common_precision
+    global banner, batching, checkpoint, guard, memory, metrics, pretrained, schedule, score_files, stopping, unknown
+    import utils  # noqa: I001
+    from toolkit import banner, batching, checkpoint, guard, memory, metrics, pretrained, schedule
+    from toolkit import score_files, stopping, unknown
     from toolkit.precision import common_precision
     from toolkit.run_files import RunFiles
-    from toolkit.score_files import score_columns, score_lines, write_scores
-    from toolkit.unknown import check_unknown
     from toolkit.world import World
 
 
-def fine_tune(args: Namespace, world) -> None:
+def fine_tune(args: Namespace, world, files) -> None:
     """Read and check the data, train, keep the best model, and say what happened; all but training is the first's."""
     log = Log(sys.stdout if world.is_first else None)
     args = Namespace(**world.first(lambda: checkpoint.resumed_options(args, training_options(), log)))
@@ -56,14 +53,14 @@ def fine_tune(args: Namespace, world) -> None:
         encoder = utils.make_encoder(tokenizer, model.config, model, args.max_length, args.truncation, pairs)
         tokenizer.model_max_length = encoder.max_length  # transformers.pipeline then truncates alike
         sets = encode_data(args, tables, labels, encoder, log)
-        banner.say_model(log, args.model or pretrained.EMBEDDED, model, new)
+        banner.say_model(log, args.model or pretrained.EMBEDDED, source, model, new)
     if args.check_data:
         log("the data is fit for training; nothing was written")
         return
     sets = {name: utils.share_dataset(world, sets.get(name)) for name in ("train", "valid")}
-    run = Run(args, log, world, tables, labels, sets, encoder)
-    run.begin(model, precision, device)
-    run.train()
+    run = Run(args, log, world, files, (tables, labels, sets, encoder), (model, precision, device))
+    with stopping.StopSignals(world) as run.signals:
+        run.train()
     run.finish()
 
 
@@ -78,7 +75,7 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, list[str]]:
         log.item("data" * (name == "train"), table.accounts())
     labels = utils.learn_labels(tables["train"])
     if "test" in tables:
-        score_columns(tables["test"].records, labels)
+        score_files.score_columns(tables["test"].records, labels)
     if not valid_file:
         tables["train"], tables["valid"] = utils.split_table(tables["train"], args.valid_ratio, args.seed)
         log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
@@ -91,7 +88,7 @@ def encode_data(args: Namespace, tables: dict, labels: list[str], encoder, log: 
     banner.say_labels(log, labels, label_ids["train"])
     sets = {}
     for name, table in tables.items():
-        check_unknown(encoder.tokenizer, table.texts, str(table.path), args.max_unknown)
+        unknown.check_unknown(encoder.tokenizer, table.texts, str(table.path), args.max_unknown)
         sets[name], full_lengths = utils.tokenize(encoder, table.frame, label_ids[name], str(table.path))
         if name == "train":
             banner.say_lengths(log, full_lengths, encoder.max_length, encoder.truncation)
@@ -101,19 +98,15 @@ def encode_data(args: Namespace, tables: dict, labels: list[str], encoder, log: 
 class Run:
     """One training run: what it works on, and how far it has come."""
 
-    def __init__(self, args: Namespace, log: Log, world, tables: dict, labels: list[str], sets: dict, encoder):
-        self.args, self.log, self.world, self.tables, self.labels = args, log, world, tables, labels
-        self.sets, self.encoder, self.journal = sets, encoder, Journal()
-        self.files = RunFiles(Path(args.output_dir), writes=world.is_first)
-        self.lengths = sets["train"].tensors[2].numpy()
-        self.positive = metrics.positive_id(labels, args.positive_label, args.metric)
+    def __init__(self, args: Namespace, log: Log, world, files, data: tuple, machine: tuple):
+        self.args, self.log, self.world, self.files, self.journal = args, log, world, files, Journal()
+        self.tables, self.labels, self.sets, self.encoder = data
+        model, precision, device = machine
+        self.lengths = self.sets["train"].tensors[2].numpy()
+        self.positive = metrics.positive_id(self.labels, args.positive_label, args.metric)
         self.steps_an_epoch = -(-len(self.lengths) // args.batch_size)
-
-    def begin(self, model, precision, device) -> None:
-        """Make the optimizer, go on from a checkpoint if asked to, open the run directory and say what will happen."""
-        args, world, log = self.args, self.world, self.log
         factor = schedule.learning_rate_factor(args.scheduler, args.epochs * self.steps_an_epoch, args.warmup_ratio)
-        betas, micro = (args.adam_beta1, args.adam_beta2), args.micro_batch_size
+        betas = (args.adam_beta1, args.adam_beta2)
         optimizer = utils.make_optimizer(model.to(device), args.weight_decay, betas, args.adam_epsilon)
         self.state = (model, optimizer, precision.scaler())  # what a checkpoint holds
         self.about = {"precision": precision.name, "device": str(device), "processes": world.size}
@@ -122,26 +115,19 @@ class Run:
             self.about |= describe_run(*run)
         if args.resume:
             self.journal = checkpoint.resume(self.files.checkpoint_dir, self.state, self.about, world)
+        table, journal = self.tables.get("train"), self.journal
+        self.limit = memory.RowLimit(args.micro_batch_size, on_change=log)
         self.learner = utils.Learner(
-            model=utils.wrap(model, device, world),
-            optimizer=optimizer,
-            learning_rate=lambda step: args.learning_rate * factor(step),
-            precision=precision,
-            scaler=self.state[2],
-            device=device,
-            micro_batch_size=micro,
-            max_grad_norm=args.max_grad_norm,
-            step=self.journal.step,
-            seed=args.seed,
-            world=world,
-        )
-        self.how = {"batch_size": micro or args.batch_size, "precision": precision, "device": device, "world": world}
-        self.files.open(log, [row for table in self.tables.values() for row in table.rejected], args.resume)
-        share = banner.say_steps(log, self.lengths, args.batch_size, args.epochs, args.seed, self.journal.step)
-        self.about["padding_share"] = share
+            utils.wrap(model, device, world), optimizer, lambda step: args.learning_rate * factor(step), precision,
+            self.state[2], device, args.max_grad_norm, journal.step, args.seed, world, self.limit,
+            guard.StepGuard(world, lambda *bad: guard.count_bad_step(journal, log, args.max_bad_steps, table, *bad)),
+        )  # fmt: skip
+        how = {"precision": precision, "device": device, "world": world, "limit": self.limit}
+        self.how = {"batch_size": args.batch_size, **how}
+        steps = (self.lengths, args.batch_size, args.epochs, args.seed, journal.step)
+        self.about["padding_share"] = banner.say_steps(log, *steps)
         banner.say_machine(log, self.learner.model, device, world.size, precision.name)
-        if not args.resume:
-            self.files.begin(self.about)
+        self.files.open(log, self.tables, None if args.resume else self.about)
 
     def train(self) -> None:
         """Train to the last epoch or until it no longer helps, evaluating and saving on the way."""
@@ -149,26 +135,42 @@ class Run:
         progress = TrainingBar(args.epochs * self.steps_an_epoch, journal.step)
         for epoch in range(journal.epoch, args.epochs):
             batches = batching.training_batches(self.lengths, args.batch_size, args.seed, epoch)
-            while journal.batch < len(batches) and not 0 < args.early_stopping <= journal.stale:
-                steps = journal.steps_to_pause(len(batches), (args.eval_steps, args.save_steps))
-                part, losses, started = batches[journal.batch :][:steps], [], time.perf_counter()
-                utils.train_one_epoch(self.learner, self.sets["train"], part, progress.stepper(losses))
-                rows, loss_sum = np.concatenate(part), self.world.mean(torch.stack(losses).sum()).item()
-                seconds = time.perf_counter() - started
-                journal.count(steps, len(rows), int(self.lengths[rows].sum()), loss_sum, seconds)
-                if journal.batch == len(batches) or (args.eval_steps and journal.step % args.eval_steps == 0):
+            while not journal.epoch_done(len(batches), args.early_stopping):
+                self.take_steps(batches, progress)
+                if journal.evaluation_due(len(batches), args.eval_steps) and not self.signals.agreed():
                     self.evaluate()
+                args.micro_batch_size = self.limit.rows  # so that a resumed run need not find it again
                 self.files.save(self.state, journal, self.about)
+                self.signals.stop_if_agreed(journal.step, args.output_dir)
             journal.epoch, journal.batch = epoch + 1, 0
         progress.close()
         if journal.step < args.epochs * self.steps_an_epoch:
             self.log(f"stopped early: {journal.stale} evaluations without a better one (--early_stopping)")
 
+    def take_steps(self, batches: list, progress: TrainingBar) -> None:
+        """Take the steps until the next evaluation or save, fewer if the run is asked to stop."""
+        args, journal, losses, started = self.args, self.journal, [], time.perf_counter()
+        if journal.evaluation_due(len(batches), args.eval_steps):
+            return  # it was asked to stop before this evaluation was through
+        steps = journal.steps_to_pause(len(batches), (args.eval_steps, args.save_steps))
+        part = batches[journal.batch :][:steps]
+        on_step = progress.stepper(losses)
+        utils.train_one_epoch(self.learner, self.sets["train"], self.signals.until_agreed(part), on_step)
+        self.learner.guard.read()
+        journal.count(
+            self.world.means(losses),
+            [self.lengths[rows] for rows in part[: len(losses)]],
+            time.perf_counter() - started,
+        )
+
     def evaluate(self) -> None:
         """Score the validation set, note the result, and keep the model if it is the best so far."""
         learner, dataset, journal = self.learner, self.sets["valid"], self.journal
-        with bar(len(dataset), "evaluating", "rows") as progress:
-            logits = utils.predict_logits(learner.model, dataset, on_batch=progress.update, **self.how)
+        with bar(len(dataset), "evaluating", "rows") as progress, suppress(stopping.StopAsked):
+            on_batch = self.signals.watched(progress.update)
+            logits = utils.predict_logits(learner.model, dataset, on_batch=on_batch, **self.how)
+        if self.signals.agreed():
+            return
         found = self.world.first(lambda: metrics.quick_scores(logits, dataset.tensors[3].numpy(), self.positive))
         rate = learner.learning_rate(journal.step - 1)
         is_best = journal.note(found, self.args.metric, self.steps_an_epoch, rate)
@@ -188,12 +190,10 @@ class Run:
         self.files.draw(self.journal, self.args.metric)
         speed = "{train_seconds:.0f} s, {real_tokens_per_second:,.0f} tokens a second".format(**self.journal.speed())
         self.log(f"trained for {speed}; the best model is in {self.files.model_dir}")
-        table = self.tables.get("test")
-        if self.args.test_file:
-            found = utils.score_saved(self.files.model_dir, self.learner.model, table, **self.how)
-        if table:
-            write_scores(self.files.test_dir, found, table, self.facts(), self.files.model_dir)
-            self.log("\n".join(["", *score_lines(found.scores)]))
+        table, model_dir = self.tables.get("test"), self.files.model_dir
+        if self.args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, **self.how)):
+            score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir)
+            self.log("\n".join(["", *score_files.score_lines(found.scores)]))
 
 
 if __name__ == "__main__":

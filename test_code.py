@@ -19,15 +19,17 @@ def main() -> None:
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if place.is_first else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
+    from toolkit.memory import RowLimit
     from toolkit.precision import common_precision
     from toolkit.score_files import score_columns, score_lines, write_scores
     from toolkit.world import World
 
-    log = Log(sys.stdout)
+    log = Log(sys.stdout if place.is_first else None)
     with World(place) as world:
         device, batch_size = utils.choose_device(args.device, place), world.share(args.batch_size)
         precision = common_precision(args.precision, device, world)
-        how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world}
+        limit = RowLimit(on_change=log)
+        how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
         if not world.is_first:
             return utils.help_predict(utils.load_model(model_dir, device)[0], **how)
         columns = given_columns(args, run["columns"], label=True)

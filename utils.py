@@ -18,9 +18,11 @@ from toolkit.atomic import replace_directory, write_bytes, write_json
 from toolkit.batching import prediction_batches, stratified_sample
 from toolkit.compat import has_fused_adamw
 from toolkit.console import bar
-from toolkit.devices import choose_device, unwrap, wrap
+from toolkit.devices import choose_device, device_count, unwrap, wrap
 from toolkit.errors import UserError
+from toolkit.files import shown
 from toolkit.learner import Learner
+from toolkit.memory import RowLimit
 from toolkit.metrics import Scored, full_scores, softmax
 from toolkit.model_card import model_card
 from toolkit.precision import Precision
@@ -34,12 +36,19 @@ from toolkit.pretrained import (
 )
 from toolkit.records import open_source
 from toolkit.rows import Rejected, Row, read_rows, sort_labels, stop_or_report
-from toolkit.run_info import read_run
+from toolkit.run_info import fingerprint, read_run
+from toolkit.tables import Table, to_frame
 from toolkit.truncation import kept_positions
 from toolkit.world import ALONE, World
 
-__all__ = ["Learner", "choose_device", "unwrap", "wrap"]  # part of the spine, from rooms of their own
-COLUMNS = ("text", "text_pair", "label")
+__all__ = [
+    "Learner",
+    "Table",
+    "choose_device",
+    "to_frame",
+    "unwrap",
+    "wrap",
+]  # part of the spine, from rooms of their own
 TOKENIZE_AT_ONCE = 1000  # texts
 
 
@@ -54,35 +63,6 @@ def set_seed(seed: int) -> None:
 
 
 # -- files to rows ----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Table:
-    """The rows of a labelled file: `frame` has text[, text_pair], label, and the line each row begins on as its index.
-
-    `records` are the rows as they stand in the file, where they were asked for.
-    """
-
-    path: Path
-    frame: pd.DataFrame
-    rejected: list[Rejected]
-    records: list[dict]
-    columns: dict[str, str | None]  # the file's names of text, text_pair and label
-
-    @property
-    def pair_column(self) -> str | None:
-        """The file's column of the second text, None for single texts."""
-        return self.columns["text_pair"]
-
-    @property
-    def texts(self) -> list[str]:
-        """All texts, first and second ones."""
-        return self.frame.drop(columns="label").to_numpy().ravel().tolist()
-
-    def accounts(self) -> str:
-        """Return the accounting of the file's rows in words."""
-        used, rejected = len(self.frame), len(self.rejected)
-        return f"{self.path}: {used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
 
 
 def read_table(
@@ -106,11 +86,11 @@ def read_table(
     rejected = [row for row in rows if isinstance(row, Rejected)]
     stop_or_report(rejected, len(rows), on_bad_rows)
     if not used:
-        raise UserError(f"{path}: there is no row below the header")
+        raise UserError(f"{path}: there are no rows{', only a header' * (source.format in ('csv', 'tsv'))}")
     frame = to_frame(used, unit=source.unit)
     frame = frame if pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
-    return Table(Path(path), frame, rejected, records, {**columns, "text_pair": pair})
+    return Table(Path(path), frame, rejected, records, {**columns, "text_pair": pair}, fingerprint(Path(path)))
 
 
 def read_tables(files: dict[str, str | Path | None], columns: dict, encoding: str | None, on_bad_rows: str) -> dict:
@@ -132,12 +112,6 @@ def read_tables(files: dict[str, str | Path | None], columns: dict, encoding: st
     return tables
 
 
-def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
-    """Return rows as a DataFrame of text, text_pair, label with the line (or what `unit` says) as its index."""
-    index = pd.Index([row.line for row in rows], name=unit)
-    return pd.DataFrame({name: [getattr(row, name) for row in rows] for name in COLUMNS}, index, dtype=object)
-
-
 # -- labels -----------------------------------------------------------------------------------------------------------
 
 
@@ -145,7 +119,8 @@ def learn_labels(train: Table) -> list[str]:
     """Return the labels of the training file in order; UserError if they cannot be those of a classifier."""
     labels, rows = sort_labels(train.frame["label"]), len(train.frame)
     if len(labels) < 2:
-        raise UserError(f"{train.path}: every row has the label {labels[0]!r}; a classifier needs two labels at least")
+        only = shown.repr(labels[0])
+        raise UserError(f"{train.path}: every row has the label {only}; a classifier needs two labels at least")
     if len(labels) > max(50, rows // 2):
         raise UserError(f"{train.path}: {len(labels):,} different labels in {rows:,} rows; is this the label column?")
     return labels
@@ -155,8 +130,8 @@ def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
     """Return the label numbers (N,) of a table; UserError that lists labels which the training file does not have."""
     unknown = table.frame["label"][~table.frame["label"].isin(labels)]
     if len(unknown):
-        first = unknown.drop_duplicates()
-        listed = ", ".join(f"{label!r} ({unknown.index.name} {line})" for line, label in first.head(10).items())
+        first, unit = unknown.drop_duplicates(), unknown.index.name
+        listed = ", ".join(f"{shown.repr(label)} ({unit} {line})" for line, label in first.head(10).items())
         raise UserError(
             f"{table.path}: {len(unknown):,} rows have labels that the training data does not: {listed}"
             + (f" and {len(first) - 10} more" if len(first) > 10 else "")
@@ -304,28 +279,40 @@ def train_one_epoch(
     """Take a step for each of `batches`, row numbers of the global batches of an epoch or of a part of it.
 
     A step follows the gradient of the mean loss over its batch, however the batch is cut to fit the memory and shared
-    among processes. After each step `on_step` gets the sum of the losses (a tensor on the device; of several processes
-    each has an estimate of which the sum is the mean), the number of rows, and the learning rate.
+    among processes; one whose loss or gradient is not a number leaves the weights as they are. After each step
+    `on_step` gets the sum of the losses (a tensor on the device; of several processes each has an estimate of which
+    the sum is the mean), the number of rows, and the learning rate.
     """
     learner.model.train()
-    weights = list(learner.model.parameters())
+    weights, lengths = list(learner.model.parameters()), dataset.tensors[2].numpy()
     for rows in batches:
         rate = learner.begin_step()
-        mean_loss = torch.zeros((), device=learner.device)
-        for piece, weight, sharing in learner.pieces(rows):
-            inputs, label_ids = batch_tensors(dataset, piece, learner.device)
-            with sharing, learner.precision.autocast():
-                logits = learner.model(**inputs).logits  # (B, C)
-            loss = F.cross_entropy(logits.float(), label_ids, reduction="sum") * weight
-            learner.scaler.scale(loss).backward()
-            mean_loss += loss.detach()
+        for attempt in learner.attempts(rows):
+            with attempt:
+                mean_loss = torch.zeros((), device=learner.device)
+                for piece, weight, sharing in learner.pieces(rows, lengths):
+                    mean_loss += _add_gradient(learner, dataset, piece, weight, sharing)
         learner.scaler.unscale_(learner.optimizer)
-        torch.nn.utils.clip_grad_norm_(weights, learner.max_grad_norm or float("inf"))
+        norm = torch.nn.utils.clip_grad_norm_(weights, learner.max_grad_norm or float("inf"))
+        learner.guard.check(learner, mean_loss, norm, rows)
         learner.scaler.step(learner.optimizer)
         learner.scaler.update()
         learner.zero_grad()
         learner.step += 1
         on_step(mean_loss * len(rows), len(rows), rate)
+
+
+def _add_gradient(learner: Learner, dataset: TensorDataset, piece: np.ndarray, weight: float, sharing) -> torch.Tensor:
+    """Go forward and backward through a piece of a batch and return its part of the loss.
+
+    A function of its own, so that where the memory runs out nothing of the graph is held while the step is repeated.
+    """
+    inputs, label_ids = batch_tensors(dataset, piece, learner.device)
+    with sharing, learner.precision.autocast():
+        logits = learner.model(**inputs).logits  # (B, C)
+    loss = F.cross_entropy(logits.float(), label_ids, reduction="sum") * weight
+    learner.scaler.scale(loss).backward()
+    return loss.detach()
 
 
 # -- prediction -------------------------------------------------------------------------------------------------------
@@ -345,23 +332,27 @@ def predict_logits(
     precision: Precision,
     device: torch.device,
     world: World = ALONE,
+    limit: RowLimit | None = None,
     on_batch: Callable[[int], object] = lambda rows: None,
 ) -> np.ndarray:
     """Return the logits (N, C) in fp32 of a dataset, in its order; `on_batch` gets the rows of each finished batch.
 
-    Of several processes, each of which has the whole dataset, each takes some of the batches, and the first one gets
-    all logits. The batches do not depend on how many processes there are.
+    A batch that does not fit the memory is cut up. Of several processes, each of which has the whole dataset, each
+    takes some of the batches, and the first one gets all logits. The batches do not depend on how many there are.
     """
     model.eval()
+    limit, devices = limit or RowLimit(), device_count(model)
     inner = model if isinstance(model, torch.nn.DataParallel) else unwrap(model)
     lengths = dataset.tensors[2].numpy()
     logits = np.zeros((len(lengths), unwrap(model).config.num_labels), np.float32)
     for number, rows in enumerate(prediction_batches(lengths, batch_size)):
-        if number % world.size == world.rank:
-            inputs, _ = batch_tensors(dataset, rows, device)
-            with precision.autocast():
-                output = inner(**inputs).logits
-            logits[rows] = output.float().cpu().numpy()
+        for attempt in limit.attempts(-(-len(rows) // devices)) if number % world.size == world.rank else ():
+            with attempt:
+                for piece in limit.cut(rows, devices):
+                    inputs, _ = batch_tensors(dataset, piece, device)
+                    with precision.autocast():
+                        output = inner(**inputs).logits
+                    logits[piece] = output.float().cpu().numpy()
         on_batch(len(rows))
     return world.sum_for_first(logits)
 

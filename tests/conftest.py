@@ -1,10 +1,12 @@
 """Toy models and data, built anew for each session; nothing reaches for the network."""
 
+import errno
+import itertools
 import os
 import subprocess
 import sys
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -26,6 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
+from tests.forks import FORKS, run_forked, start_environment  # noqa: E402
+
+ENVIRONMENT = start_environment()
 
 WORDS = """
 the a an it was is not very good great nice lovely superb fine bad awful poor dirty broken sad food soup room bed staff
@@ -108,11 +113,17 @@ def seen(source) -> list[Seen]:
 
 
 def script(name: str, *options, status: int = 0, **kwargs) -> subprocess.CompletedProcess:
-    """Run a script as a user does, and check its exit status."""
-    command = [sys.executable, str(ROOT / name), *map(str, options)]
-    kwargs = {"capture_output": True, "encoding": "utf-8", "cwd": ROOT, **kwargs}
-    done = subprocess.run(command, **kwargs)
-    assert done.returncode == status, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    """Run a script as a user does, and check its exit status; with `kwargs` as those of subprocess.run.
+
+    Without them it is forked from a process that has imported the packages, which saves seconds.
+    """
+    words = [str(ROOT / name), *map(str, options)]
+    if FORKS and not kwargs and start_environment() == ENVIRONMENT:
+        done = run_forked(words, ROOT)
+    else:
+        kwargs = {"capture_output": True, "encoding": "utf-8", "cwd": ROOT, **kwargs}
+        done = subprocess.run([sys.executable, *words], **kwargs)
+    assert done.returncode == status, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
 
@@ -133,6 +144,40 @@ def processes(count: int, *command) -> Iterator[list[subprocess.Popen]]:
             started.append(stack.enter_context(process))
             stack.callback(process.kill)
         yield started
+
+
+FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree", "os.listdir"}
+
+
+def interrupted(work: Callable[[], object], prepare: Callable[[], object], fails: bool) -> Iterator[int]:
+    """Do some work in a copy of this process that dies as it does its first, second, ... thing to a file.
+
+    Before each time, `prepare` is called. With `fails` the process lives and from then on every new file fails as if
+    the disk were full. Yields the number of the thing; ends when the work gets through.
+    """
+    for instant in itertools.count():
+        prepare()
+        if (child := os.fork()) == 0:
+            seen = itertools.count()
+
+            def hook(event: str, args: tuple, seen=seen, instant=instant) -> None:
+                if event in FILE_EVENTS and next(seen) >= instant:
+                    if not fails:
+                        os._exit(9)
+                    if event != "open" or (isinstance(args[1], str) and not args[1].startswith("r")):
+                        raise OSError(errno.ENOSPC, "No space left on device")
+
+            sys.addaudithook(hook)
+            try:
+                work()
+            except BaseException:
+                os._exit(3)
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in (0, 3 if fails else 9)
+        if status == 0:
+            return
+        yield instant
 
 
 def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str]]:

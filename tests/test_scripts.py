@@ -522,7 +522,7 @@ def test_a_folder_of_the_user_s_own_is_left_alone(reviews, english_bert, tmp_pat
 
 def test_a_model_whose_saving_was_cut_short_is_found_again(trained, tmp_path):
     output = shutil.copytree(trained, tmp_path / "output")
-    (output / "bert_classifier").rename(output / "bert_classifier.old")
+    (output / "bert_classifier").rename(output / ".bert_classifier.old")
     text = ("--text", "the food was good")
     assert infer(output, *text).stdout == infer(trained, *text).stdout
 

@@ -10,6 +10,7 @@ import utils
 from tests.conftest import WORDS, bert_tokenizer
 from toolkit.batching import training_batches
 from toolkit.errors import UserError
+from toolkit.memory import RowLimit
 from toolkit.precision import choose_precision
 from toolkit.pretrained import load_tokenizer
 from toolkit.schedule import learning_rate_factor
@@ -36,8 +37,9 @@ def encoder_of(folder, pairs=False, max_length=None, truncation="longest_first")
 def learner_of(model, micro_batch_size=None, max_grad_norm=1.0, rate=1e-3, precision=FP32) -> utils.Learner:
     optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), EPSILON)
     return utils.Learner(
-        model, optimizer, lambda step: rate, precision, precision.scaler(), CPU, micro_batch_size, max_grad_norm
-    )
+        model, optimizer, lambda step: rate, precision, precision.scaler(), CPU, max_grad_norm,
+        limit=RowLimit(micro_batch_size),
+    )  # fmt: skip
 
 
 def nothing(*_):

@@ -1,5 +1,6 @@
 import json
 import socket
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -71,9 +72,13 @@ def main():
         got["calls"] = calls
         got["tensors"] = seen(world.share_tensors(own_tensors() if rank == 0 else None))
         got["no_tensors"] = [world.share_tensors(), world.share_tensors({} if rank == 0 else None)]
-        own = torch.tensor([[float(rank), 10.0 * rank], [0.5, -rank]])
-        got["mean"], got["own"] = world.mean(own).tolist(), own.tolist()
-        got["scalar"] = world.mean(torch.tensor(rank + 1.0)).item()
+        own = torch.tensor([float(rank), 10.0 * rank, 0.5, -rank])
+        got["means"], got["own"] = world.means(list(own)), own.tolist()
+        got["no_means"] = world.means([])
+        tenths = [torch.tensor(0.1 * (rank + 1)), torch.tensor(1e8 + rank)]
+        got["exact"] = [world.means(tenths), world.means(tenths[:1]) + world.means(tenths[1:])]
+        got["everywhere"] = [world.everywhere(torch.tensor(up)).item() for up in (True, rank != 1, False)]
+        got["any"] = [world.any([False, rank == 1, rank != 1]), world.any([False] * 3)]
         logits = np.zeros((7, 2), np.float32)
         logits[rank::3] = np.float32(0.1) * (1 + np.arange(7, dtype=np.float32))[rank::3, None]
         total = world.sum_for_first(logits)
@@ -84,7 +89,7 @@ def main():
         if rank == 1:
             raise UserError("its disk is full")
         world.share("which process 1 will never hear")
-        world.mean(torch.ones(1))
+        world.means([torch.ones(())])
         (folder / f"{rank} went on").touch()
 
 
@@ -107,7 +112,7 @@ def main():
         if world.rank == 1:
             time.sleep(60)
         world.share("which process 1 will never hear")
-        world.mean(torch.ones(1))
+        world.means([torch.ones(())])
 
 
 sys.exit(run_script(main))
@@ -118,7 +123,7 @@ sys.exit(run_script(main))
 
 
 def test_a_process_alone_is_told_what_it_tells_and_joins_no_group():
-    told, tensors, value, array = {1, 2}, {"a": torch.arange(3)}, torch.tensor([1.5]), np.ones((2, 2), np.float32)
+    told, tensors, flag, array = {1, 2}, {"a": torch.arange(3)}, torch.tensor(True), np.ones((2, 2), np.float32)
     with World() as world:
         assert not dist.is_initialized()
         assert (world.rank, world.size, world.is_first) == (0, 1, True)
@@ -126,7 +131,10 @@ def test_a_process_alone_is_told_what_it_tells_and_joins_no_group():
         assert world.share() is None
         assert world.share_tensors(tensors) is tensors
         assert world.share_tensors() is None
-        assert world.mean(value) is value
+        assert world.means([torch.tensor(1.5), torch.tensor(0.1)]) == [1.5, np.float32(0.1).item()]
+        assert world.means([]) == []
+        assert world.everywhere(flag) is flag
+        assert world.any([True, False]) == [True, False]
         assert world.sum_for_first(array) is array
 
 
@@ -180,9 +188,22 @@ def test_tensors_of_any_kind_and_shape_arrive_in_every_process(met):
 
 def test_a_mean_is_that_over_the_processes_and_leaves_what_each_brought(met):
     for rank, got in enumerate(met[0]):
-        assert got["mean"] == [[1.0, 10.0], [0.5, -1.0]]
-        assert got["scalar"] == 2.0
-        assert got["own"] == [[rank, 10 * rank], [0.5, -rank]]
+        assert got["means"] == [1.0, 10.0, 0.5, -1.0]
+        assert got["own"] == [rank, 10 * rank, 0.5, -rank]
+        assert got["no_means"] == []
+
+
+def test_a_mean_of_numbers_in_fp32_is_exact_and_does_not_depend_on_what_else_is_asked(met):
+    tenths = sum(Fraction(np.float32(0.1 * (rank + 1)).item()) for rank in range(3)) / 3
+    large = sum(Fraction(np.float32(1e8 + rank).item()) for rank in range(3)) / 3
+    for got in met[0]:
+        assert got["exact"] == [[float(tenths), float(large)]] * 2
+
+
+def test_a_flag_is_everywhere_or_anywhere_in_every_process_alike(met):
+    for got in met[0]:
+        assert got["everywhere"] == [True, False, False]
+        assert got["any"] == [[False, True, True], [False] * 3]
 
 
 def test_the_first_one_gets_the_sum_to_the_last_bit(met):

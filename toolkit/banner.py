@@ -1,13 +1,15 @@
 """What main.py says before it trains: the facts that decide how long it takes and what comes out."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from toolkit.batching import padding_share, training_batches
-from toolkit.console import Log
+from toolkit.console import Log, one_line
 from toolkit.run_info import versions
+from toolkit.trust import pickles
 
 LISTED = 20  # labels
 
@@ -15,7 +17,7 @@ LISTED = 20  # labels
 def say_labels(log: Log, labels: Sequence[str], label_ids: np.ndarray) -> None:
     """Say how many rows each label has, label_ids (N,)."""
     counts = np.bincount(label_ids, minlength=len(labels)).tolist()
-    listed = [f"{label} {count:,}" for label, count in zip(labels, counts, strict=True)]
+    listed = [f"{one_line(label)} {count:,}" for label, count in zip(labels, counts, strict=True)]
     log.item(
         "labels", ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED} more" if len(listed) > LISTED else "")
     )
@@ -31,11 +33,13 @@ def say_lengths(log: Log, full: np.ndarray, max_length: int, truncation: str) ->
         log.item("", "many rows lose their end: a higher --max_length or --truncation head_tail may score better")
 
 
-def say_model(log: Log, name: str, model: torch.nn.Module, new: Sequence[str]) -> None:
-    """Say which model is fine-tuned and which of its weights are new."""
+def say_model(log: Log, name: str, source: str, model: torch.nn.Module, new: Sequence[str]) -> None:
+    """Say which model is fine-tuned, which of its weights are new, and which files of its directory are not read."""
     log.item("model", f"{name}, {sum(weight.numel() for weight in model.parameters()):,} weights")
     if new:
         log.item("", f"{', '.join(new)} are new: this model has yet to learn these labels")
+    if Path(source).is_dir() and (unread := pickles(Path(source))):
+        log.item("", f"not read, because pickles can run code: {', '.join(unread)}")
 
 
 def say_steps(log: Log, lengths: np.ndarray, batch_size: int, epochs: int, seed: int, done: int) -> float:

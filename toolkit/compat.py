@@ -1,6 +1,9 @@
 """Where the oldest and the newest torch and transformers that we run on differ in their interface."""
 
+from inspect import signature
+
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 
 def grad_scaler(device_type: str, enabled: bool):
@@ -14,3 +17,9 @@ def has_fused_adamw(device_type: str) -> bool:
     """Say whether AdamW can update all weights in one pass over the memory: on CUDA, and since 2.4 on the CPU."""
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     return device_type == "cuda" or (device_type == "cpu" and version >= (2, 4))
+
+
+def buffer_option() -> str:
+    """Return what DistributedDataParallel calls the sending of buffers before each step; its name is changing."""
+    new = "forward_sync_buffers"
+    return new if new in signature(DistributedDataParallel).parameters else "broadcast_buffers"

@@ -24,4 +24,4 @@ def draw_curves(path: Path, history: Sequence[dict], metric: str, best_step: int
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
         axes.set_xlim(left=0)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, format="png")

@@ -1,11 +1,10 @@
 """Where a model computes: one device, all CUDA cards of a process, or one device for each of several processes."""
 
-from inspect import signature
-
 import numpy as np
 import torch
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from toolkit.compat import buffer_option
 from toolkit.errors import UserError
 from toolkit.launch import Place
 from toolkit.world import ALONE, World
@@ -54,7 +53,6 @@ def _distributed(model: torch.nn.Module, device: torch.device) -> DistributedDat
     Li et al. 2020, PyTorch Distributed. The weights of the first process are sent to all here, buffers never again.
     A static graph also copes with weights that a model never uses; layer drop is what makes a graph change.
     """
-    buffers = "forward_sync_buffers" if "forward_sync_buffers" in signature(DistributedDataParallel).parameters else ""
     changes = any(getattr(model.config, name, 0) for name in ("layerdrop", "encoder_layerdrop"))
     return DistributedDataParallel(
         model,
@@ -62,7 +60,7 @@ def _distributed(model: torch.nn.Module, device: torch.device) -> DistributedDat
         gradient_as_bucket_view=True,
         static_graph=not changes,
         find_unused_parameters=changes,
-        **{buffers or "broadcast_buffers": False},
+        **{buffer_option(): False},
     )
 
 
@@ -73,7 +71,7 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
 
 def device_count(model: torch.nn.Module) -> int:
     """Return over how many devices of this process a wrapped model spreads a batch."""
-    return len(model.device_ids) if isinstance(model, DataParallel) else 1
+    return len(model.device_ids) or 1 if isinstance(model, DataParallel) else 1  # it has no ids where there is no card
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -10,8 +12,13 @@ from toolkit.launch import our_place
 
 SHOWN = 10  # problems printed one by one before the rest become a count
 EXIT_USER_ERROR = 2
+EXIT_STOPPED = 75  # sysexits.h: a failure that is over when one tries again
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # they may come without a file's name
+NO_MEMORY = (  # in the messages of RuntimeErrors: CPU, CUDA and mps, cuBLAS and cuDNN, oneDNN, C++
+    "can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "could not allocate", "bad_alloc",
+)  # fmt: skip
 FIRST_SPEAKS = 6  # seconds; torchrun looks every 5 of them in its older versions
 
 
@@ -33,16 +40,33 @@ class UserError(Exception):
         return [*lines, self.summary] if self.summary and len(lines) > 1 else lines
 
 
-def run_script(main: Callable[[], None]) -> int:
-    """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 130 for Ctrl-C.
+class Stopped(BaseException):
+    """Ends a run that was asked to stop, in all processes together; the message says how to go on.
 
-    A missing package and a file that cannot be written are too. Any other exception is a defect of ours and keeps its
-    traceback. Each of several processes ends at once: in an orderly end, threads that let go of what they have sent may
-    want the interpreter that ends, and one that has failed could wait for others that wait for it.
+    No Exception, which libraries catch wherever a file may be damaged or a feature missing.
+    """
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Say whether an exception means that a device or the machine has too little memory."""
+    told = isinstance(error, RuntimeError) and any(sign in str(error) for sign in NO_MEMORY)
+    return told or isinstance(error, MemoryError)
+
+
+def run_script(main: Callable[[], None]) -> int:
+    """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 75 for Stopped, 130 for Ctrl-C.
+
+    A missing package, a file that cannot be written and too little memory are 2 too. Any other exception is a defect
+    of ours and keeps its traceback. Each of several processes ends at once: in an orderly end, threads that let go of
+    what they have sent may want the interpreter that ends, and one that has failed could wait for others that wait
+    for it.
     """
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character must not end a run
         stream.reconfigure(errors="backslashreplace")
     if our_place().size == 1:
+        for name in ("SIGTERM", "SIGUSR1"):  # of several processes the launcher ends all
+            if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
+                signal.signal(getattr(signal, name), _stop)
         return _run(main)
     try:
         status = _run(main)
@@ -56,23 +80,37 @@ def run_script(main: Callable[[], None]) -> int:
     os._exit(status)
 
 
+def _stop(number: int, _) -> None:
+    """Answer a signal where no step of training is under way: end in order, so that temporary files are removed."""
+    name = signal.Signals(number).name
+    raise Stopped(f"stopped by {name}; what was saved is whole, the same command (main.py: with --resume) goes on")
+
+
 def _run(main: Callable[[], None]) -> int:
     try:
         main()
     except UserError as error:
         return _end(EXIT_USER_ERROR, *error.lines())
+    except Stopped as stopped:
+        if our_place().is_first:
+            print(stopped, file=sys.stderr, flush=True)
+        return EXIT_STOPPED
     except ModuleNotFoundError as error:
         package = (error.name or "").split(".")[0]
         if package in {"", "toolkit", "utils"}:
             raise
         return _end(EXIT_USER_ERROR, f"the package {package!r} is not installed; README.md has the install command")
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return _end(EXIT_USER_ERROR, f"out of memory ({str(error).strip().partition(chr(10))[0]})")
     except KeyboardInterrupt:
         return _end(EXIT_INTERRUPTED, "interrupted")
     except BrokenPipeError:  # the reader of our pipe has left, as `head` does; what is buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
+        if error.filename is None and error.errno not in FULL:
             raise
         return _end(EXIT_USER_ERROR, f"{error.filename or 'the output'}: {error.strerror}")
     return 0

@@ -1,14 +1,17 @@
 """What a step of training needs besides data, and how the processes of a run share it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from toolkit.batching import shares
 from toolkit.devices import device_count, seed_step
+from toolkit.errors import UserError
+from toolkit.guard import StepGuard
+from toolkit.memory import RowLimit
 from toolkit.precision import Precision
 from toolkit.world import ALONE, World
 
@@ -23,33 +26,68 @@ class Learner:
     precision: Precision
     scaler: object
     device: torch.device
-    micro_batch_size: int | None = None  # rows that a device holds at once
     max_grad_norm: float = 1.0  # 0: off
     step: int = 0
     seed: int = 0  # of dropout
     world: World = ALONE
+    limit: RowLimit = field(default_factory=RowLimit)  # rows that a device holds at once
+    guard: StepGuard = field(default_factory=StepGuard)
     synced: bool = False  # whether a gradient has been shared with the other processes
+    sharing: bool = False  # whether one is being shared
+    proven: int = 0  # token slots of the largest piece that has fitted the memory
 
     def begin_step(self) -> float:
-        """Set and return the learning rate of the next step, and make its dropout depend on its number alone."""
+        """Set and return the learning rate of the next step."""
         rate = self.learning_rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        seed_step(self.seed, self.step, self.world.rank)
         return rate
 
-    def pieces(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, float, object]]:
+    def attempts(self, rows: np.ndarray) -> Iterator:
+        """Yield contexts in which to find the gradient of a batch, with smaller pieces when the memory runs out."""
+        share = -(-len(rows) // (self.world.size * device_count(self.model)))
+        return self.limit.attempts(share, before_next=self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Forget what there is of a gradient; UserError if the other processes have already got some of it."""
+        if self.sharing:
+            raise UserError("out of memory while a gradient was shared; --resume with a smaller --micro_batch_size")
+        self.zero_grad()
+
+    @contextmanager
+    def _shared(self) -> Iterator[None]:
+        """Enclose the forward pass behind which a gradient is shared."""
+        yield
+        self.sharing = self.world.size > 1
+
+    def pieces(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[np.ndarray, float, object]]:
         """Yield this process's pieces of a global batch, their weights, and the context of their forward passes.
 
-        Gradients are shared in the backward pass of the last piece. The first one of a run is shared too, because
-        DistributedDataParallel learns the static graph from it; sharing twice gives the same mean.
+        What is dropped in them depends on the seed, the step and the process alone. `lengths` are those of all rows.
+
+        Each process shares its gradient once a step, in the backward pass of its last piece. One that runs out of
+        memory then could not begin anew, since the others have its part already; so where a piece is larger than all
+        before it, a row of weight 0 comes last. DistributedDataParallel learns its static graph from another one,
+        before the first step, and from a second one on its buffers are where they stay: it rounds otherwise the first
+        time that it uses them (of three processes, say), and a run that goes on must not.
         """
-        size = self.micro_batch_size and self.micro_batch_size * device_count(self.model)
+        size = self.limit.rows and self.limit.rows * device_count(self.model)
         pieces = shares(rows, self.world.rank, self.world.size, size)
-        for number, (piece, weight) in enumerate(pieces, 1):
-            keep_back = self.world.size > 1 and self.synced and number < len(pieces)
+        several, slots = self.world.size > 1, max(len(piece) * int(lengths[piece].max()) for piece, _ in pieces)
+        alone = rows[[lengths[rows].argmin()]], 0.0
+        if several and not self.synced:
             self.synced = True
-            yield piece, weight, self.model.no_sync() if keep_back else nullcontext()
+            for _ in range(2):
+                yield *alone, self._shared()
+        self.sharing = False
+        seed_step(self.seed, self.step, self.world.rank)
+        careful = several and slots > self.proven
+        for number, (piece, weight) in enumerate(pieces, 1):
+            keep_back = several and (careful or number < len(pieces))
+            yield piece, weight, self.model.no_sync() if keep_back else self._shared()
+        self.proven = max(self.proven, slots)
+        if careful:
+            yield *alone, self._shared()
 
     def zero_grad(self) -> None:
         """Forget the gradients; of several processes each keeps the memory, which is where the next are shared."""

@@ -8,14 +8,14 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
-from toolkit.errors import FIRST_SPEAKS, UserError
+from toolkit.errors import FIRST_SPEAKS, Stopped, UserError
 from toolkit.launch import Place
 
 TO_COME = timedelta(minutes=10)  # for all processes to have begun
@@ -53,7 +53,7 @@ class World:
     def __exit__(self, kind, error, trace):
         if self.size == 1:
             return
-        if error is None:
+        if error is None or kind is Stopped:
             dist.all_reduce(torch.zeros(1))  # nobody leaves while another still waits for something
             return
         gloo = type(error) is RuntimeError and "gloo" in str(error)
@@ -87,7 +87,7 @@ class World:
         data = json.dumps(value).encode() if self.is_first else b""
         length = torch.tensor([len(data)])
         dist.broadcast(length, 0)
-        block = torch.frombuffer(bytearray(data), dtype=torch.uint8) if self.is_first else _bytes(length.item())
+        block = torch.frombuffer(bytearray(data or length.item()), dtype=torch.uint8)
         dist.broadcast(block, 0)
         return value if self.is_first else json.loads(bytes(block.numpy()))
 
@@ -113,13 +113,34 @@ class World:
 
     # -- what all bring together ---------------------------------------------------------------------------------------
 
-    def mean(self, value: torch.Tensor) -> torch.Tensor:
-        """Return the mean of a tensor over the processes, to all of them."""
+    def means(self, values: Sequence[torch.Tensor]) -> list[float]:
+        """Return the mean over the processes of each of some values, to all of them.
+
+        In fp64, in which the sum of a few numbers in fp32 is exact and so depends neither on its order nor on what
+        else is summed with it.
+        """
+        if not values:
+            return []
+        total = torch.stack(list(values)).double().cpu()
+        if self.size > 1:
+            dist.all_reduce(total)
+        return (total / self.size).tolist()
+
+    def everywhere(self, flag: torch.Tensor) -> torch.Tensor:
+        """Return whether a flag, a bool tensor of one value, is up in every process."""
         if self.size == 1:
-            return value
-        total = value.clone()
-        dist.all_reduce(total)
-        return total / self.size
+            return flag
+        least = flag.to(torch.uint8)
+        dist.all_reduce(least, dist.ReduceOp.MIN)
+        return least.bool()
+
+    def any(self, flags: Sequence[bool]) -> list[bool]:
+        """Return, in every process, which of the flags is up in any of them."""
+        if self.size == 1:
+            return list(flags)
+        total = torch.tensor(flags, dtype=torch.uint8)
+        dist.all_reduce(total, dist.ReduceOp.MAX)
+        return total.bool().tolist()
 
     def sum_for_first(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array over the processes to the first one; what others get means nothing."""
@@ -146,7 +167,3 @@ def _first_line(error: BaseException) -> str:
 def _cause(error: BaseException) -> str:
     """Return what gloo or nccl says of a broken connection, without the place in its source and its advice."""
     return re.sub(r"^\[\S*\]\s*", "", _first_line(error)).split(". ")[0]
-
-
-def _bytes(count: int) -> torch.Tensor:
-    return torch.empty(count, dtype=torch.uint8)

@@ -1,0 +1,569 @@
+"""What may happen to a run, done to real processes: signals, full and read-only disks, too little memory, and more."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from transformers import BertConfig, BertForSequenceClassification
+
+from benchmarks.forked import differences, result
+from benchmarks.small_chinese_bert import wordpiece_tokenizer
+from tests.conftest import ROOT, script
+from toolkit.checkpoint import read_state
+from toolkit.errors import EXIT_STOPPED
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts and limits are Linux's here")
+# Runs a script that may take only so much more memory, in megabytes, from when the first rows go through the model on.
+LIMITED = """
+import re, resource, runpy, sys
+import utils
+
+batch_tensors, megabytes = utils.batch_tensors, int(sys.argv[1])
+
+def limited(*args):
+    utils.batch_tensors = batch_tensors
+    now = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) << 10
+    resource.setrlimit(resource.RLIMIT_AS, (now + (megabytes << 20),) * 2)
+    return batch_tensors(*args)
+
+utils.batch_tensors, sys.argv = limited, sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+# Runs a script with something of it replaced, so that what happens to it does so at a certain place.
+HOOKED = """
+import functools, os, runpy, signal, sys
+import utils
+
+{hook}
+
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def hooked(hook: str, name: str, *words: object, status: int = 0) -> subprocess.CompletedProcess:
+    """Run a script after some lines of Python, and check its exit status."""
+    command = [sys.executable, "-c", HOOKED.format(hook=hook), ROOT / name, *words]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def options(reviews: Path, model: Path, output: Path, *more: object) -> list[str]:
+    usual = {"data_dir": reviews, "model": model, "output_dir": output, "test_file": reviews / "testset.csv"}
+    rates = {"learning_rate": "3e-3", "batch_size": 8, "epochs": 12, "precision": "fp32", "device": "cpu"}
+    given = [str(word) for name, value in {**usual, **rates}.items() for word in (f"--{name}", value)]
+    return given + [str(word) for word in more]
+
+
+@contextmanager
+def started(name: str, *words: object, **kwargs):
+    """Start a script; it does not outlive this."""
+    command = [sys.executable, ROOT / name, *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(list(map(str, command)), **{**pipes, **kwargs}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(process: subprocess.Popen, there) -> None:
+    """Wait until `there()` is true, while the process is alive."""
+    while not there():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+
+
+def evaluated(output: Path) -> bool:
+    return (output / "metrics.jsonl").exists()
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, english_bert):
+    """What a run leaves that nothing happens to, by the folder of its data."""
+    found = {}
+
+    def run(reviews: Path) -> dict:
+        if "result" not in found:
+            output = tmp_path_factory.mktemp("undisturbed") / "output"
+            script("main.py", *options(reviews, english_bert, output))
+            found["result"] = result(output)
+        return found["result"]
+
+    return run
+
+
+def same_but_for_places(expected: dict, found: dict) -> list[str]:
+    """Return what differs between two results whose data lies in different folders."""
+    return [
+        name for name in differences(expected, found) if not name.endswith(("run.json", "state.json", "metrics.json"))
+    ]
+
+
+# -- signals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1], ids=lambda number: number.name)
+def test_a_run_that_a_signal_stops_says_how_to_go_on_and_comes_to_the_same_end(
+    reviews, english_bert, tmp_path, undisturbed, number
+):
+    output = tmp_path / "out put"
+    with started("main.py", *options(reviews, english_bert, output)) as process:
+        wait_for(process, lambda: evaluated(output))
+        process.send_signal(number)
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == EXIT_STOPPED, error
+    step = read_state(output / "checkpoint")["journal"]["step"]
+    assert 8 <= step < 96
+    line = re.fullmatch(rf"stopped by {number.name}; step {step} is saved. To go on: python (.*)\n", error)
+    done = subprocess.run([sys.executable, *shlex.split(line[1])], cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert same_but_for_places(undisturbed(reviews), result(output)) == []
+
+
+IN_AN_EVALUATION = """
+predict_logits, evaluations = utils.predict_logits, []
+
+def patched(*args, on_batch, **how):
+    evaluations.append(1)
+    def told(rows):
+        if len(evaluations) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        on_batch(rows)
+    return predict_logits(*args, on_batch=told, **how)
+
+utils.predict_logits = patched
+"""
+
+
+def test_an_evaluation_is_not_waited_for_and_is_done_anew(reviews, english_bert, tmp_path, undisturbed):
+    output = tmp_path / "o"
+    done = hooked(IN_AN_EVALUATION, "main.py", *options(reviews, english_bert, output), status=EXIT_STOPPED)
+    assert "stopped by SIGTERM; step 16 is saved" in done.stderr
+    assert [entry["step"] for entry in read_state(output / "checkpoint")["journal"]["history"]] == [8]
+    script("main.py", "--output_dir", output, "--resume")
+    assert same_but_for_places(undisturbed(reviews), result(output)) == []
+
+
+TWICE = """
+add_gradient = utils._add_gradient
+
+def patched(learner, *rest):
+    if learner.step == 20:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+    return add_gradient(learner, *rest)
+
+utils._add_gradient = patched
+"""
+
+
+def test_a_second_interrupt_ends_a_run_at_once_and_the_last_save_is_whole(reviews, english_bert, tmp_path, undisturbed):
+    output = tmp_path / "o"
+    done = hooked(TWICE, "main.py", *options(reviews, english_bert, output), status=130)
+    assert done.stderr == "error: interrupted\n"
+    assert read_state(output / "checkpoint")["journal"]["step"] == 16
+    script("main.py", "--output_dir", output, "--resume")
+    assert same_but_for_places(undisturbed(reviews), result(output)) == []
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, encoding="utf-8")
+    return sorted(map(int, found.stdout.split()))
+
+
+@LINUX
+def test_a_signal_to_one_of_two_processes_or_to_torchrun_stops_both_and_they_go_on_to_the_same_end(
+    reviews, english_bert, tmp_path
+):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    help_text = subprocess.run([sys.executable, *torchrun[:2], "--help"], capture_output=True, encoding="utf-8").stdout
+    passes_on = ["--signals_to_handle", "SIGTERM,SIGUSR1"] if "--signals_to_handle" in help_text else []
+    output, steps = tmp_path / "o", [0]
+
+    def start(*more: object, into: Path) -> subprocess.Popen:
+        words = [sys.executable, *torchrun, *passes_on, ROOT / "main.py", *options(reviews, english_bert, into, *more)]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+        return subprocess.Popen(list(map(str, words)), cwd=ROOT, env=environment, **pipes)
+
+    def saved() -> int:
+        state = read_state(output / "checkpoint") if (output / "checkpoint").is_dir() else None
+        return state["journal"]["step"] if state else 0
+
+    for name, to_all in (("SIGUSR1", False), *[("SIGUSR1", True)] * bool(passes_on), ("SIGTERM", True)):
+        with start("--resume", into=output) as process:
+            wait_for(process, lambda: saved() > steps[-1])
+            number = getattr(signal, name)
+            os.kill(process.pid if to_all else children(process.pid)[1], number)
+            _, error = process.communicate(timeout=120)
+        assert process.returncode != 0
+        said = re.findall(r"stopped by (\w+); step (\d+) is saved\. To go on: the same launcher and main\.py", error)
+        assert said == [(name, str(saved()))], error
+        assert "error: " not in error
+        steps.append(saved())
+    assert steps == sorted(set(steps))
+    assert steps[-1] < 96
+    for folder, more in ((output, ["--resume"]), (tmp_path / "whole", [])):
+        with start(*more, into=folder) as process:
+            _, error = process.communicate(timeout=200)
+        assert process.returncode == 0, error
+    assert same_but_for_places(result(tmp_path / "whole"), result(output)) == []
+
+
+def test_a_signal_before_the_training_begins_leaves_nothing(reviews, english_bert, tmp_path):
+    with started(
+        "main.py", *options(reviews, english_bert, tmp_path / "o"), env=os.environ | {"PYTHONUNBUFFERED": "1"}
+    ) as process:
+        process.stdout.readline()  # what data is read
+        process.terminate()
+        _, error = process.communicate(timeout=120)
+    assert (process.returncode, error.count("\n")) == (EXIT_STOPPED, 1), error
+    assert error.startswith("stopped by SIGTERM")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_stopped_inference_keeps_its_parts_and_no_temporary_file(reviews, english_bert, tmp_path):
+    output = tmp_path / "o"
+    script("main.py", *options(reviews, english_bert, output, "--epochs", 1))
+    (tmp_path / "tmp").mkdir()
+    rows = "".join(f"the food was good {i}\n" for i in range(20_000))
+    words = ["--model_dir", output / "bert_classifier", "--input_file", "-", "--output_file", tmp_path / "p" / "p.tsv"]
+    environment = {"env": os.environ | {"TMPDIR": str(tmp_path / "tmp")}, "stdin": subprocess.PIPE}
+    with started("infer.py", *words, **environment) as process:
+        process.stdin.write(rows)
+        process.stdin.close()
+        process.stdin = None
+        wait_for(process, lambda: (tmp_path / "p" / "p.tsv.parts" / "0000001").exists())
+        process.terminate()
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == EXIT_STOPPED, error
+    assert names(tmp_path / "p") >= {"p.tsv.parts/0000000", "p.tsv.parts/0000001"}
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert "of them by an earlier run" in script("infer.py", *words, input=rows).stderr
+
+
+# -- disks and files --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk of its own: a folder, and a function that mounts it anew with these options."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(how: str) -> None:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", how, "tmpfs", folder], capture_output=True, encoding="utf-8"
+        )
+        if done.returncode:
+            pytest.skip(f"no disk may be mounted here ({done.stderr.strip()})")
+
+    yield folder, mount
+    subprocess.run(["umount", "-l", folder], capture_output=True)
+
+
+@LINUX
+def test_a_full_disk_ends_a_run_in_one_line_and_with_room_it_goes_on_to_the_same_end(
+    reviews, english_bert, disk, undisturbed
+):
+    folder, mount = disk
+    mount("size=560k")  # enough for a model and a save of the state, but not for two saves
+    output = folder / "o"
+    done = script("main.py", *options(reviews, english_bert, output), status=2)
+    assert re.fullmatch(r"error: .*No space left on device.*\n", done.stderr), done.stderr
+    assert not [name for name in names(output) if Path(name).name.startswith(".") and name != ".lock"]
+    read_state(output / "checkpoint")
+    mount("remount,size=20m")
+    script("main.py", "--output_dir", output, "--resume")
+    assert same_but_for_places(undisturbed(reviews), result(output)) == []
+
+
+@LINUX
+def test_a_disk_that_cannot_be_written_to_is_one_line(reviews, english_bert, disk):
+    folder, mount = disk
+    mount("ro,size=1m")
+    done = script("main.py", *options(reviews, english_bert, folder / "o"), status=2)
+    assert re.fullmatch(rf"error: {folder}/o: Read-only file system\n", done.stderr), done.stderr
+
+
+@LINUX
+def test_a_log_that_cannot_be_written_to_ends_a_run_in_one_line(reviews, english_bert, tmp_path):
+    output = tmp_path / "o"
+    output.mkdir()
+    (output / "train.log").symlink_to("/dev/full")
+    done = script("main.py", *options(reviews, english_bert, output), status=2)
+    assert re.fullmatch(r"error: .*No space left on device\n", done.stderr), done.stderr
+    assert (output / "checkpoint" / "state.json").exists()
+    (output / "train.log").unlink()
+    script("main.py", "--output_dir", output, "--resume", "--epochs", 12)
+
+
+@LINUX
+def test_a_file_that_may_not_grow_so_large_ends_a_run_in_one_line(reviews, english_bert, tmp_path, undisturbed):
+    import resource
+
+    output = tmp_path / "o"
+    small = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))}
+    done = script("main.py", *options(reviews, english_bert, output), status=2, **small)
+    assert re.fullmatch(r"error: .*File too large.*\n", done.stderr), done.stderr
+    assert not [name for name in names(output) if Path(name).name.startswith(".") and name != ".lock"]
+    assert not (output / "bert_classifier").exists()
+    script("main.py", "--output_dir", output, "--resume")
+    assert same_but_for_places(undisturbed(reviews), result(output)) == []
+
+
+@pytest.fixture(scope="module")
+def model_dir(tmp_path_factory, english_bert) -> Path:
+    """The model directory of a run of one epoch on two rows."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "t.csv").write_text("text,label\nthe food was good,pro\nthe bed was bad,con\n")
+    words = {"train_file": folder / "t.csv", "valid_file": folder / "t.csv", "model": english_bert, "epochs": 1}
+    script(
+        "main.py",
+        "--output_dir",
+        folder / "o",
+        *(word for name, value in words.items() for word in (f"--{name}", value)),
+    )
+    return folder / "o" / "bert_classifier"
+
+
+def rows_of(path: Path, count: int, *more: str) -> Path:
+    lines = ["id,text", *(f"{i},the food was {'very ' * (i % 9)}good" for i in range(count)), *more]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def inference(model_dir: Path, given: Path, output: Path) -> list[object]:
+    return ["--model_dir", model_dir, "--input_file", given, "--output_file", output, "--device", "cpu"]
+
+
+@LINUX
+@pytest.mark.parametrize(("room", "parts"), [("450k", 1), ("1600k", 3)])
+def test_a_full_disk_ends_an_inference_in_one_line_and_with_room_it_goes_on(model_dir, disk, tmp_path, room, parts):
+    folder, mount = disk
+    mount(f"size={room}")
+    words = inference(model_dir, rows_of(tmp_path / "rows.csv", 12_000), folder / "p.csv")
+    done = script("infer.py", *words, status=2)
+    assert re.fullmatch(r"error: .*No space left on device\n", done.stderr), done.stderr
+    kept = {".lock", "made_from.json", *(f"{number:07d}" for number in range(parts))}
+    assert names(folder / "p.csv.parts") == kept
+    assert not (folder / "p.csv").exists()
+    mount("remount,size=20m")
+    done = script("infer.py", *words)
+    assert f"({min(4096 * parts, 12_000):,} of them by an earlier run)" in done.stderr
+    script("infer.py", *inference(model_dir, tmp_path / "rows.csv", tmp_path / "p.csv"))
+    assert (folder / "p.csv").read_bytes() == (tmp_path / "p.csv").read_bytes()
+    assert names(folder) == {"p.csv"}
+
+
+def test_an_input_that_is_gone_in_the_middle_is_one_line_and_the_parts_stay(model_dir, tmp_path):
+    given, copy = rows_of(tmp_path / "rows.csv", 9_000, "9000,"), tmp_path / "copy.csv"
+    shutil.copy(given, copy)
+    words = [*inference(model_dir, given, tmp_path / "p.csv"), "--on_bad_rows", "skip"]
+    with started("infer.py", *words) as process:
+        wait_for(process, lambda: (tmp_path / "p.csv.parts" / "0000000").exists())
+        given.unlink()
+        _, error = process.communicate(timeout=120)
+    assert (process.returncode, error) == (2, f"error: {given}: cannot be read (No such file or directory)\n")
+    assert not (tmp_path / "p.csv").exists()
+    assert "0000000" in names(tmp_path / "p.csv.parts")
+    shutil.copy(copy, given)
+    assert "by an earlier run" in script("infer.py", *words).stderr
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8").count("\n") == 9_001
+
+
+@LINUX
+def test_a_second_inference_into_a_file_is_refused_until_the_first_is_dead(model_dir, tmp_path):
+    words = inference(model_dir, rows_of(tmp_path / "rows.csv", 9_000), tmp_path / "p.csv")
+    with started("infer.py", *words) as process:
+        wait_for(process, lambda: (tmp_path / "p.csv.parts" / "0000000").exists())
+        process.send_signal(signal.SIGSTOP)
+        done = script("infer.py", *words, status=2)
+        assert done.stderr.startswith(f"error: {tmp_path / 'p.csv.parts'}: another run is writing there")
+        assert done.stderr.count("\n") == 1
+        process.kill()
+    assert "by an earlier run" in script("infer.py", *words).stderr
+    assert (tmp_path / "p.csv").read_text(encoding="utf-8").count("\n") == 9_001
+
+
+def test_data_may_be_deleted_while_a_run_goes_on(reviews, english_bert, tmp_path, undisturbed):
+    output = tmp_path / "o"
+    with started("main.py", *options(reviews, english_bert, output)) as process:
+        wait_for(process, lambda: evaluated(output))
+        expected = undisturbed(shutil.copytree(reviews, tmp_path / "copy"))
+        shutil.rmtree(reviews)
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    assert same_but_for_places(expected, result(output)) == []
+
+
+# -- memory and numbers -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    """A data folder of 2,000 rows of 60 tokens, all of which are one batch."""
+    folder = tmp_path_factory.mktemp("many")
+    rows = [
+        (f"{'very ' * 50}{('good', 'bad')[i % 2]} {('food', 'room', 'bed')[i % 3]}", ("pro", "con")[i % 2])
+        for i in range(2000)
+    ]
+    for name, part in (("trainset", rows), ("validset", rows[:1500]), ("testset", rows[:1500])):
+        (folder / f"{name}.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in part))
+    return folder
+
+
+def limited(megabytes: int, name: str, *words: object, status: int = 0) -> subprocess.CompletedProcess:
+    """Run a script in a process that may take so much more memory than its packages do."""
+    command = [sys.executable, "-c", LIMITED, megabytes, ROOT / name, *words]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, encoding="utf-8")
+    assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+@LINUX
+def test_a_batch_that_does_not_fit_the_memory_is_cut_up_with_the_same_result(many, english_bert, tmp_path):
+    words = ["--batch_size", 2000, "--epochs", 2, "--dropout", 0]
+    free, tight = tmp_path / "free", tmp_path / "tight"
+    script("main.py", *options(many, english_bert, free, *words))
+    untested = [
+        word for word in options(many, english_bert, tight, *words) if not word.endswith(("test_file", "testset.csv"))
+    ]
+    done = limited(250, "main.py", *untested)  # loading the model to test it takes threads, which take memory too
+    said = re.findall(r"out of memory with ([\d,]+) rows at once; going on with ([\d,]+)", done.stdout)
+    assert said
+    assert said[0] == ("2,000", "1,000")
+    found = [
+        [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()] for output in (free, tight)
+    ]
+    for one, other in zip(*found, strict=True):
+        assert one["step"] == other["step"]
+        assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
+        assert one["valid_loss"] == pytest.approx(other["valid_loss"], abs=1e-4)
+    saved = read_state(tight / "checkpoint")
+    assert saved["options"]["micro_batch_size"] == int(said[-1][1].replace(",", ""))
+    for name, file in (("test_code.py", "--test_file"), ("infer.py", "--input_file")):
+        more = ["--output_dir", tmp_path] if name == "test_code.py" else ["--output_file", tmp_path / "p.csv"]
+        model = ["--model_dir", free / "bert_classifier", "--batch_size", 1500, "--device", "cpu"]
+        done = limited(20, name, *model, file, many / "testset.csv", *more)
+        assert "out of memory with 1,500 rows at once; going on with 750" in done.stdout + done.stderr
+
+
+@LINUX
+def test_a_row_that_does_not_fit_the_memory_by_itself_is_one_line(tmp_path):
+    words = ["the", "food", "good", "bad"]
+    config = BertConfig(
+        vocab_size=9, hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8192,
+        max_position_embeddings=4096,
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(tmp_path / "wide")
+    wordpiece_tokenizer(words, positions=4096).save_pretrained(tmp_path / "wide")
+    text = "the food " * 2000
+    (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{text}{w},{w}\n" for w in ("good", "bad") * 2))
+    given = {"train_file": tmp_path / "t.csv", "valid_file": tmp_path / "t.csv", "model": tmp_path / "wide"}
+    more = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
+    done = limited(60, "main.py", *more, "--output_dir", tmp_path / "o", "--precision", "fp32", status=2)
+    said = re.findall(r"out of memory with (\d) rows at once; going on with (\d)", done.stdout)
+    assert said == [("4", "2"), ("2", "1")]
+    assert done.stderr == "error: out of memory with a single row at once; a shorter --max_length takes less\n"
+
+
+BROKEN = """
+from transformers import BertForSequenceClassification as Model
+
+forward = Model.forward
+
+@functools.wraps(forward)
+def patched(self, input_ids=None, **rest):
+    found = forward(self, input_ids=input_ids, **rest)
+    if self.training:
+        bad = (input_ids == WORD).any(1)[:, None]
+        found.logits = found.logits.masked_fill(bad, float("nan"))
+    return found
+
+Model.forward = patched
+"""
+
+
+def test_the_rows_of_steps_that_are_no_number_are_named_with_their_lines(reviews, english_bert, tmp_path):
+    word = json.loads((english_bert / "tokenizer.json").read_text())["model"]["vocab"]["we"]
+    lines = (reviews / "trainset.csv").read_text().splitlines()
+    for number in (5, 40):
+        lines[number - 1] = lines[number - 1].replace("the ", "we ")
+    (reviews / "trainset.csv").write_text("\n".join(lines) + "\n")
+    hook, output = BROKEN.replace("WORD", str(word)), tmp_path / "o"
+    words = ["--epochs", 2, "--max_bad_steps", 99]
+    done = hooked(hook, "main.py", *options(reviews, english_bert, output, *words))
+    named = [[int(line) for line in found.split(", ")] for found in re.findall(r"its rows: .* lines (.*)", done.stdout)]
+    assert all(len(batch) in (4, 8) for batch in named)
+    assert all({5, 40} & {*batch} for batch in named)
+    assert sorted(line for batch in named for line in batch if line in (5, 40)) == [5, 5, 40, 40]
+    journal = read_state(output / "checkpoint")["journal"]
+    assert (journal["bad_steps"], journal["step"]) == (len(named), 16)
+    assert journal["history"][-1]["train_loss"] > 0
+    words = ["--epochs", 2, "--max_bad_steps", 0]
+    done = hooked(hook, "main.py", *options(reviews, english_bert, tmp_path / "none", *words), status=2)
+    assert re.fullmatch(r"error: .* in 1 steps \(--max_bad_steps 0\); .*\n", done.stderr)
+    assert read_state(tmp_path / "none" / "checkpoint")["journal"]["bad_steps"] == 0
+
+
+def test_a_run_whose_losses_are_no_numbers_names_their_rows_and_gives_up(reviews, english_bert, tmp_path):
+    wild = ["--learning_rate", "1e30", "--warmup_ratio", 0, "--max_grad_norm", 0, "--max_bad_steps", 2]
+    done = script("main.py", *options(reviews, english_bert, tmp_path / "o", *wild), status=2)
+    assert re.fullmatch(r"error: the loss or its gradient was not a number in 3 steps .*\n", done.stderr), done.stderr
+    log = (tmp_path / "o" / "train.log").read_text(encoding="utf-8")
+    said = re.findall(
+        r"step (\d+): the loss or its gradient is not a number.*\n +its rows: .*trainset.csv, lines ([\d, ]+)\n", log
+    )
+    assert [step for step, _ in said] == ["2", "3", "4"]
+    for _, lines in said:
+        assert len(set(lines.split(", "))) in (4, 8)  # the last batch is short
+        assert {*map(int, lines.split(", "))} <= {*range(2, 62)}
+    read_state(tmp_path / "o" / "checkpoint")
+
+
+# -- two runs, one directory ------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_into_a_directory_is_refused_until_the_first_is_dead(reviews, english_bert, tmp_path, undisturbed):
+    output = tmp_path / "o"
+    with started("main.py", *options(reviews, english_bert, output)) as process:
+        wait_for(process, lambda: evaluated(output))
+        process.send_signal(signal.SIGSTOP)  # it is busy for as long as this takes
+        for more in (["--resume"], ["--overwrite"]):
+            done = script("main.py", *options(reviews, english_bert, output, *more), status=2)
+            assert (
+                done.stderr
+                == f"error: {output}: another run is writing there; wait for its end or name another place\n"
+            )
+        process.kill()
+    script("main.py", "--output_dir", output, "--resume")
+    assert same_but_for_places(undisturbed(reviews), result(output)) == []
+
+
+# -- the two checks of resuming, a few cases of each ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [("resume.py", "--cases", "6"), ("kills.py", "--kills", "12")], ids=lambda words: words[0]
+)
+def test_stopped_and_killed_runs_come_to_the_same_end(command):
+    name, *words = command
+    done = subprocess.run([sys.executable, ROOT / "benchmarks" / name, *words], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\b0 (differ|came to another end)", done.stdout)
