@@ -1,0 +1,175 @@
+"""Tiny runs of main.py by the hundred: each in a process of its own, forked from one that has imported everything."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+from torch.distributed import TCPStore  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
+
+import main  # noqa: E402
+from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
+from toolkit.console import TrainingBar  # noqa: E402
+from toolkit.errors import run_script  # noqa: E402
+
+WORDS = [f"w{number}" for number in range(40)]
+TIMES = ("train_seconds", "real_tokens_per_second")  # all that may differ between two runs
+torch.set_num_threads(1)
+main.import_the_rest()
+
+
+def make_data(folder: Path, rows: int = 40) -> None:
+    """Write trainset, validset and testset of rows of 1 to 12 words, and a random BERT that knows these in model/."""
+    folder.mkdir(parents=True)
+    for number, name in enumerate(("trainset", "validset", "testset")):
+        lines = ["text,label"]
+        for row in range(rows if number == 0 else rows // 3):
+            words = [WORDS[(row * 7 + 3 * i + number) % len(WORDS)] for i in range(1 + (row * 5) % 12)]
+            lines.append(f"{' '.join(words)},{'odd' if row % 2 else 'even'}")
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tokenizer = wordpiece_tokenizer(WORDS, positions=32)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=32, initializer_range=0.2,
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+
+
+def options(data: Path, output: Path, *more: object) -> list[str]:
+    """Return the options of a run on the data of make_data."""
+    given = {"data_dir": data, "model": data / "model", "test_file": data / "testset.csv", "output_dir": output}
+    usual = {"batch_size": 8, "learning_rate": 2e-3, "device": "cpu", **given}
+    return [str(word) for name, value in usual.items() for word in (f"--{name}", value)] + list(map(str, more))
+
+
+def fork(words: Sequence[str], log: Path, at: int = 0, number: int = 0, environment: dict | None = None) -> int:
+    """Start main.py with these options in a process of its own and return its number; what it says goes to `log`.
+
+    After its step `at` it sends itself the signal `number`.
+    """
+    if process := os.fork():
+        return process
+    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    tqdm.set_lock(threading.RLock())  # its own is shared by forked processes, and one that is killed may hold it
+    os.environ |= environment or {}
+    sys.argv = ["main.py", *words]
+    if at:
+        stepper = TrainingBar.stepper
+
+        def counted(bar: TrainingBar, losses: list):
+            on_step = stepper(bar, losses)
+
+            def step(*what) -> None:
+                on_step(*what)
+                bar.steps = getattr(bar, "steps", 0) + 1
+                if bar.steps == at:
+                    os.kill(os.getpid(), number)
+
+            return step
+
+        TrainingBar.stepper = counted
+    status = 1
+    try:
+        status = run_script(main.main)
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def wait(process: int) -> int:
+    """Wait for a process and return its exit status, or the signal that ended it as a negative number."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+class Launcher:
+    """Runs main.py in one or several processes that meet as they do under torchrun."""
+
+    def __init__(self):
+        self.store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        self.runs = 0
+
+    def run(self, words: Sequence[str], log: Path, processes: int = 1, at: int = 0, number: int = 0) -> list[int]:
+        """Return the exit statuses of the processes; the last of them sends itself the signal `number` after step `at`.
+
+        If that is SIGKILL all are killed, as torchrun does.
+        """
+        self.runs += 1
+        common = {
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self.store.port), "WORLD_SIZE": str(processes),
+            "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": str(self.runs),
+        }  # fmt: skip
+        started = []
+        for rank in range(processes):
+            place = common | {"RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}
+            started.append(fork(words, log, at if rank == processes - 1 else 0, number, place))
+        statuses = [wait(started.pop())]
+        if statuses[0] == -signal.SIGKILL:
+            for process in started:
+                os.kill(process, signal.SIGKILL)
+        return statuses + [wait(process) for process in started]
+
+
+def result(output: Path) -> dict:
+    """Return all that a finished run has left: tensors, and the content of other files but for the time it took."""
+    found = {}
+    for path in sorted(output.rglob("*")):
+        name = path.relative_to(output).as_posix()
+        if path.is_dir():
+            found[name] = None
+        elif path.suffix == ".safetensors":
+            found[name] = load_file(path)
+        elif path.suffix in (".json", ".jsonl"):
+            found[name] = [_timeless(json.loads(line)) for line in _values(path)]
+        elif name not in ("train.log", "bert_classifier/README.md"):  # they tell of restarts and of times
+            found[name] = path.read_bytes()
+    return found
+
+
+def _values(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return text.splitlines() if path.suffix == ".jsonl" else [text]
+
+
+def _timeless(value):
+    """Return a json value without times, and without what tells how often a run was started and where it is."""
+    if isinstance(value, list):
+        return [_timeless(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    left_out = (*TIMES, "sha256", "output_dir", "directory", "resume", "overwrite")
+    return {name: _timeless(item) for name, item in value.items() if name not in left_out}
+
+
+def differences(expected: dict, found: dict) -> list[str]:
+    """Return the names of what differs between two results, tensors to the last bit."""
+    names = [*expected, *(name for name in found if name not in expected)]
+    return [
+        name for name in names if name not in expected or name not in found or not _same(expected[name], found[name])
+    ]
+
+
+def _same(one, other) -> bool:
+    if isinstance(one, dict) and all(isinstance(value, torch.Tensor) for value in one.values()):
+        return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    return one == other
+
+
+def clock() -> float:
+    """Return seconds that only differences of mean something."""
+    return time.monotonic()
