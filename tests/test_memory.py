@@ -27,6 +27,7 @@ SHORT = {
     "mps": RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 1.00 GB)"),
     "cuBLAS": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     "oneDNN": RuntimeError("could not allocate memory"),
+    "oneDNN's code": RuntimeError("could not create a primitive"),
     "C++": RuntimeError("std::bad_alloc"),
     "Python": MemoryError(),
 }

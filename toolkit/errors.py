@@ -16,8 +16,9 @@ EXIT_STOPPED = 75  # sysexits.h: a failure that is over when one tries again
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # they may come without a file's name
-NO_MEMORY = (  # in the messages of RuntimeErrors: CPU, CUDA and mps, cuBLAS and cuDNN, oneDNN, C++
-    "can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "could not allocate", "bad_alloc",
+NO_MEMORY = (  # in the messages of RuntimeErrors: CPU, CUDA and mps, cuBLAS and cuDNN, C++, oneDNN (two, one vague)
+    "can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "bad_alloc", "could not allocate",
+    "could not create a primitive",
 )  # fmt: skip
 FIRST_SPEAKS = 6  # seconds; torchrun looks every 5 of them in its older versions
 
@@ -51,6 +52,11 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     """Say whether an exception means that a device or the machine has too little memory."""
     told = isinstance(error, RuntimeError) and any(sign in str(error) for sign in NO_MEMORY)
     return told or isinstance(error, MemoryError)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an exception says, or its kind where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def run_script(main: Callable[[], None]) -> int:
@@ -103,7 +109,7 @@ def _run(main: Callable[[], None]) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return _end(EXIT_USER_ERROR, f"out of memory ({str(error).strip().partition(chr(10))[0]})")
+        return _end(EXIT_USER_ERROR, f"out of memory ({first_line(error)})")
     except KeyboardInterrupt:
         return _end(EXIT_INTERRUPTED, "interrupted")
     except BrokenPipeError:  # the reader of our pipe has left, as `head` does; what is buffered goes nowhere

@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
 
-from toolkit.errors import UserError
+from toolkit.errors import UserError, first_line
 from toolkit.trust import INDEX, WEIGHTS
 
 FILES = ("*.json", "*.txt", "*.model", "*.codes", WEIGHTS, "model-*-of-*.safetensors")  # neither pickles nor code
@@ -37,7 +37,7 @@ def fetch_model(name: str) -> Path:
         if folder := _earlier_download(name):
             return folder
         strange = isinstance(error, ValueError)  # no json, say
-        reason = f"the hub did not give it ({'its answer makes no sense' if strange else _first_line(error)})"
+        reason = f"the hub did not give it ({'its answer makes no sense' if strange else first_line(error)})"
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     raise UserError(
         f"model {name}: {reason} (hub: {endpoint}; HF_ENDPOINT names a mirror, --model also takes a local directory)"
@@ -94,7 +94,3 @@ def _has_weights(folder: Path) -> bool:
 
 def _patience() -> float:
     return float(os.environ.get("HF_HUB_ETAG_TIMEOUT") or PATIENCE)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
-from toolkit.errors import UserError, is_out_of_memory
+from toolkit.errors import UserError, first_line, is_out_of_memory
 
 
 class _Attempt:
-    """A context that takes the exception of memory that ran out, and notes it."""
+    """A context that takes the exception of memory that ran out, and notes what it says."""
 
-    failed = False
+    shortage = ""
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace) -> bool:
-        self.failed = is_out_of_memory(error)
-        return self.failed
+        self.shortage = first_line(error) if is_out_of_memory(error) else ""
+        return bool(self.shortage)
 
 
 class RowLimit:
@@ -40,11 +40,13 @@ class RowLimit:
         while True:
             attempt = _Attempt()
             yield attempt
-            if not attempt.failed:
+            if not attempt.shortage:
                 return
             now = min(rows, self.rows or rows)
             if now <= 1:
-                raise UserError("out of memory with a single row at once; a shorter --max_length takes less")
+                raise UserError(
+                    f"out of memory with a single row at once ({attempt.shortage}); a shorter --max_length takes less"
+                )
             self.rows = -(-now // 2)
             before_next()
             gc.collect()

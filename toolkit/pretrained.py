@@ -14,7 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from toolkit.errors import UserError
+from toolkit.errors import UserError, first_line
 from toolkit.hub import fetch_model
 from toolkit.trust import config_problems, directory_problems, size_of_weights, tokenizer_problems, weight_problems
 
@@ -64,13 +64,12 @@ def _load(loader, source: str, look: Callable[[Path], list[str]], **options):
     except BaseException as error:  # files can be damaged in as many ways as there are exceptions
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # that of the tokenizers
             raise
-        raise UserError(f"model {source}: cannot be loaded ({_first_line(error)})") from None
+        raise UserError(f"model {source}: cannot be loaded ({_told(error)})") from None
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: " if text else type(error).__name__
-    return kind + (text.splitlines()[0] if text else "")
+def _told(error: BaseException) -> str:
+    kind = "" if isinstance(error, OSError) or not str(error).strip() else f"{type(error).__name__}: "
+    return kind + first_line(error)
 
 
 def load_tokenizer(source: str):

@@ -15,7 +15,7 @@ from typing import BinaryIO, TextIO
 
 from toolkit.delimited import read_table_text, read_txt
 from toolkit.encoding import detect_encoding, guess_encoding
-from toolkit.errors import UserError
+from toolkit.errors import UserError, first_line
 from toolkit.files import Record, Source, file_format, shown
 from toolkit.jsonrows import read_json, read_jsonl
 
@@ -117,7 +117,7 @@ def _parquet(name: str) -> Source:
     try:
         file = ParquetFile(name)
     except ArrowException as error:
-        raise UserError(f"{name}: not a parquet file ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{name}: not a parquet file ({first_line(error)})") from None
     columns = file.schema_arrow.names
     if twice := [column for column, count in Counter(columns).items() if count > 1]:
         raise UserError(f"{name}: two columns are called {shown.repr(twice[0])}")
@@ -128,6 +128,6 @@ def _parquet(name: str) -> Source:
             yield from starmap(Record, enumerate(rows, 1))
         # Besides what is damaged: dates beyond Python's (ValueError, OverflowError), unknown time zones (KeyError).
         except (ArrowException, ValueError, OverflowError, KeyError) as error:
-            raise _unreadable(name, str(error).splitlines()[0]) from None
+            raise _unreadable(name, first_line(error)) from None
 
     return Source(name, "parquet", columns, records(), file, unit="row")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from toolkit.errors import FIRST_SPEAKS, Stopped, UserError
+from toolkit.errors import FIRST_SPEAKS, Stopped, UserError, first_line
 from toolkit.launch import Place
 
 TO_COME = timedelta(minutes=10)  # for all processes to have begun
@@ -47,7 +47,7 @@ class World:
             )  # fmt: skip
         except (ValueError, RuntimeError) as error:
             where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-            raise UserError(f"the other processes cannot be reached by way of {where} ({_first_line(error)})") from None
+            raise UserError(f"the other processes cannot be reached by way of {where} ({first_line(error)})") from None
         return self
 
     def __exit__(self, kind, error, trace):
@@ -71,7 +71,7 @@ class World:
 
     def _first_failure(self, error: BaseException) -> dict:
         """Tell the others of a failure, and return the first that was told."""
-        problems = error.lines() if isinstance(error, UserError) else [f"{type(error).__name__}: {_first_line(error)}"]
+        problems = error.lines() if isinstance(error, UserError) else [f"{type(error).__name__}: {first_line(error)}"]
         mine = {"rank": self.rank, "host": socket.gethostname(), "problems": [f"{self.place}: {p}" for p in problems]}
         try:
             return json.loads(self.store.compare_set("failure", "", json.dumps(mine)))
@@ -160,10 +160,6 @@ def _attempt() -> str:
     return f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0) if shared else 0}"
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _cause(error: BaseException) -> str:
     """Return what gloo or nccl says of a broken connection, without the place in its source and its advice."""
-    return re.sub(r"^\[\S*\]\s*", "", _first_line(error)).split(". ")[0]
+    return re.sub(r"^\[\S*\]\s*", "", first_line(error)).split(". ")[0]
