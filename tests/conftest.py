@@ -28,9 +28,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
-from tests.forks import FORKS, run_forked, start_environment  # noqa: E402
+from tests.forks import Forked, can_fork, start_environment  # noqa: E402
 
-ENVIRONMENT = start_environment()
+TOO_LONG = 300  # seconds
 
 WORDS = """
 the a an it was is not very good great nice lovely superb fine bad awful poor dirty broken sad food soup room bed staff
@@ -112,38 +112,56 @@ def seen(source) -> list[Seen]:
     return [Seen(*record[:3]) for record in source.records]
 
 
-def script(name: str, *options, status: int = 0, **kwargs) -> subprocess.CompletedProcess:
-    """Run a script as a user does, and check its exit status; with `kwargs` as those of subprocess.run.
-
-    Without them it is forked from a process that has imported the packages, which saves seconds.
-    """
-    words = [str(ROOT / name), *map(str, options)]
-    if FORKS and not kwargs and start_environment() == ENVIRONMENT:
-        done = run_forked(words, ROOT)
-    else:
-        kwargs = {"capture_output": True, "encoding": "utf-8", "cwd": ROOT, **kwargs}
-        done = subprocess.run([sys.executable, *words], **kwargs)
-    assert done.returncode == status, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+FRESH = """
+import runpy, sys
+sys.argv = sys.argv[1:]
+sys.path[0] = sys.argv[0].rpartition("/")[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @contextmanager
-def processes(count: int, *command) -> Iterator[list[subprocess.Popen]]:
-    """Start a Python script as the processes of one run, which meet as they do under torchrun; none outlives this."""
+def started(
+    name: str | Path, *options, before: str = "", environment: dict | None = None, cwd: Path = ROOT
+) -> Iterator[Forked | subprocess.Popen]:
+    """Start a script with pipes of text to its streams; it does not outlive this.
+
+    `environment` has variables to change, `before` is Python code that is run first. Where it makes no difference, the
+    process is forked from one that has imported the packages, which saves seconds.
+    """
+    words, environment = [str(ROOT / name), *map(str, options)], start_environment() | (environment or {})
+    if can_fork(environment):
+        process = Forked(words, cwd, environment, before)
+    else:
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        command = [sys.executable, *(["-c", before + FRESH] if before else []), *words]
+        process = subprocess.Popen(command, cwd=cwd, env=environment, encoding="utf-8", **pipes)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def script(name: str, *options, status: int = 0, input: str = "", **how) -> subprocess.CompletedProcess:
+    """Run a script as a user does, and check its exit status; `how` as in `started`."""
+    with started(name, *options, **how) as process:
+        said, erred = process.communicate(input, timeout=TOO_LONG)
+    assert process.returncode == status, f"{name} {options} ended with {process.returncode}\n{said}\n{erred}"
+    return subprocess.CompletedProcess([name, *options], process.returncode, said, erred)
+
+
+@contextmanager
+def processes(count: int, name: str | Path, *options) -> Iterator[list[Forked | subprocess.Popen]]:
+    """Start a script as the processes of one run, which meet as they do under torchrun; none outlives this."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun keeps it for them, and so we do
     run = {
         "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
         "WORLD_SIZE": str(count), "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0",
     }  # fmt: skip
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
     with ExitStack() as stack:
-        started = []
-        for rank in range(count):
-            environment = {**os.environ, **run, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-            process = subprocess.Popen([sys.executable, *map(str, command)], env=environment, **pipes)
-            started.append(stack.enter_context(process))
-            stack.callback(process.kill)
-        yield started
+        places = [run | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
+        yield [stack.enter_context(started(name, *options, environment=place)) for place in places]
 
 
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree", "os.listdir"}
@@ -180,7 +198,7 @@ def interrupted(work: Callable[[], object], prepare: Callable[[], object], fails
         yield instant
 
 
-def ended(processes: list[subprocess.Popen]) -> list[tuple[int, str]]:
+def ended(processes: list) -> list[tuple[int, str]]:
     """Wait for processes and return the exit status of each and what it wrote to stderr."""
-    errors = [process.communicate(timeout=120)[1] for process in processes]
+    errors = [process.communicate(timeout=TOO_LONG)[1] for process in processes]
     return [(process.returncode, error) for process, error in zip(processes, errors, strict=True)]

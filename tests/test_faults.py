@@ -1,7 +1,7 @@
 """What may happen to a run, done to real processes: signals, full and read-only disks, too little memory, and more."""
 
+import inspect
 import json
-import os
 import re
 import shlex
 import shutil
@@ -13,49 +13,36 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch.distributed.run
 from transformers import BertConfig, BertForSequenceClassification
 
 from benchmarks.forked import differences, result
 from benchmarks.small_chinese_bert import wordpiece_tokenizer
-from tests.conftest import ROOT, script
+from tests.conftest import ROOT, ended, processes, script, started
 from toolkit.checkpoint import read_state
 from toolkit.errors import EXIT_STOPPED
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts and limits are Linux's here")
-# Runs a script that may take only so much more memory, in megabytes, from when the first rows go through the model on.
+# Lets a script take only so much more memory, in megabytes, from when the first rows go through the model on.
 LIMITED = """
-import re, resource, runpy, sys
+import re, resource
 import utils
 
-batch_tensors, megabytes = utils.batch_tensors, int(sys.argv[1])
+batch_tensors = utils.batch_tensors
 
 def limited(*args):
     utils.batch_tensors = batch_tensors
     now = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) << 10
-    resource.setrlimit(resource.RLIMIT_AS, (now + (megabytes << 20),) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (now + (MEGABYTES << 20),) * 2)
     return batch_tensors(*args)
 
-utils.batch_tensors, sys.argv = limited, sys.argv[2:]
-runpy.run_path(sys.argv[0], run_name="__main__")
+utils.batch_tensors = limited
 """
-# Runs a script with something of it replaced, so that what happens to it does so at a certain place.
+# What hooks of ours begin with: something of a script replaced, so that what happens to it does so at a certain place.
 HOOKED = """
-import functools, os, runpy, signal, sys
+import functools, os, signal
 import utils
-
-{hook}
-
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
 """
-
-
-def hooked(hook: str, name: str, *words: object, status: int = 0) -> subprocess.CompletedProcess:
-    """Run a script after some lines of Python, and check its exit status."""
-    command = [sys.executable, "-c", HOOKED.format(hook=hook), ROOT / name, *words]
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, encoding="utf-8")
-    assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
 
 
 def options(reviews: Path, model: Path, output: Path, *more: object) -> list[str]:
@@ -65,19 +52,7 @@ def options(reviews: Path, model: Path, output: Path, *more: object) -> list[str
     return given + [str(word) for word in more]
 
 
-@contextmanager
-def started(name: str, *words: object, **kwargs):
-    """Start a script; it does not outlive this."""
-    command = [sys.executable, ROOT / name, *words]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    with subprocess.Popen(list(map(str, command)), **{**pipes, **kwargs}) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for(process: subprocess.Popen, there) -> None:
+def wait_for(process, there) -> None:
     """Wait until `there()` is true, while the process is alive."""
     while not there():
         assert process.poll() is None, process.communicate()
@@ -130,8 +105,7 @@ def test_a_run_that_a_signal_stops_says_how_to_go_on_and_comes_to_the_same_end(
     step = read_state(output / "checkpoint")["journal"]["step"]
     assert 8 <= step < 96
     line = re.fullmatch(rf"stopped by {number.name}; step {step} is saved. To go on: python (.*)\n", error)
-    done = subprocess.run([sys.executable, *shlex.split(line[1])], cwd=ROOT, capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stderr
+    script(*shlex.split(line[1]))
     assert same_but_for_places(undisturbed(reviews), result(output)) == []
 
 
@@ -152,7 +126,9 @@ utils.predict_logits = patched
 
 def test_an_evaluation_is_not_waited_for_and_is_done_anew(reviews, english_bert, tmp_path, undisturbed):
     output = tmp_path / "o"
-    done = hooked(IN_AN_EVALUATION, "main.py", *options(reviews, english_bert, output), status=EXIT_STOPPED)
+    done = script(
+        "main.py", *options(reviews, english_bert, output), before=HOOKED + IN_AN_EVALUATION, status=EXIT_STOPPED
+    )
     assert "stopped by SIGTERM; step 16 is saved" in done.stderr
     assert [entry["step"] for entry in read_state(output / "checkpoint")["journal"]["history"]] == [8]
     script("main.py", "--output_dir", output, "--resume")
@@ -174,61 +150,61 @@ utils._add_gradient = patched
 
 def test_a_second_interrupt_ends_a_run_at_once_and_the_last_save_is_whole(reviews, english_bert, tmp_path, undisturbed):
     output = tmp_path / "o"
-    done = hooked(TWICE, "main.py", *options(reviews, english_bert, output), status=130)
+    done = script("main.py", *options(reviews, english_bert, output), before=HOOKED + TWICE, status=130)
     assert done.stderr == "error: interrupted\n"
     assert read_state(output / "checkpoint")["journal"]["step"] == 16
     script("main.py", "--output_dir", output, "--resume")
     assert same_but_for_places(undisturbed(reviews), result(output)) == []
 
 
-def children(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, encoding="utf-8")
-    return sorted(map(int, found.stdout.split()))
+@contextmanager
+def torchrun(count: int, *words: object):
+    """Start a script by torchrun, told to pass on SIGUSR1 where it can, as a list of the one process that it is."""
+    passes_on = ["--signals_to_handle", "SIGTERM,SIGUSR1"] if PASSES_ON else []
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", count, *passes_on]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(list(map(str, [*command, ROOT / words[0], *words[1:]])), cwd=ROOT, **pipes) as process:
+        try:
+            yield [process]
+        finally:
+            process.terminate()
 
 
-@LINUX
+PASSES_ON = "--signals_to_handle" in inspect.getsource(torch.distributed.run)
+STARTS = [(processes, "SIGUSR1"), (processes, "SIGTERM"), (torchrun, "SIGUSR1" if PASSES_ON else "SIGTERM")]
+
+
 def test_a_signal_to_one_of_two_processes_or_to_torchrun_stops_both_and_they_go_on_to_the_same_end(
     reviews, english_bert, tmp_path
 ):
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    help_text = subprocess.run([sys.executable, *torchrun[:2], "--help"], capture_output=True, encoding="utf-8").stdout
-    passes_on = ["--signals_to_handle", "SIGTERM,SIGUSR1"] if "--signals_to_handle" in help_text else []
     output, steps = tmp_path / "o", [0]
-
-    def start(*more: object, into: Path) -> subprocess.Popen:
-        words = [sys.executable, *torchrun, *passes_on, ROOT / "main.py", *options(reviews, english_bert, into, *more)]
-        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-        return subprocess.Popen(list(map(str, words)), cwd=ROOT, env=environment, **pipes)
 
     def saved() -> int:
         state = read_state(output / "checkpoint") if (output / "checkpoint").is_dir() else None
         return state["journal"]["step"] if state else 0
 
-    for name, to_all in (("SIGUSR1", False), *[("SIGUSR1", True)] * bool(passes_on), ("SIGTERM", True)):
-        with start("--resume", into=output) as process:
-            wait_for(process, lambda: saved() > steps[-1])
-            number = getattr(signal, name)
-            os.kill(process.pid if to_all else children(process.pid)[1], number)
-            _, error = process.communicate(timeout=120)
-        assert process.returncode != 0
-        said = re.findall(r"stopped by (\w+); step (\d+) is saved\. To go on: the same launcher and main\.py", error)
-        assert said == [(name, str(saved()))], error
-        assert "error: " not in error
+    for start, name in STARTS:
+        with start(2, "main.py", *options(reviews, english_bert, output, "--resume")) as begun:
+            wait_for(begun[-1], lambda: saved() > steps[-1])
+            begun[-1].send_signal(getattr(signal, name))
+            ends = ended(begun)
+        assert all(status != 0 for status, _ in ends)
+        errors = "".join(error for _, error in ends)
+        said = re.findall(r"stopped by (\w+); step (\d+) is saved\. To go on: the same launcher and main\.py", errors)
+        assert said == [(name, str(saved()))], errors
+        assert "error: " not in errors
         steps.append(saved())
     assert steps == sorted(set(steps))
     assert steps[-1] < 96
     for folder, more in ((output, ["--resume"]), (tmp_path / "whole", [])):
-        with start(*more, into=folder) as process:
-            _, error = process.communicate(timeout=200)
-        assert process.returncode == 0, error
+        with processes(2, "main.py", *options(reviews, english_bert, folder, *more)) as begun:
+            ends = ended(begun)
+        assert [status for status, _ in ends] == [0, 0], ends
     assert same_but_for_places(result(tmp_path / "whole"), result(output)) == []
 
 
 def test_a_signal_before_the_training_begins_leaves_nothing(reviews, english_bert, tmp_path):
-    with started(
-        "main.py", *options(reviews, english_bert, tmp_path / "o"), env=os.environ | {"PYTHONUNBUFFERED": "1"}
-    ) as process:
+    with started("main.py", *options(reviews, english_bert, tmp_path / "o")) as process:
         process.stdout.readline()  # what data is read
         process.terminate()
         _, error = process.communicate(timeout=120)
@@ -243,11 +219,9 @@ def test_a_stopped_inference_keeps_its_parts_and_no_temporary_file(reviews, engl
     (tmp_path / "tmp").mkdir()
     rows = "".join(f"the food was good {i}\n" for i in range(20_000))
     words = ["--model_dir", output / "bert_classifier", "--input_file", "-", "--output_file", tmp_path / "p" / "p.tsv"]
-    environment = {"env": os.environ | {"TMPDIR": str(tmp_path / "tmp")}, "stdin": subprocess.PIPE}
-    with started("infer.py", *words, **environment) as process:
+    with started("infer.py", *words, environment={"TMPDIR": str(tmp_path / "tmp")}) as process:
         process.stdin.write(rows)
         process.stdin.close()
-        process.stdin = None
         wait_for(process, lambda: (tmp_path / "p" / "p.tsv.parts" / "0000001").exists())
         process.terminate()
         _, error = process.communicate(timeout=120)
@@ -315,11 +289,9 @@ def test_a_log_that_cannot_be_written_to_ends_a_run_in_one_line(reviews, english
 
 @LINUX
 def test_a_file_that_may_not_grow_so_large_ends_a_run_in_one_line(reviews, english_bert, tmp_path, undisturbed):
-    import resource
-
     output = tmp_path / "o"
-    small = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))}
-    done = script("main.py", *options(reviews, english_bert, output), status=2, **small)
+    small = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))"
+    done = script("main.py", *options(reviews, english_bert, output), status=2, before=small)
     assert re.fullmatch(r"error: .*File too large.*\n", done.stderr), done.stderr
     assert not [name for name in names(output) if Path(name).name.startswith(".") and name != ".lock"]
     assert not (output / "bert_classifier").exists()
@@ -429,11 +401,8 @@ def many(tmp_path_factory) -> Path:
 
 
 def limited(megabytes: int, name: str, *words: object, status: int = 0) -> subprocess.CompletedProcess:
-    """Run a script in a process that may take so much more memory than its packages do."""
-    command = [sys.executable, "-c", LIMITED, megabytes, ROOT / name, *words]
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, encoding="utf-8")
-    assert done.returncode == status, f"{done.stdout}\n{done.stderr}"
-    return done
+    """Run a script that may take so much more memory than its packages do."""
+    return script(name, *words, status=status, before=LIMITED.replace("MEGABYTES", str(megabytes)))
 
 
 @LINUX
@@ -507,9 +476,9 @@ def test_the_rows_of_steps_that_are_no_number_are_named_with_their_lines(reviews
     for number in (5, 40):
         lines[number - 1] = lines[number - 1].replace("the ", "we ")
     (reviews / "trainset.csv").write_text("\n".join(lines) + "\n")
-    hook, output = BROKEN.replace("WORD", str(word)), tmp_path / "o"
+    hook, output = HOOKED + BROKEN.replace("WORD", str(word)), tmp_path / "o"
     words = ["--epochs", 2, "--max_bad_steps", 99]
-    done = hooked(hook, "main.py", *options(reviews, english_bert, output, *words))
+    done = script("main.py", *options(reviews, english_bert, output, *words), before=hook)
     named = [[int(line) for line in found.split(", ")] for found in re.findall(r"its rows: .* lines (.*)", done.stdout)]
     assert all(len(batch) in (4, 8) for batch in named)
     assert all({5, 40} & {*batch} for batch in named)
@@ -518,7 +487,7 @@ def test_the_rows_of_steps_that_are_no_number_are_named_with_their_lines(reviews
     assert (journal["bad_steps"], journal["step"]) == (len(named), 16)
     assert journal["history"][-1]["train_loss"] > 0
     words = ["--epochs", 2, "--max_bad_steps", 0]
-    done = hooked(hook, "main.py", *options(reviews, english_bert, tmp_path / "none", *words), status=2)
+    done = script("main.py", *options(reviews, english_bert, tmp_path / "none", *words), before=hook, status=2)
     assert re.fullmatch(r"error: .* in 1 steps \(--max_bad_steps 0\); .*\n", done.stderr)
     assert read_state(tmp_path / "none" / "checkpoint")["journal"]["bad_steps"] == 0
 
@@ -565,6 +534,4 @@ def test_a_second_run_into_a_directory_is_refused_until_the_first_is_dead(review
 )
 def test_stopped_and_killed_runs_come_to_the_same_end(command):
     name, *words = command
-    done = subprocess.run([sys.executable, ROOT / "benchmarks" / name, *words], capture_output=True, encoding="utf-8")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"\b0 (differ|came to another end)", done.stdout)
+    assert re.search(r"\b0 (differ|came to another end)", script(f"benchmarks/{name}", *words).stdout)

@@ -31,9 +31,9 @@ def pickled(english_bert, tmp_path) -> Path:
 
 def train(url: str, home: Path, reviews: Path, *options, model: str = NAME, status: int = 0, **variables):
     """Run main.py with a hub of its own, with caches and settings of a new machine."""
-    environment = {**os.environ, "HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "", **variables}
+    environment = {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "", **variables}
     command = ["--data_dir", reviews, "--model", model, "--output_dir", home / "output", "--epochs", "1"]
-    return script("main.py", *command, "--overwrite", *options, status=status, env=environment)
+    return script("main.py", *command, "--overwrite", *options, status=status, environment=environment)
 
 
 def fetch(url: str, home: Path, **variables) -> str:

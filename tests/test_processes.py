@@ -13,30 +13,34 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import ROOT, WORDS, script
+from tests.conftest import ROOT, TOO_LONG, WORDS, processes, script
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}  # so many threads that rounding is the same everywhere
 FAST = ("--learning_rate", "3e-3", "--seed", "1", "--device", "cpu", "--precision", "fp32")
 
 
-def torchrun(processes: int, *more) -> list[str]:
+def torchrun(count: int, *more) -> list[str]:
     """Return the command that starts so many processes of what is appended to it."""
     alone = [] if "--nnodes" in more else ["--standalone"]
-    command = [sys.executable, "-m", "torch.distributed.run", *alone, "--nproc_per_node", str(processes)]
+    command = [sys.executable, "-m", "torch.distributed.run", *alone, "--nproc_per_node", str(count)]
     return [*command, *map(str, more)]
 
 
-def launch(processes: int, name: str, *options, status: int = 0, torchrun_options=()) -> subprocess.CompletedProcess:
-    """Run a script in several processes (1: without torchrun) and check its exit status."""
-    if processes == 1:
-        return script(name, *options, status=status, env=ENVIRONMENT)
-    command = [*torchrun(processes, *torchrun_options), str(ROOT / name), *map(str, options)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=ENVIRONMENT, timeout=300)
-    assert done.returncode == status, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+def launch(count: int, name: str, *options) -> subprocess.CompletedProcess:
+    """Run a script in several processes, none of which may fail, and return what the first one says."""
+    if count == 1:
+        return script(name, *options)
+    with processes(count, name, *options) as started:
+        said = [process.communicate(timeout=TOO_LONG) for process in started]
+    assert [process.returncode for process in started] == [0] * count, said
+    assert [text for text, _ in said[1:]] == [""] * (count - 1)
+    return subprocess.CompletedProcess([name, *options], 0, *said[0])
 
 
-def errors(done: subprocess.CompletedProcess) -> list[str]:
+def fail(count: int, *command, torchrun_options=()) -> list[str]:
+    """Run a command in several processes by torchrun, which must fail, and return its lines that say why."""
+    whole = [*torchrun(count, *torchrun_options), *map(str, command)]
+    done = subprocess.run(whole, capture_output=True, encoding="utf-8", cwd=ROOT, timeout=TOO_LONG)
+    assert (done.returncode, done.stdout) == (1, ""), done.stdout + done.stderr
     return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
 
 
@@ -58,22 +62,20 @@ def trained(folder, reviews, english_bert) -> Path:
     return output
 
 
-def train(processes: int, reviews: Path, model: Path, output: Path, *more) -> subprocess.CompletedProcess:
+def train(count: int, reviews: Path, model: Path, output: Path, *more) -> subprocess.CompletedProcess:
     data = ("--data_dir", reviews, "--test_file", reviews / "testset.csv", "--model", model, "--output_dir", output)
     exact = ("--dropout", "0", "--adam_epsilon", "1e-4", "--batch_size", "7", "--epochs", "2")
-    return launch(processes, "main.py", *data, *exact, *FAST, *more)
+    return launch(count, "main.py", *data, *exact, *FAST, *more)
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("processes", "micro_batch_size"), [(2, 2), (4, None)])
-def test_the_model_does_not_depend_on_the_processes(
-    trained, folder, reviews, english_bert, processes, micro_batch_size
-):
-    output = folder / f"by {processes}"
+@pytest.mark.parametrize(("count", "micro_batch_size"), [(2, 2), (4, None)])
+def test_the_model_does_not_depend_on_the_processes(trained, folder, reviews, english_bert, count, micro_batch_size):
+    output = folder / f"by {count}"
     more = ("--micro_batch_size", micro_batch_size) if micro_batch_size else ()
-    done = train(processes, reviews, english_bert, output, *more)
+    done = train(count, reviews, english_bert, output, *more)
     for name, expected in weights(trained).items():
         torch.testing.assert_close(weights(output)[name], expected, atol=1e-5, rtol=0, msg=name)
     for line, other in zip(*(read_lines(run / "metrics.jsonl") for run in (trained, output)), strict=True):
@@ -85,7 +87,7 @@ def test_the_model_does_not_depend_on_the_processes(
     assert scores[0]["confusion_matrix"] == scores[1]["confusion_matrix"]
     assert done.stdout.count("best so far") >= 1
     assert done.stdout.count("trained for") == 1
-    assert f"{processes} processes, cpu in fp32, 1 thread each" in done.stdout
+    assert f"{count} processes, cpu in fp32, 1 thread each" in done.stdout
     assert (output / "train.log").read_text() == done.stdout
 
 
@@ -101,7 +103,7 @@ def test_a_process_that_is_killed_is_started_again_and_the_run_goes_on_to_the_sa
     command = [*torchrun(2, "--max_restarts", 2), str(ROOT / "main.py"), *map(str, options), "--resume"]
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen(
-            [*command, "--output_dir", str(tmp_path / "killed")], stdout=said, stderr=said, cwd=ROOT, env=ENVIRONMENT
+            [*command, "--output_dir", str(tmp_path / "killed")], stdout=said, stderr=said, cwd=ROOT
         )
     state = tmp_path / "killed" / "checkpoint" / "state.json"
     while process.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
@@ -131,15 +133,15 @@ def test_scores_do_not_depend_on_the_processes(trained, reviews, tmp_path):
     assert shown[0].splitlines()[2:-2] == shown[1].splitlines()[2:-2]
 
 
-@pytest.mark.parametrize(("rows", "processes"), [(0, 3), (1, 2), (3, 4), (1000, 3), (1001, 2), (1001, 4)])
-def test_predictions_are_the_same_bytes_whatever_the_processes(trained, folder, tmp_path, rows, processes):
+@pytest.mark.parametrize(("rows", "count"), [(0, 3), (1, 2), (3, 4), (1000, 3), (1001, 2), (1001, 4)])
+def test_predictions_are_the_same_bytes_whatever_the_processes(trained, folder, tmp_path, rows, count):
     given, plain = folder / f"{rows}.csv", folder / f"{rows}.predictions.csv"
     texts = (f"the {WORDS[20 + i % 15]} was {'very ' * (i % 9)}good" for i in range(rows))
     given.write_text("id,text\n" + "".join(f"{i},{text}\n" for i, text in enumerate(texts)), encoding="utf-8")
     options = ("--model_dir", trained / "bert_classifier", "--input_file", given, "--device", "cpu")
     if not plain.exists():
         launch(1, "infer.py", *options, "--output_file", plain)
-    done = launch(processes, "infer.py", *options, "--output_file", tmp_path / "p.csv")
+    done = launch(count, "infer.py", *options, "--output_file", tmp_path / "p.csv")
     assert (tmp_path / "p.csv").read_bytes() == plain.read_bytes()
     assert done.stderr.count(f"{rows:,} rows = {rows:,} predicted + 0 rejected") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
@@ -148,15 +150,10 @@ def test_predictions_are_the_same_bytes_whatever_the_processes(trained, folder, 
 def test_a_pipe_is_answered_by_several_processes(trained):
     model = ("--model_dir", trained / "bert_classifier", "--input_file", "-", "--device", "cpu")
     lines = "".join(f"the {word} was good\n" for word in WORDS[20:30])
-    answers = [
-        subprocess.run(
-            [*start, str(ROOT / "infer.py"), *map(str, model)],
-            input=lines, capture_output=True, encoding="utf-8", cwd=ROOT, env=ENVIRONMENT, check=True,
-        ).stdout
-        for start in ([sys.executable], torchrun(2))
-    ]  # fmt: skip
-    assert answers[0] == answers[1]
-    assert answers[0].count("\n") == 10
+    command = [*torchrun(2), str(ROOT / "infer.py"), *map(str, model)]
+    done = subprocess.run(command, input=lines, capture_output=True, encoding="utf-8", cwd=ROOT, check=True)
+    assert done.stdout == script("infer.py", *model, input=lines).stdout
+    assert done.stdout.count("\n") == 10
 
 
 def test_what_several_processes_have_left_is_finished_by_one(trained, tmp_path):
@@ -165,7 +162,7 @@ def test_what_several_processes_have_left_is_finished_by_one(trained, tmp_path):
     options = ("--model_dir", trained / "bert_classifier", "--input_file", tmp_path / "rows.csv", "--device", "cpu")
     launch(1, "infer.py", *options, "--output_file", tmp_path / "whole.csv")
     command = [*torchrun(2), str(ROOT / "infer.py"), *map(str, options), "--output_file", str(tmp_path / "p.csv")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT, env=ENVIRONMENT)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT)
     first = tmp_path / "p.csv.parts" / "0000000"
     while process.poll() is None and not first.exists():
         time.sleep(0.005)
@@ -182,11 +179,11 @@ def test_what_several_processes_have_left_is_finished_by_one(trained, tmp_path):
 
 def test_a_mistake_is_said_once(reviews, english_bert, tmp_path):
     options = ("--model", english_bert, "--output_dir", tmp_path / "out", "--device", "cpu")
-    assert len(errors(launch(3, "main.py", *options, "--batch_size", "0", status=1))) == 1
+    assert len(fail(3, ROOT / "main.py", *options, "--batch_size", "0")) == 1
     with (reviews / "trainset.csv").open("a") as stream:
         stream.write(",pro\n")
-    done = launch(3, "main.py", *options, "--data_dir", reviews, status=1)
-    assert errors(done) == [f"error: {reviews / 'trainset.csv'}, line 62: text is empty"]
+    errors = fail(3, ROOT / "main.py", *options, "--data_dir", reviews)
+    assert errors == [f"error: {reviews / 'trainset.csv'}, line 62: text is empty"]
     assert not (tmp_path / "out").exists()
 
 
@@ -198,22 +195,17 @@ def test_one_process_s_own_mistake_ends_all_and_says_which_it_was(trained, tmp_p
         f'model={trained / "bert_classifier"}; [ "$RANK" = 1 ] && model={broken}\n'
         f'exec {sys.executable} {ROOT}/infer.py --model_dir $model --text "the food" --device cpu\n'
     )
-    command = [*torchrun(3, "--no_python"), shutil.which("bash"), str(starter)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, env=ENVIRONMENT, timeout=120)
-    assert done.returncode == 1
-    assert len(errors(done)) == 1
-    assert errors(done)[0].startswith("error: process 1 on ")
-    assert "no model.safetensors" in errors(done)[0]
-    assert done.stdout == ""
+    (error,) = fail(3, shutil.which("bash"), starter, torchrun_options=["--no_python"])
+    assert error.startswith("error: process 1 on ")
+    assert "no model.safetensors" in error
 
 
 def test_a_mistake_that_all_processes_meet_together_is_said_once(trained, tmp_path):
     broken = shutil.copytree(trained / "bert_classifier", tmp_path / "igloo")  # a name that is none of gloo's
     weights_file = broken / "model.safetensors"
     weights_file.write_bytes(weights_file.read_bytes()[:1000])
-    done = launch(3, "infer.py", "--model_dir", broken, "--text", "the food", "--device", "cpu", status=1)
-    assert len(errors(done)) == 1
-    assert "model.safetensors is damaged" in errors(done)[0]
+    (error,) = fail(3, ROOT / "infer.py", "--model_dir", broken, "--text", "the food", "--device", "cpu")
+    assert "model.safetensors is damaged" in error
 
 
 # -- machines ---------------------------------------------------------------------------------------------------------
@@ -263,7 +255,7 @@ def test_two_machines_train_one_model_and_one_that_dies_may_come_back(two_machin
         with (tmp_path / f"{name}.log").open("a") as said:
             return subprocess.Popen(
                 ["ip", "netns", "exec", name, *command, *script_and_options],
-                stdout=said, stderr=said, cwd=ROOT, env=ENVIRONMENT | names, start_new_session=True,
+                stdout=said, stderr=said, cwd=ROOT, env=os.environ | names, start_new_session=True,
             )  # fmt: skip
 
     one, two = start(first), start(second)

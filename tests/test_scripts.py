@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from sklearn import metrics as sk
 from transformers import pipeline
 
-from tests.conftest import ROOT, WORDS, script
+from tests.conftest import ROOT, WORDS, script, started
 
 FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--epochs", "3", "--seed", "1", "--device", "cpu")
 
@@ -119,13 +119,12 @@ def test_the_same_options_give_the_same_weights(trained, reviews, english_bert, 
 def test_a_killed_run_goes_on_and_ends_in_the_same_weights(reviews, english_bert, tmp_path):
     options = ("--data_dir", reviews, "--model", english_bert, "--save_steps", "3", *FAST, "--epochs", "40")
     script("main.py", *options, "--output_dir", tmp_path / "whole")
-    command = [sys.executable, ROOT / "main.py", *options, "--output_dir", tmp_path / "killed"]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, cwd=ROOT)
     state = tmp_path / "killed" / "checkpoint" / "state.json"
-    while process.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
-        time.sleep(0.01)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    with started("main.py", *options, "--output_dir", tmp_path / "killed") as process:
+        while process.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     resumed = script("main.py", "--output_dir", tmp_path / "killed", "--resume")
     assert "of them done" in resumed.stdout
     for name in ("bert_classifier/model.safetensors", "checkpoint/state-320.safetensors"):
@@ -143,13 +142,12 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(reviews, english_bert
 
 def test_one_command_begins_a_run_and_goes_on_with_it(reviews, english_bert, tmp_path):
     options = ("--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path, "--resume", *FAST)
-    command = [sys.executable, ROOT / "main.py", *options]
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, cwd=ROOT)
     state = tmp_path / "checkpoint" / "state.json"
-    while process.poll() is None and not state.exists():
-        time.sleep(0.001)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    with started("main.py", *options) as process:
+        while process.poll() is None and not state.exists():
+            time.sleep(0.001)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     assert json.loads(state.read_text())["options"]["seed"] == 1
     done = script("main.py", "--output_dir", tmp_path, "--resume")  # its options are known from the first moment
     assert "step 24 " in done.stdout
@@ -454,13 +452,12 @@ def test_a_killed_inference_goes_on_where_it_was_and_writes_the_same_bytes(train
     options = ["--input_file", tmp_path / "rows.csv.gz", "--model_dir", trained / "bert_classifier", "--device", "cpu"]
     script("infer.py", *options, "--output_file", tmp_path / "whole" / "p.csv.gz")
     output = tmp_path / "killed" / "p.csv.gz"
-    command = [sys.executable, ROOT / "infer.py", *options, "--output_file", output]
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL, cwd=ROOT)
     second = output.parent / "p.csv.gz.parts" / "0000001"
-    while process.poll() is None and not second.exists():
-        time.sleep(0.005)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    with started("infer.py", *options, "--output_file", output) as process:
+        while process.poll() is None and not second.exists():
+            time.sleep(0.005)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     assert not output.exists()
     done = script("infer.py", *options, "--output_file", output)
     assert re.search(r"13,000 predicted \((8,192|12,288) of them by an earlier run\)", done.stderr)
@@ -585,7 +582,5 @@ def test_an_empty_pipe_gives_no_rows(trained):
 
 
 def test_a_terminal_that_lacks_the_characters_does_not_end_a_run(trained):
-    done = infer(
-        trained, "--text", "the food 好 😀", env=os.environ | {"PYTHONIOENCODING": "cp1252"}, encoding="cp1252"
-    )
+    done = infer(trained, "--text", "the food 好 😀", environment={"PYTHONIOENCODING": "cp1252"})
     assert json.loads(done.stdout)["text"] == "the food 好 😀"
