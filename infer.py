@@ -96,8 +96,8 @@ class Job:
         if self.input.path == "-" and self.output is not None:
             self.input.keep()
         if self.input.path != "-":
-            self.total, kind, names = self.input.scan()
-            self.form = self.output_form(kind, names)
+            self.total, self.kind, self.names = self.input.scan()
+            self.form = self.output_form(self.kind, self.names)
 
     def output_path(self) -> Path | None:
         """Return the file to write, None for standard output; UserError if it is in the way of another."""
@@ -168,6 +168,7 @@ class Job:
             "run": fingerprint(model_dir / "run.json"),
             "weights": [weights.st_size, weights.st_mtime_ns],
             "columns": self.input.columns,
+            "read_as": [self.kind, self.names],
             "output": self.output.name,
             **{name: getattr(self.args, name) for name in names},
         }

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,30 +17,31 @@ from toolkit.run_info import describe_run, refuse_to_overwrite, versions
 
 def main() -> None:
     """Check the options, find the other processes of the run, and train with them."""
-    args, place = training_options().parse_args(), our_place()
+    parser, place = training_options(), our_place()
+    args = parser.parse_args()
     if place.is_first and not args.resume and not args.check_data:
         refuse_to_overwrite(Path(args.output_dir), args.overwrite)
     import_the_rest()
     with World(place) as world, RunFiles(Path(args.output_dir), place.is_first and not args.check_data) as files:
-        fine_tune(args, world, files)
+        fine_tune(args, parser, world, files)
 
 
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
     global utils, RunFiles, World, common_precision
-    global banner, batching, checkpoint, guard, memory, metrics, pretrained, schedule, score_files, stopping, unknown
+    global banner, batching, guard, memory, metrics, pretrained, resuming, schedule, score_files, stopping, unknown
     import utils  # noqa: I001
-    from toolkit import banner, batching, checkpoint, guard, memory, metrics, pretrained, schedule
-    from toolkit import score_files, stopping, unknown
+    from toolkit import banner, batching, guard, memory, metrics, pretrained, resuming
+    from toolkit import schedule, score_files, stopping, unknown
     from toolkit.precision import common_precision
     from toolkit.run_files import RunFiles
     from toolkit.world import World
 
 
-def fine_tune(args: Namespace, world, files) -> None:
+def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
     """Read and check the data, train, keep the best model, and say what happened; all but training is the first's."""
     log = Log(sys.stdout if world.is_first else None)
-    args = Namespace(**world.first(lambda: checkpoint.resumed_options(args, training_options(), log)))
+    args = Namespace(**world.first(lambda: resuming.resumed_options(args, parser, log)))
     device = utils.choose_device(args.device, world.place)
     precision = common_precision(args.precision, device, world)
     source = pretrained.resolve_model(args.model)
@@ -59,7 +60,7 @@ def fine_tune(args: Namespace, world, files) -> None:
         return
     sets = {name: utils.share_dataset(world, sets.get(name)) for name in ("train", "valid")}
     run = Run(args, log, world, files, (tables, labels, sets, encoder), (model, precision, device))
-    with stopping.StopSignals(world) as run.signals:
+    with stopping.StopSignals(world, run.limit) as run.signals:
         run.train()
     run.finish()
 
@@ -111,23 +112,22 @@ class Run:
         self.state = (model, optimizer, precision.scaler())  # what a checkpoint holds
         self.about = {"precision": precision.name, "device": str(device), "processes": world.size}
         if world.is_first:
-            run = (args.model or pretrained.EMBEDDED, self.tables, self.labels, self.positive, self.encoder, vars(args))
-            self.about |= describe_run(*run)
+            self.about |= describe_run(args.model or pretrained.EMBEDDED, data, self.positive, vars(args))
         if args.resume:
-            self.journal = checkpoint.resume(self.files.checkpoint_dir, self.state, self.about, world)
+            self.journal = resuming.resume(self.files.checkpoint_dir, self.state, self.about, world)
         table, journal = self.tables.get("train"), self.journal
         self.limit = memory.RowLimit(args.micro_batch_size, on_change=log)
         self.learner = utils.Learner(
             utils.wrap(model, device, world), optimizer, lambda step: args.learning_rate * factor(step), precision,
             self.state[2], device, args.max_grad_norm, journal.step, args.seed, world, self.limit,
-            guard.StepGuard(world, lambda *bad: guard.count_bad_step(journal, log, args.max_bad_steps, table, *bad)),
+            guard.StepGuard(world, lambda *bad: guard.count_bad_step(journal, log, table, *bad)),
         )  # fmt: skip
         how = {"precision": precision, "device": device, "world": world, "limit": self.limit}
         self.how = {"batch_size": args.batch_size, **how}
         steps = (self.lengths, args.batch_size, args.epochs, args.seed, journal.step)
         self.about["padding_share"] = banner.say_steps(log, *steps)
         banner.say_machine(log, self.learner.model, device, world.size, precision.name)
-        self.files.open(log, self.tables, None if args.resume else self.about)
+        self.files.open(log, self.tables, self.about, args.resume)
 
     def train(self) -> None:
         """Train to the last epoch or until it no longer helps, evaluating and saving on the way."""
@@ -141,6 +141,7 @@ class Run:
                     self.evaluate()
                 args.micro_batch_size = self.limit.rows  # so that a resumed run need not find it again
                 self.files.save(self.state, journal, self.about)
+                guard.stop_if_too_many(journal, args.max_bad_steps)
                 self.signals.stop_if_agreed(journal.step, args.output_dir)
             journal.epoch, journal.batch = epoch + 1, 0
         progress.close()
@@ -154,14 +155,11 @@ class Run:
             return  # it was asked to stop before this evaluation was through
         steps = journal.steps_to_pause(len(batches), (args.eval_steps, args.save_steps))
         part = batches[journal.batch :][:steps]
-        on_step = progress.stepper(losses)
-        utils.train_one_epoch(self.learner, self.sets["train"], self.signals.until_agreed(part), on_step)
+        wanted = guard.until_too_many(journal, args.max_bad_steps, self.signals.until_agreed(part))
+        utils.train_one_epoch(self.learner, self.sets["train"], wanted, progress.stepper(losses))
         self.learner.guard.read()
-        journal.count(
-            self.world.means(losses),
-            [self.lengths[rows] for rows in part[: len(losses)]],
-            time.perf_counter() - started,
-        )
+        taken = [self.lengths[rows] for rows in part[: len(losses)]]
+        journal.count(self.world.means(losses), taken, time.perf_counter() - started)
 
     def evaluate(self) -> None:
         """Score the validation set, note the result, and keep the model if it is the best so far."""
@@ -175,7 +173,7 @@ class Run:
         rate = learner.learning_rate(journal.step - 1)
         is_best = journal.note(found, self.args.metric, self.steps_an_epoch, rate)
         if is_best and self.world.is_first:
-            utils.save_model(self.files.model_dir, learner.model, self.encoder.tokenizer, self.facts())
+            utils.save_model(self.files.model_dir, learner.model, self.encoder.tokenizer, self.facts(), waits=True)
         self.files.write_history(journal)
         self.log(journal.last_line(self.args.metric))
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import TensorDataset
 
-from toolkit.atomic import replace_directory, write_bytes, write_json
+from toolkit.atomic import filling, install_directory, write_bytes, write_json
 from toolkit.batching import prediction_batches, stratified_sample
 from toolkit.compat import has_fused_adamw
 from toolkit.console import bar
@@ -381,15 +381,17 @@ def score_table(
 # -- model directory --------------------------------------------------------------------------------------------------
 
 
-def save_model(folder: Path, model: torch.nn.Module, tokenizer, run: dict) -> None:
-    """Replace a model directory by one with this model, its tokenizer, run.json and the model card, in one go."""
+def save_model(folder: Path, model: torch.nn.Module, tokenizer, run: dict, waits: bool = False) -> None:
+    """Replace a model directory by one with this model, its tokenizer, run.json and the model card, in one go.
 
-    def fill(new: Path) -> None:
+    If it `waits`, it stays beside the old one until install_directory is called.
+    """
+    with filling(folder) as new:
         unwrap(model).save_pretrained(new)
         tokenizer.save_pretrained(new)
         describe_model(new, run)
-
-    replace_directory(folder, fill)
+    if not waits:
+        install_directory(folder)
 
 
 def describe_model(folder: Path, run: dict) -> None:

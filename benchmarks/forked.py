@@ -25,6 +25,7 @@ from toolkit.console import TrainingBar  # noqa: E402
 from toolkit.errors import run_script  # noqa: E402
 
 WORDS = [f"w{number}" for number in range(40)]
+TOO_LONG = 600  # seconds
 TIMES = ("train_seconds", "real_tokens_per_second")  # all that may differ between two runs
 torch.set_num_threads(1)
 main.import_the_rest()
@@ -94,15 +95,39 @@ def fork(words: Sequence[str], log: Path, at: int = 0, number: int = 0, environm
 
 def wait(process: int) -> int:
     """Wait for a process and return its exit status, or the signal that ended it as a negative number."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    for _ in range(int(TOO_LONG / 0.005)):
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(process, signal.SIGKILL)
+    raise SystemExit(f"process {process} has not ended in {TOO_LONG} seconds")
+
+
+def keep_store() -> int:
+    """Start a process that keeps a store for others, as torchrun does, and return its port; it ends when we do.
+
+    A store has threads, beside which none of our processes may be forked.
+    """
+    reader, writer = os.pipe()
+    parent = os.getpid()
+    if os.fork() == 0:
+        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        os.write(writer, str(store.port).encode())
+        os.close(writer)
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        return int(stream.read())
 
 
 class Launcher:
     """Runs main.py in one or several processes that meet as they do under torchrun."""
 
     def __init__(self):
-        self.store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-        self.runs = 0
+        self.port, self.runs = keep_store(), 0
 
     def run(self, words: Sequence[str], log: Path, processes: int = 1, at: int = 0, number: int = 0) -> list[int]:
         """Return the exit statuses of the processes; the last of them sends itself the signal `number` after step `at`.
@@ -111,7 +136,7 @@ class Launcher:
         """
         self.runs += 1
         common = {
-            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self.store.port), "WORLD_SIZE": str(processes),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(self.port), "WORLD_SIZE": str(processes),
             "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": str(self.runs),
         }  # fmt: skip
         started = []

@@ -1,9 +1,10 @@
 """Write files and directories so that a reader finds the old one or the new one, whole, at any instant."""
 
+import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,8 +57,7 @@ def write_json_lines(path: Path, values: list) -> None:
 def filling(folder: Path) -> Iterator[Path]:
     """Give an empty directory beside `folder` to write to, and wait in the end until what is in it is on the disk.
 
-    If the writing fails nothing is left of it. Raises UserError where safetensors, which has an exception of its own
-    for a full disk, cannot write.
+    If the writing fails nothing is left of it. Raises UserError where safetensors or the tokenizers cannot write.
     """
     new = beside(folder, "new")
     shutil.rmtree(new, ignore_errors=True)
@@ -66,26 +66,28 @@ def filling(folder: Path) -> Iterator[Path]:
         yield new
         umask = os.umask(0o077)
         os.umask(umask)
-        for file in new.iterdir():
-            file.chmod(0o666 & ~umask)  # safetensors lets nobody else read what it writes
-            sync(file)
+        for path in new.rglob("*"):
+            if path.is_dir():
+                sync_directory(path)
+            else:
+                path.chmod(0o666 & ~umask)  # safetensors lets nobody else read what it writes
+                sync(path)
         sync_directory(new)
     except BaseException as error:
         shutil.rmtree(new, ignore_errors=True)
-        if isinstance(error, SafetensorError):
+        # Those who write in Rust have exceptions of their own for a full disk, the tokenizers one of no kind.
+        if isinstance(error, SafetensorError) or (type(error) is Exception and "os error" in str(error)):
             raise UserError(f"{folder}: cannot be written ({error})") from None
         raise
 
 
-def replace_directory(path: Path, fill: Callable[[Path], None]) -> None:
-    """Replace a directory by one that `fill` writes into the empty directory it is given.
+def install_directory(path: Path) -> None:
+    """Give the directory that `filling` has left beside `path` its place.
 
     Two renames cannot be one: if the process dies between them, `recover` gives the old directory its name back.
     """
-    old = beside(path, "old")
+    new, old = beside(path, "new"), beside(path, "old")
     recover(path)
-    with filling(path) as new:
-        fill(new)
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
         path.rename(old)
@@ -108,7 +110,7 @@ def recover(path: Path) -> None:
 def sweep(path: Path) -> None:
     """Remove what killed processes left of a file or directory that was being written, and nothing that is whole."""
     recover(path)
-    for left in (beside(path, "new"), beside(path, "old")):
+    for left in (beside(path, state) for state in ("new", "old", "gone")):
         if left.is_dir():
             shutil.rmtree(left)
         else:
@@ -128,5 +130,8 @@ def sync_directory(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network and shared folders do not know how
+            raise
     finally:
         os.close(handle)

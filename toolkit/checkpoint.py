@@ -7,8 +7,6 @@ known for one. Random numbers need no saving: what a step draws depends on its n
 
 import hashlib
 import json
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,34 +14,26 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from toolkit.atomic import filling, sweep, write_json
-from toolkit.console import Log
+from toolkit.atomic import filling, sweep, sync_directory, write_json
 from toolkit.errors import UserError
 from toolkit.journal import Journal
-from toolkit.parser import given_options
-from toolkit.run_info import fingerprint, refuse_to_overwrite
-
-
-def _may_grow(given, saved) -> bool:
-    return given >= saved
-
-
-def _may_differ(given, saved) -> bool:
-    return True
-
-
-# What --resume may change, because it does not say what a step does: where files are (that their content is the same is
-# checked), how often to save, how a batch is cut to fit the memory, when to give up. docs/reliability.md lists it.
-MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
-    ("resume", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
-     "save_steps", "micro_batch_size", "max_bad_steps"), _may_differ,
-) | {"epochs": _may_grow}  # fmt: skip
+from toolkit.run_info import fingerprint
 
 
 def begin_checkpoint(folder: Path, about: dict) -> None:
     """Note that a run has begun, so that it can be gone on with, though with its first step, before its first save."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_state(folder, {"tensors": None, "scaler": {}, "journal": asdict(Journal()), **about})
+
+
+def note_options(folder: Path, about: dict) -> None:
+    """Note what a run is gone on with, so that it stays so if it is killed before its next save."""
+    _write_state(folder, read_state(folder) | about)
+
+
+def best_step(folder: Path) -> int:
+    """Return the step of the best model of the last save, 0 if there is none."""
+    return ((read_state(folder) or {}).get("journal") or {}).get("best_step", 0)
 
 
 def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, about: dict) -> None:
@@ -56,6 +46,7 @@ def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, ab
         save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, new / name)
         digest = fingerprint(new / name)
     (new / name).replace(folder / name)
+    sync_directory(folder)
     state = {"tensors": {"file": name, "sha256": digest}, "scaler": scaler.state_dict(), "journal": asdict(journal)}
     try:
         _write_state(folder, state | about)
@@ -90,7 +81,12 @@ def read_state(folder: Path) -> dict | None:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(state, dict) or state.get("sha256") != _checksum(state):
-            raise ValueError("its checksum is not that of its content")
+            other = isinstance(state, dict) and "sha256" not in state
+            raise ValueError(
+                "it has no checksum; it may be of an older version"
+                if other
+                else "its checksum is not that of its content"
+            )
     except FileNotFoundError:
         return None
     except (ValueError, OSError, RecursionError) as error:
@@ -98,43 +94,12 @@ def read_state(folder: Path) -> dict | None:
     return state
 
 
-def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
-    """Return the options of a run: with --resume those of the checkpoint if there is one, else those given.
-
-    Raises UserError if one on the command line says otherwise, or if something else is in the way.
-    """
-    if not args.resume:
-        return vars(args)
-    folder, given = Path(args.output_dir), given_options(parser)
-    state = read_state(folder / "checkpoint")
-    if state is None:
-        refuse_to_overwrite(folder, args.overwrite)
-        log.item("resume", f"no run has begun in {folder}, so this one begins")
-        return vars(args) | {"resume": False}
-    saved = vars(args) | state["options"]  # an option that is newer than the checkpoint has its default
-    changed = {name: value for name, value in given.items() if value != saved[name]}
-    refused = [
-        name for name, value in changed.items() if not MAY_CHANGE.get(name, lambda *_: False)(value, saved[name])
-    ]
-    if refused:
-        raise UserError(*(f"--{name} {given[name]}: the run to resume has {saved[name]}" for name in refused))
-    return saved | changed | {name: vars(args)[name] for name in ("output_dir", "overwrite")} | {"resume": True}
-
-
-def read_checkpoint(folder: Path, about: dict) -> tuple[dict, dict[str, torch.Tensor]]:
+def read_checkpoint(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """Return the last save: what state.json holds, and the tensors (none before the first save).
 
-    Raises UserError if the data or the precision is no longer that of `about`, or the tensors are damaged.
+    Raises UserError if they are damaged.
     """
     state = read_state(folder)
-    if state["precision"] != about["precision"]:
-        raise UserError(
-            f"--resume: the run was in {state['precision']}, this machine would go on in {about['precision']}"
-        )
-    for name in {**state["data"], **about["data"]}:
-        before, now = state["data"].get(name), about["data"].get(name)
-        if (before and before["sha256"]) != (now and now["sha256"]):
-            raise UserError(f"--resume: {(now or before)['file']} is not the file that the run began with")
     if state["tensors"] is None:
         return state, {}
     path = folder / state["tensors"]["file"]
@@ -167,9 +132,3 @@ def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tens
         return Journal(**state["journal"])
     except TypeError as error:
         raise UserError(f"--resume: the run was begun by another version of this project ({error})") from None
-
-
-def resume(folder: Path, state: tuple, about: dict, world) -> Journal:
-    """Go on, in every process, from the save that the first one reads; `state` is (model, optimizer, scaler)."""
-    saved, tensors = read_checkpoint(folder, about) if world.is_first else (None, None)
-    return restore(*state, world.share(saved), world.share_tensors(tensors))

@@ -70,9 +70,11 @@ def run_script(main: Callable[[], None]) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character must not end a run
         stream.reconfigure(errors="backslashreplace")
     if our_place().size == 1:
-        for name in ("SIGTERM", "SIGUSR1"):  # of several processes the launcher ends all
-            if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
-                signal.signal(getattr(signal, name), _stop)
+        for name in ("SIGTERM", "SIGUSR1", "SIGHUP"):  # of several processes the launcher ends all
+            number = getattr(signal, name, None)
+            heeded = number is not None and signal.getsignal(number) is not signal.SIG_IGN
+            if heeded and threading.current_thread() is threading.main_thread():
+                signal.signal(number, _stop)
         return _run(main)
     try:
         status = _run(main)
@@ -89,7 +91,9 @@ def run_script(main: Callable[[], None]) -> int:
 def _stop(number: int, _) -> None:
     """Answer a signal where no step of training is under way: end in order, so that temporary files are removed."""
     name = signal.Signals(number).name
-    raise Stopped(f"stopped by {name}; what was saved is whole, the same command (main.py: with --resume) goes on")
+    raise Stopped(
+        f"stopped by {name}; what was saved is whole; the same command begins again, main.py --resume goes on"
+    )
 
 
 def _run(main: Callable[[], None]) -> int:

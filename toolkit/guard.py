@@ -1,7 +1,7 @@
 """Steps whose loss or gradient is not a number: noticed, told, and kept from touching the weights."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
@@ -52,14 +52,26 @@ class StepGuard:
                 self.on_bad(step, rows)
 
 
-def count_bad_step(journal: Journal, log: Log, most: int, table, step: int, rows: np.ndarray) -> None:
-    """Log a bad step with its rows of `table`, which the first process has; UserError if it is one more than `most`."""
+def count_bad_step(journal: Journal, log: Log, table, step: int, rows: np.ndarray) -> None:
+    """Count a bad step and log it with its rows of `table`, which the first process has."""
     journal.bad_steps += 1
     if table is not None:
         lines = sorted(table.frame.index[rows].tolist())
         listed = ", ".join(map(str, lines[:LISTED])) + ", ..." * (len(lines) > LISTED)
         log(f"step {step + 1}: the loss or its gradient is not a number, so the weights stay as they are")
         log(f"           its rows: {table.path}, {table.frame.index.name}s {listed}")
+
+
+def until_too_many(journal: Journal, most: int, batches: Iterable) -> Iterator:
+    """Yield batches until more than `most` steps were bad."""
+    for batch in batches:
+        if journal.bad_steps > most:
+            return
+        yield batch
+
+
+def stop_if_too_many(journal: Journal, most: int) -> None:
+    """Raise UserError if more than `most` steps were bad, now that what was done is saved."""
     if journal.bad_steps > most:
         raise UserError(
             f"the loss or its gradient was not a number in {journal.bad_steps} steps (--max_bad_steps {most}); "

@@ -76,9 +76,9 @@ class Learner:
         several, slots = self.world.size > 1, max(len(piece) * int(lengths[piece].max()) for piece, _ in pieces)
         alone = rows[[lengths[rows].argmin()]], 0.0
         if several and not self.synced:
-            self.synced = True
             for _ in range(2):
                 yield *alone, self._shared()
+            self.synced = True
         self.sharing = False
         seed_step(self.seed, self.step, self.world.rank)
         careful = several and slots > self.proven

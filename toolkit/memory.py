@@ -8,6 +8,8 @@ import torch
 
 from toolkit.errors import UserError, first_line, is_out_of_memory
 
+NO_LIMIT = 1 << 40  # rows
+
 
 class _Attempt:
     """A context that takes the exception of memory that ran out, and notes what it says."""
@@ -53,6 +55,12 @@ class RowLimit:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             self.on_change(f"out of memory with {now:,} rows at once; going on with {self.rows:,}")
+
+    def tighten(self, rows: int) -> None:
+        """Take the limit that another process has found, if it is a lower one."""
+        if rows < (self.rows or NO_LIMIT):
+            self.rows = rows
+            self.on_change(f"out of memory in another process; going on with {rows:,} rows at once")
 
     def cut(self, rows: np.ndarray, devices: int = 1) -> list[np.ndarray]:
         """Cut row numbers into pieces within the limit, which is that of each of `devices`."""

@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse `args` (sys.argv by default); raise UserError for anything that does not fit."""
-        words = _expand_argument_files(sys.argv[1:] if args is None else args)
+        self.words = words = _expand_argument_files(sys.argv[1:] if args is None else args)
         if strange := [word for word in words if SURROGATE.search(word)]:  # bytes that are no text in this system
             raise UserError(f"{strange[0]!r} is not utf-8 text; a file of such a name has to be renamed")
         namespace, unknown = self.parse_known_args(words)
@@ -51,9 +51,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def given_options(parser: Parser) -> dict:
-    """Return the options that stand on the command line, without the defaults of those that do not."""
+    """Return the options that stood on the command line it has parsed, without the defaults of those that did not."""
     blank = argparse.Namespace(**{action.dest: ... for action in parser._actions})
-    parser.parse_known_args(_expand_argument_files(sys.argv[1:]), namespace=blank)
+    parser.parse_known_args(parser.words, namespace=blank)
     return {name: value for name, value in vars(blank).items() if value is not ...}
 
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from toolkit.atomic import sync, sync_directory, write_bytes, write_json
+from toolkit.errors import UserError
 from toolkit.files import file_ending
 from toolkit.lock import LOCK, lock_directory
 from toolkit.predictions import ParquetFormat, TextFormat
@@ -22,6 +23,10 @@ class Parts:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = lock_directory(self.folder)
         manifest = self.folder / "made_from.json"
+        if not manifest.exists() and any(not path.name.startswith(".") for path in self.folder.iterdir()):
+            raise UserError(
+                f"{self.folder} is in the way and holds no parts of ours; --output_file names another place"
+            )
         try:
             same = json.loads(manifest.read_text(encoding="utf-8")) == made_from
         except (OSError, ValueError):

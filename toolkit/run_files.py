@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from toolkit import checkpoint
-from toolkit.atomic import replacing, write_json_lines
+from toolkit.atomic import beside, install_directory, replacing, sweep, write_json_lines
 from toolkit.console import Log
 from toolkit.curves import draw_curves
+from toolkit.errors import UserError
 from toolkit.journal import Journal
 from toolkit.lock import LOCK, lock_directory
 from toolkit.rows import write_rejected
-from toolkit.run_info import clear_run, sweep_run
+from toolkit.run_info import clear_run, refuse_to_overwrite, step_of_model, sweep_run
 
 
 class RunFiles:
@@ -33,28 +34,53 @@ class RunFiles:
         if self.lock is not None:
             self.lock.release()
 
-    def open(self, log: Log, tables: dict, about: dict | None) -> None:
-        """Make the directory, free of an earlier run, and note that the run `about` has begun; with None go on in it.
+    def open(self, log: Log, tables: dict, about: dict, resume: bool = False) -> None:
+        """Make the directory, free of an earlier run, and note that the run `about` has begun; or go on in it.
 
-        `log` is written to train.log from now on, and the rows that `tables` leave out to rejected_rows.csv.
+        `log` is written to train.log from now on, and the rows that `tables` leave out to rejected_rows.csv. Raises
+        UserError if a run has got in the way since the start, or the model of the run to resume is gone.
         """
         if not self.writes:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = self.lock or lock_directory(self.folder)
+        if resume:
+            checkpoint.clean_checkpoint(self.checkpoint_dir)
+            checkpoint.note_options(self.checkpoint_dir, about)
+            self._settle_model()
+            self._need_model()
+        else:
+            refuse_to_overwrite(self.folder, about["options"]["overwrite"])
         sweep_run(self.folder)
-        if about is not None:
+        if not resume:
             clear_run(self.folder)
             checkpoint.begin_checkpoint(self.checkpoint_dir, about)
-        checkpoint.clean_checkpoint(self.checkpoint_dir)
-        log.open(self.folder / "train.log", append=about is None)
+        log.open(self.folder / "train.log", append=resume)
         rejected = [row for table in tables.values() for row in table.rejected]
         write_rejected(self.folder / "rejected_rows.csv", rejected)
 
     def save(self, state: tuple, journal: Journal, about: dict) -> None:
-        """Replace the checkpoint; `state` is (unwrapped model, optimizer, scaler)."""
+        """Replace the checkpoint, and the model if a better one waits; `state` is (unwrapped model, optimizer, scaler).
+
+        A new best model waits beside the old one until the checkpoint that tells of it is written, so that the two
+        never disagree, whenever the process is killed.
+        """
         if self.writes:
-            checkpoint.save_checkpoint(self.checkpoint_dir, *state, journal, about)
+            try:
+                checkpoint.save_checkpoint(self.checkpoint_dir, *state, journal, about)
+            finally:
+                self._settle_model()
+
+    def _settle_model(self) -> None:
+        """Give the model that waits its place if it is the best one of the last save, else remove it."""
+        if step_of_model(beside(self.model_dir, "new")) == checkpoint.best_step(self.checkpoint_dir) > 0:
+            install_directory(self.model_dir)
+        sweep(self.model_dir)
+
+    def _need_model(self) -> None:
+        step = checkpoint.best_step(self.checkpoint_dir)
+        if step and step_of_model(self.model_dir) != step:
+            raise UserError(f"--resume: {self.model_dir} is not the best model of this run, that of step {step}")
 
     def write_history(self, journal: Journal) -> None:
         """Replace metrics.jsonl."""

@@ -3,11 +3,10 @@
 import hashlib
 import json
 import platform
-import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from toolkit.atomic import recover, sweep
+from toolkit.atomic import beside, recover, sweep
 from toolkit.errors import UserError
 from toolkit.trust import pickles, stray_files
 
@@ -81,6 +80,14 @@ def _not_ours(model_dir: Path) -> list[str]:
     return [*stray_files(model_dir), *found]
 
 
+def step_of_model(model_dir: Path) -> int:
+    """Return the step at which the model in a directory was the best, 0 if there is none."""
+    try:
+        return json.loads((model_dir / "run.json").read_text(encoding="utf-8"))["metrics"]["step"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0
+
+
 def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
     """Raise UserError if a run, finished or not, is in the way and may not be replaced, or something that is no run."""
     model_dir, state = output_dir / "bert_classifier", output_dir / "checkpoint" / "state.json"
@@ -104,26 +111,37 @@ def sweep_run(output_dir: Path) -> None:
 
 def clear_run(output_dir: Path) -> None:
     """Remove the files of an earlier run, its model included, and nothing else."""
-    for pattern in RUN_FILES:
+    model_dir = output_dir / "bert_classifier"
+    if (model_dir / "run.json").is_file():  # of a half a model no next start could know that it was one
+        model_dir.rename(beside(model_dir, "gone"))
+        sweep(model_dir)
+    for pattern in reversed(RUN_FILES):  # by the first of them a run is known, so it is removed last
         for path in output_dir.glob(pattern):
             path.unlink()
-    if (output_dir / "bert_classifier" / "run.json").is_file():
-        shutil.rmtree(output_dir / "bert_classifier")
     for name in ("checkpoint", "test"):
         if (output_dir / name).is_dir() and not any((output_dir / name).iterdir()):
             (output_dir / name).rmdir()
 
 
-def data_facts(tables: dict) -> dict:
-    """Return for each table, by its name, its file, rows and fingerprint."""
-    return {
-        name: {"file": str(table.path), "rows": len(table.frame), "sha256": table.sha256}
-        for name, table in tables.items()
-    }
+def data_facts(tables: dict, sets: dict) -> dict:
+    """Return for each table, by its name, its file, rows and fingerprint, and that of its dataset in `sets`, if any."""
+    facts = {}
+    for name, table in tables.items():
+        facts[name] = {"file": str(table.path), "rows": len(table.frame), "sha256": table.sha256}
+        if name in sets:
+            digest = hashlib.sha256()
+            for tensor in sets[name].tensors:
+                digest.update(tensor.numpy())
+            facts[name]["tokens"] = digest.hexdigest()
+    return facts
 
 
-def describe_run(base_model: str, tables: dict, labels: list[str], positive: int, encoder, options: dict) -> dict:
-    """Return what run.json says of a run before it has trained; `encoder` is what cuts its texts."""
+def describe_run(base_model: str, data: tuple, positive: int, options: dict) -> dict:
+    """Return what run.json says of a run before it has trained.
+
+    `data` is (tables, labels, datasets, encoder): what is read, as what, and what cuts the texts.
+    """
+    tables, labels, sets, encoder = data
     return {
         "base_model": base_model,
         "labels": labels,
@@ -132,5 +150,5 @@ def describe_run(base_model: str, tables: dict, labels: list[str], positive: int
         "max_length": encoder.max_length,
         "truncation": encoder.truncation,
         "options": options,
-        "data": data_facts(tables),
+        "data": data_facts(tables, sets),
     }

@@ -28,7 +28,7 @@ def write_scores(folder: Path, found: Scored, table, run: dict, model_dir: Path)
     model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
     facts = {
         "model": model | {"base_model": run["base_model"]},
-        "data": data_facts({"test": table}),
+        "data": data_facts({"test": table}, {}),
         "versions": versions(),
     }
     predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])

@@ -6,9 +6,15 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from toolkit.errors import Stopped
+from toolkit.memory import NO_LIMIT, RowLimit
 from toolkit.world import World
 
-SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1")  # a machine that is taken away, Ctrl-C, SLURM's warning
+SIGNALS = (
+    "SIGTERM",
+    "SIGINT",
+    "SIGUSR1",
+    "SIGHUP",
+)  # a machine that is taken away, Ctrl-C, SLURM's warning, no terminal
 
 
 class StopAsked(Exception):
@@ -18,16 +24,20 @@ class StopAsked(Exception):
 class StopSignals:
     """Notices the signals while it is entered; `name` is the one that the processes have agreed to stop for, "" before.
 
-    A second SIGINT stops at once. Signals reach each process by itself, so all ask each other before every step.
+    A second SIGINT stops at once. Signals reach each process by itself, so all ask each other before every step; at the
+    same time they agree on how many rows the memory holds, which one of them may have found to be fewer. A signal that
+    whoever started us has chosen to ignore (nohup, a job in the background) stays ignored.
     """
 
-    def __init__(self, world: World):
-        self.world, self.name, self.noticed, self.before, self.asked = world, "", "", {}, 0
+    def __init__(self, world: World, limit: RowLimit | None = None):
+        self.world, self.limit, self.name, self.noticed = world, limit or RowLimit(), "", ""
+        self.before, self.asked = {}, 0
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():  # only there can signals be handled
             numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-            self.before = {number: signal.signal(number, self._notice) for number in numbers}
+            heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+            self.before = {number: signal.signal(number, self._notice) for number in heeded}
         return self
 
     def __exit__(self, *_):
@@ -42,7 +52,9 @@ class StopSignals:
     def agreed(self) -> bool:
         """Ask the other processes and say whether all are to stop, as one of them was told."""
         if not self.name:
-            heard = self.world.any([self.noticed == name for name in SIGNALS])
+            noticed = [self.noticed == name for name in SIGNALS]
+            *heard, tightness = self.world.largest([*noticed, -(self.limit.rows or NO_LIMIT)])
+            self.limit.tighten(-tightness)
             self.name = next((name for name, is_it in zip(SIGNALS, heard, strict=True) if is_it), "")
         return bool(self.name)
 

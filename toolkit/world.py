@@ -53,11 +53,15 @@ class World:
     def __exit__(self, kind, error, trace):
         if self.size == 1:
             return
+        failed_since = False
         if error is None or kind is Stopped:
-            dist.all_reduce(torch.zeros(1))  # nobody leaves while another still waits for something
-            return
+            try:
+                dist.all_reduce(torch.zeros(1))  # nobody leaves while another still waits for something
+                return
+            except RuntimeError as broken:
+                error, failed_since = broken, True
         gloo = type(error) is RuntimeError and "gloo" in str(error)
-        lost = gloo or isinstance(error, dist.DistError)  # a connection breaks when its other end dies
+        lost = failed_since or gloo or isinstance(error, dist.DistError)  # a connection breaks when its other end dies
         problem = UserError(f"another process has ended or is out of reach ({_cause(error)})") if lost else error
         first = self._first_failure(problem)
         if first["rank"] == self.rank or (self.is_first and not lost):
@@ -134,13 +138,13 @@ class World:
         dist.all_reduce(least, dist.ReduceOp.MIN)
         return least.bool()
 
-    def any(self, flags: Sequence[bool]) -> list[bool]:
-        """Return, in every process, which of the flags is up in any of them."""
+    def largest(self, numbers: Sequence[int]) -> list[int]:
+        """Return, in every process, the largest value that any of them has of each of some whole numbers."""
         if self.size == 1:
-            return list(flags)
-        total = torch.tensor(flags, dtype=torch.uint8)
+            return list(numbers)
+        total = torch.tensor(numbers)
         dist.all_reduce(total, dist.ReduceOp.MAX)
-        return total.bool().tolist()
+        return total.tolist()
 
     def sum_for_first(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array over the processes to the first one; what others get means nothing."""
