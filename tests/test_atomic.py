@@ -1,6 +1,9 @@
+import errno
 import json
 import os
 import shutil
+import stat
+from contextlib import nullcontext
 
 import pytest
 from safetensors import SafetensorError
@@ -8,8 +11,8 @@ from safetensors import SafetensorError
 from tests.conftest import interrupted
 from toolkit.atomic import (
     filling,
+    install_directory,
     recover,
-    replace_directory,
     replacing,
     sweep,
     write_bytes,
@@ -81,6 +84,12 @@ def test_a_value_that_json_cannot_hold_leaves_the_old_file(tmp_path):
         write_json(tmp_path / "value.json", {"a": object()})
     assert json.loads((tmp_path / "value.json").read_text(encoding="utf-8")) == {"a": 1}
     assert names(tmp_path) == ["value.json"]
+
+
+def replace_directory(folder, fill) -> None:
+    with filling(folder) as new:
+        fill(new)
+    install_directory(folder)
 
 
 def fill_with(**files: str):
@@ -206,6 +215,40 @@ def test_a_full_disk_that_only_safetensors_notices_is_one_line(tmp_path):
         "(os error 28))"
     ]
     assert names(tmp_path) == []
+
+
+def test_a_full_disk_that_only_the_tokenizers_notice_is_one_line_and_other_exceptions_are_not(tmp_path):
+    with pytest.raises(UserError) as refused, filling(tmp_path / "model"):
+        raise Exception("No space left on device (os error 28)")
+    assert refused.value.lines() == [f"{tmp_path / 'model'}: cannot be written (No space left on device (os error 28))"]
+    with pytest.raises(Exception, match="another") as caught, filling(tmp_path / "model"):
+        raise Exception("another")
+    assert type(caught.value) is Exception
+    assert names(tmp_path) == []
+
+
+def test_a_directory_may_have_directories_in_it(tmp_path):
+    with filling(tmp_path / "model") as new:
+        (new / "additional_chat_templates" / "deep").mkdir(parents=True)
+        (new / "additional_chat_templates" / "deep" / "tool.jinja").touch(mode=0o600)
+    install_directory(tmp_path / "model")
+    found = tmp_path / "model" / "additional_chat_templates" / "deep" / "tool.jinja"
+    assert os.name == "nt" or found.stat().st_mode & 0o400
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_folder_that_cannot_be_waited_for_is_not_unless_its_disk_is_broken(tmp_path, monkeypatch, number):
+    fsync = os.fsync
+
+    def patched(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", patched)
+    with nullcontext() if number != errno.EIO else pytest.raises(OSError):
+        write_bytes(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")

@@ -85,12 +85,12 @@ from toolkit.world import World
 CPU = torch.device("cpu")
 
 
-def make_short(model, most, where, late):
-    "Let the memory run out for more than `most` rows, from the forward pass of number `late` on."
+def make_short(model, most, where, late, until):
+    "Let the memory run out for more than `most` rows, from the forward pass of number `late` to that of `until`."
     passes = []
 
     def run_out(rows):
-        if rows > most and len(passes) > late:
+        if rows > most and late < len(passes) <= until:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     def before(module, args, inputs):
@@ -112,7 +112,7 @@ def run(plan, scenario, dataset, world, said):
     utils.set_seed(1)
     model = utils.new_classifier(plan["model"], plan["labels"], scenario["dropout"])[0]
     if scenario["short"] == world.rank:
-        make_short(model, scenario["most"], scenario["where"], scenario["late"])
+        make_short(model, scenario["most"], scenario["where"], scenario["late"], scenario["until"])
     precision, kept, step, attempts, limit = choose_precision("fp32", CPU), None, 0, 0, scenario["micro"]
     for stretch in scenario["stretches"]:
         optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
@@ -290,13 +290,15 @@ def test_two_processes_have_the_same_weights_to_the_last_bit(trained, run):
 
 # -- several processes that are short of memory, or that go on -------------------------------------------------------
 
-PLAIN = {"short": None, "most": 0, "where": "", "late": 0, "micro": None, "dropout": 0.0, "cut": []}
+PLAIN = {"short": None, "most": 0, "where": "", "late": 0, "until": 10**9, "micro": None, "dropout": 0.0, "cut": []}
 SCENARIOS = {
     "undisturbed": {},
     "first step, rank 1": {"short": 1, "most": 2, "where": "forward"},
     "first step, rank 0": {"short": 0, "most": 2, "where": "forward"},
     "backward, rank 1": {"short": 1, "most": 2, "where": "backward"},
     "backward, rank 0": {"short": 0, "most": 2, "where": "backward"},
+    "the very first pass, rank 1": {"short": 1, "most": 0, "where": "forward", "until": 1},
+    "the very first pass, rank 0": {"short": 0, "most": 0, "where": "forward", "until": 1},
     "a later, larger piece, rank 1": {"short": 1, "most": 4, "where": "backward"},
     "a later, larger piece, rank 0": {"short": 0, "most": 4, "where": "forward"},
     "the last piece, in its forward pass, rank 1": {"short": 1, "most": 1, "where": "forward", "late": 5, "micro": 2},

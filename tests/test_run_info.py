@@ -11,7 +11,15 @@ import torch
 import transformers
 
 from toolkit.errors import UserError
-from toolkit.run_info import clear_run, data_facts, fingerprint, read_run, refuse_to_overwrite, versions
+from toolkit.run_info import (
+    clear_run,
+    data_facts,
+    fingerprint,
+    read_run,
+    refuse_to_overwrite,
+    step_of_model,
+    versions,
+)
 
 RUN = {
     "base_model": "a/b", "labels": ["差", "好"], "positive_label": "好", "max_length": 64, "truncation": "head_tail",
@@ -121,7 +129,7 @@ def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path
         path.write_text("text,label\n" + "a,1\n" * rows, encoding="utf-8")
         tables[name] = SimpleNamespace(path=path, frame=pd.read_csv(path), sha256=fingerprint(path))
         path.unlink()  # what counts is what was read
-    assert data_facts(tables) == {
+    assert data_facts(tables, {}) == {
         name: {
             "file": str(tmp_path / f"{name}.csv"),
             "rows": rows,
@@ -129,3 +137,25 @@ def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path
         }
         for name, rows in (("train", 3), ("valid", 1))
     }
+
+
+def test_the_facts_of_a_table_change_with_its_tokens_and_labels(tmp_path):
+    table = SimpleNamespace(path=tmp_path / "t.csv", frame=pd.DataFrame({"text": ["a", "b"]}), sha256="aa")
+    ids, types, lengths, labels = torch.arange(6).reshape(2, 3), torch.zeros(2, 0), torch.tensor([3, 2]), torch.ones(2)
+    tokens = [
+        data_facts({"train": table}, {"train": torch.utils.data.TensorDataset(*tensors)})["train"]["tokens"]
+        for tensors in (
+            (ids, types, lengths, labels), (ids + 0, types, lengths, labels), (ids.flip(0), types, lengths, labels),
+            (ids, types, lengths.flip(0), labels), (ids, types, lengths, labels * 0),
+        )
+    ]  # fmt: skip
+    assert tokens[0] == tokens[1]
+    assert len(set(tokens)) == 4
+
+
+def test_the_step_of_a_model_is_read_from_what_main_wrote_and_is_0_of_anything_else(tmp_path):
+    path = tmp_path / "run.json"
+    assert step_of_model(tmp_path) == 0
+    for text, step in [('{"metrics": {"step": 7}}', 7), ("{}", 0), ('{"metrics": []}', 0), ("[1]", 0), ("{", 0)]:
+        path.write_text(text)
+        assert step_of_model(tmp_path) == step

@@ -17,17 +17,22 @@ from pathlib import Path
 
 from toolkit.errors import run_script
 from toolkit.launch import our_place
+from toolkit.memory import RowLimit
 from toolkit.stopping import StopAsked, StopSignals
 from toolkit.world import World
 
 
 def main():
     folder, told, at, place = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), our_place()
-    with World(place) as world, StopSignals(world) as signals:
+    said = []
+    limit = RowLimit(16 if place.rank == 1 else None, on_change=said.append)
+    with World(place) as world, StopSignals(world, limit) as signals:
         world.share("we have met")
         taken = []
         for batch in signals.until_agreed(range(50)):
             taken.append(batch)
+            if world.rank == 2 and batch == 1:
+                limit.rows = 4  # as when its memory runs out
             if world.rank == told and batch == at:
                 os.kill(os.getpid(), signal.SIGUSR1)
         watch, seen = signals.watched(lambda rows: seen.append(rows)), []
@@ -37,6 +42,7 @@ def main():
         except StopAsked:
             pass
         (folder / f"{world.rank}").write_text(f"{len(taken)} {len(seen)} {signals.name}")
+        (folder / f"limit {world.rank}").write_text(f"{limit.rows} {said}")
         signals.stop_if_agreed(len(taken), "my output")
 
 
@@ -128,6 +134,19 @@ def test_a_prediction_is_left_after_the_batch_under_way():
     assert done == [8, 7]
 
 
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_that_was_ignored_before_stays_ignored(name):
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with StopSignals(ALONE) as signals:
+            send(name)
+            assert not signals.agreed()
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.mark.parametrize("told", [0, 2])
 def test_a_signal_to_one_of_three_processes_stops_all_after_the_same_batch(tmp_path, told):
     (tmp_path / "worker.py").write_text(AGREES, encoding="utf-8")
@@ -135,6 +154,9 @@ def test_a_signal_to_one_of_three_processes_stops_all_after_the_same_batch(tmp_p
         ends = ended(started)
     assert [status for status, _ in ends] == [75] * 3, ends
     assert [(tmp_path / f"{rank}").read_text() for rank in range(3)] == ["5 3 SIGUSR1"] * 3
+    going_on = "out of memory in another process; going on with {} rows at once".format
+    for rank, lines in enumerate([[going_on(16), going_on(4)], [going_on(4)], [going_on(16)]]):
+        assert (tmp_path / f"limit {rank}").read_text() == f"4 {lines}"
     assert "stopped by SIGUSR1; step 5 is saved" in ends[0][1]
     assert "--output_dir 'my output' --resume" in ends[0][1]
     assert [errors for _, errors in ends[1:]] == ["", ""]

@@ -78,7 +78,7 @@ def main():
         tenths = [torch.tensor(0.1 * (rank + 1)), torch.tensor(1e8 + rank)]
         got["exact"] = [world.means(tenths), world.means(tenths[:1]) + world.means(tenths[1:])]
         got["everywhere"] = [world.everywhere(torch.tensor(up)).item() for up in (True, rank != 1, False)]
-        got["any"] = [world.any([False, rank == 1, rank != 1]), world.any([False] * 3)]
+        got["largest"] = [world.largest([False, rank == 1, rank]), world.largest([-rank - 1, -(1 << 40), 1 << 40])]
         logits = np.zeros((7, 2), np.float32)
         logits[rank::3] = np.float32(0.1) * (1 + np.arange(7, dtype=np.float32))[rank::3, None]
         total = world.sum_for_first(logits)
@@ -134,7 +134,7 @@ def test_a_process_alone_is_told_what_it_tells_and_joins_no_group():
         assert world.means([torch.tensor(1.5), torch.tensor(0.1)]) == [1.5, np.float32(0.1).item()]
         assert world.means([]) == []
         assert world.everywhere(flag) is flag
-        assert world.any([True, False]) == [True, False]
+        assert world.largest([3, -1, True]) == [3, -1, True]
         assert world.sum_for_first(array) is array
 
 
@@ -200,10 +200,10 @@ def test_a_mean_of_numbers_in_fp32_is_exact_and_does_not_depend_on_what_else_is_
         assert got["exact"] == [[float(tenths), float(large)]] * 2
 
 
-def test_a_flag_is_everywhere_or_anywhere_in_every_process_alike(met):
+def test_a_flag_is_everywhere_and_a_number_the_largest_in_every_process_alike(met):
     for got in met[0]:
         assert got["everywhere"] == [True, False, False]
-        assert got["any"] == [[False, True, True], [False] * 3]
+        assert got["largest"] == [[0, 1, 2], [-1, -(1 << 40), 1 << 40]]
 
 
 def test_the_first_one_gets_the_sum_to_the_last_bit(met):

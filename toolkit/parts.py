@@ -1,6 +1,7 @@
 """An output file that is made a part at a time, so that what was done before a crash is not done again."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from toolkit.errors import UserError
 from toolkit.files import file_ending
 from toolkit.lock import LOCK, lock_directory
 from toolkit.predictions import ParquetFormat, TextFormat
+
+OURS = re.compile(r"\d{7}|whole\..*|\..*")
 
 
 class Parts:
@@ -23,7 +26,7 @@ class Parts:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = lock_directory(self.folder)
         manifest = self.folder / "made_from.json"
-        if not manifest.exists() and any(not path.name.startswith(".") for path in self.folder.iterdir()):
+        if not manifest.exists() and not all(OURS.fullmatch(path.name) for path in self.folder.iterdir()):
             raise UserError(
                 f"{self.folder} is in the way and holds no parts of ours; --output_file names another place"
             )

@@ -1,0 +1,84 @@
+"""Go on with a run: what of it may change, and what has to be as it was when it began."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from toolkit.checkpoint import read_checkpoint, read_state, restore
+from toolkit.console import Log
+from toolkit.errors import UserError
+from toolkit.journal import Journal
+from toolkit.parser import given_options
+from toolkit.run_info import refuse_to_overwrite
+
+
+def _may_grow(given, saved) -> bool:
+    return given >= saved
+
+
+def _may_differ(given, saved) -> bool:
+    return True
+
+
+# What --resume may change, because it does not say what a step does: where files are (that their content is the same is
+# checked, as is the number format), how often to save, how a batch is cut to fit the memory, when to give up.
+# docs/reliability.md lists it.
+MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
+    ("resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
+     "precision", "save_steps", "micro_batch_size", "max_bad_steps"), _may_differ,
+) | {"epochs": _may_grow}  # fmt: skip
+
+
+def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
+    """Return the options of a run: with --resume those of the checkpoint if there is one, else those given.
+
+    Raises UserError if one on the command line says otherwise, or if something else is in the way.
+    """
+    if not args.resume:
+        return vars(args)
+    folder, given = Path(args.output_dir), given_options(parser)
+    state = read_state(folder / "checkpoint")
+    if state is None:
+        refuse_to_overwrite(folder, args.overwrite)
+        log.item("resume", f"no run has begun in {folder}, so this one begins")
+        return vars(args) | {"resume": False}
+    saved = vars(args) | state["options"]  # an option that is newer than the checkpoint has its default
+    changed = {name: value for name, value in given.items() if value != saved[name]}
+    refused = [
+        name for name, value in changed.items() if not MAY_CHANGE.get(name, lambda *_: False)(value, saved[name])
+    ]
+    if refused:
+        raise UserError(*(f"--{name} {given[name]}: the run to resume has {saved[name]}" for name in refused))
+    return saved | changed | {name: vars(args)[name] for name in ("output_dir", "overwrite")} | {"resume": True}
+
+
+def resume(folder: Path, state: tuple, about: dict, world) -> Journal:
+    """Go on, in every process, from the save that the first one reads; `state` is (model, optimizer, scaler)."""
+    saved, tensors = read_checkpoint(folder) if world.is_first else (None, None)
+    if world.is_first:
+        check_same(saved, about)
+    return restore(*state, world.share(saved), world.share_tensors(tensors))
+
+
+def check_same(state: dict, about: dict) -> None:
+    """Raise UserError if the number format or the data of a run is no longer what `state`, its save, says."""
+    if state["precision"] != about["precision"]:
+        raise UserError(
+            f"--resume: the run was in {state['precision']}, this machine would go on in {about['precision']}; "
+            f"--precision {state['precision']} keeps it"
+        )
+    for name, now in about["data"].items():
+        if name in state["data"]:  # a test file may be named later
+            _compare_data(name, state["data"][name], now)
+
+
+def _compare_data(name: str, before: dict, now: dict) -> None:
+    """Raise UserError if the rows or the tokens of a table are no longer those that the run began with."""
+    if before["sha256"] != now["sha256"]:
+        if before["file"] == now["file"]:
+            raise UserError(f"--resume: {now['file']} is not the file that the run began with")
+        raise UserError(f"--resume: {now['file']} is not the same as {before['file']}, the run's --{name}_file")
+    if before.get("tokens") != now.get("tokens"):
+        raise UserError(
+            f"--resume: --model has changed: its tokenizer makes other tokens of {now['file']} than when the run began"
+        )
