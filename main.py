@@ -141,7 +141,7 @@ class Run:
                     self.evaluate()
                 args.micro_batch_size = self.limit.rows  # so that a resumed run need not find it again
                 self.files.save(self.state, journal, self.about)
-                guard.stop_if_too_many(journal, args.max_bad_steps)
+                guard.stop_if_too_many(journal, args.max_bad_steps, self.state[2])
                 self.signals.stop_if_agreed(journal.step, args.output_dir)
             journal.epoch, journal.batch = epoch + 1, 0
         progress.close()

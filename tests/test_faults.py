@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import shlex
 import shutil
@@ -373,6 +374,32 @@ def test_a_second_inference_into_a_file_is_refused_until_the_first_is_dead(model
     assert (tmp_path / "p.csv").read_text(encoding="utf-8").count("\n") == 9_001
 
 
+ONE_PART = """
+from toolkit.parts import Parts
+
+write = Parts.write
+
+def patched(self, number, data):
+    write(self, number, data)
+    os._exit(9)
+
+Parts.write = patched
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forks nothing")
+def test_the_parts_of_an_input_are_not_taken_for_those_of_the_same_bytes_read_otherwise(model_dir, tmp_path):
+    lines = ["text", *(f"the food was {'very ' * (i % 9)}good" for i in range(5_000))]
+    given = "\n".join(lines) + "\n"
+    words = ["--model_dir", model_dir, "--input_file", "-", "--output_file", tmp_path / "p.csv", "--device", "cpu"]
+    script("infer.py", *words, "--input_format", "txt", input=given, before=HOOKED + ONE_PART, status=9)
+    done = script("infer.py", *words, "--input_format", "csv", input=given)
+    assert "5,000 rows = 5,000 predicted + 0 rejected" in done.stderr
+    found = (tmp_path / "p.csv").read_text().splitlines()
+    assert found[0].startswith("text,prediction,")
+    assert [line.split(",")[0] for line in found] == lines
+
+
 def test_data_may_be_deleted_while_a_run_goes_on(reviews, english_bert, tmp_path, undisturbed):
     output = tmp_path / "o"
     with started("main.py", *options(reviews, english_bert, output)) as process:
@@ -489,7 +516,12 @@ def test_the_rows_of_steps_that_are_no_number_are_named_with_their_lines(reviews
     words = ["--epochs", 2, "--max_bad_steps", 0]
     done = script("main.py", *options(reviews, english_bert, tmp_path / "none", *words), before=hook, status=2)
     assert re.fullmatch(r"error: .* in 1 steps \(--max_bad_steps 0\); .*\n", done.stderr)
-    assert read_state(tmp_path / "none" / "checkpoint")["journal"]["bad_steps"] == 0
+    journal = read_state(tmp_path / "none" / "checkpoint")["journal"]
+    assert journal["bad_steps"] == 1
+    assert 0 < journal["step"] < 8  # what was learned until then is not lost
+    words = ["--output_dir", tmp_path / "none", "--resume", "--max_bad_steps", 99]
+    script("main.py", *words, before=hook)
+    assert same_but_for_places(result(output), result(tmp_path / "none")) == []
 
 
 def test_a_run_whose_losses_are_no_numbers_names_their_rows_and_gives_up(reviews, english_bert, tmp_path):

@@ -1,5 +1,6 @@
 import copy
 import io
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import utils
-from toolkit.compat import has_fused_adamw
+from toolkit.compat import grad_scaler, has_fused_adamw
 from toolkit.console import Log
 from toolkit.errors import UserError
 from toolkit.guard import LISTED, StepGuard, count_bad_step, stop_if_too_many, until_too_many
@@ -19,6 +20,7 @@ from toolkit.precision import choose_precision
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
 ROWS = np.array([4, 2, 9])
+OFF = grad_scaler("cpu", enabled=False)
 
 
 class Bad(torch.autograd.Function):
@@ -208,16 +210,23 @@ def test_as_many_bad_steps_as_allowed_are_borne_and_one_more_ends_the_run(most):
     for batch in until_too_many(journal, most, range(10)):
         taken.append(batch)
         if batch > 1:
-            stop_if_too_many(journal, most)
+            stop_if_too_many(journal, most, OFF)
             told(journal, list(range(10)), ROWS)
     assert taken == [0, 1, *range(2, 3 + most)]
     assert list(until_too_many(journal, most, range(10))) == []
     with pytest.raises(UserError) as caught:
-        stop_if_too_many(journal, most)
+        stop_if_too_many(journal, most, OFF)
     (line,) = caught.value.lines()
     assert f"in {most + 1} steps (--max_bad_steps {most})" in line
     assert journal.bad_steps == most + 1
-    stop_if_too_many(journal, most + 1)  # a run may be gone on with and given more
+    stop_if_too_many(journal, most + 1, OFF)  # a run may be gone on with and given more
+
+
+def test_gradients_that_overflow_at_every_scale_end_the_run():
+    for scale, too_small in ((65536.0, False), (1.0, False), (0.5, True)):
+        scaler = SimpleNamespace(is_enabled=lambda: True, get_scale=lambda scale=scale: scale)
+        with pytest.raises(UserError, match="overflow fp16 at any scale") if too_small else nullcontext():
+            stop_if_too_many(Journal(), 10, scaler)
 
 
 def test_a_process_without_the_table_counts_in_silence():

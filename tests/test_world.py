@@ -117,6 +117,24 @@ def main():
 
 sys.exit(run_script(main))
 """
+FAILS_LAST = """
+import sys, time
+
+from toolkit.errors import UserError, run_script
+from toolkit.launch import our_place
+from toolkit.world import World
+
+
+def main():
+    with World(our_place()) as world:
+        world.share("we have met")
+        if world.is_first:
+            time.sleep(1)  # the other one is leaving
+            raise UserError("the disk is full")
+
+
+sys.exit(run_script(main))
+"""
 
 
 # -- one process alone -----------------------------------------------------------------------------------------------
@@ -219,6 +237,16 @@ def test_a_mistake_in_one_process_is_said_by_it_alone_and_ends_all(met):
         assert status not in (0, None)
         assert not any(word in errors for word in ("error:", "Traceback", "frame #"))
     assert not list(folder.glob("* went on"))
+
+
+def test_a_mistake_while_the_others_are_leaving_is_the_one_that_is_said(tmp_path):
+    (tmp_path / "worker.py").write_text(FAILS_LAST, encoding="utf-8")
+    with processes(2, tmp_path / "worker.py") as started:
+        (first, first_errors), (last, last_errors) = ended(started)
+    assert (first, first_errors) == (2, "error: the disk is full\n")
+    assert last not in (0, None)
+    assert "Traceback" not in last_errors
+    assert last_errors.count("error:") <= 1  # a launcher would have ended it by then
 
 
 def test_the_death_of_one_process_is_said_once_and_ends_the_others(tmp_path):

@@ -70,8 +70,15 @@ def until_too_many(journal: Journal, most: int, batches: Iterable) -> Iterator:
         yield batch
 
 
-def stop_if_too_many(journal: Journal, most: int) -> None:
-    """Raise UserError if more than `most` steps were bad, now that what was done is saved."""
+def stop_if_too_many(journal: Journal, most: int, scaler) -> None:
+    """Raise UserError if more than `most` steps were bad, now that what was done is saved.
+
+    Likewise if the gradient scaler, which halves its scale at each overflow, makes gradients smaller than they are.
+    """
+    if scaler.is_enabled() and scaler.get_scale() < 1:
+        raise UserError(
+            "gradients overflow fp16 at any scale; begin anew with --precision bf16 or fp32, or lower rates"
+        )
     if journal.bad_steps > most:
         raise UserError(
             f"the loss or its gradient was not a number in {journal.bad_steps} steps (--max_bad_steps {most}); "
