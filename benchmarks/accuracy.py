@@ -33,9 +33,9 @@ COLUMNS = {"text": "text", "text_pair": "?", "label": "label"}
 class Rows(torch.utils.data.Dataset):
     """Tokenized rows as Trainer takes them: dictionaries of lists."""
 
-    def __init__(self, tokenizer, table, label_ids):
+    def __init__(self, tokenizer, table, label_ids, max_length: int = 512):
         pairs = table.frame["text_pair"].tolist() if "text_pair" in table.frame else None
-        self.encoded = tokenizer(table.frame["text"].tolist(), pairs, truncation=True, max_length=512)
+        self.encoded = tokenizer(table.frame["text"].tolist(), pairs, truncation=True, max_length=max_length)
         self.label_ids = label_ids.tolist()
 
     def __len__(self):
