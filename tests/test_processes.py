@@ -179,10 +179,10 @@ def test_what_several_processes_have_left_is_finished_by_one(trained, tmp_path):
 
 def test_a_mistake_is_said_once(reviews, english_bert, tmp_path):
     options = ("--model", english_bert, "--output_dir", tmp_path / "out", "--device", "cpu")
-    assert len(fail(3, ROOT / "main.py", *options, "--batch_size", "0")) == 1
+    assert len(fail(2, ROOT / "main.py", *options, "--batch_size", "0")) == 1
     with (reviews / "trainset.csv").open("a") as stream:
         stream.write(",pro\n")
-    errors = fail(3, ROOT / "main.py", *options, "--data_dir", reviews)
+    errors = fail(2, ROOT / "main.py", *options, "--data_dir", reviews)
     assert errors == [f"error: {reviews / 'trainset.csv'}, line 62: text is empty"]
     assert not (tmp_path / "out").exists()
 
@@ -195,7 +195,7 @@ def test_one_process_s_own_mistake_ends_all_and_says_which_it_was(trained, tmp_p
         f'model={trained / "bert_classifier"}; [ "$RANK" = 1 ] && model={broken}\n'
         f'exec {sys.executable} {ROOT}/infer.py --model_dir $model --text "the food" --device cpu\n'
     )
-    (error,) = fail(3, shutil.which("bash"), starter, torchrun_options=["--no_python"])
+    (error,) = fail(2, shutil.which("bash"), starter, torchrun_options=["--no_python"])
     assert error.startswith("error: process 1 on ")
     assert "no model.safetensors" in error
 
@@ -204,7 +204,7 @@ def test_a_mistake_that_all_processes_meet_together_is_said_once(trained, tmp_pa
     broken = shutil.copytree(trained / "bert_classifier", tmp_path / "igloo")  # a name that is none of gloo's
     weights_file = broken / "model.safetensors"
     weights_file.write_bytes(weights_file.read_bytes()[:1000])
-    (error,) = fail(3, ROOT / "infer.py", "--model_dir", broken, "--text", "the food", "--device", "cpu")
+    (error,) = fail(2, ROOT / "infer.py", "--model_dir", broken, "--text", "the food", "--device", "cpu")
     assert "model.safetensors is damaged" in error
 
 
