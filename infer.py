@@ -43,7 +43,7 @@ def main() -> None:
         how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
         if world.is_first and job is None:
             job = first_reading(args, run, columns)
-        model, encoder, run = utils.load_model(Path(args.model_dir), device)
+        model, encoder, run = utils.load_model(Path(args.model_dir), device, args.fast)
 
         def predict(rows: list[Row], on_batch: Callable[[int], object] = lambda rows: None) -> list[dict]:
             dataset = utils.share_dataset(world, utils.tokenize(encoder, utils.to_frame(rows))[0])
@@ -161,7 +161,7 @@ class Job:
 
     def made_from(self) -> dict:
         """Return what decides the bytes of the output."""
-        model_dir, names = Path(self.args.model_dir), ("batch_size", "encoding", "on_bad_rows", "excel_safe")
+        model_dir, names = Path(self.args.model_dir), ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast")
         weights = (model_dir / "model.safetensors").stat()
         return {
             "input": fingerprint(Path(self.input.path)),

@@ -47,7 +47,7 @@ def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
     source = pretrained.resolve_model(args.model)
     tables, labels = read_data(args, log) if world.is_first else ({}, None)
     utils.set_seed(args.seed)
-    model, tokenizer, new = utils.new_classifier(source, labels := world.share(labels), args.dropout)
+    model, tokenizer, new = utils.new_classifier(source, labels := world.share(labels), args.dropout, args.fast)
     encoder, sets = None, {}
     if world.is_first:
         pairs = "text_pair" in tables["train"].frame
@@ -188,8 +188,8 @@ class Run:
         self.files.draw(self.journal, self.args.metric)
         speed = "{train_seconds:.0f} s, {real_tokens_per_second:,.0f} tokens a second".format(**self.journal.speed())
         self.log(f"trained for {speed}; the best model is in {self.files.model_dir}")
-        table, model_dir = self.tables.get("test"), self.files.model_dir
-        if self.args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, **self.how)):
+        args, table, model_dir = self.args, self.tables.get("test"), self.files.model_dir
+        if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
             score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir)
             self.log("\n".join(["", *score_files.score_lines(found.scores)]))
 

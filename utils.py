@@ -21,6 +21,7 @@ from toolkit.console import bar
 from toolkit.devices import choose_device, device_count, unwrap, wrap
 from toolkit.errors import UserError
 from toolkit.files import shown
+from toolkit.first_token import read_first_token_only
 from toolkit.learner import Learner
 from toolkit.memory import RowLimit
 from toolkit.metrics import Scored, full_scores, softmax
@@ -241,8 +242,13 @@ def batch_tensors(dataset: TensorDataset, rows: np.ndarray, device: torch.device
 # -- model ------------------------------------------------------------------------------------------------------------
 
 
-def new_classifier(source: str, labels: Sequence[str], dropout: float | None) -> tuple[torch.nn.Module, object, list]:
-    """Return (model, tokenizer, names of its new weights) of a pretrained model with a head for these labels."""
+def new_classifier(
+    source: str, labels: Sequence[str], dropout: float | None, fast: bool = True
+) -> tuple[torch.nn.Module, object, list]:
+    """Return (model, tokenizer, names of its new weights) of a pretrained model with a head for these labels.
+
+    If it is to be `fast`, it computes nothing that the head does not read.
+    """
     config = load_config(source)
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
@@ -253,6 +259,8 @@ def new_classifier(source: str, labels: Sequence[str], dropout: float | None) ->
     model, new = load_classifier(source, config)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
+    if fast:
+        read_first_token_only(model)
     return model, tokenizer, new
 
 
@@ -400,9 +408,10 @@ def describe_model(folder: Path, run: dict) -> None:
     write_bytes(folder / "README.md", model_card(run).encode())
 
 
-def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Encoder, dict]:
+def load_model(folder: Path, device: torch.device, fast: bool = True) -> tuple[torch.nn.Module, Encoder, dict]:
     """Return (model on its device or devices, encoder, run.json) of a model directory that main.py wrote.
 
+    If it is to be `fast`, it computes nothing that the head does not read.
     Raises UserError if the directory is not one or is damaged.
     """
     run = read_run(folder)
@@ -410,20 +419,22 @@ def load_model(folder: Path, device: torch.device) -> tuple[torch.nn.Module, Enc
     model, new = load_classifier(str(folder))
     if new or model.config.num_labels != len(run["labels"]):
         raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new)} weights are missing)")
+    if fast:
+        read_first_token_only(model)
     pairs = run["columns"]["text_pair"] is not None
     encoder = make_encoder(tokenizer, model.config, model, run["max_length"], run["truncation"], pairs)
     return wrap(model, device), encoder, run
 
 
 def score_saved(
-    folder: Path, model: torch.nn.Module, table: Table | None, world: World = ALONE, **how
+    folder: Path, model: torch.nn.Module, table: Table | None, fast: bool = True, world: World = ALONE, **how
 ) -> Scored | None:
     """Score a table with the model directory that the first process wrote; None in the others.
 
     These, which may not see the directory, get its weights into their `model`.
     """
     if world.is_first:
-        model, encoder, run = load_model(folder, how["device"])
+        model, encoder, run = load_model(folder, how["device"], fast)
     inner = unwrap(model)
     if world.size > 1:
         weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()} if world.is_first else None

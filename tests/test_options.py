@@ -165,6 +165,12 @@ def test_a_switch_is_off_and_can_be_turned_on_and_off(script, switch):
     assert getattr(parse([f"--{switch}", f"--no-{switch}"]), switch) is False
 
 
+@pytest.mark.parametrize("script", PARSERS)
+def test_what_makes_a_model_fast_can_be_turned_off(script):
+    parse = PARSERS[script]().parse_args
+    assert [parse(words).fast for words in ([], ["--fast"], ["--no-fast"])] == [True, True, False]
+
+
 def test_training_has_the_defaults_that_the_documents_give():
     args = vars(training_options().parse_args([]))
     expected = {
