@@ -61,7 +61,10 @@ def passed(model: torch.nn.Module, inputs: dict) -> tuple[torch.Tensor, dict]:
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("kind", LIKE_BERT, ids=lambda kind: kind.__name__)
 def test_logits_and_gradients_are_those_of_the_whole_layer(kind, attention, whole):
-    plain = classifier(kind, attention=attention)
+    try:
+        plain = classifier(kind, attention=attention)
+    except ValueError as error:  # older versions of transformers have it for BERT alone
+        pytest.skip(str(error))
     fast, inputs = copy.deepcopy(plain), batch()
     if whole:
         inputs["attention_mask"][:] = 1

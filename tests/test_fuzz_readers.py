@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -130,6 +131,7 @@ def encoded(text: str, written: str) -> tuple[bytes, str | None]:
 def test_csv_and_tsv_of_the_csv_module_are_read_back(rows, written, end, tabs, gz):
     # Where a cell has both tabs and line breaks, a tsv file may as well be one that was written without quoting.
     rows = without("\t", rows) if tabs else rows
+    rows = without("\0", rows) if sys.version_info < (3, 11) else rows  # older csv modules cannot write it
     stream, lines = io.StringIO(), []
     writer = csv.writer(stream, delimiter="\t" if tabs else ",", lineterminator=end, quoting=csv.QUOTE_ALL)
     writer.writerow(["text", "label"])
