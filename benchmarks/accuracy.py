@@ -59,18 +59,27 @@ def run(command: list) -> None:
     subprocess.run([sys.executable, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
 
 
+def read(folder: Path, stem: str) -> utils.Table:
+    """Return the table of a folder whose file is called so."""
+    return utils.read_table(find_file(folder, stem), COLUMNS)
+
+
+def grouped_by_length() -> dict:
+    """Return the options by which Trainer batches rows of like length."""
+    new = "train_sampling_strategy" in TrainingArguments.__dataclass_fields__  # its name since transformers 5
+    return {"train_sampling_strategy": "group_by_length"} if new else {"group_by_length": True}
+
+
 def trainer(folder: Path, model: str | None, seed: int, args: argparse.Namespace, where: Path) -> float:
     """Return the test accuracy after Trainer, with the options that main.py has by default."""
-    tables = [utils.read_table(find_file(folder, stem), COLUMNS) for stem in ("trainset", "validset", "testset")]
+    tables = [read(folder, stem) for stem in ("trainset", "validset", "testset")]
     labels = utils.learn_labels(tables[0])
     set_seed(seed)
     network, tokenizer, _ = utils.new_classifier(resolve_model(model), labels, None)
     sets = [Rows(tokenizer, table, utils.encode_labels(table, labels)) for table in tables]
     steps = args.epochs * -(-len(sets[0]) // args.batch_size)
-    new = "train_sampling_strategy" in TrainingArguments.__dataclass_fields__  # its name since transformers 5
-    grouped = {"train_sampling_strategy": "group_by_length"} if new else {"group_by_length": True}
     settings = TrainingArguments(
-        **grouped,
+        **grouped_by_length(),
         output_dir=str(where),
         num_train_epochs=args.epochs,
         per_device_train_batch_size=args.batch_size,

@@ -36,19 +36,13 @@ from transformers import (  # noqa: E402
 )
 
 import utils  # noqa: E402
-from benchmarks.accuracy import COLUMNS, Rows  # noqa: E402
+from benchmarks.accuracy import Rows, grouped_by_length, read  # noqa: E402
 from toolkit.batching import padding_share  # noqa: E402
-from toolkit.files import find_file  # noqa: E402
 from toolkit.precision import DTYPES, choose_precision  # noqa: E402
 from toolkit.pretrained import load_tokenizer, resolve_model  # noqa: E402
 
 DEVICE = utils.choose_device("auto")
 BEST = choose_precision("auto", DEVICE)
-
-
-def read(folder: Path, stem: str):
-    """Return the table of DIR whose file is called so."""
-    return utils.read_table(find_file(folder, stem), COLUMNS)
 
 
 class Work:
@@ -102,9 +96,12 @@ class Watch(TrainerCallback):
 def trainer(work: Work, fast: bool, compiled: bool = False) -> dict:
     """Train by Trainer: as it is, or with all that makes it faster here."""
     args, (train, valid) = work.args, work.rows()
-    new = "train_sampling_strategy" in TrainingArguments.__dataclass_fields__  # its name since transformers 5
-    grouped = {"train_sampling_strategy": "group_by_length"} if new else {"group_by_length": True}
-    faster = {**grouped, "bf16": BEST.name == "bf16", "optim": "adamw_torch_fused", "torch_compile": compiled}
+    faster = {
+        **grouped_by_length(),
+        "bf16": BEST.name == "bf16",
+        "optim": "adamw_torch_fused",
+        "torch_compile": compiled,
+    }
     steps = args.epochs * -(-len(train) // args.batch_size)
     settings = TrainingArguments(
         **(faster if fast else {}), output_dir=str(work.folder / "trainer"), num_train_epochs=args.epochs,
@@ -198,8 +195,8 @@ def products(config, lengths: np.ndarray) -> float:
     return 3.0 * layers * (2 * tokens * (4 * hidden * hidden + 2 * hidden * inner) + 4 * hidden * squares)
 
 
-def prepare(folder: Path, args: argparse.Namespace) -> tuple[Work, float]:
-    """Fill a folder with the rows and the weights that all begin with; return the work and its operations an epoch."""
+def prepare(folder: Path, args: argparse.Namespace) -> float:
+    """Fill a folder with the rows and the weights that all begin with, and return the operations of the training."""
     train, valid = (read(args.folder, stem).frame for stem in ("trainset", "validset"))
     chosen = train.sample(min(args.rows, len(train)), random_state=args.seed) if args.rows else train
     chosen.to_csv(folder / "trainset.csv", index=False)
@@ -216,7 +213,7 @@ def prepare(folder: Path, args: argparse.Namespace) -> tuple[Work, float]:
     print(f"{len(lengths):,} rows, {lengths.mean():.1f} tokens on average, longest {lengths.max()}, in random batches "
           f"{padding_share(lengths, batches):.1%} padding; {BEST.name} on {DEVICE}, {torch.get_num_threads()} threads",
           flush=True)  # fmt: skip
-    return work, products(model.config, lengths) * args.epochs
+    return products(model.config, lengths) * args.epochs
 
 
 def main() -> None:
@@ -241,7 +238,7 @@ def main() -> None:
     names = args.peers or [name for name in PEERS if name != "Trainer, compiled"]
     found, peaks = {name: [] for name in names}, {name: [] for name in {"fp32", BEST.name}}
     with tempfile.TemporaryDirectory() as folder:
-        _, operations = prepare(Path(folder), args)
+        operations = prepare(Path(folder), args)
         for turn in range(args.rounds):
             for name in peaks:
                 peaks[name].append(peak(DTYPES[name]))

@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
+import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -141,6 +142,13 @@ def started(
             yield process
         finally:
             process.kill()
+
+
+def wait_for(process: Forked | subprocess.Popen, there: Callable[[], bool]) -> None:
+    """Wait until `there()` is true, while the process is alive."""
+    while not there():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
 
 
 def script(name: str, *options, status: int = 0, input: str = "", **how) -> subprocess.CompletedProcess:

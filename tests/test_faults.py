@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from benchmarks.forked import differences, result
 from benchmarks.small_chinese_bert import wordpiece_tokenizer
-from tests.conftest import ROOT, WORDS, ended, processes, script, started
+from tests.conftest import ROOT, WORDS, ended, processes, script, started, wait_for
 from toolkit.checkpoint import read_state
 from toolkit.errors import EXIT_STOPPED
 
@@ -51,13 +50,6 @@ def options(reviews: Path, model: Path, output: Path, *more: object) -> list[str
     rates = {"learning_rate": "3e-3", "batch_size": 8, "epochs": 12, "precision": "fp32", "device": "cpu"}
     given = [str(word) for name, value in {**usual, **rates}.items() for word in (f"--{name}", value)]
     return given + [str(word) for word in more]
-
-
-def wait_for(process, there) -> None:
-    """Wait until `there()` is true, while the process is alive."""
-    while not there():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
 
 
 def evaluated(output: Path) -> bool:

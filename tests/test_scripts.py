@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from safetensors.torch import load_file
 from sklearn import metrics as sk
 from transformers import pipeline
 
-from tests.conftest import ROOT, WORDS, script, started
+from tests.conftest import ROOT, WORDS, script, started, wait_for
 
 FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--epochs", "3", "--seed", "1", "--device", "cpu")
 
@@ -121,8 +120,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(reviews, english_bert
     script("main.py", *options, "--output_dir", tmp_path / "whole")
     state = tmp_path / "killed" / "checkpoint" / "state.json"
     with started("main.py", *options, "--output_dir", tmp_path / "killed") as process:
-        while process.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
-            time.sleep(0.01)
+        wait_for(process, lambda: state.exists() and json.loads(state.read_text())["journal"]["step"] > 20)
         process.kill()
         assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     resumed = script("main.py", "--output_dir", tmp_path / "killed", "--resume")
@@ -144,8 +142,7 @@ def test_one_command_begins_a_run_and_goes_on_with_it(reviews, english_bert, tmp
     options = ("--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path, "--resume", *FAST)
     state = tmp_path / "checkpoint" / "state.json"
     with started("main.py", *options) as process:
-        while process.poll() is None and not state.exists():
-            time.sleep(0.001)
+        wait_for(process, state.exists)
         process.kill()
         assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     assert json.loads(state.read_text())["options"]["seed"] == 1
@@ -454,8 +451,7 @@ def test_a_killed_inference_goes_on_where_it_was_and_writes_the_same_bytes(train
     output = tmp_path / "killed" / "p.csv.gz"
     second = output.parent / "p.csv.gz.parts" / "0000001"
     with started("infer.py", *options, "--output_file", output) as process:
-        while process.poll() is None and not second.exists():
-            time.sleep(0.005)
+        wait_for(process, second.exists)
         process.kill()
         assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     assert not output.exists()

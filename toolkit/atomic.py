@@ -14,7 +14,7 @@ from toolkit.errors import UserError
 
 
 def beside(path: Path, state: str) -> Path:
-    """Return the hidden name beside `path` of what is not yet, or no longer, in its place: `state` is new or old."""
+    """Return the hidden name beside `path` of what is not yet, or no longer, in its place: `state` is new, old or gone."""
     return path.with_name(f".{path.name}.{state}")
 
 
@@ -101,7 +101,7 @@ def install_directory(path: Path) -> None:
 
 
 def recover(path: Path) -> None:
-    """Give a directory its name back if replace_directory was killed between its two renames."""
+    """Give a directory its name back if install_directory was killed between its two renames."""
     old = beside(path, "old")
     if old.is_dir() and not path.exists():
         old.rename(path)

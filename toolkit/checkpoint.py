@@ -80,13 +80,10 @@ def read_state(folder: Path) -> dict | None:
     path = folder / "state.json"
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(state, dict) or state.get("sha256") != _checksum(state):
-            other = isinstance(state, dict) and "sha256" not in state
-            raise ValueError(
-                "it has no checksum; it may be of an older version"
-                if other
-                else "its checksum is not that of its content"
-            )
+        if isinstance(state, dict) and "sha256" not in state:
+            raise ValueError("it has no checksum; it may be of an older version")
+        if not isinstance(state, dict) or state["sha256"] != _checksum(state):
+            raise ValueError("its checksum is not that of its content")
     except FileNotFoundError:
         return None
     except (ValueError, OSError, RecursionError) as error:

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from toolkit.launch import our_place
 
@@ -59,6 +59,17 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def heeded_signals(names: Sequence[str]) -> list[int]:
+    """Return the numbers of those signals that can be handled here: the system has them and nobody has them ignored.
+
+    They can be handled in the main thread alone; in others there are none.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 def run_script(main: Callable[[], None]) -> int:
     """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 75 for Stopped, 130 for Ctrl-C.
 
@@ -70,11 +81,8 @@ def run_script(main: Callable[[], None]) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character must not end a run
         stream.reconfigure(errors="backslashreplace")
     if our_place().size == 1:
-        for name in ("SIGTERM", "SIGUSR1", "SIGHUP"):  # of several processes the launcher ends all
-            number = getattr(signal, name, None)
-            heeded = number is not None and signal.getsignal(number) is not signal.SIG_IGN
-            if heeded and threading.current_thread() is threading.main_thread():
-                signal.signal(number, _stop)
+        for number in heeded_signals(("SIGTERM", "SIGUSR1", "SIGHUP")):  # of several processes the launcher ends all
+            signal.signal(number, _stop)
         return _run(main)
     try:
         status = _run(main)

@@ -73,7 +73,7 @@ class RunFiles:
 
     def _settle_model(self) -> None:
         """Give the model that waits its place if it is the best one of the last save, else remove it."""
-        if step_of_model(beside(self.model_dir, "new")) == checkpoint.best_step(self.checkpoint_dir) > 0:
+        if 0 < step_of_model(beside(self.model_dir, "new")) == checkpoint.best_step(self.checkpoint_dir):
             install_directory(self.model_dir)
         sweep(self.model_dir)
 

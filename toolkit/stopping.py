@@ -2,10 +2,9 @@
 
 import shlex
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from toolkit.errors import Stopped
+from toolkit.errors import Stopped, heeded_signals
 from toolkit.memory import NO_LIMIT, RowLimit
 from toolkit.world import World
 
@@ -34,10 +33,7 @@ class StopSignals:
         self.before, self.asked = {}, 0
 
     def __enter__(self):
-        if threading.current_thread() is threading.main_thread():  # only there can signals be handled
-            numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-            heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-            self.before = {number: signal.signal(number, self._notice) for number in heeded}
+        self.before = {number: signal.signal(number, self._notice) for number in heeded_signals(SIGNALS)}
         return self
 
     def __exit__(self, *_):
