@@ -14,7 +14,7 @@ from toolkit.errors import UserError
 
 
 def beside(path: Path, state: str) -> Path:
-    """Return the hidden name beside `path` of what is not yet or no longer in its place: `state` is new, old or gone."""
+    """Return the hidden name beside `path` of what is not in its place, or no longer: `state` is new, old or gone."""
     return path.with_name(f".{path.name}.{state}")
 
 
