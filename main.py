@@ -125,7 +125,7 @@ class Run:
         how = {"precision": precision, "device": device, "world": world, "limit": self.limit}
         self.how = {"batch_size": args.batch_size, **how}
         steps = (self.lengths, args.batch_size, args.epochs, args.seed, journal.step)
-        self.about["padding_share"] = banner.say_steps(log, *steps)
+        self.about["padding_share"] = banner.say_steps(log, model, *steps)
         banner.say_machine(log, self.learner.model, device, world.size, precision.name)
         self.files.open(log, self.tables, self.about, args.resume)
 

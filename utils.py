@@ -20,8 +20,8 @@ from toolkit.compat import has_fused_adamw
 from toolkit.console import bar
 from toolkit.devices import choose_device, device_count, unwrap, wrap
 from toolkit.errors import UserError
+from toolkit.fast_bert import make_fast
 from toolkit.files import shown
-from toolkit.first_token import read_first_token_only
 from toolkit.learner import Learner
 from toolkit.memory import RowLimit
 from toolkit.metrics import Scored, full_scores, softmax
@@ -260,7 +260,7 @@ def new_classifier(
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
     if fast:
-        read_first_token_only(model)
+        make_fast(model)
     return model, tokenizer, new
 
 
@@ -292,7 +292,7 @@ def train_one_epoch(
     the sum is the mean), the number of rows, and the learning rate.
     """
     learner.model.train()
-    weights, lengths = list(learner.model.parameters()), dataset.tensors[2].numpy()
+    lengths = dataset.tensors[2].numpy()
     for rows in batches:
         rate = learner.begin_step()
         for attempt in learner.attempts(rows):
@@ -300,8 +300,7 @@ def train_one_epoch(
                 mean_loss = torch.zeros((), device=learner.device)
                 for piece, weight, sharing in learner.pieces(rows, lengths):
                     mean_loss += _add_gradient(learner, dataset, piece, weight, sharing)
-        learner.scaler.unscale_(learner.optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(weights, learner.max_grad_norm or float("inf"))
+        norm = learner.clip_gradient()
         learner.guard.check(learner, mean_loss, norm, rows)
         learner.scaler.step(learner.optimizer)
         learner.scaler.update()
@@ -420,7 +419,7 @@ def load_model(folder: Path, device: torch.device, fast: bool = True) -> tuple[t
     if new or model.config.num_labels != len(run["labels"]):
         raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new)} weights are missing)")
     if fast:
-        read_first_token_only(model)
+        make_fast(model)
     pairs = run["columns"]["text_pair"] is not None
     encoder = make_encoder(tokenizer, model.config, model, run["max_length"], run["truncation"], pairs)
     return wrap(model, device), encoder, run

@@ -99,12 +99,11 @@ def make_short(model, most, where, late, until):
             run_out(passes[-1])
 
     def behind(module, args, output):
-        hidden = output[0] if isinstance(output, tuple) else output
-        if where == "backward" and hidden.requires_grad:
-            hidden.register_hook(lambda gradient: run_out(len(gradient)))
+        if where == "backward" and output.requires_grad:
+            output.register_hook(lambda gradient, rows=passes[-1]: run_out(rows))
 
     model.register_forward_pre_hook(before, with_kwargs=True)
-    model.bert.encoder.layer[0].register_forward_hook(behind)
+    model.bert.encoder.layer[0].intermediate.register_forward_hook(behind)
 
 
 def run(plan, scenario, dataset, world, said):
@@ -266,7 +265,7 @@ def plain_training(model, dataset, batches) -> list[float]:
 @pytest.mark.parametrize("run", range(len(RUNS)))
 def test_two_processes_learn_what_one_learns_from_the_same_batches(english_bert, dataset, batches, trained, run):
     utils.set_seed(0)
-    model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0)[0]
+    model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0, fast=False)[0]
     model.extra = torch.nn.Linear(4, 4)
     before = copy.deepcopy(model.state_dict())
     sums = plain_training(model, dataset, batches[run])

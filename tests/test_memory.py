@@ -137,7 +137,9 @@ class Greedy(torch.nn.Module):
         rows = len(inputs["input_ids"])
         self.sizes.append(rows)
         if self.where == "middle":  # behind the first layer, so that a part of the work is done
-            hook = self.model.bert.encoder.layer[1].register_forward_hook(lambda *_: self.check(rows, "middle"))
+            hook = self.model.bert.encoder.layer[1].intermediate.register_forward_hook(
+                lambda *_: self.check(rows, "middle")
+            )
             with hook:
                 logits = self.model(**inputs).logits
         else:

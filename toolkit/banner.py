@@ -8,6 +8,7 @@ import torch
 
 from toolkit.batching import padding_share, training_batches
 from toolkit.console import Log, one_line
+from toolkit.fast_bert import packs
 from toolkit.run_info import versions
 from toolkit.trust import pickles
 
@@ -42,13 +43,13 @@ def say_model(log: Log, name: str, source: str, model: torch.nn.Module, new: Seq
         log.item("", f"not read, because pickles can run code: {', '.join(unread)}")
 
 
-def say_steps(log: Log, lengths: np.ndarray, batch_size: int, epochs: int, seed: int, done: int) -> float:
+def say_steps(log: Log, model, lengths: np.ndarray, batch_size: int, epochs: int, seed: int, done: int) -> float:
     """Say how many steps there will be, and say and return which share of them is padding; lengths (N,) in tokens."""
     batches = training_batches(lengths, batch_size, seed, epoch=0)
     shuffled = np.random.default_rng(seed).permutation(len(lengths))
     at_random = padding_share(lengths, [shuffled[i : i + batch_size] for i in range(0, len(lengths), batch_size)])
-    share = padding_share(lengths, batches)
-    log.item("padding", f"{share:.1%} of the tokens (batches in random order: {at_random:.1%})")
+    share = 0.0 if packs(model) else padding_share(lengths, batches)
+    log.item("padding", f"{share:.1%} of the tokens (padded batches in random order: {at_random:.1%})")
     so_far = f", {done:,} of them done" if done else ""
     log.item(
         "steps",

@@ -13,6 +13,7 @@ from toolkit.errors import UserError
 from toolkit.guard import StepGuard
 from toolkit.memory import RowLimit
 from toolkit.precision import Precision
+from toolkit.touched_rows import TouchedRows, touched_rows
 from toolkit.world import ALONE, World
 
 
@@ -35,6 +36,12 @@ class Learner:
     synced: bool = False  # whether a gradient has been shared with the other processes
     sharing: bool = False  # whether one is being shared
     proven: int = 0  # token slots of the largest piece that has fitted the memory
+    tables: list[TouchedRows] = field(default_factory=list)  # whose gradients are kept apart
+
+    def __post_init__(self):
+        """Keep apart the gradients of embedding tables, unless other processes need them."""
+        if self.world.size == 1:
+            self.tables = touched_rows(self.model, self.optimizer)
 
     def begin_step(self) -> float:
         """Set and return the learning rate of the next step."""
@@ -89,6 +96,14 @@ class Learner:
         if careful:
             yield *alone, self._shared()
 
+    def clip_gradient(self) -> torch.Tensor:
+        """Scale the gradient down to max_grad_norm if its norm is larger, and return the norm that it had."""
+        self.scaler.unscale_(self.optimizer)
+        weights = [*self.model.parameters(), *(table.collect() for table in self.tables)]
+        return torch.nn.utils.clip_grad_norm_(weights, self.max_grad_norm or float("inf"))
+
     def zero_grad(self) -> None:
         """Forget the gradients; of several processes each keeps the memory, which is where the next are shared."""
+        for table in self.tables:
+            table.forget()
         self.optimizer.zero_grad(set_to_none=self.world.size == 1)
