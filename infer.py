@@ -43,7 +43,7 @@ def main() -> None:
         how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
         if world.is_first and job is None:
             job = first_reading(args, run, columns)
-        model, encoder, run = utils.load_model(Path(args.model_dir), device, args.fast)
+        model, encoder, run = utils.load_model(Path(args.model_dir), device, precision, args.fast)
 
         def predict(rows: list[Row], on_batch: Callable[[int], object] = lambda rows: None) -> list[dict]:
             dataset = utils.share_dataset(world, utils.tokenize(encoder, utils.to_frame(rows))[0])

@@ -31,13 +31,13 @@ def main() -> None:
         limit = RowLimit(on_change=log)
         how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
         if not world.is_first:
-            return utils.help_predict(utils.load_model(model_dir, device, args.fast)[0], **how)
+            return utils.help_predict(utils.load_model(model_dir, device, precision, args.fast)[0], **how)
         columns = given_columns(args, run["columns"], label=True)
         table = utils.read_table(Path(test_file), columns, args.encoding, args.on_bad_rows, keep_records=True)
         log.item("data", table.accounts())
         utils.encode_labels(table, run["labels"])  # what is wrong with the file is said before the model is loaded
         score_columns(table.records, run["labels"])
-        model, encoder, run = utils.load_model(model_dir, device, args.fast)
+        model, encoder, run = utils.load_model(model_dir, device, precision, args.fast)
         together = f", {world.size} processes" * (world.size > 1)
         log.item("model", f"{model_dir}, from {run['base_model']}, on {device.type} in {precision.name}{together}")
         found = utils.score_table(model, encoder, table, run, **how)

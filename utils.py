@@ -26,7 +26,8 @@ from toolkit.learner import Learner
 from toolkit.memory import RowLimit
 from toolkit.metrics import Scored, full_scores, softmax
 from toolkit.model_card import model_card
-from toolkit.precision import Precision
+from toolkit.packed_linear import pack_linear_layers
+from toolkit.precision import DTYPES, Precision
 from toolkit.pretrained import (
     has_token_types,
     load_classifier,
@@ -407,10 +408,12 @@ def describe_model(folder: Path, run: dict) -> None:
     write_bytes(folder / "README.md", model_card(run).encode())
 
 
-def load_model(folder: Path, device: torch.device, fast: bool = True) -> tuple[torch.nn.Module, Encoder, dict]:
+def load_model(
+    folder: Path, device: torch.device, precision: Precision, fast: bool = True
+) -> tuple[torch.nn.Module, Encoder, dict]:
     """Return (model on its device or devices, encoder, run.json) of a model directory that main.py wrote.
 
-    If it is to be `fast`, it computes nothing that the head does not read.
+    If it is to be `fast`, it computes nothing that the head does not read, and its weights are laid out to predict.
     Raises UserError if the directory is not one or is damaged.
     """
     run = read_run(folder)
@@ -420,6 +423,7 @@ def load_model(folder: Path, device: torch.device, fast: bool = True) -> tuple[t
         raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new)} weights are missing)")
     if fast:
         make_fast(model)
+        pack_linear_layers(model.to(device), DTYPES[precision.name])
     pairs = run["columns"]["text_pair"] is not None
     encoder = make_encoder(tokenizer, model.config, model, run["max_length"], run["truncation"], pairs)
     return wrap(model, device), encoder, run
@@ -433,7 +437,7 @@ def score_saved(
     These, which may not see the directory, get its weights into their `model`.
     """
     if world.is_first:
-        model, encoder, run = load_model(folder, how["device"], fast)
+        model, encoder, run = load_model(folder, how["device"], how["precision"], fast)
     inner = unwrap(model)
     if world.size > 1:
         weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()} if world.is_first else None

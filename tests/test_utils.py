@@ -314,7 +314,7 @@ def test_a_saved_model_is_the_model(tmp_path, english_bert):
         "data": {"train": {"file": "t.csv", "rows": 2}, "valid": {"file": "v.csv", "rows": 2}},
     }  # fmt: skip
     utils.save_model(tmp_path / "model", model, encoder.tokenizer, run)
-    loaded, again, found = utils.load_model(tmp_path / "model", CPU)
+    loaded, again, found = utils.load_model(tmp_path / "model", CPU, FP32)
     assert found == run
     assert again.max_length == 20
     for mine, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
@@ -323,4 +323,4 @@ def test_a_saved_model_is_the_model(tmp_path, english_bert):
     run["labels"] = ["con", "pro", "maybe"]
     utils.describe_model(tmp_path / "model", run)
     with pytest.raises(UserError, match="does not fit run.json"):
-        utils.load_model(tmp_path / "model", CPU)
+        utils.load_model(tmp_path / "model", CPU, FP32)

@@ -23,3 +23,10 @@ def buffer_option() -> str:
     """Return what DistributedDataParallel calls the sending of buffers before each step; its name is changing."""
     new = "forward_sync_buffers"
     return new if new in signature(DistributedDataParallel).parameters else "broadcast_buffers"
+
+
+def autocast_dtype(device_type: str) -> torch.dtype | None:
+    """Return the number format that autocast is on in, None where it is off; before 2.4 the CPU has its own names."""
+    if device_type == "cpu" and not hasattr(torch, "get_autocast_dtype"):
+        return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
+    return torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else None

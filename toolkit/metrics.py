@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn import metrics as sk
 
 from toolkit.errors import UserError
 
@@ -31,6 +30,8 @@ def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
 
 def quick_scores(logits: np.ndarray, label_ids: np.ndarray, positive: int) -> dict[str, float]:
     """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1 (of label `positive`), mcc."""
+    from sklearn import metrics as sk  # here and below, since importing it takes a second that infer.py need not wait
+
     if not np.isfinite(logits).all():
         raise UserError("training diverged: the outputs of the model are no longer numbers; lower --learning_rate")
     predicted = logits.argmax(axis=1)
@@ -68,6 +69,8 @@ def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], po
         labels: names of the C labels.
         positive: number of the positive label.
     """
+    from sklearn import metrics as sk
+
     predicted, probabilities = logits.argmax(axis=1), softmax(logits)
     every = range(len(labels))
     columns = sk.precision_recall_fscore_support(label_ids, predicted, labels=every, zero_division=0)
@@ -102,6 +105,8 @@ def _ranking(is_positive: np.ndarray, probability: np.ndarray) -> tuple[float | 
     """Return ROC-AUC and average precision of one label against the rest, None where they are not defined."""
     if is_positive.all() or not is_positive.any():
         return None, None
+    from sklearn import metrics as sk
+
     area = sk.roc_auc_score(is_positive, probability)
     return float(area), float(sk.average_precision_score(is_positive, probability))
 
