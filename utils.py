@@ -198,26 +198,25 @@ def tokenize(
                 return_token_type_ids=encoder.token_types, return_attention_mask=False,
             )  # fmt: skip
             for i, ids in enumerate(encoded["input_ids"]):
-                kept = np.asarray(_kept(encoder, encoded, i, name))
-                types = encoded["token_type_ids"][i] if encoder.token_types else []
-                rows.append((np.asarray(ids, np.int32)[kept], np.asarray(types, np.uint8)[kept[: len(types)]]))
+                row = np.array([ids, encoded["token_type_ids"][i]] if encoder.token_types else [ids], np.int32)
+                rows.append(row if len(ids) <= encoder.max_length else row[:, _kept(encoder, encoded, i, name)])
                 full.append(len(ids))
             progress.update(len(encoded["input_ids"]))
-    lengths = np.array([len(ids) for ids, _ in rows], np.int64)
+    lengths = np.array([row.shape[1] for row in rows], np.int64)
     input_ids = np.full((len(rows), lengths.max(initial=0)), tokenizer.pad_token_id, np.int32)
     token_type_ids = np.zeros(input_ids.shape if encoder.token_types else (len(rows), 0), np.uint8)
-    for i, (ids, types) in enumerate(rows):
-        input_ids[i, : len(ids)], token_type_ids[i, : len(types)] = ids, types
+    for i, (ids, *types) in enumerate(rows):
+        input_ids[i, : len(ids)] = ids
+        if types:
+            token_type_ids[i, : len(ids)] = types[0]
     label_ids = np.full(len(rows), -1) if label_ids is None else label_ids
     arrays = (input_ids, token_type_ids, lengths, label_ids.astype(np.int64))
     return TensorDataset(*map(torch.from_numpy, arrays)), np.array(full)
 
 
 def _kept(encoder: Encoder, encoded, i: int, name: str) -> Sequence[int]:
-    """Return the positions of the tokens that stay in row `i` of what the tokenizer gave."""
+    """Return the positions of the tokens that stay in row `i` of what the tokenizer gave, which is too long."""
     length = len(encoded["input_ids"][i])
-    if length <= encoder.max_length:
-        return range(length)
     if not encoder.tokenizer.is_fast:
         raise UserError(f"{name}: a row of {length} tokens, which a tokenizer without a fast version cannot truncate")
     return kept_positions(encoded.sequence_ids(i), encoder.max_length, encoder.truncation)
