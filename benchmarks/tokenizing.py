@@ -2,8 +2,9 @@
 
     python benchmarks/tokenizing.py FILE [FILE ...] [--model MODEL] [--rounds R]
 
-A FILE is as main.py's --train_file. "as called by hand" is tokenizer(texts, pairs, truncation=True), "alone" is the Rust
-tokenizer without Python's part, which is the least that can be. Prints medians: rows a second and the ratio to the first.
+A FILE is as main.py's --train_file. "as called by hand" is tokenizer(texts, pairs, truncation=True), "alone" is the
+Rust tokenizer without Python's part, which is the least that can be. Prints medians: rows a second, and the ratio of
+the time to that of the first.
 """
 
 import argparse

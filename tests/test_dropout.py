@@ -126,3 +126,19 @@ def test_attention_with_dropout_has_the_gradients_of_its_definition(lengths, mon
 
 def fixed_bits(shape) -> torch.Tensor:
     return torch.randint(-(2**15), 2**15, tuple(shape), generator=torch.Generator().manual_seed(7)).to(torch.int16)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sizes"),
+    [
+        ([7] * 5, [5]),
+        ([9] * 4 + [8] * 4, [4, 4]),  # enough rows of one length for a group each, and no padding
+        ([10, 9, 8, 7, 7, 5], [3, 2, 1]),  # few of each: the longest one's padding goes to 0.8 of it
+        ([512], [1]),
+    ],
+)
+def test_rows_of_like_length_are_attended_to_together(lengths, sizes):
+    groups = group_rows(lengths)
+    assert [group.rows for group in groups] == sizes
+    assert sum(group.tokens for group in groups) == sum(lengths)
+    assert all((group.slots is None) == (group.tokens == group.rows * group.longest) for group in groups)

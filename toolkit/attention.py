@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from toolkit.dropout import keep_factors, random_bits
 
 LIKE = 0.8  # rows that are at least this share of the longest one's length are of like length
+MANY = 4  # rows on average that are enough for a group of one length
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,15 @@ class Group:
 
 
 def group_rows(lengths: list[int]) -> list[Group]:
-    """Return the groups of rows of these lengths, which are in order, the longest first."""
+    """Return the groups of rows of these lengths, which are in order, the longest first.
+
+    Rows of one length need no padding; there it is worth it to have more groups, but not one for every few rows.
+    """
     groups, start = [], 0
+    like = 1.0 if len(set(lengths)) * MANY <= len(lengths) else LIKE
     while start < len(lengths):
         longest = lengths[start]
-        end = next((i for i in range(start, len(lengths)) if lengths[i] < LIKE * longest), len(lengths))
+        end = next((i for i in range(start, len(lengths)) if lengths[i] < like * longest), len(lengths))
         if lengths[end - 1] == longest:
             groups.append(Group(end - start, longest))
         else:

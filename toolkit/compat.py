@@ -26,7 +26,9 @@ def buffer_option() -> str:
 
 
 def autocast_dtype(device_type: str) -> torch.dtype | None:
-    """Return the number format that autocast is on in, None where it is off; before 2.4 the CPU has its own names."""
-    if device_type == "cpu" and not hasattr(torch, "get_autocast_dtype"):
+    """Return the number format that autocast is on in, None where it is off; before 2.4 each device has its names."""
+    if hasattr(torch, "get_autocast_dtype"):
+        return torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else None
+    if device_type == "cpu":
         return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
-    return torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else None
+    return torch.get_autocast_gpu_dtype() if device_type == "cuda" and torch.is_autocast_enabled() else None

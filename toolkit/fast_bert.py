@@ -12,6 +12,7 @@ import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from toolkit.attention import Group, attend, attend_once, group_rows
+from toolkit.compat import autocast_dtype
 from toolkit.dropout import add_dropped, make_dropout_cheap
 from toolkit.touched_rows import make_touchable
 
@@ -96,11 +97,12 @@ def _layer(layer: torch.nn.Module, asking: torch.Tensor, hidden: torch.Tensor, g
     p, after_attention, after_output = (
         module.p if layer.training else 0.0 for module in (attention.dropout, attended.dropout, output.dropout)
     )
-    query = attention.query(asking)
     if asking is hidden:
-        context = attend(query, attention.key(hidden), attention.value(hidden), groups, heads, p)
+        states = hidden.to(autocast_dtype(hidden.device.type) or hidden.dtype)  # once instead of three times
+        projected = attention.query(states), attention.key(states), attention.value(states)
+        context = attend(*projected, groups, heads, p)
     else:
-        context = attend_once(query, hidden, attention.key, attention.value, groups, heads, p)
+        context = attend_once(attention.query(asking), hidden, attention.key, attention.value, groups, heads, p)
     asking = attended.LayerNorm(add_dropped(attended.dense(context), asking, after_attention))
     return output.LayerNorm(add_dropped(output.dense(layer.intermediate(asking)), asking, after_output))
 

@@ -32,7 +32,7 @@ def _add_machine(group, batch_size: int | None) -> None:
     if batch_size is not None:
         group.add_argument("--batch_size", type=_count, default=batch_size, metavar="ROWS", help="rows that go through the model at once")
     group.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"], help="number format of the matrix products; auto takes the fastest that is safe on this machine")
-    group.add_argument("--fast", action=SWITCH, default=True, help="leave out what the classifier never reads: of the last layer all but the first token; the results are the same but for rounding (default: on)")
+    group.add_argument("--fast", action=SWITCH, default=True, help="leave out what the classifier never reads, and on a CPU padding; draw dropout and lay out weights the quick way; the results are the same but for rounding and for what dropout draws (default: on)")
     group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best there is")
 
 
