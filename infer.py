@@ -29,6 +29,8 @@ def main() -> None:
     # Of several processes only the first reads and writes, and not before the others have come.
     job = first_reading(args, run, columns) if place.size == 1 else None
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
+    import torch
+
     import utils
     from toolkit.batching import WINDOW
     from toolkit.memory import RowLimit
@@ -39,6 +41,7 @@ def main() -> None:
     with World(place) as world:
         device = utils.choose_device(args.device, place)
         batch_size, precision = world.share(args.batch_size), common_precision(args.precision, device, world)
+        threads = torch.get_num_threads() if device.type == "cpu" else None  # on which the last digits depend
         limit = RowLimit(on_change=Log(sys.stderr if world.is_first else None))
         how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
         if world.is_first and job is None:
@@ -57,7 +60,7 @@ def main() -> None:
         elif job.output is None:
             job.stream(predict)
         else:
-            job.write(predict, WINDOW, {"precision": precision.name, "device": device.type})
+            job.write(predict, WINDOW, {"precision": precision.name, "device": device.type, "threads": threads})
             job.input.close()
         if world.is_first:
             utils.share_dataset(world, None)  # there is no more to help with

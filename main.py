@@ -30,7 +30,8 @@ def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
     global utils, RunFiles, World, common_precision
     global banner, batching, guard, memory, metrics, pretrained, resuming, schedule, score_files, stopping, unknown
-    import utils  # noqa: I001
+    import sklearn.metrics  # noqa: F401, I001  # which toolkit.metrics else imports after the first epoch
+    import utils
     from toolkit import banner, batching, guard, memory, metrics, pretrained, resuming
     from toolkit import schedule, score_files, stopping, unknown
     from toolkit.precision import common_precision
@@ -118,8 +119,8 @@ class Run:
         table, journal = self.tables.get("train"), self.journal
         self.limit = memory.RowLimit(args.micro_batch_size, on_change=log)
         self.learner = utils.Learner(
-            utils.wrap(model, device, world), optimizer, lambda step: args.learning_rate * factor(step), precision,
-            self.state[2], device, args.max_grad_norm, journal.step, args.seed, world, self.limit,
+            utils.wrap(model, device, world, precision.dtype), optimizer, lambda step: args.learning_rate * factor(step),
+            precision, self.state[2], device, args.max_grad_norm, journal.step, args.seed, world, self.limit,
             guard.StepGuard(world, lambda *bad: guard.count_bad_step(journal, log, table, *bad)),
         )  # fmt: skip
         how = {"precision": precision, "device": device, "world": world, "limit": self.limit}

@@ -27,7 +27,7 @@ from toolkit.memory import RowLimit
 from toolkit.metrics import Scored, full_scores, softmax
 from toolkit.model_card import model_card
 from toolkit.packed_linear import pack_linear_layers
-from toolkit.precision import DTYPES, Precision
+from toolkit.precision import Precision
 from toolkit.pretrained import (
     has_token_types,
     load_classifier,
@@ -422,10 +422,10 @@ def load_model(
         raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new)} weights are missing)")
     if fast:
         make_fast(model)
-        pack_linear_layers(model.to(device), DTYPES[precision.name])
+        pack_linear_layers(model.to(device), precision.dtype)
     pairs = run["columns"]["text_pair"] is not None
     encoder = make_encoder(tokenizer, model.config, model, run["max_length"], run["truncation"], pairs)
-    return wrap(model, device), encoder, run
+    return wrap(model, device, dtype=precision.dtype), encoder, run
 
 
 def score_saved(
@@ -442,6 +442,8 @@ def score_saved(
         weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()} if world.is_first else None
         inner.load_state_dict(world.share_tensors(weights))
     if not world.is_first:
+        if fast:
+            pack_linear_layers(inner, how["precision"].dtype)  # as load_model did in the first
         return help_predict(inner, world, **how)
     found = score_table(model, encoder, table, run, world=world, **how)
     share_dataset(world, None)

@@ -14,7 +14,7 @@ import argparse
 import importlib.util
 import json
 import os
-import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -61,19 +61,23 @@ def timed(source: Path, output: Path, labels: list[str], predict: Callable) -> f
 
 
 def ours(model_dir: Path, source: Path, output: Path, labels: list[str], *options: str) -> float:
-    """Predict by infer.py, whose own measure goes from its reading to the end of its writing."""
-    command = [sys.executable, ROOT / "infer.py", "--model_dir", model_dir, "--input_file", source, "--output_file",
-               output, "--overwrite", *options]  # fmt: skip
-    said = subprocess.run([*map(str, command)], check=True, capture_output=True, encoding="utf-8").stderr
-    speed = re.search(r"([\d,]+) rows a second", said).group(1)
-    return len(pd.read_csv(source)) / int(speed.replace(",", ""))
+    """Predict by infer.py, and return the seconds that it takes longer than for a single row."""
+    single, seconds = output.with_name("single.csv"), []
+    pd.read_csv(source, dtype=str, keep_default_na=False).head(1).to_csv(single, index=False)
+    for rows, written in ((source, output), (single, output.with_name("single_predicted.csv"))):
+        command = [sys.executable, ROOT / "infer.py", "--model_dir", model_dir, "--input_file", rows, "--output_file",
+                   written, "--overwrite", "--device", "cpu", *options]  # fmt: skip
+        started = time.perf_counter()
+        subprocess.run([*map(str, command)], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - started)
+    return seconds[0] - seconds[1]
 
 
 def pipeline(model_dir: Path, source: Path, output: Path, labels: list[str], batch: int) -> float:
     """Predict by transformers.pipeline."""
     import transformers
 
-    classify = transformers.pipeline("text-classification", str(model_dir), top_k=None, batch_size=batch)
+    classify = transformers.pipeline("text-classification", str(model_dir), top_k=None, batch_size=batch, device="cpu")
 
     def predict(frame: pd.DataFrame) -> np.ndarray:
         names = ("text", "text_pair")[: 2 if "text_pair" in frame else 1]
@@ -236,7 +240,7 @@ def prepare(folder: Path, args: argparse.Namespace) -> tuple[Path, list[str]]:
         subprocess.run([*map(str, command), *options], check=True, stdout=subprocess.DEVNULL)
     model_dir = folder / "bert_classifier"
     if args.model_dir is not None:
-        model_dir.symlink_to(args.model_dir.resolve())
+        shutil.copytree(args.model_dir, model_dir)
     return model_dir, json.loads((model_dir / "run.json").read_text())["labels"]
 
 

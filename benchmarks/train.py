@@ -34,9 +34,10 @@ from transformers import (  # noqa: E402
     get_linear_schedule_with_warmup,
     set_seed,
 )
+from transformers.trainer_pt_utils import get_length_grouped_indices  # noqa: E402
 
 import utils  # noqa: E402
-from benchmarks.accuracy import Rows, grouped_by_length, read  # noqa: E402
+from benchmarks.accuracy import Rows, read  # noqa: E402
 from toolkit.batching import padding_share  # noqa: E402
 from toolkit.precision import DTYPES, choose_precision  # noqa: E402
 from toolkit.pretrained import load_tokenizer, resolve_model  # noqa: E402
@@ -93,11 +94,18 @@ class Watch(TrainerCallback):
         self.ended = time.perf_counter()
 
 
+class Grouping(Trainer):
+    """Trainer that groups rows by length as it would if there were many: within 50 batches, however few there are."""
+
+    def _get_train_sampler(self, *_):
+        lengths = [len(row["input_ids"]) for row in self.train_dataset]
+        return get_length_grouped_indices(lengths, self.args.train_batch_size, mega_batch_mult=50)
+
+
 def trainer(work: Work, fast: bool, compiled: bool = False) -> dict:
     """Train by Trainer: as it is, or with all that makes it faster here."""
     args, (train, valid) = work.args, work.rows()
     faster = {
-        **grouped_by_length(),
         "bf16": BEST.name == "bf16",
         "optim": "adamw_torch_fused",
         "torch_compile": compiled,
@@ -120,7 +128,7 @@ def trainer(work: Work, fast: bool, compiled: bool = False) -> dict:
 
     set_seed(args.seed)
     counted.training, watch = True, Watch()
-    loop = Trainer(
+    loop = (Grouping if fast else Trainer)(
         work.model(), settings, data_collator=counted, train_dataset=train, callbacks=[watch],
         compute_metrics=lambda found: {"accuracy": float((found.predictions.argmax(1) == found.label_ids).mean())},
     )  # fmt: skip
@@ -189,16 +197,34 @@ def peak(dtype: torch.dtype, size: int = 2048) -> float:
 
 
 def products(config, lengths: np.ndarray) -> float:
-    """Return the floating point operations of the matrix products of one step forward and backward over some rows."""
+    """Return the floating point operations of the matrix products of one step forward and backward over some rows.
+
+    All layers count whole, also where this project leaves out a part of the last one.
+    """
     hidden, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     tokens, squares = int(lengths.sum()), int((lengths.astype(np.int64) ** 2).sum())
     return 3.0 * layers * (2 * tokens * (4 * hidden * hidden + 2 * hidden * inner) + 4 * hidden * squares)
 
 
+def some_batches(train, args: argparse.Namespace):
+    """Return a part of a table: batches of rows of like length, evenly spread over 50 of them.
+
+    So that grouping by length finds in the part rows as like as it would in the whole.
+    """
+    pool = train.sample(min(50 * args.batch_size, len(train)), random_state=args.seed)
+    tokenizer = load_tokenizer(resolve_model(args.model))
+    texts = [pool[name].tolist() for name in ("text", "text_pair") if name in pool]
+    lengths = np.array([min(len(ids), args.max_length) for ids in tokenizer(*texts)["input_ids"]])
+    batches = np.array_split(np.argsort(lengths, kind="stable"), -(-len(pool) // args.batch_size))
+    places = np.linspace(0, len(batches) - 1, -(-args.rows // args.batch_size)).round().astype(int)
+    rows = np.concatenate([batches[place] for place in places])
+    return pool.iloc[np.random.default_rng(args.seed).permutation(rows)]
+
+
 def prepare(folder: Path, args: argparse.Namespace) -> float:
     """Fill a folder with the rows and the weights that all begin with, and return the operations of the training."""
     train, valid = (read(args.folder, stem).frame for stem in ("trainset", "validset"))
-    chosen = train.sample(min(args.rows, len(train)), random_state=args.seed) if args.rows else train
+    chosen = some_batches(train, args) if args.rows else train
     chosen.to_csv(folder / "trainset.csv", index=False)
     (valid.head(args.valid_rows) if args.valid_rows else valid).to_csv(folder / "validset.csv", index=False)
     labels = utils.learn_labels(read(folder, "trainset"))

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn.parallel import DataParallel
 
+from toolkit.compat import set_autocast_dtype
 from toolkit.devices import choose_device, device_count, seed_step, unwrap, wrap
 from toolkit.errors import UserError
 from toolkit.launch import Place
@@ -78,3 +79,28 @@ def test_a_step_draws_the_same_whenever_it_is_taken():
 def test_the_draws_of_seeds_steps_and_processes_all_differ():
     numbers = [(seed, step, rank) for seed in (0, 1, 2**31) for step in (0, 1, 2, 1000) for rank in (0, 1, 2)]
     assert len({tuple(draws(*each)) for each in numbers}) == len(numbers) == 36
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_the_threads_of_several_cards_are_told_the_number_format_of_autocast(dtype, monkeypatch):
+    """Replicas have the model's hooks, and torch enters autocast in each thread in fp16, whatever ours has."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    told, model = [], torch.nn.Linear(2, 2)
+    monkeypatch.setattr("toolkit.devices.set_autocast_dtype", lambda *given: told.append(given))
+    monkeypatch.setattr(model, "to", lambda device: model)
+    wrapped = wrap(model, torch.device("cuda"), dtype=dtype)
+    assert isinstance(wrapped, DataParallel)
+    unwrap(wrapped)(torch.ones(1, 2))
+    assert told == ([] if dtype == torch.float32 else [("cuda", dtype)])
+
+
+def test_the_number_format_of_autocast_is_set():
+    before = autocast_format()
+    set_autocast_dtype("cuda", torch.bfloat16)
+    assert autocast_format() == torch.bfloat16
+    set_autocast_dtype("cuda", before)
+
+
+def autocast_format() -> torch.dtype:
+    new = hasattr(torch, "get_autocast_dtype")
+    return torch.get_autocast_dtype("cuda") if new else torch.get_autocast_gpu_dtype()

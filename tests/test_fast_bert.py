@@ -150,6 +150,37 @@ def test_token_types_and_padding_tokens_inside_a_text_count_as_they_do(kind):
         torch.testing.assert_close(its_gradients[name], gradient, atol=1e-4, rtol=1e-4, msg=name)
 
 
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+@pytest.mark.parametrize("kind", LIKE_BERT, ids=lambda kind: kind.__name__)
+def test_a_batch_may_have_more_tokens_than_there_are_positions(kind, layout, monkeypatch):
+    plain = classifier(kind, max_position_embeddings=26)
+    fast = copy.deepcopy(plain)
+    assert make_fast(fast)
+    monkeypatch.setattr(fast_bert, "packed", getattr(fast_bert, layout))
+    torch.testing.assert_close(fast(**batch()).logits, plain(**batch()).logits, atol=1e-5, rtol=1e-5)
+
+
+def test_in_bf16_gradients_are_as_near_to_fp32_as_those_of_the_plain_model():
+    plain = classifier()
+    fast = copy.deepcopy(plain)
+    assert make_fast(fast)
+    _, exact = passed(plain, batch())
+    errors = []
+    for model in (plain, fast):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            _, gradients = passed(model, batch())
+        errors.append(sum((gradients[name] - exact[name]).square().sum() for name in exact) ** 0.5)
+    assert 0 < errors[1] < 1.5 * errors[0]
+
+
+def test_a_model_that_stumbles_over_the_comparison_is_left_as_it_is():
+    model = classifier(max_position_embeddings=5)  # the comparison has rows of 9 tokens
+    kind = type(model.bert)
+    assert not make_fast(model)
+    assert type(model.bert) is kind
+    assert model(**{name: values[:, :5] for name, values in batch().items()}).logits.isfinite().all()
+
+
 def test_in_bf16_it_is_as_near_to_fp32_as_the_plain_model():
     plain = classifier().eval()
     fast = copy.deepcopy(plain)

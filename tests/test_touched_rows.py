@@ -106,3 +106,19 @@ def test_tables_that_work_otherwise_are_left_alone():
     assert not touched_rows(torch.nn.Sequential(frozen, head), torch.optim.AdamW(head.parameters(), fused=True))
     free = TouchableEmbedding(5, 3)
     assert not touched_rows(free, torch.optim.AdamW(free.parameters()))
+
+
+def test_a_table_that_is_another_weight_too_or_is_never_read_changes_nothing():
+    model = classifier()
+    make_touchable(model.get_input_embeddings())
+    model.extra = torch.nn.Linear(48, 100)
+    model.extra.weight = model.get_input_embeddings().weight
+    assert not touched_rows(model, torch.optim.AdamW(model.parameters(), fused=True))
+    model = classifier()
+    model.extra = TouchableEmbedding(7, 3)
+    before = model.extra.weight.detach().clone()
+    optimizer = utils.make_optimizer(model, 0.1, (0.9, 0.999), 1e-6)
+    learner = Learner(model, optimizer, lambda step: 1e-2, FP32, FP32.scaler(), CPU)
+    assert len(learner.tables) == 1
+    utils.train_one_epoch(learner, dataset(), [np.arange(6)], lambda *_: None)
+    assert torch.equal(model.extra.weight, before)

@@ -126,9 +126,9 @@ def attend_once(query, hidden, key: torch.nn.Linear, value: torch.nn.Linear, gro
     rows, tokens = [group.rows for group in groups], [group.tokens for group in groups]
     for group, states, *parts in zip(groups, hidden.split(tokens), asked.split(rows), offset.split(rows), strict=True):
         states = group.spread(states)  # (N, L, H)
-        scores = parts[0] @ states.transpose(1, 2) + parts[1]  # (N, heads, L)
+        scores = (parts[0] @ states.transpose(1, 2)).float() + parts[1].float()  # (N, heads, L)
         scores = scores if group.mask is None else scores + group.mask[:, 0]
-        probabilities = torch.softmax(scores, -1, dtype=torch.float32)
+        probabilities = torch.softmax(scores, -1)
         if p:
             probabilities = _dropped(probabilities, p)
         means.append(probabilities.to(states.dtype) @ states)  # (N, heads, H)

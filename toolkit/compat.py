@@ -32,3 +32,11 @@ def autocast_dtype(device_type: str) -> torch.dtype | None:
     if device_type == "cpu":
         return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None
     return torch.get_autocast_gpu_dtype() if device_type == "cuda" and torch.is_autocast_enabled() else None
+
+
+def set_autocast_dtype(device_type: str, dtype: torch.dtype) -> None:
+    """Set the number format of autocast on CUDA in this thread; before 2.4 under another name."""
+    if hasattr(torch, "set_autocast_dtype"):
+        torch.set_autocast_dtype(device_type, dtype)
+    else:
+        torch.set_autocast_gpu_dtype(dtype)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from toolkit.compat import buffer_option
+from toolkit.compat import buffer_option, set_autocast_dtype
 from toolkit.errors import UserError
 from toolkit.launch import Place
 from toolkit.world import ALONE, World
@@ -35,16 +35,29 @@ def choose_device(name: str, place: Place = ALONE.place) -> torch.device:
     return device
 
 
-def wrap(model: torch.nn.Module, device: torch.device, world: World = ALONE) -> torch.nn.Module:
+def wrap(
+    model: torch.nn.Module, device: torch.device, world: World = ALONE, dtype: torch.dtype = torch.float32
+) -> torch.nn.Module:
     """Move a model to its device and give it to the other processes.
 
-    A process that works alone spreads it over all CUDA cards, if no single one was asked for.
+    A process that works alone spreads it over all CUDA cards, if no single one was asked for; `dtype` is the number
+    format of autocast there.
     """
     model.to(device)
     if world.size > 1:
         return _distributed(model, device)
     spread = device.type == "cuda" and device.index is None and torch.cuda.device_count() > 1
-    return DataParallel(model) if spread else model
+    return _spread(model, dtype) if spread else model
+
+
+def _spread(model: torch.nn.Module, dtype: torch.dtype) -> DataParallel:
+    """Return a model that computes on all CUDA cards, each in a thread of its own.
+
+    Autocast is on in these threads where it is on in ours, but its number format they have to be told: fp16 else.
+    """
+    if dtype != torch.float32:
+        model.register_forward_pre_hook(lambda *_: set_autocast_dtype("cuda", dtype))
+    return DataParallel(model)
 
 
 def _distributed(model: torch.nn.Module, device: torch.device) -> DistributedDataParallel:

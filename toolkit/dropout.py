@@ -3,7 +3,7 @@
 torch draws one floating-point number for each value, in a single thread; on a CPU that takes a fifth of a training
 step. Here 16 random bits decide about a value, four values from each number of SFC64 (Doty-Humphrey, 2010), which
 numpy draws about ten times as fast. The share that is dropped is p to within 1 in 131,072, and what is kept is scaled
-by exactly the share that is kept, so that the mean stays what it was.
+by the share that is kept, so that the mean stays what it was but for the rounding of the number format.
 """
 
 import math
@@ -27,7 +27,9 @@ def keep_factors(bits: torch.Tensor, p: float, dtype: torch.dtype = torch.float3
 
     Where a value is kept the factor is the reciprocal of the probability of that.
     """
-    dropped = min(round(p * LEVELS), LEVELS - 1)  # how many of the levels
+    dropped = round(p * LEVELS)  # how many of the levels
+    if dropped == LEVELS:
+        return torch.zeros(bits.shape, dtype=dtype)
     factors = torch.empty(bits.shape, dtype=dtype)
     torch.ge(bits, dropped - LEVELS // 2, out=factors)
     return factors.mul_(LEVELS / (LEVELS - dropped))
@@ -37,7 +39,7 @@ def add_dropped(values: torch.Tensor, base: torch.Tensor, p: float) -> torch.Ten
     """Return base + dropout(values) in one pass, for two tensors of one shape."""
     if not p:
         return base + values
-    if values.device.type != "cpu" or p == 1:
+    if values.device.type != "cpu":
         return base + torch.nn.functional.dropout(values, p)
     return torch.addcmul(base, values, keep_factors(random_bits(values.shape), p, values.dtype))
 
@@ -47,7 +49,7 @@ class CheapDropout(torch.nn.Dropout):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return the values, of which some are 0 and the others larger while training."""
-        if not self.training or self.p in (0, 1) or values.device.type != "cpu":
+        if not self.training or not self.p or values.device.type != "cpu":
             return super().forward(values)
         return values * keep_factors(random_bits(values.shape), self.p, values.dtype)
 

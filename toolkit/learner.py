@@ -36,7 +36,7 @@ class Learner:
     synced: bool = False  # whether a gradient has been shared with the other processes
     sharing: bool = False  # whether one is being shared
     proven: int = 0  # token slots of the largest piece that has fitted the memory
-    tables: list[TouchedRows] = field(default_factory=list)  # whose gradients are kept apart
+    tables: list[TouchedRows] = field(init=False, default_factory=list)  # whose gradients are kept apart
 
     def __post_init__(self):
         """Keep apart the gradients of embedding tables, unless other processes need them."""
@@ -99,7 +99,7 @@ class Learner:
     def clip_gradient(self) -> torch.Tensor:
         """Scale the gradient down to max_grad_norm if its norm is larger, and return the norm that it had."""
         self.scaler.unscale_(self.optimizer)
-        weights = [*self.model.parameters(), *(table.collect() for table in self.tables)]
+        weights = [*self.model.parameters(), *(table.touched for table in self.tables)]
         return torch.nn.utils.clip_grad_norm_(weights, self.max_grad_norm or float("inf"))
 
     def zero_grad(self) -> None:

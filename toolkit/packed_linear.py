@@ -1,8 +1,8 @@
 """Linear layers for prediction on the CPU whose weights are laid out once as oneDNN's matrix products want them.
 
 torch else lays them out anew in each product, and in bf16 also casts them in each batch. The products are the same but
-for rounding; weights that change are laid out again. In fp32 torch else uses MKL, which with two threads was measured
-to be as fast or faster, and with four, 1.3 times as slow.
+for rounding; weights that change are laid out again, unless they are changed behind torch's back by way of .data. In
+fp32 torch else uses MKL, which with two threads was measured to be as fast or faster, and with four, 1.3 times as slow.
 """
 
 import platform
@@ -18,15 +18,16 @@ CLOSE = 1e-4  # largest difference in a product of numbers around 1 that roundin
 class PackedLinear(torch.nn.Linear):
     """torch.nn.Linear that keeps a packed copy of its weight while predicting; training and saving are as they were."""
 
-    packed = None  # (weight, version of the weight that it is of, number format)
+    packed = None  # (packed weight, what it was made of)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return (..., O) for values (..., I), in autocast's number format if there is one."""
         if torch.is_grad_enabled() or values.device.type != "cpu":
             return super().forward(values)
         dtype = autocast_dtype("cpu") or self.weight.dtype
-        if self.packed is None or self.packed[1:] != (self.weight._version, dtype):
-            self.packed = (_packed(self.weight.to(dtype)), self.weight._version, dtype)
+        made_of = (self.weight.data_ptr(), self.weight._version, dtype)
+        if self.packed is None or self.packed[1] != made_of:
+            self.packed = (_packed(self.weight.to(dtype)), made_of)
         bias = None if self.bias is None else self.bias.to(dtype)
         return _product(values.to(dtype), self.packed[0], bias)
 
@@ -56,7 +57,7 @@ def can_pack(dtype: torch.dtype) -> bool:
 def pack_linear_layers(model: torch.nn.Module, dtype: torch.dtype) -> bool:
     """Make the linear layers of a model PackedLinear where that is faster in a number format, and say whether it is.
 
-    The answer is the same whenever it is asked on a machine, so that predictions are.
+    The answer depends on the machine and the number of threads alone, so that predictions do not change by chance.
     """
     slower = dtype == torch.float32 and torch.get_num_threads() < THREADS
     if model.device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64") or slower or not can_pack(dtype):

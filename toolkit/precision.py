@@ -1,6 +1,6 @@
 """Number formats: which one this machine computes best in, and the autocast and gradient scaler that go with it."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,13 @@ class Precision:
     device_type: str
 
     def autocast(self) -> AbstractContextManager:
-        """Return the context in which the model is run; it does nothing in fp32."""
-        return torch.autocast(self.device_type, dtype=DTYPES[self.name], enabled=self.name != "fp32")
+        """Return the context in which the model is run; in fp32 it does nothing: older torch has no other for mps."""
+        return nullcontext() if self.name == "fp32" else torch.autocast(self.device_type, dtype=self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return torch's name of the number format."""
+        return DTYPES[self.name]
 
     def scaler(self):
         """Return a gradient scaler, which only fp16 needs; else it passes everything through."""

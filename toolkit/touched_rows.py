@@ -5,6 +5,8 @@ filled with 0, measured, scaled and given back in every step. Here the touched r
 the optimizer, which changes all rows, finds them in a table that is kept and else 0. The step is the same.
 """
 
+from collections import Counter
+
 import torch
 import torch.nn.functional as F
 
@@ -44,38 +46,33 @@ class TouchedRows:
     def __init__(self, table: TouchableEmbedding, optimizer: torch.optim.Optimizer):
         self.table, self.optimizer = table, optimizer
         self.gradient = torch.zeros_like(table.weight)  # but for the touched rows while the optimizer works
-        self.noted, self.rows, self.touched = [], None, torch.zeros(0)
+        self.forget()
         table.note = self._note
         optimizer.register_step_pre_hook(lambda *_: self._hand_over())
         optimizer.register_step_post_hook(lambda *_: self._take_back())
 
-    def _note(self, ids: torch.Tensor, gradient: torch.Tensor) -> None:
-        self.noted.append((ids.flatten(), gradient.reshape(-1, gradient.shape[-1])))
-
-    def collect(self) -> torch.Tensor:
-        """Return a tensor whose gradient is that of the touched rows, to be clipped with those of the other weights."""
-        ids, gradients = map(torch.cat, zip(*self.noted, strict=True))
-        counted = ids != self.table.padding_idx if self.table.padding_idx is not None else slice(None)
-        self.rows, numbers = torch.unique(ids[counted], return_inverse=True)
-        self.touched = torch.zeros(len(self.rows), gradients.shape[1])
-        self.touched.grad = torch.ops.aten.embedding_dense_backward(
-            gradients[counted], numbers, len(self.rows), -1, False
-        )
-        return self.touched
-
     def forget(self) -> None:
         """Forget what was noted since the last step."""
-        self.noted, self.rows, self.touched = [], None, torch.zeros(0)
+        self.rows = torch.zeros(0, dtype=torch.long)  # (U,), in order, each once
+        self.touched = torch.zeros(0, self.table.embedding_dim)  # whose gradient is that of these rows
+        self.touched.grad = torch.zeros_like(self.touched)
+
+    def _note(self, ids: torch.Tensor, gradient: torch.Tensor) -> None:
+        """Add the gradient (..., H) of one pass to those before."""
+        ids, gradient = torch.cat([self.rows, ids.flatten()]), torch.cat([self.touched.grad, gradient.flatten(0, -2)])
+        self.rows, numbers = torch.unique(ids, return_inverse=True)
+        self.touched = torch.zeros(len(self.rows), gradient.shape[1])
+        self.touched.grad = torch.ops.aten.embedding_dense_backward(gradient, numbers, len(self.rows), -1, False)
+        if self.table.padding_idx is not None:
+            self.touched.grad[self.rows == self.table.padding_idx] = 0.0
 
     def _hand_over(self) -> None:
-        if self.rows is not None:
-            self.gradient[self.rows] = self.touched.grad
-            self.table.weight.grad = self.gradient
+        self.gradient[self.rows] = self.touched.grad
+        self.table.weight.grad = self.gradient if len(self.rows) else None
 
     def _take_back(self) -> None:
-        if self.rows is not None:
-            self.gradient[self.rows] = 0.0
-            self.table.weight.grad = None
+        self.gradient[self.rows] = 0.0
+        self.table.weight.grad = None
 
 
 def make_touchable(table: torch.nn.Module) -> None:
@@ -85,8 +82,17 @@ def make_touchable(table: torch.nn.Module) -> None:
 
 
 def touched_rows(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[TouchedRows]:
-    """Take over the gradients of a model's touchable tables on the CPU if its optimizer can use them."""
+    """Take over the gradients of a model's touchable tables on the CPU if its optimizer can use them.
+
+    Not that of a table which is the weight of something else too, whose gradient comes by other ways as well.
+    """
+    if not optimizer.defaults.get("fused"):  # the guard then leaves out a bad step by having no gradients
+        return []
+    owners = Counter(id(weight) for module in model.modules() for weight in module.parameters(recurse=False))
     tables = [module for module in model.modules() if isinstance(module, TouchableEmbedding)]
-    fused = optimizer.defaults.get("fused")  # else the guard leaves out a bad step by having no gradients
-    fit = [table for table in tables if fused and table.weight.requires_grad and table.weight.device.type == "cpu"]
-    return [TouchedRows(table, optimizer) for table in fit]
+    weights = {id(table.weight): table for table in tables if owners[id(table.weight)] == 1}
+    return [
+        TouchedRows(table, optimizer)
+        for table in weights.values()
+        if table.weight.requires_grad and table.weight.device.type == "cpu"
+    ]
