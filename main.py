@@ -119,7 +119,7 @@ class Run:
         table, journal = self.tables.get("train"), self.journal
         self.limit = memory.RowLimit(args.micro_batch_size, on_change=log)
         self.learner = utils.Learner(
-            utils.wrap(model, device, world, precision.dtype), optimizer, lambda step: args.learning_rate * factor(step),
+            utils.wrap(model, device, world, precision.dtype), optimizer, lambda n: args.learning_rate * factor(n),
             precision, self.state[2], device, args.max_grad_norm, journal.step, args.seed, world, self.limit,
             guard.StepGuard(world, lambda *bad: guard.count_bad_step(journal, log, table, *bad)),
         )  # fmt: skip
