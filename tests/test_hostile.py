@@ -19,7 +19,13 @@ from tests.conftest import ROOT, WORDS, tiny_bert
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the cases are forked")
 pytestmark = needs_fork
-PRELOAD = ["utils", "toolkit.score_files", "matplotlib.pyplot", "transformers.models.bert.modeling_bert"]
+PRELOAD = [
+    "utils",
+    "sklearn.metrics",
+    "toolkit.score_files",
+    "matplotlib.pyplot",
+    "transformers.models.bert.modeling_bert",
+]
 MARKER = "it_ran"
 ENDLESS = "(a+)+$"
 TOO_LONG = 30  # seconds
