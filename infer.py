@@ -49,6 +49,7 @@ def main() -> None:
         model, encoder, run = utils.load_model(Path(args.model_dir), device, precision, args.fast)
 
         def predict(rows: list[Row], on_batch: Callable[[int], object] = lambda rows: None) -> list[dict]:
+            """Return the values of each row and what is predicted of it."""
             dataset = utils.share_dataset(world, utils.tokenize(encoder, utils.to_frame(rows))[0])
             logits = utils.predict_logits(model, dataset, on_batch=on_batch, **how)
             return with_predictions([row.values for row in rows], softmax(logits), run["labels"])

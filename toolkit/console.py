@@ -87,6 +87,7 @@ class TrainingBar:
         """
 
         def step(loss_sum, rows: int, learning_rate: float) -> None:
+            """Count a step and note its losses."""
             losses.append(loss_sum)
             self.recent.append((loss_sum, rows))
             if self.bar.update(1):

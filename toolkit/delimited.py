@@ -58,6 +58,7 @@ def read_table_text(name: str, kind: str, stream: TextIO) -> Source:
         raise UserError(f"{name}, line {line}: two columns are called {shown.repr(min(twice))}")
 
     def records() -> Iterator[Record]:
+        """Yield the rows below the header, with what is wrong where one is not as long as it."""
         for line, row, problem in rows:
             if problem is None and len(row) != len(columns):
                 problem = f"{len(row)} field{'s' * (len(row) != 1)} where the header has {len(columns)}"
@@ -115,6 +116,7 @@ def read_txt(name: str, stream: TextIO) -> Source:
     columns = ["text", "label"] if head and "\t" in head[0][1] else ["text"]
 
     def parse(line: int, text: str) -> Record:
+        """Return the record of a line, the label being what follows its last tab."""
         fields = text.rsplit("\t", 1) if len(columns) == 2 else [text]
         if len(fields) < len(columns):
             return Record(line, None, "there is no tab between text and label, as there is on the first line", text)

@@ -77,6 +77,7 @@ class _Scanner:
         self.text, self.pos = "", 0
 
     def fail(self, message: str) -> UserError:
+        """Return the error to raise, with the file and the line."""
         return UserError(f"{self.name}, line {self.line}: not valid json ({message})")
 
     def _more(self, size: int = BLOCK) -> bool:

@@ -78,6 +78,7 @@ def number(kind: type, least: float, most: float = math.inf, above: bool = False
     """Return a parser of finite numbers in [least, most], or in (least, most] if `above`."""
 
     def parse(word: str):
+        """Return the number that a word is; ArgumentTypeError if it is none within the bounds."""
         try:
             value = kind(word)
             float(value)  # a whole number may be too large for that, and so for us

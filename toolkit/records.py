@@ -123,6 +123,7 @@ def _parquet(name: str) -> Source:
         raise UserError(f"{name}: two columns are called {shown.repr(twice[0])}")
 
     def records() -> Iterator[Record]:
+        """Yield the rows with their numbers; UserError where the file is damaged."""
         rows = (row for batch in file.iter_batches(batch_size=1024) for row in batch.to_pylist())
         try:
             yield from starmap(Record, enumerate(rows, 1))

@@ -13,6 +13,7 @@ def learning_rate_factor(scheduler: str, total_steps: int, warmup_ratio: float) 
     warmup = math.ceil(total_steps * warmup_ratio)
 
     def factor(step: int) -> float:
+        """Return what the learning rate is multiplied by in a step, counted from 0."""
         if step < warmup:
             return step / warmup
         progress = (step - warmup) / max(1, total_steps - warmup)

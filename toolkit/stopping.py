@@ -77,6 +77,7 @@ class StopSignals:
         """
 
         def watch(rows: int) -> None:
+            """Report a batch; StopAsked if the processes agree to stop."""
             on_batch(rows)
             self.asked += 1
             if self.asked % self.world.size == 0 and self.agreed():
