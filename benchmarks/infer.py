@@ -29,6 +29,8 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
+from toolkit.metrics import softmax  # noqa: E402
+
 BATCH = 32
 NEEDS = {"CrossEncoder": "sentence_transformers", "ONNX": "onnxruntime", "OpenVINO": "openvino"}
 
@@ -44,12 +46,6 @@ def write(frame: pd.DataFrame, probabilities: np.ndarray, labels: list[str], out
     for number, label in enumerate(labels):
         frame[f"prob_{label}"] = probabilities[:, number]
     frame.to_csv(output, index=False)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return the probabilities (N, C) of logits."""
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
 
 
 def timed(source: Path, output: Path, labels: list[str], predict: Callable) -> float:

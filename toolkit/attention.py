@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from toolkit.dropout import keep_factors, random_bits
+from toolkit.dropout import drop, keep_factors, random_bits
 
 LIKE = 0.8  # rows that are at least this share of the longest one's length are of like length
 MANY = 4  # rows on average that are enough for a group of one length
@@ -129,17 +129,10 @@ def attend_once(query, hidden, key: torch.nn.Linear, value: torch.nn.Linear, gro
         scores = (parts[0] @ states.transpose(1, 2)).float() + parts[1].float()  # (N, heads, L)
         scores = scores if group.mask is None else scores + group.mask[:, 0]
         probabilities = torch.softmax(scores, -1)
-        if p:
-            probabilities = _dropped(probabilities, p)
+        probabilities = drop(probabilities, p)
         means.append(probabilities.to(states.dtype) @ states)  # (N, heads, H)
         totals.append(probabilities.sum(-1))  # (N, heads), 1 where nothing is dropped
     mean, total = torch.cat(means).transpose(0, 1), torch.cat(totals).transpose(0, 1)  # (heads, B, H), (heads, B)
     found = mean @ value.weight.view(heads, -1, width).transpose(1, 2)  # (heads, B, D)
     bias = total[..., None] * value.bias.view(heads, 1, -1)
     return (found + bias).transpose(0, 1).flatten(1)
-
-
-def _dropped(values: torch.Tensor, p: float) -> torch.Tensor:
-    if values.device.type != "cpu":
-        return F.dropout(values, p)
-    return values * keep_factors(random_bits(values.shape), p)

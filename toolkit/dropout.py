@@ -35,12 +35,19 @@ def keep_factors(bits: torch.Tensor, p: float, dtype: torch.dtype = torch.float3
     return factors.mul_(LEVELS / (LEVELS - dropped))
 
 
-def add_dropped(values: torch.Tensor, base: torch.Tensor, p: float) -> torch.Tensor:
-    """Return base + dropout(values) in one pass, for two tensors of one shape."""
+def drop(values: torch.Tensor, p: float) -> torch.Tensor:
+    """Return the values, of which a share `p` is 0 and the others larger: from cheap random numbers on the CPU."""
     if not p:
-        return base + values
+        return values
     if values.device.type != "cpu":
-        return base + torch.nn.functional.dropout(values, p)
+        return torch.nn.functional.dropout(values, p)
+    return values * keep_factors(random_bits(values.shape), p, values.dtype)
+
+
+def add_dropped(values: torch.Tensor, base: torch.Tensor, p: float) -> torch.Tensor:
+    """Return base + drop(values, p), on the CPU in one pass, for two tensors of one shape."""
+    if not p or values.device.type != "cpu":
+        return base + drop(values, p)
     return torch.addcmul(base, values, keep_factors(random_bits(values.shape), p, values.dtype))
 
 
@@ -49,9 +56,7 @@ class CheapDropout(torch.nn.Dropout):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return the values, of which some are 0 and the others larger while training."""
-        if not self.training or not self.p or values.device.type != "cpu":
-            return super().forward(values)
-        return values * keep_factors(random_bits(values.shape), self.p, values.dtype)
+        return drop(values, self.p) if self.training else values
 
 
 def make_dropout_cheap(model: torch.nn.Module) -> None:

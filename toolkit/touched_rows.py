@@ -44,7 +44,7 @@ class TouchedRows:
     """The gradient of one table from the passes since the last step, given to an optimizer at its next one."""
 
     def __init__(self, table: TouchableEmbedding, optimizer: torch.optim.Optimizer):
-        self.table, self.optimizer = table, optimizer
+        self.table = table
         self.gradient = torch.zeros_like(table.weight)  # but for the touched rows while the optimizer works
         self.forget()
         table.note = self._note
