@@ -33,6 +33,7 @@ def main() -> None:
 
     import utils
     from toolkit.batching import WINDOW
+    from toolkit.int8 import every
     from toolkit.memory import RowLimit
     from toolkit.metrics import softmax
     from toolkit.precision import common_precision
@@ -47,6 +48,10 @@ def main() -> None:
         if world.is_first and job is None:
             job = first_reading(args, run, columns)
         model, encoder, run = utils.load_model(Path(args.model_dir), device, precision, args.fast)
+
+        if precision.name == "int8" and args.min_agreement and world.is_first:
+            frame = utils.to_frame(job.input.sample(every(job.total)))
+            job.log(utils.check_int8(model, encoder, frame, args.min_agreement, **how))
 
         def predict(rows: list[Row], on_batch: Callable[[int], object] = lambda rows: None) -> list[dict]:
             """Return the values of each row and what is predicted of it."""
@@ -77,6 +82,8 @@ def one_text(args: Namespace, run: dict) -> Row:
     pairs = run["columns"]["text_pair"] is not None
     if args.input_file is not None or args.output_file is not None:
         raise UserError("--text stands alone: it is printed, not written, and takes no --input_file")
+    if args.precision == "int8" and args.min_agreement:
+        raise UserError("--precision int8 is compared with fp32 on rows of a file; --min_agreement 0 goes without")
     if pairs != (args.text_pair is not None):
         raise UserError(
             f"this model was trained on {'pairs: give' if pairs else 'single texts: leave out'} --text_pair"
@@ -99,6 +106,11 @@ class Job:
         self.output = self.output_path()
         if self.input.path == "-" and self.output is not None:
             self.input.keep()
+        if self.input.path == "-" and args.precision == "int8" and args.min_agreement:
+            raise UserError(
+                "--precision int8 is compared with fp32 on rows of a file; a pipe needs an --output_file, "
+                "or --min_agreement 0, which goes without"
+            )
         if self.input.path != "-":
             self.total, self.kind, self.names = self.input.scan()
             self.form = self.output_form(self.kind, self.names)

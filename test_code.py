@@ -19,6 +19,7 @@ def main() -> None:
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if place.is_first else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
+    from toolkit.int8 import every
     from toolkit.memory import RowLimit
     from toolkit.precision import common_precision
     from toolkit.score_files import score_columns, score_lines, write_scores
@@ -40,6 +41,9 @@ def main() -> None:
         model, encoder, run = utils.load_model(model_dir, device, precision, args.fast)
         together = f", {world.size} processes" * (world.size > 1)
         log.item("model", f"{model_dir}, from {run['base_model']}, on {device.type} in {precision.name}{together}")
+        if precision.name == "int8" and args.min_agreement:
+            frame = table.frame.iloc[:: every(len(table.frame))]
+            log.item("", utils.check_int8(model, encoder, frame, args.min_agreement, **how))
         found = utils.score_table(model, encoder, table, run, **how)
         utils.share_dataset(world, None)  # no more to help with
     write_scores(folder, found, table, run, model_dir)

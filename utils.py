@@ -22,20 +22,14 @@ from toolkit.devices import choose_device, device_count, unwrap, wrap
 from toolkit.errors import UserError
 from toolkit.fast_bert import make_fast
 from toolkit.files import shown
+from toolkit.int8 import check_labels, make_int8
 from toolkit.learner import Learner
 from toolkit.memory import RowLimit
 from toolkit.metrics import Scored, full_scores, softmax
 from toolkit.model_card import model_card
 from toolkit.packed_linear import pack_linear_layers
 from toolkit.precision import Precision
-from toolkit.pretrained import (
-    has_token_types,
-    load_classifier,
-    load_config,
-    load_tokenizer,
-    longest_input,
-    set_dropout,
-)
+from toolkit.pretrained import has_token_types, load_classifier, load_config, load_tokenizer, longest_input, set_dropout
 from toolkit.records import open_source
 from toolkit.rows import Rejected, Row, read_rows, sort_labels, stop_or_report
 from toolkit.run_info import fingerprint, read_run
@@ -43,14 +37,7 @@ from toolkit.tables import Table, to_frame
 from toolkit.truncation import kept_positions
 from toolkit.world import ALONE, World
 
-__all__ = [
-    "Learner",
-    "Table",
-    "choose_device",
-    "to_frame",
-    "unwrap",
-    "wrap",
-]  # part of the spine, from rooms of their own
+__all__ = ["Learner", "Table", "choose_device", "to_frame", "unwrap", "wrap"]  # of the spine, from other rooms
 TOKENIZE_AT_ONCE = 1000  # texts
 
 
@@ -370,6 +357,12 @@ def help_predict(model: torch.nn.Module, world: World, **how) -> None:
         predict_logits(model, dataset, world=world, **how)
 
 
+def check_int8(model: torch.nn.Module, encoder: Encoder, frame: pd.DataFrame, least: float, world: World, **how) -> str:
+    """Return how many rows keep the label of fp32 in int8, predicted by this process alone; UserError if too few do."""
+    sample = tokenize(encoder, frame)[0]
+    return check_labels(model, lambda: predict_logits(model, sample, **how), least)
+
+
 def score_table(
     model: torch.nn.Module, encoder: Encoder, table: Table, run: dict, world: World = ALONE, **how
 ) -> Scored:
@@ -423,6 +416,8 @@ def load_model(
     if fast:
         make_fast(model)
         pack_linear_layers(model.to(device), precision.dtype)
+    if precision.name == "int8":
+        make_int8(model)
     pairs = run["columns"]["text_pair"] is not None
     encoder = make_encoder(tokenizer, model.config, model, run["max_length"], run["truncation"], pairs)
     return wrap(model, device, dtype=precision.dtype), encoder, run

@@ -176,6 +176,7 @@ def openvino(model_dir: Path, source: Path, output: Path, labels: list[str], int
 
 PEERS = {
     "this project": ours,
+    "this project, --precision int8": lambda *given: ours(*given, "--precision", "int8", "--min_agreement", "0"),
     "this project, --no-fast": lambda *given: ours(*given, "--no-fast"),
     "pipeline, batch 1": lambda *given: pipeline(*given, 1),
     "pipeline, batch 32": lambda *given: pipeline(*given, 32),

@@ -19,7 +19,9 @@ from sklearn import metrics as sk
 from transformers import pipeline
 
 from tests.conftest import ROOT, WORDS, script, started, wait_for
+from toolkit.int8 import can_int8
 
+needs_int8 = pytest.mark.skipif(not can_int8(), reason="this torch or processor has no such products")
 FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--epochs", "3", "--seed", "1", "--device", "cpu")
 
 
@@ -459,6 +461,33 @@ def test_a_killed_inference_goes_on_where_it_was_and_writes_the_same_bytes(train
     assert re.search(r"13,000 predicted \((8,192|12,288) of them by an earlier run\)", done.stderr)
     assert output.read_bytes() == (tmp_path / "whole" / "p.csv.gz").read_bytes()
     assert names(output.parent) == {"p.csv.gz"}
+
+
+@needs_int8
+def test_both_scripts_predict_in_int8_and_say_how_many_labels_stay(trained, reviews, tmp_path):
+    how = ["--precision", "int8", "--min_agreement", "0.01"]
+    source, rows = reviews / "testset.csv", len(pd.read_csv(reviews / "testset.csv"))
+    told = infer(trained, *how, "--input_file", source, "--output_file", tmp_path / "int8.csv").stderr
+    assert f"of {rows:,} rows that were compared have the label of fp32" in told
+    infer(trained, "--precision", "fp32", "--input_file", source, "--output_file", tmp_path / "fp32.csv")
+    found, expected = (pd.read_csv(tmp_path / name).filter(like="prob_") for name in ("int8.csv", "fp32.csv"))
+    assert not found.equals(expected)
+    np.testing.assert_allclose(found, expected, atol=0.1)
+    model = ["--model_dir", trained / "bert_classifier", "--device", "cpu"]
+    told = script("test_code.py", *model, *how, "--test_file", source, "--output_dir", tmp_path).stdout
+    assert "cpu in int8" in told
+    assert "rows that were compared have the label of fp32" in told
+
+
+@needs_int8
+@pytest.mark.parametrize("options", [["--text", "good"], ["--input_file", "-"]])
+def test_without_rows_to_compare_int8_has_to_be_asked_for(trained, options):
+    told = infer(trained, "--precision", "int8", *options, status=2).stderr
+    assert told.count("\n") == 1
+    assert "--min_agreement 0" in told
+    told = infer(trained, "--precision", "int8", "--min_agreement", "0", *options, input="good\n")
+    assert "prediction" in told.stdout
+    assert "compared" not in told.stderr
 
 
 def test_no_row_at_all_is_said_or_written_as_no_row(trained, tmp_path):

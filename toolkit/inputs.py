@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from toolkit.files import Source
@@ -62,6 +63,11 @@ class Input:
             else:
                 self.rejected += 1
                 on_rejected(row)
+
+    def sample(self, step: int) -> list[Row]:
+        """Return every `step`th of the usable rows."""
+        with self.open() as source:
+            return list(islice((row for row in self._rows(source) if isinstance(row, Row)), 0, None, step))
 
     def list_rejected(self, path: Path) -> None:
         """Write the rows that were left out, read anew so that memory does not grow with them."""

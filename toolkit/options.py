@@ -31,7 +31,12 @@ def _add_columns(group, label: bool) -> None:
 def _add_machine(group, batch_size: int | None) -> None:
     if batch_size is not None:
         group.add_argument("--batch_size", type=_count, default=batch_size, metavar="ROWS", help="rows that go through the model at once")
-    group.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16", "fp16"], help="number format of the matrix products; auto takes the fastest that is safe on this machine")
+    formats, told = ["auto", "fp32", "bf16", "fp16"], ""
+    if batch_size is not None:
+        formats, told = [*formats, "int8"], "; int8 is for x86 processors"
+    group.add_argument("--precision", default="auto", choices=formats, help=f"number format of the matrix products; auto takes the fastest that is safe on this machine{told}")
+    if batch_size is not None:
+        group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8 stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
     group.add_argument("--fast", action=SWITCH, default=True, help="leave out what the classifier never reads, and on a CPU padding; draw dropout and lay out weights the quick way; the results are the same but for rounding and for what dropout draws (default: on)")
     group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best there is")
 

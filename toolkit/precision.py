@@ -8,8 +8,9 @@ import torch
 
 from toolkit.compat import grad_scaler
 from toolkit.errors import UserError
+from toolkit.int8 import can_int8
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32}
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,11 @@ class Precision:
 
     def autocast(self) -> AbstractContextManager:
         """Return the context in which the model is run; in fp32 it does nothing: older torch has no other for mps."""
-        return nullcontext() if self.name == "fp32" else torch.autocast(self.device_type, dtype=self.dtype)
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device_type, dtype=self.dtype)
 
     @property
     def dtype(self) -> torch.dtype:
-        """Return torch's name of the number format."""
+        """Return torch's name of the number format; in int8 it is that of what is between the products."""
         return DTYPES[self.name]
 
     def scaler(self):
@@ -44,6 +45,8 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         name = "bf16" if fast_bf16 else "fp16" if kind == "cuda" else "fp32"
     if name == "fp16" and kind != "cuda":
         raise UserError(f"--precision fp16 needs a CUDA device, this one is {kind}; auto takes what fits")
+    if name == "int8" and not (kind == "cpu" and can_int8()):
+        raise UserError("--precision int8 needs an x86 processor and a torch built with oneDNN; auto takes what fits")
     if name == "bf16" and kind == "mps":
         raise UserError("--precision bf16 is not for mps; auto takes what fits")
     return Precision(name, kind)
