@@ -29,11 +29,11 @@ def main() -> None:
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
     global utils, RunFiles, World, common_precision
-    global banner, batching, guard, memory, metrics, pretrained, resuming, schedule, score_files, stopping, unknown
+    global banner, batching, doctor, guard, memory, metrics, pretrained, resuming, schedule, score_files, stopping
     import sklearn.metrics  # noqa: F401, I001  # which toolkit.metrics else imports after the first epoch
     import utils
-    from toolkit import banner, batching, guard, memory, metrics, pretrained, resuming
-    from toolkit import schedule, score_files, stopping, unknown
+    from toolkit import banner, batching, doctor, guard, memory, metrics
+    from toolkit import pretrained, resuming, schedule, score_files, stopping
     from toolkit.precision import common_precision
     from toolkit.run_files import RunFiles
     from toolkit.world import World
@@ -46,28 +46,28 @@ def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
     device = utils.choose_device(args.device, world.place)
     precision = common_precision(args.precision, device, world)
     source = pretrained.resolve_model(args.model)
-    tables, labels = read_data(args, log) if world.is_first else ({}, None)
+    tables, beside, labels = read_data(args, log) if world.is_first else ({}, {}, None)
     utils.set_seed(args.seed)
     model, tokenizer, new = utils.new_classifier(source, labels := world.share(labels), args.dropout, args.fast)
-    encoder, sets = None, {}
+    encoder, sets, findings = None, {}, []
     if world.is_first:
         pairs = "text_pair" in tables["train"].frame
         encoder = utils.make_encoder(tokenizer, model.config, model, args.max_length, args.truncation, pairs)
         tokenizer.model_max_length = encoder.max_length  # transformers.pipeline then truncates alike
-        sets = encode_data(args, tables, labels, encoder, log)
+        sets, findings = encode_data(args, tables, beside, labels, encoder, log)
         banner.say_model(log, args.model or pretrained.EMBEDDED, source, model, new)
     if args.check_data:
         log("the data is fit for training; nothing was written")
         return
     sets = {name: utils.share_dataset(world, sets.get(name)) for name in ("train", "valid")}
-    run = Run(args, log, world, files, (tables, labels, sets, encoder), (model, precision, device))
+    run = Run(args, log, world, files, (tables, labels, sets, encoder, findings), (model, precision, device))
     with stopping.StopSignals(world, run.limit) as run.signals:
         run.train()
     run.finish()
 
 
-def read_data(args: Namespace, log: Log) -> tuple[dict, list[str]]:
-    """Return the tables called train, valid and, if --test_file names one, test; and the labels of the first."""
+def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
+    """Return the tables called train, valid and, if --test_file names one, test; one beside them; and the labels."""
     train_file = need_file(args.train_file, args.data_dir, "trainset", "--train_file")
     valid_file = args.valid_file or (None if args.train_file else find_file(args.data_dir, "validset"))
     columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
@@ -81,20 +81,21 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, list[str]]:
     if not valid_file:
         tables["train"], tables["valid"] = utils.split_table(tables["train"], args.valid_ratio, args.seed)
         log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
-    return tables, labels
+    its_own = args.train_file or args.test_file
+    beside = {} if its_own else utils.read_beside(args.data_dir, tables["train"].columns, args.encoding)
+    if args.drop_leaked:
+        tables["train"] = doctor.without_leaked(tables | beside, log)
+    return tables, beside, labels
 
 
-def encode_data(args: Namespace, tables: dict, labels: list[str], encoder, log: Log) -> dict:
-    """Check that the tokenizer knows the texts, tokenize every table, and say what is in the training rows."""
-    label_ids = {name: utils.encode_labels(table, labels) for name, table in tables.items()}
-    banner.say_labels(log, labels, label_ids["train"])
-    sets = {}
-    for name, table in tables.items():
-        unknown.check_unknown(encoder.tokenizer, table.texts, str(table.path), args.max_unknown)
-        sets[name], full_lengths = utils.tokenize(encoder, table.frame, label_ids[name], str(table.path))
-        if name == "train":
-            banner.say_lengths(log, full_lengths, encoder.max_length, encoder.truncation)
-    return sets
+def encode_data(args: Namespace, tables: dict, beside: dict, labels, encoder, log: Log) -> tuple[dict, list]:
+    """Tokenize the tables, and say what is in the data and what is wrong with it: return datasets and findings."""
+    sets, tokens = utils.encode_tables(encoder, tables, labels, args.max_unknown)
+    banner.say_labels(log, labels, sets["train"].tensors[3].numpy())
+    banner.say_lengths(log, tokens["train"].counts, encoder.max_length, encoder.truncation)
+    found = doctor.examine(tables | beside, tokens)
+    doctor.say_findings(log, found, args.check_data)
+    return sets, found
 
 
 class Run:
@@ -102,7 +103,7 @@ class Run:
 
     def __init__(self, args: Namespace, log: Log, world, files, data: tuple, machine: tuple):
         self.args, self.log, self.world, self.files, self.journal = args, log, world, files, Journal()
-        self.tables, self.labels, self.sets, self.encoder = data
+        self.tables, self.labels, self.sets, self.encoder, _ = data
         model, precision, device = machine
         self.lengths = self.sets["train"].tensors[2].numpy()
         self.positive = metrics.positive_id(self.labels, args.positive_label, args.metric)

@@ -5,7 +5,8 @@ Shapes: N rows of a file, B rows of a batch, L tokens of its longest row, C labe
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +16,34 @@ import torch.nn.functional as F
 from torch.utils.data import TensorDataset
 
 from toolkit.atomic import filling, install_directory, write_bytes, write_json
-from toolkit.batching import prediction_batches, stratified_sample
+from toolkit.batching import prediction_batches
 from toolkit.compat import has_fused_adamw
 from toolkit.console import bar
 from toolkit.devices import choose_device, device_count, unwrap, wrap
 from toolkit.errors import UserError
 from toolkit.fast_bert import make_fast
-from toolkit.files import shown
+from toolkit.files import find_file
 from toolkit.int8 import check_labels, make_int8
+from toolkit.labels import encode_labels, learn_labels, split_table
 from toolkit.learner import Learner
 from toolkit.memory import RowLimit
 from toolkit.metrics import Scored, full_scores, softmax
 from toolkit.model_card import model_card
+from toolkit.oddities import Tokens
 from toolkit.packed_linear import pack_linear_layers
 from toolkit.precision import Precision
 from toolkit.pretrained import has_token_types, load_classifier, load_config, load_tokenizer, longest_input, set_dropout
 from toolkit.records import open_source
-from toolkit.rows import Rejected, Row, read_rows, sort_labels, stop_or_report
+from toolkit.rows import Rejected, Row, read_rows, stop_or_report
 from toolkit.run_info import fingerprint, read_run
 from toolkit.tables import Table, to_frame
 from toolkit.truncation import kept_positions
+from toolkit.unknown import check_unknown, known_tokens
 from toolkit.world import ALONE, World
 
-__all__ = ["Learner", "Table", "choose_device", "to_frame", "unwrap", "wrap"]  # of the spine, from other rooms
+__all__ = [  # of the spine, from other rooms
+    "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_table", "to_frame", "unwrap", "wrap",
+]  # fmt: skip
 TOKENIZE_AT_ONCE = 1000  # texts
 
 
@@ -101,39 +107,12 @@ def read_tables(files: dict[str, str | Path | None], columns: dict, encoding: st
     return tables
 
 
-# -- labels -----------------------------------------------------------------------------------------------------------
-
-
-def learn_labels(train: Table) -> list[str]:
-    """Return the labels of the training file in order; UserError if they cannot be those of a classifier."""
-    labels, rows = sort_labels(train.frame["label"]), len(train.frame)
-    if len(labels) < 2:
-        only = shown.repr(labels[0])
-        raise UserError(f"{train.path}: every row has the label {only}; a classifier needs two labels at least")
-    if len(labels) > max(50, rows // 2):
-        raise UserError(f"{train.path}: {len(labels):,} different labels in {rows:,} rows; is this the label column?")
-    return labels
-
-
-def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
-    """Return the label numbers (N,) of a table; UserError that lists labels which the training file does not have."""
-    unknown = table.frame["label"][~table.frame["label"].isin(labels)]
-    if len(unknown):
-        first, unit = unknown.drop_duplicates(), unknown.index.name
-        listed = ", ".join(f"{shown.repr(label)} ({unit} {line})" for line, label in first.head(10).items())
-        raise UserError(
-            f"{table.path}: {len(unknown):,} rows have labels that the training data does not: {listed}"
-            + (f" and {len(first) - 10} more" if len(first) > 10 else "")
-        )
-    return table.frame["label"].map({label: i for i, label in enumerate(labels)}).to_numpy(np.int64)
-
-
-def split_table(train: Table, ratio: float, seed: int) -> tuple[Table, Table]:
-    """Return (training, validation) parts of a table, the same share of each label, both in the file's order."""
-    held_out = stratified_sample(train.frame["label"].to_numpy(), ratio, seed)
-    if not held_out.any():
-        raise UserError(f"{train.path}: every label has one row only, so none can be held out; name a --valid_file")
-    return replace(train, frame=train.frame[~held_out]), replace(train, frame=train.frame[held_out], rejected=[])
+def read_beside(folder: str, columns: dict, encoding: str | None) -> dict[str, Table]:
+    """Return, as "test", the testset.* of a folder, for a look at it; nothing if there is none that can be read."""
+    with suppress(UserError):
+        if found := find_file(folder, "testset"):
+            return {"test": read_table(Path(found), columns, encoding, "skip")}
+    return {}
 
 
 # -- texts to tokens --------------------------------------------------------------------------------------------------
@@ -199,6 +178,24 @@ def tokenize(
     label_ids = np.full(len(rows), -1) if label_ids is None else label_ids
     arrays = (input_ids, token_type_ids, lengths, label_ids.astype(np.int64))
     return TensorDataset(*map(torch.from_numpy, arrays)), np.array(full)
+
+
+def encode_tables(
+    encoder: Encoder, tables: dict[str, Table], labels: Sequence[str], max_unknown: float
+) -> tuple[dict[str, TensorDataset], dict[str, Tokens]]:
+    """Return, by name, the datasets of some tables and what there is to know of their tokens.
+
+    Raises UserError for labels that are not among `labels`, and where too much of a text is unknown to the tokenizer.
+    """
+    sets, tokens, tokenizer = {}, {}, encoder.tokenizer
+    label_ids = {name: encode_labels(table, labels) for name, table in tables.items()}
+    for name, table in tables.items():
+        share = check_unknown(tokenizer, table.texts, str(table.path), max_unknown)
+        sets[name], counts = tokenize(encoder, table.frame, label_ids[name], str(table.path))
+        input_ids, _, lengths, _ = sets[name].tensors
+        known = known_tokens(tokenizer, input_ids.numpy(), lengths.numpy(), encoder.pairs)
+        tokens[name] = Tokens(counts, known, share, encoder.max_length)
+    return sets, tokens
 
 
 def _kept(encoder: Encoder, encoded, i: int, name: str) -> Sequence[int]:

@@ -61,14 +61,15 @@ def test_an_option_that_says_what_a_step_does_may_not_and_both_values_are_named(
 
 def test_every_option_is_known_to_change_or_not():
     options = set(vars(training_options().parse_args([])))
-    untested = {"resume", "output_dir", "overwrite", "check_data", "fast"}
+    untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert {name for name in MAY_CHANGE if name not in untested} == set(CHANGES)
 
 
-def test_a_switch_that_says_what_a_step_does_may_not_change_either(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="--fast False: the run to resume has True"):
-        resumed(tmp_path, monkeypatch, {"fast": True}, "--no-fast")
+@pytest.mark.parametrize("name", ["fast", "drop_leaked"])
+def test_a_switch_that_says_what_a_step_does_may_not_change_either(tmp_path, monkeypatch, name):
+    with pytest.raises(UserError, match=f"--{name} False: the run to resume has True"):
+        resumed(tmp_path, monkeypatch, {name: True}, f"--no-{name}")
 
 
 def test_the_options_of_the_save_win_over_defaults_and_several_differences_are_told_together(tmp_path, monkeypatch):

@@ -207,6 +207,28 @@ def test_bad_rows_are_listed_or_left_out_and_every_row_is_accounted_for(reviews,
     assert rejected["reason"].tolist()[1] == "label is empty"
 
 
+def test_leaked_rows_are_found_before_training_and_left_out_if_asked(reviews, english_bert, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(reviews, data)
+    train, valid, test = (pd.read_csv(data / f"{name}.csv") for name in ("trainset", "validset", "testset"))
+    valid.loc[len(valid)] = train.loc[3]
+    test.loc[len(test)] = [train.loc[5, "text"].upper(), train.loc[5, "label"]]
+    valid.to_csv(data / "validset.csv", index=False)
+    test.to_csv(data / "testset.csv", index=False)
+    clean = ~train["text"].isin(train.loc[[3, 5], "text"])
+    command = ["main.py", "--data_dir", data, "--model", english_bert, "--device", "cpu"]
+    told = script(*command, "--check_data").stdout
+    assert "stand in trainset.csv too" in told
+    assert f"trainset.csv, line 5 ({train.loc[3, 'label']})" in told
+    told = script(*command, "--output_dir", tmp_path / "out", "--drop_leaked", "--epochs", "1").stdout
+    assert f"{(~clean).sum()} rows of trainset.csv are left out" in told
+    run = json.loads((tmp_path / "out" / "bert_classifier" / "run.json").read_text())
+    assert run["data"]["train"]["rows"] == clean.sum()
+    kinds = {finding["kind"] for finding in run["findings"]}
+    assert "leak" not in kinds
+    assert all(finding["what"] and finding["advice"] for finding in run["findings"])
+
+
 def test_without_a_validation_file_rows_are_held_out(reviews, english_bert, tmp_path):
     options = ["--train_file", reviews / "trainset.csv", "--test_file", reviews / "testset.csv", "--valid_ratio", "0.2"]
     done = script("main.py", *options, "--model", english_bert, "--output_dir", tmp_path / "out", *FAST)
@@ -486,7 +508,7 @@ def test_without_rows_to_compare_int8_has_to_be_asked_for(trained, options):
     assert told.count("\n") == 1
     assert "--min_agreement 0" in told
     told = infer(trained, "--precision", "int8", "--min_agreement", "0", *options, input="good\n")
-    assert "prediction" in told.stdout
+    assert "good" in told.stdout
     assert "compared" not in told.stderr
 
 

@@ -51,6 +51,7 @@ def _add_data(group) -> None:
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
     group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label")
     _add_reading(group)
+    group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training what stands in the validset or testset too, but for blanks, width, case and traditional characters")
     group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
 
 

@@ -139,9 +139,9 @@ def data_facts(tables: dict, sets: dict) -> dict:
 def describe_run(base_model: str, data: tuple, positive: int, options: dict) -> dict:
     """Return what run.json says of a run before it has trained.
 
-    `data` is (tables, labels, datasets, encoder): what is read, as what, and what cuts the texts.
+    `data` is (tables, labels, datasets, encoder, findings): what is read, as what, what cuts the texts, what is odd.
     """
-    tables, labels, sets, encoder = data
+    tables, labels, sets, encoder, findings = data
     return {
         "base_model": base_model,
         "labels": labels,
@@ -151,4 +151,5 @@ def describe_run(base_model: str, data: tuple, positive: int, options: dict) -> 
         "truncation": encoder.truncation,
         "options": options,
         "data": data_facts(tables, sets),
+        "findings": [finding.as_json() for finding in findings],
     }

@@ -4,6 +4,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from toolkit.errors import UserError
 
 SAMPLE = 1000  # texts looked at, evenly spaced
@@ -45,3 +47,14 @@ def check_unknown(tokenizer, texts: Sequence[str], name: str, most: float) -> fl
             f"it cannot learn from them; take a model of that language, such as --model {suggestion}"
         )
     return share
+
+
+def known_tokens(tokenizer, input_ids: np.ndarray, lengths: np.ndarray, pairs: bool) -> np.ndarray:
+    """Return how many tokens of each row, (N,), say something: they are neither unknown nor special.
+
+    input_ids is (N, L), of which the first `lengths` (N,) of each row count.
+    """
+    there = np.arange(input_ids.shape[1]) < lengths[:, None]
+    unknown = tokenizer.unk_token_id
+    known = there if unknown is None else there & (input_ids != unknown)
+    return known.sum(1) - tokenizer.num_special_tokens_to_add(pairs)

@@ -1,0 +1,68 @@
+"""What the data doctor can find, and how it is told: what it is, how many rows, examples, and what to do about it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from toolkit.console import Log, one_line
+from toolkit.finding_texts import TEXTS
+
+SHOWN = 3  # examples
+EXCERPT = 60  # characters of a text
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row of a file."""
+
+    file: str
+    unit: str  # what its number counts: line, object or row
+    line: int
+    text: str
+    label: str
+
+    def __str__(self) -> str:
+        flat = one_line(self.text)
+        flat = flat if len(flat) <= EXCERPT else flat[: EXCERPT - 1] + "…"
+        return f'{self.file}, {self.unit} {self.line} ({one_line(self.label)}): "{flat}"'
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data that a user would want to know: `count` rows, `facts` that its texts tell.
+
+    An example is a row, or the rows that have something in common.
+    """
+
+    kind: str  # a key of TEXTS
+    count: int
+    facts: dict
+    examples: list[list[Place]] = field(default_factory=list)
+
+    def what(self, language: str = "en") -> str:
+        """Return what was found in a sentence."""
+        return TEXTS[self.kind][language][0].format(count=self.count, **self.facts)
+
+    def advice(self, language: str = "en") -> str:
+        """Return what to do about it in a sentence."""
+        return TEXTS[self.kind][language][1].format(count=self.count, **self.facts)
+
+    def as_json(self) -> dict:
+        """Return it for run.json."""
+        told = {"kind": self.kind, "count": self.count, "what": self.what(), "advice": self.advice()}
+        return {**told, "facts": self.facts, "examples": [[asdict(place) for place in each] for each in self.examples]}
+
+
+def say_findings(log: Log, findings: Sequence[Finding], whole: bool) -> None:
+    """Say what was found; the `whole` of it with examples and advice, else a line for each."""
+    if not findings:
+        log.item("findings", "none: no duplicates, leaks or conflicting labels, and nothing else that looks wrong")
+    for number, finding in enumerate(findings):
+        log.item("findings" * (number == 0), one_line(finding.what()))
+        for row, *others in finding.examples[: SHOWN * whole]:
+            log.item("", f"    {row}")
+            for other in others:
+                log.item("", f"      = {other}")
+        if whole:
+            log.item("", f"    -> {one_line(finding.advice())}")
+    if findings and not whole:
+        log.item("", "--check_data shows examples and says what to do")
