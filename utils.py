@@ -29,14 +29,13 @@ from toolkit.learner import Learner
 from toolkit.memory import RowLimit
 from toolkit.metrics import Scored, full_scores, softmax
 from toolkit.model_card import model_card
-from toolkit.oddities import Tokens
 from toolkit.packed_linear import pack_linear_layers
 from toolkit.precision import Precision
 from toolkit.pretrained import has_token_types, load_classifier, load_config, load_tokenizer, longest_input, set_dropout
 from toolkit.records import open_source
 from toolkit.rows import Rejected, Row, read_rows, stop_or_report
 from toolkit.run_info import fingerprint, read_run
-from toolkit.tables import Table, to_frame
+from toolkit.tables import Table, Tokens, to_frame
 from toolkit.truncation import kept_positions
 from toolkit.unknown import check_unknown, known_tokens
 from toolkit.world import ALONE, World

@@ -10,8 +10,8 @@ from toolkit.doctor import examine, without_leaked
 from toolkit.errors import UserError
 from toolkit.finding_texts import LANGUAGES, TEXTS
 from toolkit.findings import Finding, say_findings
-from toolkit.oddities import Tokens, telling_length
-from toolkit.tables import Table
+from toolkit.oddities import telling_length
+from toolkit.tables import Table, Tokens
 
 
 def table(name: str, rows: list[tuple], first_line: int = 2) -> Table:

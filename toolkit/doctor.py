@@ -13,7 +13,6 @@ from toolkit.duplicates import fold, near, same
 from toolkit.errors import UserError
 from toolkit.findings import SHOWN, Finding, Place, say_findings
 from toolkit.oddities import (
-    Tokens,
     missing_labels,
     odd_lengths,
     other_scripts,
@@ -22,7 +21,7 @@ from toolkit.oddities import (
     telling_length,
     uneven_labels,
 )
-from toolkit.tables import Table
+from toolkit.tables import Table, Tokens
 
 __all__ = ["examine", "say_findings", "without_leaked"]
 BETWEEN = "\x1f"  # the texts of a pair

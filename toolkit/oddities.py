@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from toolkit.findings import SHOWN, Finding, Place
+from toolkit.tables import Tokens
 from toolkit.writing import main_script
 
 FEW = 10  # rows of a label
@@ -20,16 +20,6 @@ TELLING = 0.1  # more labels told by the length than by always saying the most f
 SAMPLE = 20_000  # rows on which it is tried what the length tells
 LEAVES = 8  # lengths that it tells apart
 LISTED = 10  # labels
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """What the tokenizer made of a table of N rows."""
-
-    counts: np.ndarray  # (N,), before truncation, special tokens included
-    known: np.ndarray  # (N,), how many tokens, special ones aside, are not the unknown token
-    unknown_share: float  # of the characters
-    max_length: int
 
 
 def uneven_labels(labels: Sequence[str]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from toolkit.rows import Rejected, Row
@@ -39,6 +40,16 @@ class Table:
         """Return the accounting of the file's rows in words."""
         used, rejected = len(self.frame), len(self.rejected)
         return f"{self.path}: {used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the tokenizer made of a table of N rows."""
+
+    counts: np.ndarray  # (N,), before truncation, special tokens included
+    known: np.ndarray  # (N,), how many tokens, special ones aside, are not the unknown token
+    unknown_share: float  # of the characters
+    max_length: int
 
 
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
