@@ -89,6 +89,13 @@ def test_texts_that_are_nearly_the_same_are_found_within_and_between_files():
     assert [[place.line for place in each] for each in findings["near_leak"][0].examples] == [[32, 5]]
 
 
+def test_of_texts_that_are_nearly_the_same_the_later_one_is_told_whatever_is_repeated():
+    texts = unlike(100)
+    rows = [*clean(texts), (texts[0][:-3] + "qqq", "a"), (texts[0], "a")]
+    (near,) = found(train=table("t", rows))["near_duplicates"]
+    assert [[place.line for place in each] for each in near.examples] == [[102, 2]]
+
+
 def test_pairs_are_the_same_only_if_both_texts_are():
     texts = unlike(101)
     rows = [(one, two, "ab"[number % 2]) for number, (one, two) in enumerate(zip(texts, texts[1:], strict=False))]

@@ -119,12 +119,20 @@ def _within_files(rows: Rows) -> Iterator[Finding]:
             yield Finding("duplicates", len(found), facts, rows.show_all(found))
 
 
+def nearly_same(rows: Rows) -> Iterator[tuple[int, int]]:
+    """Yield (row, an earlier row) for texts that are nearly the same; of equal texts the first one stands for all."""
+    first: dict[str, int] = {}
+    for row, text in enumerate(rows.folded):
+        first.setdefault(text, row)
+    different = np.array(list(first.values()), int)
+    for number, other in near([rows.folded[row] for row in different], rows.owner[different]):
+        yield int(different[number]), int(different[other])
+
+
 def _nearly_same(rows: Rows) -> Iterator[Finding]:
     """Yield the texts that are nearly the same as an earlier one of their file, or as one of the training rows."""
-    different = np.array(list({text: row for row, text in reversed(list(enumerate(rows.folded)))}.values())[::-1], int)
     found: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for number, other in near([rows.folded[row] for row in different], rows.owner[different]):
-        row, like = int(different[number]), int(different[other])
+    for row, like in nearly_same(rows):
         found.setdefault((int(rows.owner[row]), int(rows.owner[like])), []).append((row, like))
     for (table, other), pairs in sorted(found.items()):
         facts = {"rows": len(rows.of(table)), "file": rows.names[table]}

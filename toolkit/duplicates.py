@@ -13,7 +13,7 @@ from datasketch import MinHash, MinHashLSH
 from opencc import OpenCC
 
 ALIKE = 0.7  # Jaccard similarity of the sets of runs from which on texts are nearly the same
-RUN, HAN_RUN = 5, 3  # characters of a run, in most scripts and in Chinese
+RUN, HAN_RUN = 4, 2  # characters of a run, in most scripts and in Chinese
 BANDS, BAND = 25, 5  # of the MinHash of a text, one of which is the same in 99% of the pairs that are just ALIKE
 PERMUTATIONS = BANDS * BAND
 COMPARED = 50  # texts, the earliest, with which one is compared where even more are likely to be nearly the same
