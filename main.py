@@ -28,11 +28,10 @@ def main() -> None:
 
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
-    global utils, RunFiles, World, common_precision
-    global banner, batching, doctor, guard, memory, metrics, pretrained, resuming, schedule, score_files, stopping
-    import sklearn.metrics  # noqa: F401, I001  # which toolkit.metrics else imports after the first epoch
-    import utils
-    from toolkit import banner, batching, doctor, guard, memory, metrics
+    global utils, RunFiles, World, common_precision, banner, baselines, batching, doctor
+    global guard, memory, metrics, pretrained, resuming, schedule, score_files, stopping
+    import utils  # noqa: I001
+    from toolkit import banner, baselines, batching, doctor, guard, memory, metrics
     from toolkit import pretrained, resuming, schedule, score_files, stopping
     from toolkit.precision import common_precision
     from toolkit.run_files import RunFiles
@@ -60,7 +59,7 @@ def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
         log("the data is fit for training; nothing was written")
         return
     sets = {name: utils.share_dataset(world, sets.get(name)) for name in ("train", "valid")}
-    run = Run(args, log, world, files, (tables, labels, sets, encoder, findings), (model, precision, device))
+    run = Run(args, log, world, files, (tables, labels, sets, encoder, findings), model, precision, device)
     with stopping.StopSignals(world, run.limit) as run.signals:
         run.train()
     run.finish()
@@ -101,10 +100,9 @@ def encode_data(args: Namespace, tables: dict, beside: dict, labels, encoder, lo
 class Run:
     """One training run: what it works on, and how far it has come."""
 
-    def __init__(self, args: Namespace, log: Log, world, files, data: tuple, machine: tuple):
+    def __init__(self, args: Namespace, log: Log, world, files, data: tuple, model, precision, device):
         self.args, self.log, self.world, self.files, self.journal = args, log, world, files, Journal()
         self.tables, self.labels, self.sets, self.encoder, _ = data
-        model, precision, device = machine
         self.lengths = self.sets["train"].tensors[2].numpy()
         self.positive = metrics.positive_id(self.labels, args.positive_label, args.metric)
         self.steps_an_epoch = -(-len(self.lengths) // args.batch_size)
@@ -125,7 +123,7 @@ class Run:
             guard.StepGuard(world, lambda *bad: guard.count_bad_step(journal, log, table, *bad)),
         )  # fmt: skip
         how = {"precision": precision, "device": device, "world": world, "limit": self.limit}
-        self.how = {"batch_size": args.batch_size, **how}
+        self.how = how | {"batch_size": args.batch_size}
         steps = (self.lengths, args.batch_size, args.epochs, args.seed, journal.step)
         self.about["padding_share"] = banner.say_steps(log, model, *steps)
         banner.say_machine(log, self.learner.model, device, world.size, precision.name)
@@ -172,8 +170,7 @@ class Run:
         if self.signals.agreed():
             return
         found = self.world.first(lambda: metrics.quick_scores(logits, dataset.tensors[3].numpy(), self.positive))
-        rate = learner.learning_rate(journal.step - 1)
-        is_best = journal.note(found, self.args.metric, self.steps_an_epoch, rate)
+        is_best = journal.note(found, self.args.metric, self.steps_an_epoch, learner.learning_rate(journal.step - 1))
         if is_best and self.world.is_first:
             utils.save_model(self.files.model_dir, learner.model, self.encoder.tokenizer, self.facts(), waits=True)
         self.files.write_history(journal)
@@ -185,15 +182,18 @@ class Run:
 
     def finish(self) -> None:
         """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
+        self.about["baselines"] = simple = baselines.compare(self.tables)
+        args, model_dir, table = self.args, self.files.model_dir, self.tables.get("test")
         if self.world.is_first:
-            utils.describe_model(self.files.model_dir, self.facts())
-        self.files.draw(self.journal, self.args.metric)
+            utils.describe_model(model_dir, self.facts())
+        self.files.draw(self.journal, args.metric)
         speed = "{train_seconds:.0f} s, {real_tokens_per_second:,.0f} tokens a second".format(**self.journal.speed())
-        self.log(f"trained for {speed}; the best model is in {self.files.model_dir}")
-        args, table, model_dir = self.args, self.tables.get("test"), self.files.model_dir
+        self.log(
+            "\n".join([*baselines.lines(simple, "valid"), f"trained for {speed}; the best model is in {model_dir}"])
+        )
         if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
-            score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir)
-            self.log("\n".join(["", *score_files.score_lines(found.scores)]))
+            score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir, simple["test"])
+            self.log("\n".join(["", *score_files.score_lines(found.scores), "", *baselines.lines(simple, "test")]))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def main() -> None:
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if place.is_first else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
+    from toolkit.baselines import compare_saved, lines
     from toolkit.int8 import every
     from toolkit.memory import RowLimit
     from toolkit.precision import common_precision
@@ -46,8 +47,9 @@ def main() -> None:
             log.item("", utils.check_int8(model, encoder, frame, args.min_agreement, **how))
         found = utils.score_table(model, encoder, table, run, **how)
         utils.share_dataset(world, None)  # no more to help with
-    write_scores(folder, found, table, run, model_dir)
-    for line in ["", *score_lines(found.scores), ""]:
+    simple = compare_saved(run, table, lambda path: utils.read_table(path, run["columns"], args.encoding, "skip"))
+    write_scores(folder, found, table, run, model_dir, simple["test"])
+    for line in ["", *score_lines(found.scores), "", *lines(simple, "test")]:
         log(line)
     wrong = int((found.probabilities.argmax(axis=1) != found.label_ids).sum())
     log(f"the scores are in {folder / 'metrics.json'}")

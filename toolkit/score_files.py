@@ -19,10 +19,11 @@ def score_columns(records: Sequence[dict], labels: Sequence[str]) -> tuple[list[
     return names, prediction_columns(labels, taken=names, more=("correct", "line"))
 
 
-def write_scores(folder: Path, found: Scored, table, run: dict, model_dir: Path) -> None:
+def write_scores(folder: Path, found: Scored, table, run: dict, model_dir: Path, simple: dict) -> None:
     """Write metrics.json, predictions.csv and rejected_rows.csv of a scored table into `folder`.
 
-    `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json.
+    `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json, and
+    `simple` what simple methods reach.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
@@ -30,6 +31,7 @@ def write_scores(folder: Path, found: Scored, table, run: dict, model_dir: Path)
         "model": model | {"base_model": run["base_model"]},
         "data": data_facts({"test": table}, {}),
         "versions": versions(),
+        "baselines": simple,
     }
     predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])
     write_json(folder / "metrics.json", {**found.scores, **facts})

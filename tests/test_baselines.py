@@ -1,0 +1,97 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from toolkit import baselines
+from toolkit.baselines import compare, compare_saved, lines
+from toolkit.errors import UserError
+from toolkit.tables import Table
+
+
+def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:
+    columns = ["text", "text_pair", "label"] if len(rows[0]) == 3 else ["text", "label"]
+    return Table(Path(name), pd.DataFrame(rows, columns=columns, dtype=object), [], [], {}, sha256)
+
+
+def reviews(count: int, seed: int = 0) -> list[tuple]:
+    draw = np.random.default_rng(seed)
+    words = {"pro": ["good", "nice", "fine"], "con": ["bad", "poor", "slow"]}
+    labels = draw.choice(["pro", "con", "con"], count)
+    return [(f"the {draw.choice(['soup', 'bed', 'bill'])} was {draw.choice(words[each])}", each) for each in labels]
+
+
+def test_the_most_frequent_label_scores_its_share_and_logistic_regression_learns():
+    found = compare({"train": table(reviews(200)), "valid": table(reviews(90, 1)), "test": table(reviews(60, 2))})
+    truth = [label for _, label in reviews(90, 1)]
+    assert found["valid"]["most_frequent_label"]["accuracy"] == pytest.approx(truth.count("con") / 90)
+    assert found["valid"]["tfidf"] == found["test"]["tfidf"] == {"accuracy": 1.0, "macro_f1": 1.0}
+    assert compare({}) == {}
+
+
+def test_it_is_scikit_learn_s_logistic_regression():
+    draw = np.random.default_rng(0)
+    noisy = [(text, label if draw.random() < 0.7 else "con") for text, label in reviews(150)]
+    valid = reviews(80, 1)
+    weights = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+", sublinear_tf=True)
+    learned = LogisticRegression(C=10, max_iter=300).fit(
+        weights.fit_transform([text for text, _ in noisy]), [label for _, label in noisy]
+    )
+    right = learned.predict(weights.transform([text for text, _ in valid])) == [label for _, label in valid]
+    found = compare({"train": table(noisy), "valid": table(valid)})["valid"]["tfidf"]
+    assert found["accuracy"] == pytest.approx(right.mean())
+
+
+def test_texts_without_blanks_are_read_by_characters():
+    rows = [(f"房间{'很干净' if number % 2 else '太脏了'}，{number}号", "ab"[number % 2]) for number in range(60)]
+    assert compare({"train": table(rows[:40]), "valid": table(rows[40:])})["valid"]["tfidf"]["accuracy"] == 1.0
+
+
+def test_both_texts_of_a_pair_are_read():
+    rows = [("the same", text, label) for text, label in reviews(120)]
+    assert compare({"train": table(rows[:80]), "valid": table(rows[80:])})["valid"]["tfidf"]["accuracy"] == 1.0
+
+
+def test_where_there_is_nothing_to_learn_from_only_the_most_frequent_label_is_told():
+    rows = [("!!!", "a"), ("???", "b"), ("...", "b")]
+    found = compare({"train": table(rows), "valid": table(rows)})
+    assert found == {"valid": {"most_frequent_label": {"accuracy": 2 / 3, "macro_f1": pytest.approx(0.4)}}}
+    assert lines(found, "valid") == [
+        "for comparison: always the most frequent label has accuracy 0.6667, macro f1 0.4000"]  # fmt: skip
+    assert lines(found, "test") == []
+
+
+def test_many_rows_are_looked_at_evenly_spaced(monkeypatch):
+    monkeypatch.setattr(baselines, "MOST_ROWS", 50)
+    rows = sorted(reviews(400), key=lambda row: row[1])
+    assert compare({"train": table(rows), "valid": table(reviews(50, 1))})["valid"]["tfidf"]["accuracy"] == 1.0
+
+
+def run(valid: str = "v.csv") -> dict:
+    return {
+        "data": {"train": {"file": "t.csv", "sha256": "1"}, "valid": {"file": valid}},
+        "options": {"valid_ratio": 0.5, "seed": 1},
+    }
+
+
+def test_of_a_saved_model_the_training_file_is_read_again_if_it_is_the_same():
+    train, test = table(reviews(200), "t.csv"), table(reviews(60, 2), "e.csv")
+    expected = compare({"train": train, "test": test})
+    assert compare_saved(run(), test, lambda path: replace(train, path=path)) == expected
+    assert compare_saved(run(), test, lambda path: replace(train, sha256="2")) == {"test": {}}
+
+    def missing(path: Path) -> Table:
+        raise UserError(f"{path} is not there")
+
+    assert compare_saved(run(), test, missing) == {"test": {}}
+
+
+def test_rows_that_were_held_out_are_held_out_again(monkeypatch):
+    seen = []
+    monkeypatch.setattr(baselines, "compare", lambda tables: seen.append(len(tables["train"].frame)) or {"test": {}})
+    compare_saved(run(valid="t.csv"), table(reviews(10)), lambda path: table(reviews(200), "t.csv"))
+    assert 95 <= seen[0] <= 105

@@ -1,0 +1,97 @@
+"""What simple methods reach on the same rows: whether a BERT is worth it is the difference to these.
+
+The most frequent label for every row; and logistic regression on TF-IDF weights of words and pairs of words, or of runs
+of one to three characters where the texts are in a script without blanks between words.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.pipeline import make_pipeline
+
+from toolkit.errors import UserError
+from toolkit.labels import split_table
+from toolkit.tables import Table
+from toolkit.writing import main_script
+
+WITHOUT_BLANKS = {"Chinese", "Japanese", "Thai", "Lao", "Khmer", "Myanmar"}
+MOST_ROWS = 50_000  # that it learns from, evenly spaced, and
+MOST_TERMS = 100_000  # the most frequent ones, so that it stays a matter of seconds
+STRENGTH = 10.0  # inverse of the regularization; 1, scikit-learn's own, is too weak for TF-IDF weights
+NAMES = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and logistic regression"}
+
+
+def compare(tables: dict[str, Table]) -> dict[str, dict]:
+    """Return for each table but "train" the accuracy and macro_f1 of each of NAMES that has learned from that one.
+
+    A method that cannot learn from these texts, without words, say, is left out; without "train" there is nothing.
+    """
+    if "train" not in tables:
+        return {}
+    labels = tables["train"].frame["label"].to_numpy().astype(str)
+    most_frequent = Counter(labels.tolist()).most_common(1)[0][0]
+    learned, found = _learn(_texts(tables["train"]), labels), {}
+    for name, table in tables.items():
+        if name != "train":
+            truth = table.frame["label"].to_numpy().astype(str)
+            found[name] = {"most_frequent_label": _scores(truth, np.full(len(truth), most_frequent))}
+            found[name] |= {"tfidf": _scores(truth, learned.predict(_texts(table)))} if learned else {}
+    return found
+
+
+def compare_saved(run: dict, table: Table, read: Callable[[Path], Table]) -> dict[str, dict]:
+    """Return, as "test", what compare finds for a table by the training file of `run`, a run.json, if it is unchanged.
+
+    `read` reads it. Rows that were held out to validate are held out here too.
+    """
+    train, valid, options = run["data"]["train"], run["data"]["valid"], run["options"]
+    with suppress(UserError, OSError):
+        there = read(Path(train["file"]))
+        if there.sha256 == train["sha256"]:
+            if valid["file"] == train["file"]:
+                there, _ = split_table(there, options["valid_ratio"], options["seed"])
+            return compare({"train": there, "test": table})
+    return {"test": {}}
+
+
+def _texts(table: Table) -> list[str]:
+    return [" ".join(texts) for texts in table.frame.drop(columns="label").to_numpy()]
+
+
+def _learn(texts: Sequence[str], labels: np.ndarray):
+    """Return a pipeline that has learned the labels of some texts, None if there is nothing in them to learn."""
+    every = -(-len(texts) // MOST_ROWS)
+    texts, labels = texts[::every], labels[::every]
+    characters = Counter(map(main_script, texts)).most_common(1)[0][0] in WITHOUT_BLANKS
+    # Words of one letter count.
+    how = (
+        {"analyzer": "char", "ngram_range": (1, 3)} if characters else {"ngram_range": (1, 2), "token_pattern": r"\w+"}
+    )
+    weights = TfidfVectorizer(sublinear_tf=True, max_features=MOST_TERMS, dtype=np.float32, **how)
+    with warnings.catch_warnings(), suppress(ValueError):  # no words at all, or one label in what is looked at
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return make_pipeline(weights, LogisticRegression(C=STRENGTH, max_iter=300)).fit(texts, labels)
+    return None
+
+
+def _scores(truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
+    return {
+        "accuracy": float(accuracy_score(truth, answers)),
+        "macro_f1": float(f1_score(truth, answers, average="macro", zero_division=0)),
+    }
+
+
+def lines(found: dict[str, dict], table: str) -> list[str]:
+    """Return what the methods reach on a table, a line each; nothing if nothing was found."""
+    return [
+        f"for comparison: {NAMES[method]} has accuracy {scores['accuracy']:.4f}, macro f1 {scores['macro_f1']:.4f}"
+        for method, scores in found.get(table, {}).items()
+    ]
