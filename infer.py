@@ -29,10 +29,9 @@ def main() -> None:
     # Of several processes only the first reads and writes, and not before the others have come.
     job = first_reading(args, run, columns) if place.size == 1 else None
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
-    import torch
-
     import utils
     from toolkit.batching import WINDOW
+    from toolkit.calibration import temperature_of
     from toolkit.int8 import every
     from toolkit.memory import RowLimit
     from toolkit.metrics import softmax
@@ -42,12 +41,12 @@ def main() -> None:
     with World(place) as world:
         device = utils.choose_device(args.device, place)
         batch_size, precision = world.share(args.batch_size), common_precision(args.precision, device, world)
-        threads = torch.get_num_threads() if device.type == "cpu" else None  # on which the last digits depend
         limit = RowLimit(on_change=Log(sys.stderr if world.is_first else None))
         how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
         if world.is_first and job is None:
             job = first_reading(args, run, columns)
         model, encoder, run = utils.load_model(Path(args.model_dir), device, precision, args.fast)
+        temperature = temperature_of(run, args.calibrated)
 
         if precision.name == "int8" and args.min_agreement and world.is_first:
             frame = utils.to_frame(job.input.sample(every(job.total)))
@@ -57,7 +56,7 @@ def main() -> None:
             """Return the values of each row and what is predicted of it."""
             dataset = utils.share_dataset(world, utils.tokenize(encoder, utils.to_frame(rows))[0])
             logits = utils.predict_logits(model, dataset, on_batch=on_batch, **how)
-            return with_predictions([row.values for row in rows], softmax(logits), run["labels"])
+            return with_predictions([row.values for row in rows], softmax(logits, temperature), run["labels"])
 
         if not world.is_first:
             utils.help_predict(model, **how)
@@ -66,6 +65,7 @@ def main() -> None:
         elif job.output is None:
             job.stream(predict)
         else:
+            threads = utils.thread_count(device)
             job.write(predict, WINDOW, {"precision": precision.name, "device": device.type, "threads": threads})
             job.input.close()
         if world.is_first:
@@ -177,7 +177,10 @@ class Job:
 
     def made_from(self) -> dict:
         """Return what decides the bytes of the output."""
-        model_dir, names = Path(self.args.model_dir), ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast")
+        model_dir, names = (
+            Path(self.args.model_dir),
+            ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast", "calibrated"),
+        )
         weights = (model_dir / "model.safetensors").stat()
         return {
             "input": fingerprint(Path(self.input.path)),

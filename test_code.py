@@ -45,7 +45,7 @@ def main() -> None:
         if precision.name == "int8" and args.min_agreement:
             frame = table.frame.iloc[:: every(len(table.frame))]
             log.item("", utils.check_int8(model, encoder, frame, args.min_agreement, **how))
-        found = utils.score_table(model, encoder, table, run, **how)
+        found = utils.score_table(model, encoder, table, run, calibrated=args.calibrated, **how)
         utils.share_dataset(world, None)  # no more to help with
     simple = compare_saved(run, table, lambda path: utils.read_table(path, run["columns"], args.encoding, "skip"))
     write_scores(folder, found, table, run, model_dir, simple["test"])

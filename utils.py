@@ -17,9 +17,10 @@ from torch.utils.data import TensorDataset
 
 from toolkit.atomic import filling, install_directory, write_bytes, write_json
 from toolkit.batching import prediction_batches
+from toolkit.calibration import temperature_of
 from toolkit.compat import has_fused_adamw
 from toolkit.console import bar
-from toolkit.devices import choose_device, device_count, unwrap, wrap
+from toolkit.devices import choose_device, device_count, thread_count, unwrap, wrap
 from toolkit.errors import UserError
 from toolkit.fast_bert import make_fast
 from toolkit.files import find_file
@@ -41,7 +42,8 @@ from toolkit.unknown import check_unknown, known_tokens
 from toolkit.world import ALONE, World
 
 __all__ = [  # of the spine, from other rooms
-    "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_table", "to_frame", "unwrap", "wrap",
+    "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_table", "thread_count", "to_frame",
+    "unwrap", "wrap",
 ]  # fmt: skip
 TOKENIZE_AT_ONCE = 1000  # texts
 
@@ -360,18 +362,19 @@ def check_int8(model: torch.nn.Module, encoder: Encoder, frame: pd.DataFrame, le
 
 
 def score_table(
-    model: torch.nn.Module, encoder: Encoder, table: Table, run: dict, world: World = ALONE, **how
+    model: torch.nn.Module, encoder: Encoder, table: Table, run: dict, world: World = ALONE, calibrated=True, **how
 ) -> Scored:
     """Predict the labels of a table that the first process has and score them, while the others are in help_predict.
 
-    `run` is the model's run.json, `how` as predict_logits.
+    `run` is the model's run.json, by which probabilities are `calibrated` or not, `how` as predict_logits.
     """
     label_ids = encode_labels(table, run["labels"])
     dataset = share_dataset(world, tokenize(encoder, table.frame, label_ids, str(table.path))[0])
     with bar(len(dataset), "scoring", "rows") as progress:
         logits = predict_logits(model, dataset, world=world, on_batch=progress.update, **how)
-    scores = full_scores(logits, label_ids, run["labels"], run["labels"].index(run["positive_label"]))
-    return Scored(scores, label_ids, softmax(logits))
+    temperature, positive = temperature_of(run, calibrated), run["labels"].index(run["positive_label"])
+    scores = full_scores(logits, label_ids, run["labels"], positive, temperature)
+    return Scored(scores, label_ids, softmax(logits, temperature))
 
 
 # -- model directory --------------------------------------------------------------------------------------------------

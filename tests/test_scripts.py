@@ -358,8 +358,8 @@ def test_a_directory_that_is_no_model_is_said_to_be_none(tmp_path):
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.01)])
 def test_probabilities_are_those_of_the_transformers_pipeline(trained, reviews, tmp_path, precision, tolerance):
-    options = ["--data_dir", reviews, "--output_file", tmp_path / "p.csv", "--precision", precision]
-    infer(trained, *options)
+    options = ["--data_dir", reviews, "--precision", precision]
+    infer(trained, *options, "--output_file", tmp_path / "p.csv", "--no-calibrated")
     written = pd.read_csv(tmp_path / "p.csv")
     assert list(written.columns) == ["id", "text", "prediction", "prob_con", "prob_pro"]
     classify = pipeline("text-classification", model=str(trained / "bert_classifier"), top_k=None, device="cpu")
@@ -369,6 +369,12 @@ def test_probabilities_are_those_of_the_transformers_pipeline(trained, reviews, 
         assert row["prob_pro"] == pytest.approx(expected["pro"], abs=tolerance)
         assert row["prob_con"] + row["prob_pro"] == pytest.approx(1, abs=1e-8)
         assert row["prediction"] == ("pro" if row["prob_pro"] > row["prob_con"] else "con")
+    infer(trained, *options, "--output_file", tmp_path / "calibrated.csv")
+    calibrated = pd.read_csv(tmp_path / "calibrated.csv")
+    temperature = json.loads((trained / "bert_classifier" / "run.json").read_text())["metrics"]["temperature"]
+    odds = [np.log(frame["prob_pro"] / frame["prob_con"]) for frame in (written, calibrated)]
+    np.testing.assert_allclose(odds[0] / temperature, odds[1], atol=1e-5)
+    assert calibrated["prediction"].equals(written["prediction"])
 
 
 def test_scores_and_predictions_of_the_same_rows_agree_exactly(trained, reviews, tmp_path):

@@ -82,6 +82,11 @@ def unwrap(model: torch.nn.Module) -> torch.nn.Module:
     return model.module if isinstance(model, (DataParallel, DistributedDataParallel)) else model
 
 
+def thread_count(device: torch.device) -> int | None:
+    """Return how many threads of the CPU compute, on which the last digits of a result depend; None on others."""
+    return torch.get_num_threads() if device.type == "cpu" else None
+
+
 def device_count(model: torch.nn.Module) -> int:
     """Return over how many devices of this process a wrapped model spreads a batch."""
     return len(model.device_ids) or 1 if isinstance(model, DataParallel) else 1  # it has no ids where there is no card

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toolkit.calibration import brier_score, calibration_error, fit_temperature
 from toolkit.errors import UserError
 
 
@@ -15,9 +16,9 @@ class Scored(NamedTuple):
     probabilities: np.ndarray
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities (N, C) in float64 of logits (N, C)."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Return probabilities (N, C) in float64 of logits (N, C) that are divided by a temperature."""
+    shifted = np.exp((logits.astype(np.float64) - logits.max(axis=1, keepdims=True)) / temperature)
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
@@ -29,7 +30,10 @@ def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
 
 
 def quick_scores(logits: np.ndarray, label_ids: np.ndarray, positive: int) -> dict[str, float]:
-    """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1 (of label `positive`), mcc."""
+    """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1 (of label `positive`), mcc.
+
+    And the temperature that calibrates the probabilities of these rows.
+    """
     from sklearn import metrics as sk  # here and below, since importing it takes a second that infer.py need not wait
 
     if not np.isfinite(logits).all():
@@ -41,6 +45,7 @@ def quick_scores(logits: np.ndarray, label_ids: np.ndarray, positive: int) -> di
         "macro_f1": float(sk.f1_score(label_ids, predicted, average="macro", zero_division=0)),
         "f1": float(sk.f1_score(label_ids, predicted, labels=[positive], average="macro", zero_division=0)),
         "mcc": float(sk.matthews_corrcoef(label_ids, predicted)),
+        "temperature": fit_temperature(logits, label_ids),
     }
 
 
@@ -56,7 +61,9 @@ def positive_id(labels: list[str], given: str | None, metric: str) -> int:
     return 1 if given is None else labels.index(given)
 
 
-def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], positive: int) -> dict:
+def full_scores(
+    logits: np.ndarray, label_ids: np.ndarray, labels: list[str], positive: int, temperature: float = 1.0
+) -> dict:
     """Return every score of a labelled set, in the form of metrics.json.
 
     Averages are over the labels that occur in the truth or in the predictions, as in scikit-learn. ROC-AUC and average
@@ -68,10 +75,11 @@ def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], po
         label_ids: (N,).
         labels: names of the C labels.
         positive: number of the positive label.
+        temperature: that probabilities and loss are calibrated by.
     """
     from sklearn import metrics as sk
 
-    predicted, probabilities = logits.argmax(axis=1), softmax(logits)
+    predicted, probabilities = logits.argmax(axis=1), softmax(logits, temperature)
     every = range(len(labels))
     columns = sk.precision_recall_fscore_support(label_ids, predicted, labels=every, zero_division=0)
     rows = zip(labels, *(column.tolist() for column in columns[:3]), map(int, columns[3]), strict=True)
@@ -91,7 +99,8 @@ def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], po
         "accuracy": float(sk.accuracy_score(label_ids, predicted)),
         **averages,
         "mcc": float(sk.matthews_corrcoef(label_ids, predicted)),
-        "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
+        "loss": cross_entropy_sum(logits / temperature, label_ids) / len(label_ids),
+        "calibration": _calibration(logits, label_ids, temperature),
         "roc_auc": _mean([auc for auc, _ in overall]),
         "average_precision": _mean([precision for _, precision in overall]),
         "positive_label": labels[positive] if len(labels) == 2 else None,
@@ -99,6 +108,19 @@ def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], po
         "labels": labels,
         "confusion_matrix": sk.confusion_matrix(label_ids, predicted, labels=every).tolist(),
     }
+
+
+def _calibration(logits: np.ndarray, label_ids: np.ndarray, temperature: float) -> dict:
+    """Return the temperature, and how well calibrated the probabilities are before and after it is used."""
+    found = {"temperature": temperature}
+    for name, by in (("before", 1.0), ("after", temperature)):
+        probabilities = softmax(logits, by)
+        found[name] = {
+            "calibration_error": calibration_error(probabilities, label_ids),
+            "brier_score": brier_score(probabilities, label_ids),
+            "loss": cross_entropy_sum(logits / by, label_ids) / len(label_ids),
+        }
+    return found
 
 
 def _ranking(is_positive: np.ndarray, probability: np.ndarray) -> tuple[float | None, float | None]:

@@ -14,6 +14,7 @@ _not_negative = number(float, 0)
 _share = number(float, 0, 1)
 _below_one = number(float, 0, 1 - 1e-9)
 SWITCH = argparse.BooleanOptionalAction
+FORMATS = ("auto", "fp32", "bf16", "fp16")
 
 
 def _add_reading(group) -> None:
@@ -28,17 +29,17 @@ def _add_columns(group, label: bool) -> None:
         group.add_argument("--label_column", metavar="NAME", help="column of the label (off: as in training)")
 
 
-def _add_machine(group, batch_size: int | None) -> None:
-    if batch_size is not None:
-        group.add_argument("--batch_size", type=_count, default=batch_size, metavar="ROWS", help="rows that go through the model at once")
-    formats, told = ["auto", "fp32", "bf16", "fp16"], ""
-    if batch_size is not None:
-        formats, told = [*formats, "int8"], "; int8 is for x86 processors"
-    group.add_argument("--precision", default="auto", choices=formats, help=f"number format of the matrix products; auto takes the fastest that is safe on this machine{told}")
-    if batch_size is not None:
-        group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8 stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
+def _add_machine(group, formats: tuple[str, ...] = FORMATS) -> None:
+    group.add_argument("--precision", default="auto", choices=formats, help="number format of the matrix products; auto takes the fastest that is safe on this machine")
     group.add_argument("--fast", action=SWITCH, default=True, help="leave out what the classifier never reads, and on a CPU padding; draw dropout and lay out weights the quick way; the results are the same but for rounding and for what dropout draws (default: on)")
     group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best there is")
+
+
+def _add_prediction(group) -> None:
+    group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
+    group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that probabilities are as often right as they say; it changes no prediction (default: on)")
+    _add_machine(group, (*FORMATS, "int8"))
+    group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8, for x86 processors, stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
 
 
 def _add_data(group) -> None:
@@ -90,7 +91,7 @@ def training_options() -> Parser:
     _add_data(parser.add_argument_group("data"))
     _add_model(parser.add_argument_group("model"))
     _add_training(parser.add_argument_group("training"))
-    _add_machine(parser.add_argument_group("machine"), batch_size=None)
+    _add_machine(parser.add_argument_group("machine"))
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
@@ -108,7 +109,7 @@ def scoring_options() -> Parser:
     _add_reading(group)
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
-    _add_machine(group, batch_size=32)
+    _add_prediction(group)
     parser.add_argument_group("output").add_argument("--output_dir", metavar="DIR", help="the results go to test/ in this directory (off: that of the model directory)")
     return parser
 
@@ -127,7 +128,7 @@ def inference_options() -> Parser:
     _add_reading(group)
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
-    _add_machine(group, batch_size=32)
+    _add_prediction(group)
     group = parser.add_argument_group("output")
     group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an output file that is already there")

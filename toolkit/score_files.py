@@ -66,6 +66,9 @@ def score_lines(scores: dict) -> list[str]:
     of = "" if scores["positive_label"] is None else f" of {scores['positive_label']}"
     ranking = f"ROC-AUC{of} {_number(scores['roc_auc'])}, average precision{of} {_number(scores['average_precision'])}"
     lines += ["", f"accuracy {scores['accuracy']:.4f}, MCC {scores['mcc']:.4f}, {ranking}"]
+    found = scores["calibration"]
+    before, after = (f"{found[name]['calibration_error']:.4f}" for name in ("before", "after"))
+    lines += [f"calibration error {after} (before calibration {before}; temperature {found['temperature']:.2f})"]
     return [*lines, "", *_confusion(names, scores["confusion_matrix"], width)] if len(names) <= 10 else lines
 
 
