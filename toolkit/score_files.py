@@ -66,14 +66,21 @@ def score_lines(scores: dict) -> list[str]:
     of = "" if scores["positive_label"] is None else f" of {scores['positive_label']}"
     ranking = f"ROC-AUC{of} {_number(scores['roc_auc'])}, average precision{of} {_number(scores['average_precision'])}"
     lines += ["", f"accuracy {scores['accuracy']:.4f}, MCC {scores['mcc']:.4f}, {ranking}"]
-    found = scores["calibration"]
-    before, after = (f"{found[name]['calibration_error']:.4f}" for name in ("before", "after"))
-    lines += [f"calibration error {after} (before calibration {before}; temperature {found['temperature']:.2f})"]
+    lines += [_calibration(**scores["calibration"])]
     return [*lines, "", *_confusion(names, scores["confusion_matrix"], width)] if len(names) <= 10 else lines
 
 
 def _row(precision: float, recall: float, f1: float, support: int, *_) -> str:
     return f"  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {support:7,}"
+
+
+def _calibration(temperature: float, before: dict, after: dict) -> str:
+    error, score = after["calibration_error"], after["brier_score"]
+    earlier = f"{before['calibration_error']:.4f}, {before['brier_score']:.4f}"
+    return (
+        f"calibration error {error:.4f}, Brier score {score:.4f} "
+        f"(before calibration {earlier}; temperature {temperature:.2f})"
+    )
 
 
 def _number(value: float | None) -> str:
