@@ -74,16 +74,16 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
     tables = utils.read_tables(files, columns, args.encoding, args.on_bad_rows)
     for name, table in tables.items():
         log.item("data" * (name == "train"), table.accounts())
-    labels = utils.learn_labels(tables["train"])
-    if "test" in tables:
-        score_files.score_columns(tables["test"].records, labels)
     if not valid_file:
         tables["train"], tables["valid"] = utils.split_table(tables["train"], args.valid_ratio, args.seed)
         log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
-    its_own = args.train_file or args.test_file
-    beside = {} if its_own else utils.read_beside(args.data_dir, tables["train"].columns, args.encoding)
+    folder = None if args.train_file or args.test_file else args.data_dir
+    beside = utils.read_beside(folder, tables["train"].columns, args.encoding, args.drop_leaked)
     if args.drop_leaked:
         tables["train"] = doctor.without_leaked(tables | beside, log)
+    labels = utils.learn_labels(tables["train"])
+    if "test" in tables:
+        score_files.score_columns(tables["test"].records, labels)
     return tables, beside, labels
 
 

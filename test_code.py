@@ -47,7 +47,7 @@ def main() -> None:
             log.item("", utils.check_int8(model, encoder, frame, args.min_agreement, **how))
         found = utils.score_table(model, encoder, table, run, calibrated=args.calibrated, **how)
         utils.share_dataset(world, None)  # no more to help with
-    simple = compare_saved(run, table, lambda path: utils.read_table(path, run["columns"], args.encoding, "skip"))
+    simple = compare_saved(run, table, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     write_scores(folder, found, table, run, model_dir, simple["test"])
     for line in ["", *score_lines(found.scores), "", *lines(simple, "test")]:
         log(line)

@@ -5,7 +5,7 @@ Shapes: N rows of a file, B rows of a batch, L tokens of its longest row, C labe
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,10 +108,13 @@ def read_tables(files: dict[str, str | Path | None], columns: dict, encoding: st
     return tables
 
 
-def read_beside(folder: str, columns: dict, encoding: str | None) -> dict[str, Table]:
-    """Return, as "test", the testset.* of a folder, for a look at it; nothing if there is none that can be read."""
-    with suppress(UserError):
-        if found := find_file(folder, "testset"):
+def read_beside(folder: str | None, columns: dict, encoding: str | None, needed: bool) -> dict[str, Table]:
+    """Return, as "test", the testset.* of a folder, for a look at it; nothing if there is none, or none to be read.
+
+    Where it is `needed`, one that cannot be read is a UserError.
+    """
+    with nullcontext() if needed else suppress(UserError):
+        if found := folder and find_file(folder, "testset"):
             return {"test": read_table(Path(found), columns, encoding, "skip")}
     return {}
 

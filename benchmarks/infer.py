@@ -62,7 +62,7 @@ def ours(model_dir: Path, source: Path, output: Path, labels: list[str], *option
     pd.read_csv(source, dtype=str, keep_default_na=False).head(1).to_csv(single, index=False)
     for rows, written in ((source, output), (single, output.with_name("single_predicted.csv"))):
         command = [sys.executable, ROOT / "infer.py", "--model_dir", model_dir, "--input_file", rows, "--output_file",
-                   written, "--overwrite", "--device", "cpu", *options]  # fmt: skip
+                   written, "--overwrite", "--device", "cpu", "--no-calibrated", *options]  # fmt: skip
         started = time.perf_counter()
         subprocess.run([*map(str, command)], check=True, capture_output=True)
         seconds.append(time.perf_counter() - started)

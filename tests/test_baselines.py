@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from toolkit import baselines
 from toolkit.baselines import compare, compare_saved, lines
-from toolkit.errors import UserError
+from toolkit.run_info import fingerprint
 from toolkit.tables import Table
 
 
@@ -65,33 +64,55 @@ def test_where_there_is_nothing_to_learn_from_only_the_most_frequent_label_is_to
     assert lines(found, "test") == []
 
 
-def test_many_rows_are_looked_at_evenly_spaced(monkeypatch):
+def test_of_many_rows_a_random_part_is_looked_at(monkeypatch):
     monkeypatch.setattr(baselines, "MOST_ROWS", 50)
-    rows = sorted(reviews(400), key=lambda row: row[1])
-    assert compare({"train": table(rows), "valid": table(reviews(50, 1))})["valid"]["tfidf"]["accuracy"] == 1.0
+    rows = [(f"it was {'good' if number % 2 else 'bad'}", "pro" if number % 2 else "con") for number in range(100)]
+    assert compare({"train": table(rows), "valid": table(rows)})["valid"]["tfidf"]["accuracy"] == 1.0
 
 
-def run(valid: str = "v.csv") -> dict:
-    return {
-        "data": {"train": {"file": "t.csv", "sha256": "1"}, "valid": {"file": valid}},
-        "options": {"valid_ratio": 0.5, "seed": 1},
-    }
+@pytest.fixture
+def run(tmp_path) -> dict:
+    """What run.json says of a training file that is there."""
+    (tmp_path / "t.csv").write_text("any")
+    train = {"file": str(tmp_path / "t.csv"), "sha256": fingerprint(tmp_path / "t.csv")}
+    options = {"valid_ratio": 0.5, "seed": 1, "encoding": "gbk", "valid_file": None}
+    columns = {"text": "review", "text_pair": None, "label": "stars"}
+    return {"data": {"train": train, "valid": {"file": "v.csv"}}, "options": options, "columns": columns}
 
 
-def test_of_a_saved_model_the_training_file_is_read_again_if_it_is_the_same():
-    train, test = table(reviews(200), "t.csv"), table(reviews(60, 2), "e.csv")
-    expected = compare({"train": train, "test": test})
-    assert compare_saved(run(), test, lambda path: replace(train, path=path)) == expected
-    assert compare_saved(run(), test, lambda path: replace(train, sha256="2")) == {"test": {}}
+def test_of_a_saved_model_the_training_file_is_read_again_as_it_was_if_it_is_the_same(run):
+    train, test, asked = table(reviews(200), "t.csv"), table(reviews(60, 2), "e.csv"), []
 
-    def missing(path: Path) -> Table:
-        raise UserError(f"{path} is not there")
+    def read(*what) -> Table:
+        asked.append(what)
+        return train
 
-    assert compare_saved(run(), test, missing) == {"test": {}}
+    assert compare_saved(run, test, read) == compare({"train": train, "test": test})
+    path = Path(run["data"]["train"]["file"])
+    assert asked == [(path, run["columns"], "gbk")]
+    path.write_text("other")
+    assert compare_saved(run, test, read) == {"test": {}}
+    path.unlink()
+    assert compare_saved(run, test, read) == {"test": {}}
+    assert compare_saved({"labels": ["a", "b"]}, test, read) == {"test": {}}
+    assert len(asked) == 1
 
 
-def test_rows_that_were_held_out_are_held_out_again(monkeypatch):
+def test_where_leaked_rows_were_left_out_of_training_there_is_no_comparison(run):
+    run["options"]["drop_leaked"] = True
+    assert compare_saved(run, table(reviews(60)), lambda *what: table(reviews(200))) == {"test": {}}
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_rows_that_were_held_out_are_held_out_again(run, monkeypatch, named):
     seen = []
     monkeypatch.setattr(baselines, "compare", lambda tables: seen.append(len(tables["train"].frame)) or {"test": {}})
-    compare_saved(run(valid="t.csv"), table(reviews(10)), lambda path: table(reviews(200), "t.csv"))
-    assert 95 <= seen[0] <= 105
+    run["data"]["valid"] = run["data"]["train"]
+    run["options"]["valid_file"] = "t.csv" if named else None
+    compare_saved(run, table(reviews(10)), lambda *what: table(reviews(200)))
+    assert seen[0] == 200 if named else 95 <= seen[0] <= 105
+
+
+def test_with_very_many_labels_only_the_most_frequent_one_is_told():
+    rows = [(f"text {number}", str(number % 101)) for number in range(303)]
+    assert set(compare({"train": table(rows), "valid": table(rows)})["valid"]) == {"most_frequent_label"}

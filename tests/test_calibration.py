@@ -88,8 +88,8 @@ def test_scores_tell_before_and_after_and_these_rows_are_better_calibrated():
     assert told["temperature"] == temperature
     assert told["after"]["calibration_error"] < 0.5 * told["before"]["calibration_error"]
     assert told["after"]["brier_score"] < told["before"]["brier_score"]
-    assert told["after"]["loss"] == scores["loss"] < told["before"]["loss"]
-    assert told["before"]["loss"] == pytest.approx(cross_entropy_sum(logits, label_ids) / 4000)
+    assert told["after"]["loss"] < told["before"]["loss"] == scores["loss"]
+    assert told["after"]["loss"] == pytest.approx(cross_entropy_sum(logits / temperature, label_ids) / 4000)
 
 
 def test_the_temperature_of_a_run_is_used_only_if_there_is_one_and_it_makes_sense():

@@ -103,6 +103,8 @@ def test_pairs_are_the_same_only_if_both_texts_are():
     repeated = found(train=table("t", [*rows, (texts[0], texts[1], "a")]))
     assert [finding.count for finding in repeated["duplicates"]] == [1]
     assert " | " in repeated["duplicates"][0].examples[0][0].text
+    moved = [("the hotel", "was good", "a"), ("the hotel was", "good", "b"), ("好", "吃了", "a"), ("好吃", "了", "b")]
+    assert not {"duplicates", "conflicts"} & set(found(train=table("t", rows + moved)))
 
 
 def test_held_out_rows_are_called_that():
@@ -175,6 +177,7 @@ def test_leaked_rows_are_taken_out_of_the_training_rows_alone():
     assert "2 rows of t are left out: they stand in v or e too" in log.kept[0]
     assert left.frame.index.tolist() == [line for line in range(2, 42) if line not in (5, 7)]
     assert len(tables["train"].frame) == 40
+    assert [(row.line, row.values["text"]) for row in left.rejected] == [(5, texts[3]), (7, texts[5])]
     with pytest.raises(UserError, match="every row of v stands in t too"):
         without_leaked({"train": table("v", clean(texts[:20])), "valid": tables["train"]}, log)
 
@@ -190,7 +193,20 @@ def test_every_finding_can_be_told_in_every_language():
     assert {finding.kind for finding in findings} >= set(TEXTS) - {"imbalance", "length_tells", "truncated"}
     for finding in findings:
         assert all(finding.what(language) and finding.advice(language) for language in LANGUAGES)
-        assert finding.as_json()["what"] == finding.what()
+        told = finding.as_json()
+        assert told["what"] == finding.what()
+        assert not any("text" in place for example in told["examples"] for place in example)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", TEXTS)
+def test_every_text_can_be_filled_in(kind, language):
+    shares = {"share": 0.5, "score": 0.75, "ratio": 12.5}
+    words = {"file": "a.csv", "other": "b.csv", "label": "pro", "listed": "x", "script": "Latin", "others": "Thai 3"}
+    counts = dict.fromkeys(("rows", "exact", "texts", "labels", "least", "runs", "expected", "max_length"), 7)
+    finding = Finding(kind, 1234, {**shares, **words, **counts, "times": 10, "middle": 30})
+    assert "{" not in finding.what(language) + finding.advice(language)
+    assert len(finding.what(language)) > 10
 
 
 @pytest.mark.parametrize("kind", TEXTS)

@@ -1,4 +1,5 @@
 import copy
+import platform
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from toolkit.fast_bert import make_fast
 from toolkit.int8 import Int8Linear, can_int8, check_labels, every, make_int8, without_int8
 from toolkit.precision import choose_precision
 
-pytestmark = pytest.mark.skipif(not can_int8(), reason="this torch or processor has no such products")
+needed = pytest.mark.skipif(not can_int8(), reason="this torch or processor has no such products")
 CPU = torch.device("cpu")
 
 
@@ -20,6 +21,7 @@ def layer(inputs: int, outputs: int, bias: bool = True) -> Int8Linear:
     return Int8Linear(inputs, outputs, bias=bias)
 
 
+@needed
 @pytest.mark.parametrize("levels", [127, 63])
 @pytest.mark.parametrize("values", ["around 0", "above 0", "below 0", "after GELU", "all 0"])
 def test_products_are_those_of_whole_numbers(values, levels, monkeypatch):
@@ -52,6 +54,7 @@ def test_products_are_those_of_whole_numbers(values, levels, monkeypatch):
     assert error.max() <= 100 * (step * np.abs(weight).max() + scale.max() * np.abs(x).max()) / 8 + 1e-6
 
 
+@needed
 def test_large_sums_are_not_cut_off():
     linear = layer(64, 16, bias=False)
     with torch.no_grad():
@@ -60,6 +63,7 @@ def test_large_sums_are_not_cut_off():
     torch.testing.assert_close(found, torch.full((3, 16), 32.0), rtol=0.01, atol=0)
 
 
+@needed
 @pytest.mark.parametrize("shape", [(1, 48), (3, 5, 48), (0, 48), (2, 0, 48)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_any_number_of_rows_goes_through(shape, bias):
@@ -69,6 +73,7 @@ def test_any_number_of_rows_goes_through(shape, bias):
         torch.testing.assert_close(linear(values), expected, atol=0.1, rtol=0)
 
 
+@needed
 @pytest.mark.parametrize("strange", [torch.nan, torch.inf])
 def test_what_is_no_number_stays_none(strange):
     values = torch.randn(3, 48)
@@ -78,6 +83,7 @@ def test_what_is_no_number_stays_none(strange):
     assert found.tolist() == [True, False, True]
 
 
+@needed
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_model_s_logits_stay_near_and_its_head_and_pooler_as_they_are(fast):
     plain = classifier().eval()
@@ -121,9 +127,16 @@ def test_compared_rows_are_from_all_over_the_file_and_a_thousand_at_most(total):
     assert not total or total - rows[-1] <= every(total)
 
 
+def test_an_x86_processor_with_onednn_has_it():
+    if platform.machine() != "x86_64" or not torch.backends.mkldnn.is_available():
+        pytest.skip("another processor, or a torch without oneDNN")
+    assert can_int8()
+
+
 def test_it_is_refused_where_it_cannot_be_computed(monkeypatch):
+    monkeypatch.setattr(precision, "can_int8", lambda: True)
     assert choose_precision("int8", CPU).dtype == torch.float32
-    with pytest.raises(UserError, match="int8 needs an x86 processor"):
+    with pytest.raises(UserError, match="int8 is for the CPU, this device is mps: give --device cpu"):
         choose_precision("int8", torch.device("mps"))
     monkeypatch.setattr(precision, "can_int8", lambda: False)
     with pytest.raises(UserError, match="int8 needs an x86 processor"):

@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
@@ -19,12 +18,14 @@ from sklearn.pipeline import make_pipeline
 
 from toolkit.errors import UserError
 from toolkit.labels import split_table
+from toolkit.run_info import fingerprint
 from toolkit.tables import Table
 from toolkit.writing import main_script
 
 WITHOUT_BLANKS = {"Chinese", "Japanese", "Thai", "Lao", "Khmer", "Myanmar"}
-MOST_ROWS = 50_000  # that it learns from, evenly spaced, and
-MOST_TERMS = 100_000  # the most frequent ones, so that it stays a matter of seconds
+MOST_ROWS = 50_000  # that it learns from, a random part, and
+MOST_TERMS = 100_000  # the most frequent ones, and
+MOST_LABELS = 100  # with more of them it is not tried, so that it stays a matter of seconds
 STRENGTH = 10.0  # inverse of the regularization; 1, scikit-learn's own, is too weak for TF-IDF weights
 NAMES = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and logistic regression"}
 
@@ -36,27 +37,29 @@ def compare(tables: dict[str, Table]) -> dict[str, dict]:
     """
     if "train" not in tables:
         return {}
-    labels = tables["train"].frame["label"].to_numpy().astype(str)
+    labels = tables["train"].frame["label"].to_numpy(object)
     most_frequent = Counter(labels.tolist()).most_common(1)[0][0]
     learned, found = _learn(_texts(tables["train"]), labels), {}
     for name, table in tables.items():
         if name != "train":
-            truth = table.frame["label"].to_numpy().astype(str)
-            found[name] = {"most_frequent_label": _scores(truth, np.full(len(truth), most_frequent))}
+            truth = table.frame["label"].to_numpy(object)
+            found[name] = {"most_frequent_label": _scores(truth, np.full(len(truth), most_frequent, object))}
             found[name] |= {"tfidf": _scores(truth, learned.predict(_texts(table)))} if learned else {}
     return found
 
 
-def compare_saved(run: dict, table: Table, read: Callable[[Path], Table]) -> dict[str, dict]:
+def compare_saved(run: dict, table: Table, read: Callable[[Path, dict, str | None], Table]) -> dict[str, dict]:
     """Return, as "test", what compare finds for a table by the training file of `run`, a run.json, if it is unchanged.
 
-    `read` reads it. Rows that were held out to validate are held out here too.
+    `read` reads a file, with these columns in this encoding. Rows that were held out to validate are held out here too;
+    where rows were dropped (--drop_leaked) there is nothing.
     """
-    train, valid, options = run["data"]["train"], run["data"]["valid"], run["options"]
-    with suppress(UserError, OSError):
-        there = read(Path(train["file"]))
-        if there.sha256 == train["sha256"]:
-            if valid["file"] == train["file"]:
+    with suppress(UserError, OSError, LookupError, TypeError):  # no such file, or a run.json that says less
+        train, valid, options = run["data"]["train"], run["data"]["valid"], run["options"]
+        path = Path(train["file"])
+        if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
+            there = read(path, run["columns"], options["encoding"])
+            if valid["file"] == train["file"] and not options["valid_file"]:
                 there, _ = split_table(there, options["valid_ratio"], options["seed"])
             return compare({"train": there, "test": table})
     return {"test": {}}
@@ -68,8 +71,10 @@ def _texts(table: Table) -> list[str]:
 
 def _learn(texts: Sequence[str], labels: np.ndarray):
     """Return a pipeline that has learned the labels of some texts, None if there is nothing in them to learn."""
-    every = -(-len(texts) // MOST_ROWS)
-    texts, labels = texts[::every], labels[::every]
+    if len(set(labels)) > MOST_LABELS:
+        return None
+    chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:MOST_ROWS])
+    texts, labels = [texts[row] for row in chosen], labels[chosen]
     characters = Counter(map(main_script, texts)).most_common(1)[0][0] in WITHOUT_BLANKS
     # Words of one letter count.
     how = (
@@ -77,7 +82,7 @@ def _learn(texts: Sequence[str], labels: np.ndarray):
     )
     weights = TfidfVectorizer(sublinear_tf=True, max_features=MOST_TERMS, dtype=np.float32, **how)
     with warnings.catch_warnings(), suppress(ValueError):  # no words at all, or one label in what is looked at
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore")  # nearly as many labels as rows, or not yet converged: it is a comparison
         return make_pipeline(weights, LogisticRegression(C=STRENGTH, max_iter=300)).fit(texts, labels)
     return None
 

@@ -21,10 +21,12 @@ from toolkit.oddities import (
     telling_length,
     uneven_labels,
 )
+from toolkit.rows import Rejected
 from toolkit.tables import Table, Tokens
 
 __all__ = ["examine", "say_findings", "without_leaked"]
-BETWEEN = "\x1f"  # the texts of a pair
+BETWEEN = "\0"  # the texts of a pair, in none of which it can be
+MOST = 100_000  # different texts among which is looked for nearly the same ones, the training texts evenly spaced
 
 
 class Rows:
@@ -37,9 +39,9 @@ class Rows:
         self.names = [table.path.name if distinct else str(table.path) for table in self.tables]
         if "valid" in tables and tables["valid"].path == tables["train"].path:
             self.names[list(tables).index("valid")] += " (held out)"
-        pairs = [table.frame.drop(columns="label").to_numpy() for table in self.tables]
-        self.texts = [BETWEEN.join(row) for rows in pairs for row in rows]
-        self.folded = [fold(text) for text in self.texts]
+        texts = [row for table in self.tables for row in table.frame.drop(columns="label").to_numpy()]
+        self.texts = [BETWEEN.join(row) for row in texts]
+        self.folded = [BETWEEN.join(map(fold, row)) for row in texts]
         self.labels = [label for table in self.tables for label in table.frame["label"]]
         self.owner = np.repeat(np.arange(len(self.tables)), [len(table.frame) for table in self.tables])
         self.starts = np.searchsorted(self.owner, np.arange(len(self.tables) + 1))
@@ -125,6 +127,9 @@ def nearly_same(rows: Rows) -> Iterator[tuple[int, int]]:
     for row, text in enumerate(rows.folded):
         first.setdefault(text, row)
     different = np.array(list(first.values()), int)
+    train = rows.owner[different] == 0
+    step = max(1, -(-int(train.sum()) // max(MOST - int((~train).sum()), 1)))
+    different = different[~train | (np.arange(len(different)) % step == 0)]
     for number, other in near([rows.folded[row] for row in different], rows.owner[different]):
         yield int(different[number]), int(different[other])
 
@@ -145,7 +150,7 @@ def _nearly_same(rows: Rows) -> Iterator[Finding]:
 def without_leaked(tables: dict[str, Table], log: Log) -> Table:
     """Return the training table without the rows whose texts, once folded, stand in another table; say how many.
 
-    Raises UserError if no row is left.
+    They are among its rejected rows. Raises UserError if no row is left.
     """
     rows = Rows(tables)
     elsewhere = set(rows.folded[rows.starts[1] :])
@@ -154,4 +159,7 @@ def without_leaked(tables: dict[str, Table], log: Log) -> Table:
     if not keep.any():
         raise UserError(f"--drop_leaked: every row of {rows.names[0]} stands in {others} too")
     log.item("", f"{(~keep).sum():,} rows of {rows.names[0]} are left out: they stand in {others} too (--drop_leaked)")
-    return replace(tables["train"], frame=tables["train"].frame[keep])
+    train, reason = tables["train"], "stands in another file too (--drop_leaked)"
+    unit = train.frame.index.name or "line"
+    gone = [Rejected(str(train.path), unit, line, reason, dict(row)) for line, row in train.frame[~keep].iterrows()]
+    return replace(train, frame=train.frame[keep], rejected=[*train.rejected, *gone])

@@ -16,6 +16,7 @@ ALIKE = 0.7  # Jaccard similarity of the sets of runs from which on texts are ne
 RUN, HAN_RUN = 4, 2  # characters of a run, in most scripts and in Chinese
 BANDS, BAND = 25, 5  # of the MinHash of a text, one of which is the same in 99% of the pairs that are just ALIKE
 PERMUTATIONS = BANDS * BAND
+BEGINNING = 10_000  # characters of a text
 COMPARED = 50  # texts, the earliest, with which one is compared where even more are likely to be nearly the same
 HAN = r"\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 AROUND_HAN = re.compile(rf"(?<=[{HAN}]) | (?=[{HAN}])")
@@ -40,7 +41,11 @@ def same(folded: Sequence[str]) -> list[list[int]]:
 
 
 def runs(text: str) -> np.ndarray:
-    """Return the hashes (R,) uint32 of the different runs of characters of a folded text, in order of their value."""
+    """Return the hashes (R,) uint32 of the different runs of characters of a folded text, in order of their value.
+
+    Of a long text it is the beginning that counts.
+    """
+    text = text[:BEGINNING]
     size = HAN_RUN if 2 * len(ANY_HAN.findall(text)) > len(text) else RUN
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     if len(codes) < size:
@@ -58,17 +63,17 @@ def similarity(one: np.ndarray, other: np.ndarray) -> float:
 def near(folded: Sequence[str], owner: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield (number, an earlier number) for each text that is nearly the same as one before it.
 
-    The texts are folded and all different; where several earlier ones are nearly the same, the most similar of each
-    `owner` counts.
+    The texts are folded and all different. Of the earlier ones of each `owner` it is the most similar of those that are
+    themselves not nearly the same as an earlier one: of many that are all alike, each is compared with the first.
     """
-    index = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, BAND))
+    index, empty = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, BAND)), MinHash(PERMUTATIONS, hashfunc=int)
     for number, text in enumerate(folded):
-        found = runs(text)
-        sketch = MinHash(PERMUTATIONS, hashfunc=int)
+        found, sketch = runs(text), empty.copy()
         sketch.update_batch(found)
         best: dict[int, tuple[float, int]] = {}
         for other in sorted(index.query(sketch))[:COMPARED]:
             like = (similarity(found, runs(folded[other])), -other)
             best[owner[other]] = max(best.get(owner[other], like), like)
         yield from ((number, -other) for like, other in best.values() if like >= ALIKE)
-        index.insert(number, sketch, check_duplication=False)
+        if best.get(owner[number], (0.0, 0))[0] < ALIKE:
+            index.insert(number, sketch, check_duplication=False)

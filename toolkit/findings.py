@@ -1,13 +1,19 @@
 """What the data doctor can find, and how it is told: what it is, how many rows, examples, and what to do about it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from toolkit.console import Log, one_line
 from toolkit.finding_texts import TEXTS
 
 SHOWN = 3  # examples
 EXCERPT = 60  # characters of a text
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of a text on one line."""
+    flat = one_line(text[: 10 * EXCERPT])
+    return flat if len(flat) <= EXCERPT else flat[: EXCERPT - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -21,9 +27,7 @@ class Place:
     label: str
 
     def __str__(self) -> str:
-        flat = one_line(self.text)
-        flat = flat if len(flat) <= EXCERPT else flat[: EXCERPT - 1] + "…"
-        return f'{self.file}, {self.unit} {self.line} ({one_line(self.label)}): "{flat}"'
+        return f'{one_line(self.file)}, {self.unit} {self.line} ({excerpt(self.label)}): "{excerpt(self.text)}"'
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,11 @@ class Finding:
         return TEXTS[self.kind][language][1].format(count=self.count, **self.facts)
 
     def as_json(self) -> dict:
-        """Return it for run.json."""
+        """Return it for run.json, which travels with the model, so without the texts."""
         told = {"kind": self.kind, "count": self.count, "what": self.what(), "advice": self.advice()}
-        return {**told, "facts": self.facts, "examples": [[asdict(place) for place in each] for each in self.examples]}
+        names = ("file", "unit", "line", "label")
+        places = [[{name: getattr(place, name) for name in names} for place in each] for each in self.examples]
+        return {**told, "facts": self.facts, "examples": places}
 
 
 def say_findings(log: Log, findings: Sequence[Finding], whole: bool) -> None:

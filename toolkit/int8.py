@@ -41,7 +41,7 @@ class Int8Linear(torch.nn.Linear):
 
 def _quantized(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     levels = FEW_LEVELS if _saturates() else LEVELS
-    scale = weight.abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / levels
+    scale = (weight.abs().amax(1) / levels).clamp(min=torch.finfo(torch.float32).tiny)
     return _packed((weight / scale[:, None]).round().to(torch.int8)), scale, torch.zeros(len(weight), dtype=torch.int32)
 
 

@@ -75,7 +75,7 @@ def full_scores(
         label_ids: (N,).
         labels: names of the C labels.
         positive: number of the positive label.
-        temperature: that probabilities and loss are calibrated by.
+        temperature: that probabilities are calibrated by; the loss is that of the logits as they are.
     """
     from sklearn import metrics as sk
 
@@ -99,7 +99,7 @@ def full_scores(
         "accuracy": float(sk.accuracy_score(label_ids, predicted)),
         **averages,
         "mcc": float(sk.matthews_corrcoef(label_ids, predicted)),
-        "loss": cross_entropy_sum(logits / temperature, label_ids) / len(label_ids),
+        "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
         "calibration": _calibration(logits, label_ids, temperature),
         "roc_auc": _mean([auc for auc, _ in overall]),
         "average_precision": _mean([precision for _, precision in overall]),

@@ -39,7 +39,7 @@ print(classify({example}, truncation=True))
 ```
 
 Texts longer than {max_length} tokens are truncated; in training by {truncation}. `run.json` holds the options, the
-fingerprints of the data and the versions of the packages.
+fingerprints of the data, what looked wrong with it, and the versions of the packages.
 """
 
 

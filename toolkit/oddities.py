@@ -1,5 +1,6 @@
 """What is strange about the labels, lengths and languages of a data set, one check a function."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
-from toolkit.findings import SHOWN, Finding, Place
+from toolkit.findings import SHOWN, Finding, Place, excerpt
 from toolkit.tables import Tokens
 from toolkit.writing import main_script
 
@@ -31,7 +32,8 @@ def uneven_labels(labels: Sequence[str]) -> Iterator[Finding]:
     if few:
         yield Finding("few_rows", len(few), {"labels": len(counts), "least": FEW, "listed": _list(few)})
     if frequent >= UNEVEN * rare:
-        yield Finding("imbalance", frequent, {"share": frequent / len(labels), "label": most, "ratio": frequent / rare})
+        facts = {"share": frequent / len(labels), "label": excerpt(most), "ratio": frequent / rare}
+        yield Finding("imbalance", frequent, facts)
 
 
 def missing_labels(labels: Sequence[str], there: Sequence[str], file: str) -> Iterator[Finding]:
@@ -95,17 +97,19 @@ def telling_length(labels: Sequence[str], counts: np.ndarray) -> Iterator[Findin
 
     It is tried on rows that the tree has not seen, in five parts (Breiman et al. 1984, section 3.4).
     """
-    chosen = slice(None, None, -(-len(labels) // SAMPLE))
-    answers, lengths = np.array(labels, dtype=object)[chosen].astype(str), counts[chosen, None]
+    chosen = np.random.default_rng(0).permutation(len(labels))[:SAMPLE]
+    answers, lengths = np.array(labels, dtype=object)[chosen], counts[chosen, None]
     label, count = Counter(answers.tolist()).most_common(1)[0]
     share = count / len(answers)
     if len(answers) < 10 * FEW:
         return
     tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=FEW, random_state=0)
     parts = KFold(5, shuffle=True, random_state=0)
-    score = float((cross_val_predict(tree, lengths, answers, cv=parts) == answers).mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nearly as many labels as rows, of which the user is told elsewhere
+        score = float((cross_val_predict(tree, lengths, answers, cv=parts) == answers).mean())
     if score >= share + TELLING:
-        yield Finding("length_tells", len(labels), {"score": score, "label": label, "share": share})
+        yield Finding("length_tells", len(labels), {"score": score, "label": excerpt(label), "share": share})
 
 
 def _first(rows, show) -> list[list[Place]]:
@@ -114,4 +118,4 @@ def _first(rows, show) -> list[list[Place]]:
 
 def _list(names: Sequence[str]) -> str:
     more = f" (+ {len(names) - LISTED})" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
+    return ", ".join(map(excerpt, names[:LISTED])) + more

@@ -37,7 +37,7 @@ def _add_machine(group, formats: tuple[str, ...] = FORMATS) -> None:
 
 def _add_prediction(group) -> None:
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
-    group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that probabilities are as often right as they say; it changes no prediction (default: on)")
+    group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that the rows of the validation set predicted with 0.8, say, are right in about eight of ten cases; it changes no prediction (default: on)")
     _add_machine(group, (*FORMATS, "int8"))
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8, for x86 processors, stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
 
@@ -52,7 +52,7 @@ def _add_data(group) -> None:
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
     group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label")
     _add_reading(group)
-    group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training what stands in the validset or testset too, but for blanks, width, case and traditional characters")
+    group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training what stands in the validation file or the testset of --data_dir (or --test_file) too, but for blanks, width, case and traditional characters")
     group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
 
 

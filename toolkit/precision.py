@@ -45,7 +45,9 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         name = "bf16" if fast_bf16 else "fp16" if kind == "cuda" else "fp32"
     if name == "fp16" and kind != "cuda":
         raise UserError(f"--precision fp16 needs a CUDA device, this one is {kind}; auto takes what fits")
-    if name == "int8" and not (kind == "cpu" and can_int8()):
+    if name == "int8" and kind != "cpu":
+        raise UserError(f"--precision int8 is for the CPU, this device is {kind}: give --device cpu, or leave it out")
+    if name == "int8" and not can_int8():
         raise UserError("--precision int8 needs an x86 processor and a torch built with oneDNN; auto takes what fits")
     if name == "bf16" and kind == "mps":
         raise UserError("--precision bf16 is not for mps; auto takes what fits")

@@ -78,6 +78,11 @@ def _compare_data(name: str, before: dict, now: dict) -> None:
         if before["file"] == now["file"]:
             raise UserError(f"--resume: {now['file']} is not the file that the run began with")
         raise UserError(f"--resume: {now['file']} is not the same as {before['file']}, the run's --{name}_file")
+    if before.get("rows") != now.get("rows"):
+        raise UserError(
+            f"--resume: {now['rows']:,} rows of {now['file']} are used, {before['rows']:,} when the run began; what "
+            "--drop_leaked leaves out has changed with the other files"
+        )
     if before.get("tokens") != now.get("tokens"):
         raise UserError(
             f"--resume: --model has changed: its tokenizer makes other tokens of {now['file']} than when the run began"
