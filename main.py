@@ -74,6 +74,9 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
     tables = utils.read_tables(files, columns, args.encoding, args.on_bad_rows)
     for name, table in tables.items():
         log.item("data" * (name == "train"), table.accounts())
+    labels = utils.learn_labels(tables["train"])
+    if "test" in tables:
+        score_files.score_columns(tables["test"].records, labels)
     if not valid_file:
         tables["train"], tables["valid"] = utils.split_table(tables["train"], args.valid_ratio, args.seed)
         log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
@@ -81,9 +84,7 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
     beside = utils.read_beside(folder, tables["train"].columns, args.encoding, args.drop_leaked)
     if args.drop_leaked:
         tables["train"] = doctor.without_leaked(tables | beside, log)
-    labels = utils.learn_labels(tables["train"])
-    if "test" in tables:
-        score_files.score_columns(tables["test"].records, labels)
+        labels = utils.learn_labels(tables["train"])
     return tables, beside, labels
 
 
@@ -115,16 +116,15 @@ class Run:
             self.about |= describe_run(args.model or pretrained.EMBEDDED, data, self.positive, vars(args))
         if args.resume:
             self.journal = resuming.resume(self.files.checkpoint_dir, self.state, self.about, world)
-        table, journal = self.tables.get("train"), self.journal
         self.limit = memory.RowLimit(args.micro_batch_size, on_change=log)
         self.learner = utils.Learner(
             utils.wrap(model, device, world, precision.dtype), optimizer, lambda n: args.learning_rate * factor(n),
-            precision, self.state[2], device, args.max_grad_norm, journal.step, args.seed, world, self.limit,
-            guard.StepGuard(world, lambda *bad: guard.count_bad_step(journal, log, table, *bad)),
+            precision, self.state[2], device, args.max_grad_norm, self.journal.step, args.seed, world, self.limit,
+            guard.StepGuard(world, lambda *at: guard.count_bad_step(self.journal, log, self.tables.get("train"), *at)),
         )  # fmt: skip
         how = {"precision": precision, "device": device, "world": world, "limit": self.limit}
         self.how = how | {"batch_size": args.batch_size}
-        steps = (self.lengths, args.batch_size, args.epochs, args.seed, journal.step)
+        steps = (self.lengths, args.batch_size, args.epochs, args.seed, self.journal.step)
         self.about["padding_share"] = banner.say_steps(log, model, *steps)
         banner.say_machine(log, self.learner.model, device, world.size, precision.name)
         self.files.open(log, self.tables, self.about, args.resume)

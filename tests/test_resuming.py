@@ -152,6 +152,15 @@ def test_other_tokens_of_the_same_file_are_refused(tmp_path):
         resume(tmp_path, parts(1), changed, ALONE)
 
 
+def test_other_rows_of_the_same_file_are_refused_with_the_likely_cause(tmp_path):
+    about, changed = of_data(train="aa"), of_data(train="aa")
+    about["data"]["train"] |= {"rows": 40, "tokens": "11"}
+    changed["data"]["train"] |= {"rows": 38, "tokens": "22"}
+    save_checkpoint(tmp_path, *parts(0), Journal(step=4), about)
+    with pytest.raises(UserError, match="38 rows of train.csv are used, 40 when the run began; what --drop_leaked"):
+        resume(tmp_path, parts(1), changed, ALONE)
+
+
 def test_another_number_format_is_refused_with_both_names(tmp_path):
     save_checkpoint(tmp_path, *parts(0), Journal(), ABOUT)
     with pytest.raises(UserError, match="in fp32, this machine would go on in bf16; --precision fp32 keeps it"):

@@ -2,7 +2,7 @@ import pytest
 
 from tests.conftest import CHINESE, WORDS, bert_tokenizer
 from toolkit.errors import UserError
-from toolkit.unknown import check_unknown, unknown_characters
+from toolkit.unknown import check_unknown, known_tokens, unknown_characters
 
 ENGLISH = bert_tokenizer(WORDS)
 
@@ -40,3 +40,13 @@ def test_the_limit_can_be_moved():
 def test_of_a_very_long_text_the_beginning_is_looked_at():
     share, _ = unknown_characters(ENGLISH, ["good " * 2_000 + "房" * 1_000_000])
     assert share == 0.0
+
+
+def test_known_tokens_are_neither_unknown_nor_special_nor_padding():
+    encoded = ENGLISH(["good food", "房间", "", "good 房"], padding=True, return_tensors="np")
+    lengths = encoded["attention_mask"].sum(1)
+    found = known_tokens(ENGLISH, encoded["input_ids"], lengths, pairs=False)
+    special = set(ENGLISH.all_special_ids)
+    expected = [sum(token not in special for token in row) for row in encoded["input_ids"].tolist()]
+    assert found.tolist() == expected
+    assert expected[1] == expected[2] == 0 < expected[3]

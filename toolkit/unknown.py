@@ -54,7 +54,7 @@ def known_tokens(tokenizer, input_ids: np.ndarray, lengths: np.ndarray, pairs: b
 
     input_ids is (N, L), of which the first `lengths` (N,) of each row count.
     """
-    there = np.arange(input_ids.shape[1]) < lengths[:, None]
-    unknown = tokenizer.unk_token_id
-    known = there if unknown is None else there & (input_ids != unknown)
+    known = np.arange(input_ids.shape[1]) < lengths[:, None]
+    if tokenizer.unk_token_id is not None:
+        known &= input_ids != tokenizer.unk_token_id
     return known.sum(1) - tokenizer.num_special_tokens_to_add(pairs)
