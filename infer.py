@@ -177,10 +177,8 @@ class Job:
 
     def made_from(self) -> dict:
         """Return what decides the bytes of the output."""
-        model_dir, names = (
-            Path(self.args.model_dir),
-            ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast", "calibrated"),
-        )
+        names = ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast", "calibrated")
+        model_dir = Path(self.args.model_dir)
         weights = (model_dir / "model.safetensors").stat()
         return {
             "input": fingerprint(Path(self.input.path)),

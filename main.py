@@ -188,9 +188,8 @@ class Run:
             utils.describe_model(model_dir, self.facts())
         self.files.draw(self.journal, args.metric)
         speed = "{train_seconds:.0f} s, {real_tokens_per_second:,.0f} tokens a second".format(**self.journal.speed())
-        self.log(
-            "\n".join([*baselines.lines(simple, "valid"), f"trained for {speed}; the best model is in {model_dir}"])
-        )
+        trained = f"trained for {speed}; the best model is in {model_dir}"
+        self.log("\n".join([*baselines.lines(simple, "valid"), trained]))
         if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
             score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir, simple["test"])
             self.log("\n".join(["", *score_files.score_lines(found.scores), "", *baselines.lines(simple, "test")]))

@@ -76,10 +76,8 @@ def _learn(texts: Sequence[str], labels: np.ndarray):
     chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:MOST_ROWS])
     texts, labels = [texts[row] for row in chosen], labels[chosen]
     characters = Counter(map(main_script, texts)).most_common(1)[0][0] in WITHOUT_BLANKS
-    # Words of one letter count.
-    how = (
-        {"analyzer": "char", "ngram_range": (1, 3)} if characters else {"ngram_range": (1, 2), "token_pattern": r"\w+"}
-    )
+    words = {"ngram_range": (1, 2), "token_pattern": r"\w+"}  # those of one letter count
+    how = {"analyzer": "char", "ngram_range": (1, 3)} if characters else words
     weights = TfidfVectorizer(sublinear_tf=True, max_features=MOST_TERMS, dtype=np.float32, **how)
     with warnings.catch_warnings(), suppress(ValueError):  # no words at all, or one label in what is looked at
         warnings.simplefilter("ignore")  # nearly as many labels as rows, or not yet converged: it is a comparison

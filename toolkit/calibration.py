@@ -11,9 +11,7 @@ import numpy as np
 from toolkit.errors import UserError
 
 BINS = 15  # of confidence, as in Guo et al. 2017
-SPREAD = (
-    0.5  # standard deviation of what log temperature is thought to be before any row is seen: few rows change little
-)
+SPREAD = 0.5  # standard deviation of log temperature before any row is seen, so that few rows change little
 LONGEST = math.log(20)  # log temperature
 
 

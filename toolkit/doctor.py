@@ -45,6 +45,8 @@ class Rows:
         self.labels = [label for table in self.tables for label in table.frame["label"]]
         self.owner = np.repeat(np.arange(len(self.tables)), [len(table.frame) for table in self.tables])
         self.starts = np.searchsorted(self.owner, np.arange(len(self.tables) + 1))
+        # Of each table, for each folded text, the first row that has it.
+        self.first = [{self.folded[row]: row for row in reversed(self.of(table))} for table in range(len(self.tables))]
 
     def of(self, table: int) -> range:
         """Return the numbers of a table's rows."""
@@ -53,10 +55,6 @@ class Rows:
     def labels_of(self, table: int) -> list[str]:
         """Return the labels of a table's rows."""
         return self.labels[self.starts[table] : self.starts[table + 1]]
-
-    def first(self, table: int) -> dict[str, int]:
-        """Return for each folded text of a table the first row that has it."""
-        return {self.folded[row]: row for row in reversed(self.of(table))}
 
     def show(self, row: int) -> Place:
         """Return where a row stands and what it says."""
@@ -82,6 +80,7 @@ def examine(tables: dict[str, Table], tokens: dict[str, Tokens]) -> list[Finding
             scripts, _ = scripts_of([rows.texts[row] for row in rows.of(number)])
 
         def show(row: int, start: int = rows.starts[number]) -> Place:
+            """Return where a row of this table stands, by its number in the table."""
             return rows.show(start + row)
 
         findings += odd_lengths(tokens[name], file, show) if name in tokens else []
@@ -91,8 +90,7 @@ def examine(tables: dict[str, Table], tokens: dict[str, Tokens]) -> list[Finding
 
 def _between_files(rows: Rows) -> Iterator[Finding]:
     """Yield the texts of a file that stand in an earlier one too."""
-    firsts = [rows.first(table) for table in range(len(rows.tables))]
-    for other, there in enumerate(firsts):
+    for other, there in enumerate(rows.first):
         as_they_stand = {rows.texts[row] for row in rows.of(other)}
         for table in range(other + 1, len(rows.tables)):
             found = [row for row in rows.of(table) if rows.folded[row] in there]
@@ -113,8 +111,7 @@ def _conflicts(rows: Rows) -> Iterator[Finding]:
 
 def _within_files(rows: Rows) -> Iterator[Finding]:
     """Yield the texts that stand more than once in a file."""
-    for table, name in enumerate(rows.names):
-        first = rows.first(table)
+    for table, (name, first) in enumerate(zip(rows.names, rows.first, strict=True)):
         found = [(row, first[rows.folded[row]]) for row in rows.of(table) if first[rows.folded[row]] != row]
         if found:
             facts = {"rows": len(rows.of(table)), "file": name}
@@ -123,10 +120,8 @@ def _within_files(rows: Rows) -> Iterator[Finding]:
 
 def nearly_same(rows: Rows) -> Iterator[tuple[int, int]]:
     """Yield (row, an earlier row) for texts that are nearly the same; of equal texts the first one stands for all."""
-    first: dict[str, int] = {}
-    for row, text in enumerate(rows.folded):
-        first.setdefault(text, row)
-    different = np.array(list(first.values()), int)
+    first = {text: row for there in reversed(rows.first) for text, row in there.items()}
+    different = np.array(sorted(first.values()), int)
     train = rows.owner[different] == 0
     step = max(1, -(-int(train.sum()) // max(MOST - int((~train).sum()), 1)))
     different = different[~train | (np.arange(len(different)) % step == 0)]

@@ -64,7 +64,7 @@ def say_findings(log: Log, findings: Sequence[Finding], whole: bool) -> None:
         log.item("findings", "none: no duplicates, leaks or conflicting labels, and nothing else that looks wrong")
     for number, finding in enumerate(findings):
         log.item("findings" * (number == 0), one_line(finding.what()))
-        for row, *others in finding.examples[: SHOWN * whole]:
+        for row, *others in finding.examples if whole else ():
             log.item("", f"    {row}")
             for other in others:
                 log.item("", f"      = {other}")
