@@ -8,7 +8,6 @@ from pathlib import Path
 
 from toolkit.console import Log, TrainingBar, bar
 from toolkit.errors import run_script
-from toolkit.files import find_file, need_file
 from toolkit.journal import Journal
 from toolkit.launch import our_place
 from toolkit.options import training_options
@@ -29,10 +28,10 @@ def main() -> None:
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
     global utils, RunFiles, World, common_precision, banner, baselines, batching, doctor
-    global guard, memory, metrics, pretrained, resuming, schedule, score_files, stopping
+    global guard, memory, metrics, pretrained, reading, resuming, schedule, score_files, stopping
     import utils  # noqa: I001
     from toolkit import banner, baselines, batching, doctor, guard, memory, metrics
-    from toolkit import pretrained, resuming, schedule, score_files, stopping
+    from toolkit import pretrained, reading, resuming, schedule, score_files, stopping
     from toolkit.precision import common_precision
     from toolkit.run_files import RunFiles
     from toolkit.world import World
@@ -67,25 +66,12 @@ def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
 
 def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
     """Return the tables called train, valid and, if --test_file names one, test; one beside them; and the labels."""
-    train_file = need_file(args.train_file, args.data_dir, "trainset", "--train_file")
-    valid_file = args.valid_file or (None if args.train_file else find_file(args.data_dir, "validset"))
+    given = {"train": args.train_file, "valid": args.valid_file, "test": args.test_file}
     columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
-    files = {"train": train_file, "valid": valid_file, "test": args.test_file}
-    tables = utils.read_tables(files, columns, args.encoding, args.on_bad_rows)
-    for name, table in tables.items():
-        log.item("data" * (name == "train"), table.accounts())
-    labels = utils.learn_labels(tables["train"])
-    if "test" in tables:
-        score_files.score_columns(tables["test"].records, labels)
-    if not valid_file:
-        tables["train"], tables["valid"] = utils.split_table(tables["train"], args.valid_ratio, args.seed)
-        log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
-    folder = None if args.train_file or args.test_file else args.data_dir
-    beside = utils.read_beside(folder, tables["train"].columns, args.encoding, args.drop_leaked)
-    if args.drop_leaked:
-        tables["train"] = doctor.without_leaked(tables | beside, log)
-        labels = utils.learn_labels(tables["train"])
-    return tables, beside, labels
+    return reading.read_data(
+        utils.read_table, log, given, args.data_dir, columns, args.encoding, args.on_bad_rows,
+        valid_ratio=args.valid_ratio, seed=args.seed, drop_leaked=args.drop_leaked,
+    )  # fmt: skip
 
 
 def encode_data(args: Namespace, tables: dict, beside: dict, labels, encoder, log: Log) -> tuple[dict, list]:

@@ -5,7 +5,6 @@ Shapes: N rows of a file, B rows of a batch, L tokens of its longest row, C labe
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from toolkit.console import bar
 from toolkit.devices import choose_device, device_count, thread_count, unwrap, wrap
 from toolkit.errors import UserError
 from toolkit.fast_bert import make_fast
-from toolkit.files import find_file
 from toolkit.int8 import check_labels, make_int8
 from toolkit.labels import encode_labels, learn_labels, split_table
 from toolkit.learner import Learner
@@ -87,36 +85,6 @@ def read_table(
     frame = frame if pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
     return Table(Path(path), frame, rejected, records, {**columns, "text_pair": pair}, fingerprint(Path(path)))
-
-
-def read_tables(files: dict[str, str | Path | None], columns: dict, encoding: str | None, on_bad_rows: str) -> dict:
-    """Return the tables of several labelled files (None: no file); the first decides whether there are pairs.
-
-    The one called test keeps its records. Raises UserError with what is wrong in any of them.
-    """
-    tables, problems, summaries = {}, [], []
-    for name, file in files.items():
-        try:
-            if file is not None:
-                tables[name] = read_table(Path(file), columns, encoding, on_bad_rows, keep_records=name == "test")
-                columns = tables[name].columns
-        except UserError as error:
-            problems += error.args
-            summaries += [error.summary] * (len(error.args) > 1)
-    if problems:
-        raise UserError(*problems, summary="; ".join(filter(None, summaries)))
-    return tables
-
-
-def read_beside(folder: str | None, columns: dict, encoding: str | None, needed: bool) -> dict[str, Table]:
-    """Return, as "test", the testset.* of a folder, for a look at it; nothing if there is none, or none to be read.
-
-    Where it is `needed`, one that cannot be read is a UserError.
-    """
-    with nullcontext() if needed else suppress(UserError):
-        if found := folder and find_file(folder, "testset"):
-            return {"test": read_table(Path(found), columns, encoding, "skip")}
-    return {}
 
 
 # -- texts to tokens --------------------------------------------------------------------------------------------------

@@ -160,17 +160,18 @@ def check_lines(error) -> None:
 def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
     """Read a file as main.py does, with --on_bad_rows stop and skip, and see that the two agree."""
     import utils
+    from toolkit import reading
     from toolkit.errors import UserError
     from toolkit.records import open_source
 
     try:
-        table = utils.read_tables({"train": path}, COLUMNS, encoding, "skip")["train"]
+        table = reading.read_tables(utils.read_table, {"train": path}, COLUMNS, encoding, "skip")["train"]
     except UserError as error:
         check_lines(error)
         tally["refused"] += 1
         table = None
     try:
-        strict = utils.read_tables({"train": path}, COLUMNS, encoding, "stop")["train"]
+        strict = reading.read_tables(utils.read_table, {"train": path}, COLUMNS, encoding, "stop")["train"]
         require(table and not table.rejected and strict.frame.equals(table.frame), "stop passes what skip rejects")
     except UserError as error:
         check_lines(error)

@@ -21,6 +21,7 @@ import main
 import test_code
 import utils
 from tests.conftest import script
+from toolkit import reading
 from toolkit.errors import UserError, run_script
 from toolkit.options import training_options
 
@@ -574,7 +575,7 @@ def read(path: Path, options: Sequence[str]):
     """Read a training file as main.py does with these options, leaving out what cannot be used."""
     args = training_options().parse_args(list(options))
     columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
-    return utils.read_tables({"train": path}, columns, args.encoding, "skip")["train"]
+    return reading.read_tables(utils.read_table, {"train": path}, columns, args.encoding, "skip")["train"]
 
 
 def expected_lines(file: File, path: Path) -> list[str]:

@@ -324,14 +324,3 @@ def test_a_saved_model_is_the_model(tmp_path, english_bert):
     utils.describe_model(tmp_path / "model", run)
     with pytest.raises(UserError, match="does not fit run.json"):
         utils.load_model(tmp_path / "model", CPU, FP32)
-
-
-def test_a_testset_beside_is_looked_at_only_if_it_can_be_read(tmp_path):
-    columns = {"text": "text", "text_pair": None, "label": "label"}
-    assert utils.read_beside(None, columns, None, True) == utils.read_beside(tmp_path, columns, None, True) == {}
-    (tmp_path / "testset.csv").write_text("text,label\ngood,pro\n")
-    assert utils.read_beside(tmp_path, columns, None, True)["test"].frame["text"].tolist() == ["good"]
-    (tmp_path / "testset.csv").write_text("text\ngood\n")
-    assert utils.read_beside(tmp_path, columns, None, False) == {}
-    with pytest.raises(UserError, match="label"):
-        utils.read_beside(tmp_path, columns, None, True)

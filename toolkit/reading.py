@@ -1,0 +1,92 @@
+"""The labelled files of a run: which there are, what is in them, and which rows are held out or left out.
+
+A file is read by `read`, which takes (path, columns, encoding, on_bad_rows, keep_records) and returns its Table.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+from toolkit.console import Log
+from toolkit.doctor import without_leaked
+from toolkit.errors import UserError
+from toolkit.files import find_file, need_file
+from toolkit.labels import learn_labels, split_table
+from toolkit.score_files import score_columns
+from toolkit.tables import Table
+
+
+def read_data(
+    read: Callable[..., Table],
+    log: Log,
+    given: dict[str, str | None],
+    folder: str,
+    columns: dict,
+    encoding: str | None,
+    on_bad_rows: str,
+    *,
+    valid_ratio: float,
+    seed: int,
+    drop_leaked: bool,
+) -> tuple[dict[str, Table], dict[str, Table], list[str]]:
+    """Return the tables of the `given` files (train, valid, test), the one beside them, if any, and the labels.
+
+    Where no training file is given, it is looked for in `folder`, as is one to validate on and one that only stands
+    beside them. Without any to validate on, a share `valid_ratio` of the training rows is held out, chosen by `seed`.
+    """
+    train_file = need_file(given["train"], folder, "trainset", "--train_file")
+    valid_file = given["valid"] or (None if given["train"] else find_file(folder, "validset"))
+    files = given | {"train": train_file, "valid": valid_file}
+    tables = read_tables(read, files, columns, encoding, on_bad_rows)
+    for name, table in tables.items():
+        log.item("data" * (name == "train"), table.accounts())
+    labels = learn_labels(tables["train"])
+    if "test" in tables:
+        score_columns(tables["test"].records, labels)
+    if not valid_file:
+        tables["train"], tables["valid"] = split_table(tables["train"], valid_ratio, seed)
+        log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
+    alone = given["train"] or given["test"]
+    beside = read_beside(read, None if alone else folder, tables["train"].columns, encoding, drop_leaked)
+    if drop_leaked:
+        tables["train"] = without_leaked(tables | beside, log)
+        labels = learn_labels(tables["train"])
+    return tables, beside, labels
+
+
+def read_tables(
+    read: Callable[..., Table],
+    files: dict[str, str | Path | None],
+    columns: dict,
+    encoding: str | None,
+    on_bad_rows: str,
+) -> dict[str, Table]:
+    """Return the tables of several labelled files (None: no file); the first decides whether there are pairs.
+
+    The one called test keeps its records. Raises UserError with what is wrong in any of them.
+    """
+    tables, problems, summaries = {}, [], []
+    for name, file in files.items():
+        try:
+            if file is not None:
+                tables[name] = read(Path(file), columns, encoding, on_bad_rows, keep_records=name == "test")
+                columns = tables[name].columns
+        except UserError as error:
+            problems += error.args
+            summaries += [error.summary] * (len(error.args) > 1)
+    if problems:
+        raise UserError(*problems, summary="; ".join(filter(None, summaries)))
+    return tables
+
+
+def read_beside(
+    read: Callable[..., Table], folder: str | None, columns: dict, encoding: str | None, needed: bool
+) -> dict[str, Table]:
+    """Return, as "test", the testset.* of a folder, for a look at it; nothing if there is none, or none to be read.
+
+    Where it is `needed`, one that cannot be read is a UserError.
+    """
+    with nullcontext() if needed else suppress(UserError):
+        if found := folder and find_file(folder, "testset"):
+            return {"test": read(Path(found), columns, encoding, "skip")}
+    return {}
