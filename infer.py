@@ -31,10 +31,9 @@ def main() -> None:
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
     import utils
     from toolkit.batching import WINDOW
-    from toolkit.calibration import temperature_of
+    from toolkit.decisions import decision_of
     from toolkit.int8 import every
     from toolkit.memory import RowLimit
-    from toolkit.metrics import softmax
     from toolkit.precision import common_precision
     from toolkit.world import World
 
@@ -46,17 +45,18 @@ def main() -> None:
         if world.is_first and job is None:
             job = first_reading(args, run, columns)
         model, encoder, run = utils.load_model(Path(args.model_dir), device, precision, args.fast)
-        temperature = temperature_of(run, args.calibrated)
+        decision = decision_of(run, args.calibrated, args.threshold)
 
         if precision.name == "int8" and args.min_agreement and world.is_first:
             frame = utils.to_frame(job.input.sample(every(job.total)))
-            job.log(utils.check_int8(model, encoder, frame, args.min_agreement, **how))
+            job.log(utils.check_int8(model, encoder, frame, decision, args.min_agreement, **how))
 
         def predict(rows: list[Row], on_batch: Callable[[int], object] = lambda rows: None) -> list[dict]:
             """Return the values of each row and what is predicted of it."""
             dataset = utils.share_dataset(world, utils.tokenize(encoder, utils.to_frame(rows))[0])
             logits = utils.predict_logits(model, dataset, on_batch=on_batch, **how)
-            return with_predictions([row.values for row in rows], softmax(logits, temperature), run["labels"])
+            answers = decision.probabilities(logits), decision.label_ids(logits)
+            return with_predictions([row.values for row in rows], *answers, run["labels"])
 
         if not world.is_first:
             utils.help_predict(model, **how)
@@ -177,7 +177,7 @@ class Job:
 
     def made_from(self) -> dict:
         """Return what decides the bytes of the output."""
-        names = ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast", "calibrated")
+        names = ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast", "calibrated", "threshold")
         model_dir = Path(self.args.model_dir)
         weights = (model_dir / "model.safetensors").stat()
         return {

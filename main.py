@@ -91,7 +91,7 @@ class Run:
         self.args, self.log, self.world, self.files, self.journal = args, log, world, files, Journal()
         self.tables, self.labels, self.sets, self.encoder, _ = data
         self.lengths = self.sets["train"].tensors[2].numpy()
-        self.positive = metrics.positive_id(self.labels, args.positive_label, args.metric)
+        self.positive = metrics.positive_id(self.labels, args.positive_label, args.metric, args.threshold)
         self.steps_an_epoch = -(-len(self.lengths) // args.batch_size)
         factor = schedule.learning_rate_factor(args.scheduler, args.epochs * self.steps_an_epoch, args.warmup_ratio)
         betas = (args.adam_beta1, args.adam_beta2)
@@ -155,7 +155,8 @@ class Run:
             logits = utils.predict_logits(learner.model, dataset, on_batch=on_batch, **self.how)
         if self.signals.agreed():
             return
-        found = self.world.first(lambda: metrics.quick_scores(logits, dataset.tensors[3].numpy(), self.positive))
+        about = (dataset.tensors[3].numpy(), self.positive, self.args.threshold, self.args.metric)
+        found = self.world.first(lambda: metrics.quick_scores(logits, *about))
         is_best = journal.note(found, self.args.metric, self.steps_an_epoch, learner.learning_rate(journal.step - 1))
         if is_best and self.world.is_first:
             utils.save_model(self.files.model_dir, learner.model, self.encoder.tokenizer, self.facts(), waits=True)

@@ -20,6 +20,7 @@ def main() -> None:
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
     from toolkit.baselines import compare_saved, lines
+    from toolkit.decisions import decision_of
     from toolkit.int8 import every
     from toolkit.memory import RowLimit
     from toolkit.precision import common_precision
@@ -40,20 +41,21 @@ def main() -> None:
         utils.encode_labels(table, run["labels"])  # what is wrong with the file is said before the model is loaded
         score_columns(table.records, run["labels"])
         model, encoder, run = utils.load_model(model_dir, device, precision, args.fast)
+        decision = decision_of(run, args.calibrated, args.threshold)
         together = f", {world.size} processes" * (world.size > 1)
         log.item("model", f"{model_dir}, from {run['base_model']}, on {device.type} in {precision.name}{together}")
         if precision.name == "int8" and args.min_agreement:
             frame = table.frame.iloc[:: every(len(table.frame))]
-            log.item("", utils.check_int8(model, encoder, frame, args.min_agreement, **how))
-        found = utils.score_table(model, encoder, table, run, calibrated=args.calibrated, **how)
+            log.item("", utils.check_int8(model, encoder, frame, decision, args.min_agreement, **how))
+        found = utils.score_table(model, encoder, table, run["labels"], decision, **how)
         utils.share_dataset(world, None)  # no more to help with
     simple = compare_saved(run, table, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     write_scores(folder, found, table, run, model_dir, simple["test"])
     for line in ["", *score_lines(found.scores), "", *lines(simple, "test")]:
         log(line)
-    wrong = int((found.probabilities.argmax(axis=1) != found.label_ids).sum())
     log(f"the scores are in {folder / 'metrics.json'}")
-    return log(f"{folder / 'predictions.csv'} begins with the {wrong:,} rows that are wrong, most confident first")
+    wrong = f"the {(~found.right).sum():,} rows that are wrong, most confident first"
+    return log(f"{folder / 'predictions.csv'} begins with {wrong}")
 
 
 if __name__ == "__main__":

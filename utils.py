@@ -16,9 +16,9 @@ from torch.utils.data import TensorDataset
 
 from toolkit.atomic import filling, install_directory, write_bytes, write_json
 from toolkit.batching import prediction_batches
-from toolkit.calibration import temperature_of
 from toolkit.compat import has_fused_adamw
 from toolkit.console import bar
+from toolkit.decisions import Decision, decision_of
 from toolkit.devices import choose_device, device_count, thread_count, unwrap, wrap
 from toolkit.errors import UserError
 from toolkit.fast_bert import make_fast
@@ -26,7 +26,7 @@ from toolkit.int8 import check_labels, make_int8
 from toolkit.labels import encode_labels, learn_labels, split_table
 from toolkit.learner import Learner
 from toolkit.memory import RowLimit
-from toolkit.metrics import Scored, full_scores, softmax
+from toolkit.metrics import Scored, full_scores
 from toolkit.model_card import model_card
 from toolkit.packed_linear import pack_linear_layers
 from toolkit.precision import Precision
@@ -326,26 +326,40 @@ def help_predict(model: torch.nn.Module, world: World, **how) -> None:
         predict_logits(model, dataset, world=world, **how)
 
 
-def check_int8(model: torch.nn.Module, encoder: Encoder, frame: pd.DataFrame, least: float, world: World, **how) -> str:
+def check_int8(
+    model: torch.nn.Module,
+    encoder: Encoder,
+    frame: pd.DataFrame,
+    decision: Decision,
+    least: float,
+    world: World,
+    **how,
+) -> str:
     """Return how many rows keep the label of fp32 in int8, predicted by this process alone; UserError if too few do."""
     sample = tokenize(encoder, frame)[0]
-    return check_labels(model, lambda: predict_logits(model, sample, **how), least)
+    return check_labels(model, lambda: decision.label_ids(predict_logits(model, sample, **how)), least)
 
 
 def score_table(
-    model: torch.nn.Module, encoder: Encoder, table: Table, run: dict, world: World = ALONE, calibrated=True, **how
+    model: torch.nn.Module,
+    encoder: Encoder,
+    table: Table,
+    labels: list[str],
+    decision: Decision,
+    world: World = ALONE,
+    **how,
 ) -> Scored:
     """Predict the labels of a table that the first process has and score them, while the others are in help_predict.
 
-    `run` is the model's run.json, by which probabilities are `calibrated` or not, `how` as predict_logits.
+    `decision` says how logits become probabilities and predictions; `how` as predict_logits.
     """
-    label_ids = encode_labels(table, run["labels"])
-    dataset = share_dataset(world, tokenize(encoder, table.frame, label_ids, str(table.path))[0])
+    label_ids = encode_labels(table, labels)
+    dataset, tokens = tokenize(encoder, table.frame, label_ids, str(table.path))
+    share_dataset(world, dataset)
     with bar(len(dataset), "scoring", "rows") as progress:
         logits = predict_logits(model, dataset, world=world, on_batch=progress.update, **how)
-    temperature, positive = temperature_of(run, calibrated), run["labels"].index(run["positive_label"])
-    scores = full_scores(logits, label_ids, run["labels"], positive, temperature)
-    return Scored(scores, label_ids, softmax(logits, temperature))
+    scores = full_scores(logits, label_ids, labels, decision)
+    return Scored(scores, label_ids, decision.label_ids(logits), decision.probabilities(logits), tokens)
 
 
 # -- model directory --------------------------------------------------------------------------------------------------
@@ -410,6 +424,6 @@ def score_saved(
         if fast:
             pack_linear_layers(inner, how["precision"].dtype)  # as load_model did in the first
         return help_predict(inner, world, **how)
-    found = score_table(model, encoder, table, run, world=world, **how)
+    found = score_table(model, encoder, table, run["labels"], decision_of(run), world=world, **how)
     share_dataset(world, None)
     return found

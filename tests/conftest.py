@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,10 @@ from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
 from tests.forks import Forked, can_fork, start_environment  # noqa: E402
 
 TOO_LONG = 300  # seconds
+# Whoever starts the tests in the background has them ignore these, and so would all that they start.
+for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), handler)
 
 WORDS = """
 the a an it was is not very good great nice lovely superb fine bad awful poor dirty broken sad food soup room bed staff

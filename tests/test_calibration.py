@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from toolkit.calibration import brier_score, calibration_error, fit_temperature, temperature_of
+from toolkit.decisions import Decision, softmax
 from toolkit.errors import UserError
-from toolkit.metrics import cross_entropy_sum, full_scores, quick_scores, softmax
+from toolkit.metrics import cross_entropy_sum, full_scores, quick_scores
 
 
 def drawn(rows: int, temperature: float, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +59,7 @@ def test_calibration_changes_no_predicted_label(temperature):
     logits[:500, 1] = np.nextafter(logits[:500, 0], np.float32(9))
     assert np.array_equal(softmax(logits, temperature).argmax(1), logits.argmax(1))
     labels = list("abcd")
-    plain, cooled = (full_scores(logits, np.zeros(6000, int), labels, 1, by) for by in (1.0, temperature))
+    plain, cooled = (full_scores(logits, np.zeros(6000, int), labels, Decision(by, by)) for by in (1.0, temperature))
     assert plain["confusion_matrix"] == cooled["confusion_matrix"]
 
 
@@ -83,7 +84,7 @@ def test_brier_score_is_the_mean_squared_distance():
 def test_scores_tell_before_and_after_and_these_rows_are_better_calibrated():
     logits, label_ids = drawn(4000, 2.0)
     temperature = quick_scores(logits, label_ids, 1)["temperature"]
-    scores = full_scores(logits, label_ids, list("abc"), 1, temperature)
+    scores = full_scores(logits, label_ids, list("abc"), Decision(temperature, temperature))
     told = scores["calibration"]
     assert told["temperature"] == temperature
     assert told["after"]["calibration_error"] < 0.5 * told["before"]["calibration_error"]
@@ -94,8 +95,7 @@ def test_scores_tell_before_and_after_and_these_rows_are_better_calibrated():
 
 def test_the_temperature_of_a_run_is_used_only_if_there_is_one_and_it_makes_sense():
     assert temperature_of({"metrics": {"temperature": 1.5}}) == 1.5
-    assert temperature_of({"metrics": {"temperature": 1.5}}, calibrated=False) == 1.0
-    assert temperature_of({"metrics": {}}) == temperature_of({}) == 1.0
-    for strange in (0, -1.0, math.nan, math.inf, "2", None):
+    assert temperature_of({"metrics": {}}) == temperature_of({"metrics": None}) == temperature_of({}) == 1.0
+    for strange in (0, -1.0, math.nan, math.inf, "2", None, True):
         with pytest.raises(UserError, match="temperature"):
             temperature_of({"metrics": {"temperature": strange}})

@@ -5,8 +5,9 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
+from toolkit.decisions import Decision, softmax
 from toolkit.errors import UserError
-from toolkit.metrics import cross_entropy_sum, full_scores, positive_id, quick_scores, softmax
+from toolkit.metrics import cross_entropy_sum, full_scores, positive_id, quick_scores
 
 RANDOM = np.random.default_rng(0)
 
@@ -28,7 +29,7 @@ def test_softmax_and_loss_are_those_of_torch_also_for_huge_logits():
 def test_scores_are_those_of_the_classification_report(classes):
     logits, label_ids = drawn(classes)
     labels = [f"label {i}" for i in range(classes)]
-    scores = full_scores(logits, label_ids, labels, 1)
+    scores = full_scores(logits, label_ids, labels, Decision())
     report = sk.classification_report(label_ids, logits.argmax(1), target_names=labels, output_dict=True)
     for label in labels:
         mine = scores["per_class"][label]
@@ -54,12 +55,12 @@ def test_roc_auc_is_the_share_of_pairs_in_the_right_order():
     logits, label_ids = drawn(2, rows=60)
     probability = softmax(logits)[:, 1]
     pairs = [(p > n) + 0.5 * (p == n) for p in probability[label_ids == 1] for n in probability[label_ids == 0]]
-    assert full_scores(logits, label_ids, ["a", "b"], 1)["roc_auc"] == pytest.approx(np.mean(pairs))
+    assert full_scores(logits, label_ids, ["a", "b"], Decision())["roc_auc"] == pytest.approx(np.mean(pairs))
 
 
 def test_ranking_of_more_than_two_labels_is_the_mean_of_one_against_rest():
     logits, label_ids = drawn(4)
-    scores = full_scores(logits, label_ids, list("abcd"), 1)
+    scores = full_scores(logits, label_ids, list("abcd"), Decision())
     expected = sk.roc_auc_score(label_ids, softmax(logits), multi_class="ovr", average="macro")
     assert scores["roc_auc"] == pytest.approx(expected)
     assert scores["average_precision"] == pytest.approx(
@@ -69,7 +70,7 @@ def test_ranking_of_more_than_two_labels_is_the_mean_of_one_against_rest():
 
 def test_what_is_not_defined_is_null():
     logits, _ = drawn(2, rows=5)
-    scores = full_scores(logits, np.zeros(5, dtype=int), ["a", "b"], 1)
+    scores = full_scores(logits, np.zeros(5, dtype=int), ["a", "b"], Decision())
     assert scores["roc_auc"] is None
     assert scores["average_precision"] is None
 
@@ -78,13 +79,13 @@ def test_averages_leave_out_a_label_that_occurs_nowhere_as_scikit_learn_does():
     logits = np.array([[3.0, 0.0, -9.0], [0.0, 3.0, -9.0], [3.0, 0.0, -9.0]])
     label_ids = np.array([0, 1, 1])
     expected = sk.f1_score(label_ids, logits.argmax(1), average="macro")
-    assert full_scores(logits, label_ids, list("abc"), 1)["macro_f1"] == pytest.approx(expected)
+    assert full_scores(logits, label_ids, list("abc"), Decision())["macro_f1"] == pytest.approx(expected)
     assert quick_scores(logits, label_ids, 1)["macro_f1"] == pytest.approx(expected)
 
 
 def test_quick_scores_agree_with_the_full_ones():
     logits, label_ids = drawn(2)
-    quick, full = quick_scores(logits, label_ids, 1), full_scores(logits, label_ids, ["a", "b"], 1)
+    quick, full = quick_scores(logits, label_ids, 1), full_scores(logits, label_ids, ["a", "b"], Decision())
     for name in ("accuracy", "macro_f1", "mcc", "loss"):
         assert quick[name] == full[name]
     assert quick["f1"] == full["per_class"]["b"]["f1"]

@@ -26,7 +26,11 @@ def probabilities(rows: int, labels: int = 2) -> np.ndarray:
     return exponents / exponents.sum(axis=1, keepdims=True)
 
 
-PREDICTED = with_predictions(ROWS, probabilities(len(ROWS)), LABELS)
+def most_probable(rows: list[dict], chances: np.ndarray, labels: list[str] = LABELS) -> list[dict]:
+    return with_predictions(rows, chances, chances.argmax(1), labels)
+
+
+PREDICTED = most_probable(ROWS, probabilities(len(ROWS)))
 
 
 def write(path, rows, form, size: int = 5):
@@ -64,7 +68,7 @@ def test_a_column_that_is_already_there_is_an_error_that_names_it(column):
 def test_a_prediction_is_the_most_probable_label_and_the_probabilities_are_exact_in_fp32():
     chances, labels = probabilities(200, 4), ["a", "b", "c", "d"]
     rows = [{"id": i} for i in range(200)]
-    for i, row in enumerate(with_predictions(rows, chances, labels)):
+    for i, row in enumerate(most_probable(rows, chances, labels)):
         assert list(row) == ["id", "prediction", "prob_a", "prob_b", "prob_c", "prob_d"]
         mine = {label: row[f"prob_{label}"] for label in labels}
         assert row["id"] == i
@@ -76,7 +80,7 @@ def test_a_prediction_is_the_most_probable_label_and_the_probabilities_are_exact
 
 def test_the_rows_themselves_are_left_as_they_are():
     rows = [{"text": "a"}]
-    with_predictions(rows, probabilities(1), LABELS)
+    most_probable(rows, probabilities(1))
     assert rows == [{"text": "a"}]
 
 
@@ -125,7 +129,7 @@ def test_json_lines_are_read_back_line_by_line_with_their_types(tmp_path, size):
 
 
 def test_a_txt_file_is_its_texts_with_the_predictions_behind_tabs(tmp_path):
-    rows = with_predictions([{"text": text} for text in ["好", 'a "b", c', " d "]], probabilities(3), LABELS)
+    rows = most_probable([{"text": text} for text in ["好", 'a "b", c', " d "]], probabilities(3))
     path = write(tmp_path / "out.txt", rows, text_form("txt", rows), 2)
     lines = path.read_bytes().decode("utf-8").split("\n")
     assert [line.split("\t")[:2] for line in lines[:-1]] == [[row["text"], row["prediction"]] for row in rows]
@@ -136,7 +140,7 @@ def test_a_txt_file_is_its_texts_with_the_predictions_behind_tabs(tmp_path):
 
 @pytest.mark.parametrize("text", ["two\nlines", "CR\rthere", "CR\r\nLF"])
 def test_a_text_with_a_line_break_stays_one_line_of_a_txt_file(tmp_path, text):
-    rows = with_predictions([{"text": text}, {"text": "next"}], probabilities(2), LABELS)
+    rows = most_probable([{"text": text}, {"text": "next"}], probabilities(2))
     path = write(tmp_path / "out.txt", rows, text_form("txt", rows))
     with path.open(encoding="utf-8") as stream:
         assert [len(line.split("\t")) for line in stream] == [4, 4]
@@ -293,9 +297,7 @@ def test_the_bytes_of_a_packed_file_hold_no_time(tmp_path):
 
 def test_rows_that_were_text_become_a_parquet_file_of_strings_and_floats(tmp_path):
     pytest.importorskip("pyarrow")
-    rows = with_predictions(
-        [{"id": 1, "text": "好", "x": [1]}, {"id": "2", "text": "NA", "x": None}], probabilities(2), LABELS
-    )
+    rows = most_probable([{"id": 1, "text": "好", "x": [1]}, {"id": "2", "text": "NA", "x": None}], probabilities(2))
     path = write(tmp_path / "out.parquet", rows, ParquetFormat(["id", "text", "x"], LABELS, None), 1)
     frame = pd.read_parquet(path)
     assert frame.columns.tolist() == ["id", "text", "x", *ADDED]
@@ -316,7 +318,7 @@ def test_a_parquet_file_keeps_the_types_of_the_parquet_file_it_comes_from(tmp_pa
         "tags": [["a", "b"]] * 7, "score": np.arange(7) / 4,
     })  # fmt: skip
     before.to_parquet(tmp_path / "in.parquet", index=False)
-    rows = with_predictions(before.to_dict("records"), probabilities(7), LABELS)
+    rows = most_probable(before.to_dict("records"), probabilities(7))
     form = ParquetFormat(before.columns.tolist(), LABELS, tmp_path / "in.parquet")
     after = pd.read_parquet(write(tmp_path / "out.parquet", rows, form, 3))
     assert after.columns.tolist() == [*before.columns, *ADDED]
@@ -337,7 +339,7 @@ def test_a_parquet_file_of_no_rows_has_its_columns(tmp_path):
 
 def test_half_a_character_in_another_column_does_not_keep_a_parquet_file_from_being_written(tmp_path):
     pytest.importorskip("pyarrow")
-    rows = with_predictions([{"text": "好", "note": "x\udcffy"}], probabilities(1), LABELS)
+    rows = most_probable([{"text": "好", "note": "x\udcffy"}], probabilities(1))
     path = write(tmp_path / "out.parquet", rows, ParquetFormat(["text", "note"], LABELS, None))
     assert pd.read_parquet(path)["text"].tolist() == ["好"]
 

@@ -31,13 +31,11 @@ def fit_temperature(logits: np.ndarray, label_ids: np.ndarray) -> float:
     return math.exp(minimize_scalar(unlikely, bounds=(-LONGEST, LONGEST), method="bounded").x)
 
 
-def temperature_of(run: dict, calibrated: bool = True) -> float:
-    """Return the temperature in a run.json, 1 if it has none or probabilities are not to be calibrated.
-
-    Raises UserError for one that is no positive number.
-    """
-    found = run.get("metrics", {}).get("temperature", 1.0) if calibrated else 1.0
-    if not isinstance(found, int | float) or not 0 < found < math.inf:
+def temperature_of(run: dict) -> float:
+    """Return the temperature in a run.json, 1 if it has none; UserError for one that is no positive number."""
+    metrics = run.get("metrics")
+    found = metrics.get("temperature", 1.0) if isinstance(metrics, dict) else 1.0
+    if type(found) not in (int, float) or not 0 < found < math.inf:
         raise UserError(f"run.json: its temperature is {found!r}, not a positive number")
     return float(found)
 

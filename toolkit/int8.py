@@ -113,11 +113,11 @@ def every(total: int) -> int:
 def check_labels(model: torch.nn.Module, predict: Callable[[], np.ndarray], least: float) -> str:
     """Compare the labels that a model gives in int8 with those in fp32, and return a sentence about it.
 
-    `predict` returns the logits (N, C) of some rows. Raises UserError if fewer than the share `least` are the same.
+    `predict` returns the labels (N,) of some rows. Raises UserError if fewer than the share `least` are the same.
     """
     with without_int8(model):
-        expected = predict().argmax(1)
-    same, rows = int((predict().argmax(1) == expected).sum()), len(expected)
+        expected = predict()
+    same, rows = int((predict() == expected).sum()), len(expected)
     told = f"{same:,} of {rows:,} rows that were compared have the label of fp32"
     if same < least * rows:
         raise UserError(f"--precision int8: {told}, less than --min_agreement {least:g}; leave it out, or ask for less")

@@ -5,21 +5,29 @@ from typing import NamedTuple
 import numpy as np
 
 from toolkit.calibration import brier_score, calibration_error, fit_temperature
+from toolkit.decisions import Decision, best_threshold, need_two, softmax
 from toolkit.errors import UserError
+from toolkit.intervals import score_intervals
 
 
 class Scored(NamedTuple):
-    """A scored table of N rows and C labels: the content of metrics.json, label_ids (N,), probabilities (N, C)."""
+    """A scored table of N rows and C labels: the content of metrics.json, and what it is computed from."""
 
     scores: dict
-    label_ids: np.ndarray
-    probabilities: np.ndarray
+    label_ids: np.ndarray  # (N,)
+    predicted: np.ndarray  # (N,)
+    probabilities: np.ndarray  # (N, C), as they are written
+    tokens: np.ndarray  # (N,), before truncation
 
+    @property
+    def right(self) -> np.ndarray:
+        """Which rows are predicted right (N,)."""
+        return self.predicted == self.label_ids
 
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Return probabilities (N, C) in float64 of logits (N, C) that are divided by a temperature."""
-    shifted = np.exp((logits.astype(np.float64) - logits.max(axis=1, keepdims=True)) / temperature)
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    @property
+    def confidence(self) -> np.ndarray:
+        """The probability of the label that is predicted (N,)."""
+        return self.probabilities[np.arange(len(self.predicted)), self.predicted]
 
 
 def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
@@ -29,31 +37,45 @@ def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
     return float((log_sum - shifted[np.arange(len(label_ids)), label_ids]).sum())
 
 
-def quick_scores(logits: np.ndarray, label_ids: np.ndarray, positive: int) -> dict[str, float]:
+def quick_scores(
+    logits: np.ndarray,
+    label_ids: np.ndarray,
+    positive: int,
+    threshold: float | str | None = None,
+    metric: str = "accuracy",
+) -> dict[str, float]:
     """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1 (of label `positive`), mcc.
 
-    And the temperature that calibrates the probabilities of these rows.
+    And the temperature that calibrates the probabilities of these rows, and the threshold, if there is one; "auto" is
+    the one at which `metric` is highest.
     """
     from sklearn import metrics as sk  # here and below, since importing it takes a second that infer.py need not wait
 
     if not np.isfinite(logits).all():
         raise UserError("training diverged: the outputs of the model are no longer numbers; lower --learning_rate")
-    predicted = logits.argmax(axis=1)
+    temperature = fit_temperature(logits, label_ids)
+    if threshold == "auto":
+        threshold = best_threshold(softmax(logits, temperature)[:, positive], label_ids == positive, metric)
+    predicted = Decision(temperature, temperature, positive, threshold).label_ids(logits)
     return {
         "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
         "accuracy": float(sk.accuracy_score(label_ids, predicted)),
         "macro_f1": float(sk.f1_score(label_ids, predicted, average="macro", zero_division=0)),
         "f1": float(sk.f1_score(label_ids, predicted, labels=[positive], average="macro", zero_division=0)),
         "mcc": float(sk.matthews_corrcoef(label_ids, predicted)),
-        "temperature": fit_temperature(logits, label_ids),
-    }
+        "temperature": temperature,
+    } | ({} if threshold is None else {"threshold": threshold})
 
 
-def positive_id(labels: list[str], given: str | None, metric: str) -> int:
-    """Return the number of the label that f1 and ROC curves are about: the `given` one, else the second.
+def positive_id(labels: list[str], given: str | None, metric: str, threshold: float | str | None = None) -> int:
+    """Return the number of the label that f1, ROC curves and a threshold are about: the `given` one, else the second.
 
-    Raises UserError for a label that is not there, and where more than two labels leave `metric` f1 ambiguous.
+    Raises UserError for a label that is not there, where more than two labels leave `metric` f1 or a threshold
+    ambiguous, and for one that is to be chosen by the loss.
     """
+    need_two(labels, threshold)
+    if threshold == "auto" and metric == "loss":
+        raise UserError("--threshold auto is the one that is best in --metric; the loss does not depend on it")
     if given is not None and given not in labels:
         raise UserError(f"--positive_label {given}: the labels are {', '.join(labels)}")
     if given is None and metric == "f1" and len(labels) > 2:
@@ -61,9 +83,7 @@ def positive_id(labels: list[str], given: str | None, metric: str) -> int:
     return 1 if given is None else labels.index(given)
 
 
-def full_scores(
-    logits: np.ndarray, label_ids: np.ndarray, labels: list[str], positive: int, temperature: float = 1.0
-) -> dict:
+def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], decision: Decision) -> dict:
     """Return every score of a labelled set, in the form of metrics.json.
 
     Averages are over the labels that occur in the truth or in the predictions, as in scikit-learn. ROC-AUC and average
@@ -74,13 +94,12 @@ def full_scores(
         logits: (N, C).
         label_ids: (N,).
         labels: names of the C labels.
-        positive: number of the positive label.
-        temperature: that probabilities are calibrated by; the loss is that of the logits as they are.
+        decision: by which probabilities and predictions are made; the loss is that of the logits as they are.
     """
     from sklearn import metrics as sk
 
-    predicted, probabilities = logits.argmax(axis=1), softmax(logits, temperature)
-    every = range(len(labels))
+    predicted, probabilities = decision.label_ids(logits), decision.probabilities(logits)
+    every, positive = range(len(labels)), decision.positive
     columns = sk.precision_recall_fscore_support(label_ids, predicted, labels=every, zero_division=0)
     rows = zip(labels, *(column.tolist() for column in columns[:3]), map(int, columns[3]), strict=True)
     names = ("precision", "recall", "f1", "support")
@@ -100,7 +119,9 @@ def full_scores(
         **averages,
         "mcc": float(sk.matthews_corrcoef(label_ids, predicted)),
         "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
-        "calibration": _calibration(logits, label_ids, temperature),
+        "intervals": _intervals(label_ids, predicted, positive, len(labels)),
+        "threshold": decision.threshold,
+        "calibration": _calibration(logits, label_ids, decision.written),
         "roc_auc": _mean([auc for auc, _ in overall]),
         "average_precision": _mean([precision for _, precision in overall]),
         "positive_label": labels[positive] if len(labels) == 2 else None,
@@ -108,6 +129,12 @@ def full_scores(
         "labels": labels,
         "confusion_matrix": sk.confusion_matrix(label_ids, predicted, labels=every).tolist(),
     }
+
+
+def _intervals(label_ids: np.ndarray, predicted: np.ndarray, positive: int, count: int) -> dict[str, list[float]]:
+    """Return the 95% intervals of the scores; that of f1, which is of one label, where there are two."""
+    found = score_intervals(label_ids, predicted, positive, count)
+    return {name: list(ends) for name, ends in found.items() if name != "f1" or count == 2}
 
 
 def _calibration(logits: np.ndarray, label_ids: np.ndarray, temperature: float) -> dict:

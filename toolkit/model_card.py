@@ -29,7 +29,7 @@ On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so
 |---|---|---|---|
 | {valid_loss:.4f} | {accuracy:.4f} | {macro_f1:.4f} | {mcc:.4f} |
 
-## How to use it
+{decided}## How to use it
 
 ```python
 from transformers import pipeline
@@ -42,10 +42,16 @@ Texts longer than {max_length} tokens are truncated; in training by {truncation}
 fingerprints of the data, what looked wrong with it, and the versions of the packages.
 """
 
+DECIDED = """{label} is predicted where its calibrated probability is at least {threshold:.4f}. `infer.py` does so by
+itself; `transformers.pipeline` takes the more probable label.
+
+"""
+
 
 def model_card(run: dict) -> str:
     """Return the text of the card, from the content of run.json."""
     metrics, hub_id = run["metrics"], run["base_model"]
+    threshold = metrics.get("threshold")
     pair = run["columns"]["text_pair"] is not None
     return TEMPLATE.format(
         base=f"base_model: {json.dumps(hub_id)}\n" if HUB_ID.fullmatch(hub_id) and not Path(hub_id).exists() else "",
@@ -58,6 +64,7 @@ def model_card(run: dict) -> str:
         labels="\n".join(f"- {_code(label)}" for label in run["labels"]),
         example='{"text": "first text", "text_pair": "second text"}' if pair else '"a text"',
         max_length=run["max_length"],
+        decided="" if threshold is None else DECIDED.format(label=_code(run["positive_label"]), threshold=threshold),
         truncation=run["truncation"],
         **{name: metrics[name] for name in ("valid_loss", "accuracy", "macro_f1", "mcc")},
     )

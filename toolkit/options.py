@@ -13,8 +13,14 @@ _positive = number(float, 0, above=True)
 _not_negative = number(float, 0)
 _share = number(float, 0, 1)
 _below_one = number(float, 0, 1 - 1e-9)
+_threshold = number(float, 0, 1)
 SWITCH = argparse.BooleanOptionalAction
 FORMATS = ("auto", "fp32", "bf16", "fp16")
+
+
+def _auto_or(convert):
+    """Return a converter that leaves the word auto as it is."""
+    return lambda text: text if text == "auto" else convert(text)
 
 
 def _add_reading(group) -> None:
@@ -38,6 +44,7 @@ def _add_machine(group, formats: tuple[str, ...] = FORMATS) -> None:
 def _add_prediction(group) -> None:
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
     group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that the rows of the validation set predicted with 0.8, say, are right in about eight of ten cases; it changes no prediction (default: on)")
+    group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="of two labels, predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is more probable)")
     _add_machine(group, (*FORMATS, "int8"))
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8, for x86 processors, stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
 
@@ -78,6 +85,7 @@ def _add_training(group) -> None:
     group.add_argument("--max_grad_norm", type=_not_negative, default=1.0, metavar="NORM", help="gradients are scaled down to this norm (0: off)")
     group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is that of --positive_label")
     group.add_argument("--positive_label", metavar="LABEL", help="the label that f1 and a ROC curve are about, of two labels (off: the second in order)")
+    group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="of two labels, predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set (off: whichever is more probable)")
     group.add_argument("--eval_steps", type=_count_or_off, default=0, metavar="STEPS", help="evaluate every so many steps too (0: at the end of each epoch only)")
     group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after so many evaluations without a better one (0: off)")
     group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="write the checkpoint every so many steps too (0: at each evaluation only)")

@@ -24,13 +24,17 @@ def prediction_columns(labels: Sequence[str], taken: Iterable[str] = (), more: I
     return added
 
 
-def with_predictions(rows: Sequence[dict], probabilities: np.ndarray, labels: Sequence[str]) -> list[dict]:
-    """Return the rows with `prediction` and `prob_<label>` added; probabilities (N, C) are kept to nine digits."""
+def with_predictions(
+    rows: Sequence[dict], probabilities: np.ndarray, predicted: np.ndarray, labels: Sequence[str]
+) -> list[dict]:
+    """Return the rows with `prediction` and `prob_<label>` added; probabilities (N, C) are kept to nine digits.
+
+    predicted (N,) are numbers of labels.
+    """
     columns = prediction_columns(labels, taken={name for row in rows for name in row})
-    best = probabilities.argmax(axis=1)
     return [
         {**row, **dict(zip(columns, [labels[i], *(float(f"{p:.9g}") for p in line)], strict=True))}
-        for row, line, i in zip(rows, probabilities.tolist(), best.tolist(), strict=True)
+        for row, line, i in zip(rows, probabilities.tolist(), predicted.tolist(), strict=True)
     ]
 
 

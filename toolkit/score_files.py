@@ -45,10 +45,11 @@ def _predictions(found: Scored, records: Sequence[dict], lines: Sequence[int], l
     To the input's columns and the predictions come `correct`, and `line`, where the row begins in the file.
     """
     names, added = score_columns(records, labels)
-    right = found.probabilities.argmax(axis=1) == found.label_ids
-    order = np.lexsort((np.where(right, 0.0, -found.probabilities.max(axis=1)), right))
+    right = found.right
+    order = np.lexsort((np.where(right, 0.0, -found.confidence), right))
     facts = [{"correct": "yes" if right[i] else "no", "line": lines[i]} for i in range(len(records))]
-    rows = [{**facts[i], **row} for i, row in enumerate(with_predictions(records, found.probabilities, labels))]
+    rows = with_predictions(records, found.probabilities, found.predicted, labels)
+    rows = [{**facts[i], **row} for i, row in enumerate(rows)]
     form = TextFormat("csv", [*names, *added])
     return form.header + form.encode([rows[i] for i in order])
 
