@@ -178,7 +178,9 @@ class Run:
         trained = f"trained for {speed}; the best model is in {model_dir}"
         self.log("\n".join([*baselines.lines(simple, "valid"), trained]))
         if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
-            score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir, simple["test"])
+            explain = utils.explainer(model_dir, self.encoder, table, self.how["device"])
+            how = (self.tables["train"], simple["test"], args.report_language, explain, args.explain_rows)
+            score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir, *how)
             self.log("\n".join(["", *score_files.score_lines(found.scores), "", *baselines.lines(simple, "test")]))
 
 

@@ -19,7 +19,7 @@ def main() -> None:
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if place.is_first else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
-    from toolkit.baselines import compare_saved, lines
+    from toolkit.baselines import compare, lines, training_table
     from toolkit.decisions import decision_of
     from toolkit.int8 import every
     from toolkit.memory import RowLimit
@@ -49,11 +49,13 @@ def main() -> None:
             log.item("", utils.check_int8(model, encoder, frame, decision, args.min_agreement, **how))
         found = utils.score_table(model, encoder, table, run["labels"], decision, **how)
         utils.share_dataset(world, None)  # no more to help with
-    simple = compare_saved(run, table, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
-    write_scores(folder, found, table, run, model_dir, simple["test"])
+    train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
+    simple = compare({"train": train, "test": table})
+    how = (args.report_language, utils.explainer(model_dir, encoder, table, device), args.explain_rows)
+    write_scores(folder, found, table, run, model_dir, train, simple.get("test", {}), *how)
     for line in ["", *score_lines(found.scores), "", *lines(simple, "test")]:
         log(line)
-    log(f"the scores are in {folder / 'metrics.json'}")
+    log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     wrong = f"the {(~found.right).sum():,} rows that are wrong, most confident first"
     return log(f"{folder / 'predictions.csv'} begins with {wrong}")
 

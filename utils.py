@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch.utils.data import TensorDataset
 
 from toolkit.atomic import filling, install_directory, write_bytes, write_json
+from toolkit.attributions import attribute
 from toolkit.batching import prediction_batches
 from toolkit.compat import has_fused_adamw
 from toolkit.console import bar
@@ -26,7 +27,7 @@ from toolkit.int8 import check_labels, make_int8
 from toolkit.labels import encode_labels, learn_labels, split_table
 from toolkit.learner import Learner
 from toolkit.memory import RowLimit
-from toolkit.metrics import Scored, full_scores
+from toolkit.metrics import Scored
 from toolkit.model_card import model_card
 from toolkit.packed_linear import pack_linear_layers
 from toolkit.precision import Precision
@@ -320,6 +321,23 @@ def predict_logits(
     return world.sum_for_first(logits)
 
 
+def explainer(
+    folder: Path, encoder: Encoder, table: Table, device: torch.device
+) -> Callable[[np.ndarray, np.ndarray], list]:
+    """Return a function of numbers of n rows of a table, and (n, 2) labels, to the segments of these rows' texts.
+
+    Segments, as toolkit.attributions has them, say what spoke for the first label and what for the second.
+    """
+    texts = table.frame.drop(columns="label").to_numpy()
+
+    def explain(rows: np.ndarray, contrasts: np.ndarray) -> list:
+        """Load the model once more, as it was saved, and ask it."""
+        model, _ = load_classifier(str(folder))
+        return attribute(model.to(device), encoder, [tuple(texts[row]) for row in rows], contrasts)
+
+    return explain
+
+
 def help_predict(model: torch.nn.Module, world: World, **how) -> None:
     """Take part in the first process's predictions until it shares None instead of a dataset."""
     while (dataset := share_dataset(world)) is not None:
@@ -358,8 +376,7 @@ def score_table(
     share_dataset(world, dataset)
     with bar(len(dataset), "scoring", "rows") as progress:
         logits = predict_logits(model, dataset, world=world, on_batch=progress.update, **how)
-    scores = full_scores(logits, label_ids, labels, decision)
-    return Scored(scores, label_ids, decision.label_ids(logits), decision.probabilities(logits), tokens)
+    return Scored(logits, label_ids, tokens, labels, decision)
 
 
 # -- model directory --------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import torch
 from toolkit.truncation import kept_positions
 
 STEPS = 8  # points of Gauss-Legendre quadrature
-BATCH = 16  # rows at once
+TOKENS = 1024  # at once, so that what the backward pass needs fits: 2 GB for a base-size model
 
 
 class Segment(NamedTuple):
@@ -46,15 +46,15 @@ def attribute(model, encoder, rows: Sequence[tuple[str, ...]], contrasts: np.nda
     for i, positions in enumerate(kept):
         if len(positions) > encoder.max_length:
             kept[i] = np.asarray(kept_positions(encoded.sequence_ids(i), encoder.max_length, encoder.truncation))
-    order, found = np.argsort([len(positions) for positions in kept], kind="stable"), {}
-    model.eval()
-    for start in range(0, len(order), BATCH):
-        part = order[start : start + BATCH].tolist()
+    model.eval().requires_grad_(False)
+    left, found = sorted(range(len(rows)), key=lambda i: len(kept[i])), {}
+    while left:
+        part = [i for number, i in enumerate(left) if not number or (number + 1) * len(kept[i]) <= TOKENS]
         try:
             values = _integrated(model, encoder, encoded, [(i, kept[i]) for i in part], contrasts[part])
         except TypeError:  # this model takes no inputs_embeds
             return []
-        found |= dict(zip(part, values, strict=True))
+        left, found = left[len(part) :], found | dict(zip(part, values, strict=True))
     return [_segments(encoded, i, row, kept[i], found[i]) for i, row in enumerate(rows)]
 
 

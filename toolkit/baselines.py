@@ -30,12 +30,12 @@ STRENGTH = 10.0  # inverse of the regularization; 1, scikit-learn's own, is too 
 NAMES = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and logistic regression"}
 
 
-def compare(tables: dict[str, Table]) -> dict[str, dict]:
+def compare(tables: dict[str, Table | None]) -> dict[str, dict]:
     """Return for each table but "train" the accuracy and macro_f1 of each of NAMES that has learned from that one.
 
     A method that cannot learn from these texts, without words, say, is left out; without "train" there is nothing.
     """
-    if "train" not in tables:
+    if tables.get("train") is None:
         return {}
     labels = tables["train"].frame["label"].to_numpy(object)
     most_frequent = Counter(labels.tolist()).most_common(1)[0][0]
@@ -48,11 +48,11 @@ def compare(tables: dict[str, Table]) -> dict[str, dict]:
     return found
 
 
-def compare_saved(run: dict, table: Table, read: Callable[[Path, dict, str | None], Table]) -> dict[str, dict]:
-    """Return, as "test", what compare finds for a table by the training file of `run`, a run.json, if it is unchanged.
+def training_table(run: dict, read: Callable[[Path, dict, str | None], Table]) -> Table | None:
+    """Return the training table of `run`, a run.json, None if the file is no longer what it was.
 
     `read` reads a file, with these columns in this encoding. Rows that were held out to validate are held out here too;
-    where rows were dropped (--drop_leaked) there is nothing.
+    where rows were dropped (--drop_leaked) there is None.
     """
     with suppress(UserError, OSError, LookupError, TypeError):  # no such file, or a run.json that says less
         train, valid, options = run["data"]["train"], run["data"]["valid"], run["options"]
@@ -61,8 +61,8 @@ def compare_saved(run: dict, table: Table, read: Callable[[Path, dict, str | Non
             there = read(path, run["columns"], options["encoding"])
             if valid["file"] == train["file"] and not options["valid_file"]:
                 there, _ = split_table(there, options["valid_ratio"], options["seed"])
-            return compare({"train": there, "test": table})
-    return {"test": {}}
+            return there
+    return None
 
 
 def _texts(table: Table) -> list[str]:

@@ -24,7 +24,7 @@ from toolkit.oddities import (
 from toolkit.rows import Rejected
 from toolkit.tables import Table, Tokens
 
-__all__ = ["examine", "say_findings", "without_leaked"]
+__all__ = ["examine", "leaks", "say_findings", "without_leaked"]
 BETWEEN = "\0"  # the texts of a pair, in none of which it can be
 MOST = 100_000  # different texts among which is looked for nearly the same ones, the training texts evenly spaced
 
@@ -86,6 +86,11 @@ def examine(tables: dict[str, Table], tokens: dict[str, Tokens]) -> list[Finding
         findings += odd_lengths(tokens[name], file, show) if name in tokens else []
         findings += other_scripts(scripts, usual, file, show)
     return [*findings, *telling_length(train, tokens["train"].counts)]
+
+
+def leaks(train: Table, test: Table) -> list[Finding]:
+    """Return what of a test set stands in the training table, but for blanks, width, case or Chinese script."""
+    return list(_between_files(Rows({"train": train, "test": test})))
 
 
 def _between_files(rows: Rows) -> Iterator[Finding]:

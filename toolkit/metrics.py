@@ -1,6 +1,7 @@
 """Scores of predictions, all of them scikit-learn's, and which way each of them is better."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,21 +11,37 @@ from toolkit.errors import UserError
 from toolkit.intervals import score_intervals
 
 
-class Scored(NamedTuple):
-    """A scored table of N rows and C labels: the content of metrics.json, and what it is computed from."""
+@dataclass(frozen=True)
+class Scored:
+    """A scored table of N rows and C labels: what was predicted of it, and the scores, in the form of metrics.json."""
 
-    scores: dict
+    logits: np.ndarray  # (N, C)
     label_ids: np.ndarray  # (N,)
-    predicted: np.ndarray  # (N,)
-    probabilities: np.ndarray  # (N, C), as they are written
-    tokens: np.ndarray  # (N,), before truncation
+    tokens: np.ndarray  # (N,), how many a row has before it is truncated
+    labels: list[str]
+    decision: Decision
 
-    @property
+    @cached_property
+    def scores(self) -> dict:
+        """Every score, in the form of metrics.json."""
+        return full_scores(self.logits, self.label_ids, self.labels, self.decision)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """The probabilities (N, C) as they are written."""
+        return self.decision.probabilities(self.logits)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The numbers (N,) of the labels that are predicted."""
+        return self.decision.label_ids(self.logits)
+
+    @cached_property
     def right(self) -> np.ndarray:
         """Which rows are predicted right (N,)."""
         return self.predicted == self.label_ids
 
-    @property
+    @cached_property
     def confidence(self) -> np.ndarray:
         """The probability of the label that is predicted (N,)."""
         return self.probabilities[np.arange(len(self.predicted)), self.predicted]

@@ -49,6 +49,11 @@ def _add_prediction(group) -> None:
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8, for x86 processors, stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
 
 
+def _add_report(group) -> None:
+    group.add_argument("--report_language", default="en", choices=["en", "zh"], help="language of report.html")
+    group.add_argument("--explain_rows", type=_count_or_off, default=20, metavar="ROWS", help="rows that are wrong, the most confident ones, of which report.html shows the words that mattered; each takes as long as some 24 others do to score (0: none)")
+
+
 def _add_data(group) -> None:
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
     group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from (off: trainset.* of --data_dir)")
@@ -104,12 +109,13 @@ def training_options() -> Parser:
     group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
     group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run; where no run has begun, begin")
+    _add_report(group)
     return parser
 
 
 def scoring_options() -> Parser:
     """Return the options of test_code.py."""
-    parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json and predictions.csv.", epilog=EPILOG)
+    parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
@@ -118,7 +124,9 @@ def scoring_options() -> Parser:
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
     _add_prediction(group)
-    parser.add_argument_group("output").add_argument("--output_dir", metavar="DIR", help="the results go to test/ in this directory (off: that of the model directory)")
+    group = parser.add_argument_group("output")
+    group.add_argument("--output_dir", metavar="DIR", help="the results go to test/ in this directory (off: that of the model directory)")
+    _add_report(group)
     return parser
 
 

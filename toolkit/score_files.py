@@ -1,16 +1,22 @@
 """What a scored test set leaves behind: metrics.json, predictions.csv, and a short table on the screen."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from toolkit.advice import advise, headline
 from toolkit.atomic import write_bytes, write_json
 from toolkit.console import display_width, one_line, pad
+from toolkit.diagnostics import diagnose
+from toolkit.doctor import leaks
 from toolkit.metrics import Scored
 from toolkit.predictions import TextFormat, prediction_columns, with_predictions
+from toolkit.report import Explain, render
 from toolkit.rows import write_rejected
 from toolkit.run_info import data_facts, fingerprint, versions
+from toolkit.tables import Table
 
 
 def score_columns(records: Sequence[dict], labels: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -19,24 +25,56 @@ def score_columns(records: Sequence[dict], labels: Sequence[str]) -> tuple[list[
     return names, prediction_columns(labels, taken=names, more=("correct", "line"))
 
 
-def write_scores(folder: Path, found: Scored, table, run: dict, model_dir: Path, simple: dict) -> None:
-    """Write metrics.json, predictions.csv and rejected_rows.csv of a scored table into `folder`.
+def write_scores(
+    folder: Path,
+    found: Scored,
+    table: Table,
+    run: dict,
+    model_dir: Path,
+    train: Table | None,
+    simple: dict,
+    language: str,
+    explain: Explain,
+    explained: int,
+) -> None:
+    """Write metrics.json, predictions.csv, report.html and rejected_rows.csv of a scored table into `folder`.
 
-    `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json, and
-    `simple` what simple methods reach.
+    `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json,
+    `train` its training table, if that is still there, and `simple` what simple methods reach. `language` and the rest
+    are the report's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
-    facts = {
+    used = [name for column, name in table.columns.items() if name is not None]
+    scores = {
+        **found.scores,
+        "headline": headline(found.scores, run["options"]["metric"]),
         "model": model | {"base_model": run["base_model"]},
         "data": data_facts({"test": table}, {}),
         "versions": versions(),
         "baselines": simple,
+        "findings": [finding.as_json() for finding in (leaks(train, table) if train else ())],
+        **diagnose(found, table.records, used, run["max_length"]),
     }
+    history = read_history(model_dir)
+    advice = advise(scores, run, history)
+    scores["advice"] = [piece.as_json() for piece in advice]
     predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])
-    write_json(folder / "metrics.json", {**found.scores, **facts})
+    page = render(found, scores, table, run, history, advice, language, explain, explained)
+    write_json(folder / "metrics.json", scores)
     write_bytes(folder / "predictions.csv", predictions)
+    write_bytes(folder / "report.html", page)
     write_rejected(folder / "rejected_rows.csv", table.rejected)
+
+
+def read_history(model_dir: Path) -> list[dict]:
+    """Return the evaluations of the run that a model is from, none if they are gone or those of another run."""
+    try:
+        lines = (model_dir.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        history, best = list(map(json.loads, lines)), json.loads((model_dir / "run.json").read_text("utf-8"))["metrics"]
+    except (OSError, ValueError, LookupError):
+        return []
+    return history if best in history else []
 
 
 def _predictions(found: Scored, records: Sequence[dict], lines: Sequence[int], labels: Sequence[str]) -> bytes:

@@ -1,0 +1,119 @@
+"""What is drawn and listed in report.html, from the content of metrics.json, run.json and metrics.jsonl."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from toolkit.finding_texts import TEXTS
+
+# Control characters, turned directions and halves of characters.
+STRANGE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+SCORES = ("accuracy", "macro_f1", "mcc")
+
+
+def clean(value: object) -> str:
+    """Return a text without what a page cannot hold or would obey instead of showing it."""
+    return STRANGE.sub("\N{REPLACEMENT CHARACTER}", str(value))
+
+
+def scale(scores: dict) -> dict:
+    """Return where the score, its interval and those of simple methods lie on a line of 600 units."""
+    head = scores["headline"]
+    simple = [(name, found.get(head["metric"])) for name, found in scores["baselines"].items()]
+    marks = sorted(((name, value) for name, value in simple if value is not None), key=lambda mark: -mark[1])
+    least = np.floor(10 * min([head["low"], *(value for _, value in marks), 0.9]) - 0.01) / 10
+
+    def x(value: float) -> float:
+        return round(10 + 580 * (value - least) / (1 - least), 1)
+
+    steps = max(1, round((1 - least) / 0.1 / 6))
+    ticks = [least + 0.1 * i for i in range(0, round((1 - least) * 10) + 1, steps)]
+    return {
+        "ticks": [{"x": x(at), "text": f"{at:.0%}"} for at in ticks],
+        "low": x(head["low"]),
+        "width": max(round(x(head["high"]) - x(head["low"]), 1), 2),
+        "value": x(head["value"]),
+        "marks": [{"name": name, "value": value, "x": x(value)} for name, value in marks],
+    }
+
+
+def curves(scores: dict) -> dict[str, list[dict]]:
+    """Return the lines of the two charts of curves."""
+    lines: dict[str, list[dict]] = {"roc": [], "precision_recall": []}
+    for color, (label, points) in enumerate(scores["curves"].items()):
+        of = scores["per_class"][label]
+        for kind, area in (("roc", of["roc_auc"]), ("precision_recall", of["average_precision"])):
+            lines[kind].append(
+                {"name": clean(label), "color": color, "points": points[kind], "note": f"{area:.4f}", "marks": False}
+            )
+    return lines
+
+
+def course(history: Sequence[dict], run: dict, t: dict) -> dict | None:
+    """Return the lines of the two charts of the training, None if it had fewer than two evaluations."""
+    if len(history) < 2:
+        return None
+    steps = [entry["step"] for entry in history]
+    best = t["best"].format(step=run["metrics"]["step"])
+
+    def line(name: str, key: str, color: int, note: str = "") -> dict:
+        points = [(step, entry[key]) for step, entry in zip(steps, history, strict=True) if entry[key] is not None]
+        return {"name": name, "color": color, "note": note, "points": points, "marks": True}
+
+    loss = [line(t["training_loss"], "train_loss", 0), line(t["validation_loss"], "valid_loss", 1, best)]
+    scores = [line(t["metrics"][name], name, color) for color, name in enumerate(SCORES)]
+    return {
+        "x": _axis([0, *steps], "%d"),
+        "loss": loss,
+        "loss_y": _axis([0.0, *(value for each in loss for _, value in each["points"])], "%.2f"),
+        "scores": scores,
+        "score_y": _axis([1.0, *(value for each in scores for _, value in each["points"])], "%.2f"),
+    }
+
+
+def _axis(values: Sequence[float], form: str) -> dict:
+    """Return an axis of at most six round ticks that holds all values."""
+    low, high = min(values), max(values)
+    rough = (high - low) / 5 or 1.0
+    unit = 10 ** np.floor(np.log10(rough))
+    step = float(next(unit * times for times in (1, 2, 2.5, 5, 10) if unit * times >= rough * 0.999))
+    first, last = int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9))
+    ticks = [number * step for number in range(first, last + 1)]
+    return {"low": ticks[0], "high": ticks[-1], "ticks": ticks, "format": form}
+
+
+def findings(of_test: Sequence[dict], run: dict, language: str) -> list[dict]:
+    """Return what was found in the test set, and when the model was trained, told in a language."""
+    found = run.get("findings")
+    return [told for each in [*of_test, *(found if isinstance(found, list) else [])] if (told := _told(each, language))]
+
+
+def _told(finding: dict, language: str) -> dict | None:
+    """Return what, advice and places of a finding of run.json; None if it is not one."""
+    try:
+        what, advice = (
+            text.format(count=finding["count"], **finding["facts"]) for text in TEXTS[finding["kind"]][language]
+        )
+        places = [" = ".join("{file}:{line}".format(**place) for place in each) for each in finding["examples"]]
+        return {"what": what, "advice": advice, "places": places}
+    except (LookupError, TypeError, ValueError):  # of a later version, or written by hand
+        return None
+
+
+def facts(scores: dict, run: dict, t: dict) -> list[tuple[str, str]]:
+    """Return (name, value) of what the run is made of."""
+    data = {"test": scores["data"]["test"], **{name: run["data"][name] for name in ("train", "valid")}}
+    speed = {"seconds": run["train_seconds"], "speed": run["real_tokens_per_second"], "padding": run["padding_share"]}
+    threshold = scores["threshold"]
+    return [
+        ("model", scores["model"]["directory"]),
+        ("base_model", run["base_model"]),
+        ("weights", scores["model"]["sha256"]),
+        *((name, t["rows_of"].format(**{**of, "sha256": of["sha256"][:12] + "…"})) for name, of in data.items()),
+        ("time", t["trained"].format(**speed)),
+        ("machine", f"{run['device']}, {run['precision']}"),
+        ("max_length", t["length_of"].format(length=run["max_length"], how=run["truncation"])),
+        ("threshold", t["no_threshold"] if threshold is None else f"{threshold:.4f}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in run["versions"].items())),
+    ]
