@@ -180,8 +180,8 @@ class Run:
         if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
             explain = utils.explainer(model_dir, self.encoder, table, self.how["device"])
             how = (self.tables["train"], simple["test"], args.report_language, explain, args.explain_rows)
-            score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir, *how)
-            self.log("\n".join(["", *score_files.score_lines(found.scores), "", *baselines.lines(simple, "test")]))
+            scores = score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir, *how)
+            self.log("\n".join(["", *score_files.score_lines(scores), "", *baselines.lines(simple, "test")]))
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def main() -> None:
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     simple = compare({"train": train, "test": table})
     how = (args.report_language, utils.explainer(model_dir, encoder, table, device), args.explain_rows)
-    write_scores(folder, found, table, run, model_dir, train, simple.get("test", {}), *how)
-    for line in ["", *score_lines(found.scores), "", *lines(simple, "test")]:
+    scores = write_scores(folder, found, table, run, model_dir, train, simple.get("test", {}), *how)
+    for line in ["", *score_lines(scores), "", *lines(simple, "test")]:
         log(line)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     wrong = f"the {(~found.right).sum():,} rows that are wrong, most confident first"

@@ -36,12 +36,12 @@ def write_scores(
     language: str,
     explain: Explain,
     explained: int,
-) -> None:
+) -> dict:
     """Write metrics.json, predictions.csv, report.html and rejected_rows.csv of a scored table into `folder`.
 
     `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json,
     `train` its training table, if that is still there, and `simple` what simple methods reach. `language` and the rest
-    are the report's.
+    are the report's. Returns the content of metrics.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
@@ -65,6 +65,7 @@ def write_scores(
     write_bytes(folder / "predictions.csv", predictions)
     write_bytes(folder / "report.html", page)
     write_rejected(folder / "rejected_rows.csv", table.rejected)
+    return scores
 
 
 def read_history(model_dir: Path) -> list[dict]:
@@ -93,7 +94,7 @@ def _predictions(found: Scored, records: Sequence[dict], lines: Sequence[int], l
 
 
 def score_lines(scores: dict) -> list[str]:
-    """Return the scores as lines to read: a row a label, the averages, and where the errors go."""
+    """Return the content of metrics.json as lines to read: a row a label, the averages, and where the errors go."""
     names = [one_line(label) for label in scores["labels"]]
     width = max(13, *map(display_width, names))
     lines = [" " * width + "  precision  recall      f1  support"]
@@ -104,8 +105,10 @@ def score_lines(scores: dict) -> list[str]:
         lines.append(pad(f"{name} mean", width) + _row(*values, scores["rows"]))
     of = "" if scores["positive_label"] is None else f" of {scores['positive_label']}"
     ranking = f"ROC-AUC{of} {_number(scores['roc_auc'])}, average precision{of} {_number(scores['average_precision'])}"
-    lines += ["", f"accuracy {scores['accuracy']:.4f}, MCC {scores['mcc']:.4f}, {ranking}"]
+    interval = "95% interval {:.4f} to {:.4f}".format(*scores["intervals"]["accuracy"])
+    lines += ["", f"accuracy {scores['accuracy']:.4f} ({interval}), MCC {scores['mcc']:.4f}, {ranking}"]
     lines += [_calibration(**scores["calibration"])]
+    lines += [f"beware: {one_line(piece['what'])}" for piece in scores["advice"] if piece["level"] == "bad"]
     return [*lines, "", *_confusion(names, scores["confusion_matrix"], width)] if len(names) <= 10 else lines
 
 
