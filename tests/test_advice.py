@@ -116,7 +116,7 @@ def test_the_worst_comes_first():
 
 def test_every_piece_of_advice_can_be_told_in_both_languages():
     facts = {
-        "count": 1, "share": 0.1, "rows": 10, "low": 0.1, "high": 0.2, "more": 40, "value": 0.5, "difference": 0.1,
+        "count": 1, "share": 0.1, "rows": 10, "low": 0.1, "high": 0.2, "more": 40, "value": 0.5, "points": 7.3,
         "valid": 0.4, "error": 0.1, "labels": "a", "least": 10, "label": "b", "f1": 0.1, "mean": 0.5, "recall": 0.2,
         "other": "c", "accuracy": 0.3, "overall": 0.4, "name": "n", "column": "c", "epochs": 3, "evaluations": 4,
     }  # fmt: skip

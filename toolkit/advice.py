@@ -74,11 +74,11 @@ def _baselines(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Adv
     if simple.get("most_frequent_label", 0.0) >= low:
         yield Advice("bad", "nothing_learned", {"value": simple["most_frequent_label"]})
     elif simple.get("tfidf", 0.0) >= high:
-        yield Advice("bad", "worse_than_simple", {"value": simple["tfidf"], "difference": simple["tfidf"] - value})
+        yield Advice("bad", "worse_than_simple", {"value": simple["tfidf"], "points": 100 * (simple["tfidf"] - value)})
     elif simple.get("tfidf", 0.0) >= low:
         yield Advice("look", "as_good_as_simple", {"value": simple["tfidf"]})
     elif "tfidf" in simple:
-        yield Advice("good", "worth_it", {"value": simple["tfidf"], "difference": value - simple["tfidf"]})
+        yield Advice("good", "worth_it", {"value": simple["tfidf"], "points": 100 * (value - simple["tfidf"])})
 
 
 def _validation(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:

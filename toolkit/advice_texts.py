@@ -37,11 +37,11 @@ TEXTS = {  # kind: language: (what, advice)
     },
     "worse_than_simple": {
         "en": (
-            "TF-IDF and logistic regression reaches {value:.1%}, {difference:.1%} more",
+            "TF-IDF and logistic regression reaches {value:.1%}, {points:.1f} points more",
             "use that, or train longer or on more rows before you use this one",
         ),
         "zh": (
-            "TF-IDF 加逻辑回归达到 {value:.1%}，高出 {difference:.1%}",
+            "TF-IDF 加逻辑回归达到 {value:.1%}，高出 {points:.1f} 个百分点",
             "请直接用它，或者先用更多数据、更多轮数训练",
         ),
     },
@@ -56,8 +56,8 @@ TEXTS = {  # kind: language: (what, advice)
         ),
     },
     "worth_it": {
-        "en": ("a BERT is worth it here: {difference:.1%} above TF-IDF and logistic regression ({value:.1%})", ""),
-        "zh": ("在这里值得用 BERT：比 TF-IDF 加逻辑回归（{value:.1%}）高 {difference:.1%}", ""),
+        "en": ("a BERT is worth it here: {points:.1f} points above TF-IDF and logistic regression ({value:.1%})", ""),
+        "zh": ("在这里值得用 BERT：比 TF-IDF 加逻辑回归（{value:.1%}）高 {points:.1f} 个百分点", ""),
     },
     "lower_than_valid": {
         "en": (
