@@ -60,11 +60,12 @@ def write_scores(
     advice = advise(scores, run, history)
     scores["advice"] = [piece.as_json() for piece in advice]
     predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])
-    page = render(found, scores, table, run, history, advice, language, explain, explained)
+    report = folder / "report.html"
+    report.unlink(missing_ok=True)  # one of other scores is worse than none, and the new one takes the longest
     write_json(folder / "metrics.json", scores)
     write_bytes(folder / "predictions.csv", predictions)
-    write_bytes(folder / "report.html", page)
     write_rejected(folder / "rejected_rows.csv", table.rejected)
+    write_bytes(report, render(found, scores, table, run, history, advice, language, explain, explained))
     return scores
 
 
