@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,6 +27,7 @@ from toolkit.errors import run_script  # noqa: E402
 
 WORDS = [f"w{number}" for number in range(40)]
 TOO_LONG = 600  # seconds
+PLACES = rb'<header>.*?</header>|<section id="facts">.*?</section>'  # of report.html
 TIMES = ("train_seconds", "real_tokens_per_second")  # all that may differ between two runs
 torch.set_num_threads(1)
 main.import_the_rest()
@@ -161,6 +163,8 @@ def result(output: Path) -> dict:
             found[name] = load_file(path)
         elif path.suffix in (".json", ".jsonl"):
             found[name] = [_timeless(json.loads(line)) for line in _values(path)]
+        elif path.suffix == ".html":  # but for where the model is, and how the run was made
+            found[name] = re.sub(PLACES, b"", path.read_bytes(), flags=re.DOTALL)
         elif name not in ("train.log", "bert_classifier/README.md"):  # they tell of restarts and of times
             found[name] = path.read_bytes()
     return found

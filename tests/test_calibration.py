@@ -95,7 +95,7 @@ def test_scores_tell_before_and_after_and_these_rows_are_better_calibrated():
 
 def test_the_temperature_of_a_run_is_used_only_if_there_is_one_and_it_makes_sense():
     assert temperature_of({"metrics": {"temperature": 1.5}}) == 1.5
-    assert temperature_of({"metrics": {}}) == temperature_of({"metrics": None}) == temperature_of({}) == 1.0
+    assert temperature_of({"metrics": {}}) == temperature_of({}) == 1.0
     for strange in (0, -1.0, math.nan, math.inf, "2", None, True):
         with pytest.raises(UserError, match="temperature"):
             temperature_of({"metrics": {"temperature": strange}})

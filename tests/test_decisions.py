@@ -55,7 +55,7 @@ def test_without_a_threshold_it_is_the_most_probable_label():
     logits, _ = drawn()
     plain = decision_of({**RUN, "metrics": {"temperature": 3.0}})
     assert np.array_equal(plain.label_ids(logits), logits.argmax(1))
-    assert decision_of({"labels": ["a", "b"], "positive_label": "a", "metrics": None}) == Decision(positive=0)
+    assert decision_of({"labels": ["a", "b"], "positive_label": "a"}) == Decision(positive=0)
 
 
 def test_a_positive_label_that_comes_first_has_its_own_threshold():

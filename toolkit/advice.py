@@ -129,11 +129,11 @@ def _course(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice
     step, steps = run["metrics"].get("step"), [entry["step"] for entry in history]
     if len(steps) < 2 or step not in steps:
         return
-    metric = run["options"]["metric"]
+    metric = run["options"].get("metric", "accuracy")
     values = [entry["valid_loss" if metric == "loss" else metric] for entry in history]
     better = values[-2] - values[-1] if metric == "loss" else values[-1] - values[-2]
     if step == steps[-1] and better > 0.002:
-        yield Advice("look", "still_learning", {"epochs": run["options"]["epochs"]})
+        yield Advice("look", "still_learning", {"epochs": run["options"].get("epochs", len(steps))})
     elif step == steps[0] and len(steps) > 2:
         yield Advice("look", "best_at_first", {"evaluations": len(steps)})
 

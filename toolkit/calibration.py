@@ -33,8 +33,7 @@ def fit_temperature(logits: np.ndarray, label_ids: np.ndarray) -> float:
 
 def temperature_of(run: dict) -> float:
     """Return the temperature in a run.json, 1 if it has none; UserError for one that is no positive number."""
-    metrics = run.get("metrics")
-    found = metrics.get("temperature", 1.0) if isinstance(metrics, dict) else 1.0
+    found = run.get("metrics", {}).get("temperature", 1.0)
     if type(found) not in (int, float) or not 0 < found < math.inf:
         raise UserError(f"run.json: its temperature is {found!r}, not a positive number")
     return float(found)

@@ -54,8 +54,7 @@ def decision_of(run: dict, calibrated: bool = True, threshold: float | None = No
     """
     temperature, labels = temperature_of(run), run["labels"]
     if threshold is None:
-        metrics = run.get("metrics")
-        threshold = metrics.get("threshold") if isinstance(metrics, dict) else None
+        threshold = run.get("metrics", {}).get("threshold")
     need_two(labels, threshold)
     if threshold is not None and (type(threshold) not in (int, float) or not 0 <= threshold <= 1):
         raise UserError(f"run.json: its threshold is {threshold!r}, not a probability")

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
@@ -102,18 +104,30 @@ def _told(finding: dict, language: str) -> dict | None:
 
 
 def facts(scores: dict, run: dict, t: dict) -> list[tuple[str, str]]:
-    """Return (name, value) of what the run is made of."""
-    data = {"test": scores["data"]["test"], **{name: run["data"][name] for name in ("train", "valid")}}
-    speed = {"seconds": run["train_seconds"], "speed": run["real_tokens_per_second"], "padding": run["padding_share"]}
+    """Return (name, value) of what the run is made of, as far as run.json has it."""
     threshold = scores["threshold"]
-    return [
-        ("model", scores["model"]["directory"]),
-        ("base_model", run["base_model"]),
-        ("weights", scores["model"]["sha256"]),
-        *((name, t["rows_of"].format(**{**of, "sha256": of["sha256"][:12] + "…"})) for name, of in data.items()),
-        ("time", t["trained"].format(**speed)),
-        ("machine", f"{run['device']}, {run['precision']}"),
-        ("max_length", t["length_of"].format(length=run["max_length"], how=run["truncation"])),
-        ("threshold", t["no_threshold"] if threshold is None else f"{threshold:.4f}"),
-        ("versions", ", ".join(f"{name} {version}" for name, version in run["versions"].items())),
-    ]
+
+    def rows_of(name: str) -> str:
+        of = scores["data"]["test"] if name == "test" else run["data"][name]
+        return t["rows_of"].format(file=of["file"], rows=of["rows"], sha256=of["sha256"][:12] + "…")
+
+    def trained() -> str:
+        names = {"seconds": "train_seconds", "speed": "real_tokens_per_second", "padding": "padding_share"}
+        return t["trained"].format(**{name: run[key] for name, key in names.items()})
+
+    told = {
+        "model": lambda: scores["model"]["directory"],
+        "base_model": lambda: run["base_model"],
+        "weights": lambda: scores["model"]["sha256"],
+        **{name: partial(rows_of, name) for name in ("test", "train", "valid")},
+        "time": trained,
+        "machine": lambda: f"{run['device']}, {run['precision']}",
+        "max_length": lambda: t["length_of"].format(length=run["max_length"], how=run["truncation"]),
+        "threshold": lambda: t["no_threshold"] if threshold is None else f"{threshold:.4f}",
+        "versions": lambda: ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
+    }
+    found = []
+    for name, tell in told.items():
+        with suppress(LookupError, TypeError, ValueError):
+            found.append((name, tell()))
+    return found

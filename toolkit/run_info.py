@@ -20,6 +20,7 @@ FITS = {  # what run.json must be for the scripts to go by it
     "max_length": lambda value: type(value) is int and value > 0,
     "truncation": lambda value: isinstance(value, str),
 }
+PARTS = ("metrics", "options", "data", "versions")  # of run.json, each an object; empty where it is missing
 RUN_FILES = (
     *("checkpoint/state.json", "checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png", "rejected_rows.csv"),
     *(f"test/{name}" for name in ("metrics.json", "predictions.csv", "rejected_rows.csv", "report.html")),
@@ -61,6 +62,8 @@ def read_run(model_dir: Path) -> dict:
         if not isinstance(run["columns"], dict) or not {"text", "text_pair", "label"} <= set(run["columns"]):
             raise ValueError("its columns are not those of a classifier")
         if wrong := [key for key, fits in FITS.items() if not fits(run[key])]:
+            raise ValueError(f"its {wrong[0]} is not what main.py writes")
+        if wrong := [key for key in PARTS if not isinstance(run.setdefault(key, {}), dict)]:
             raise ValueError(f"its {wrong[0]} is not what main.py writes")
         if run["positive_label"] not in run["labels"]:
             raise ValueError("its positive_label is none of its labels")

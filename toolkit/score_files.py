@@ -48,7 +48,7 @@ def write_scores(
     used = [name for column, name in table.columns.items() if name is not None]
     scores = {
         **found.scores,
-        "headline": headline(found.scores, run["options"]["metric"]),
+        "headline": headline(found.scores, run["options"].get("metric", "accuracy")),
         "model": model | {"base_model": run["base_model"]},
         "data": data_facts({"test": table}, {}),
         "versions": versions(),
