@@ -33,6 +33,7 @@ CHANGES = {  # (saved, given on the command line) of each option that may change
 REFUSED = {
     "epochs": (3, "2"), "batch_size": (16, "8"), "learning_rate": (5e-5, "0.0001"), "seed": (42, "7"),
     "model": (None, "other"), "max_length": (None, "64"), "dropout": (None, "0.0"),
+    "split_seed": (None, "7"), "seeds": (1, "2"),
     "metric": ("accuracy", "loss"), "eval_steps": (0, "5"), "early_stopping": (0, "2"),
     "scheduler": ("linear", "cosine"),
     "warmup_ratio": (0.1, "0.2"), "weight_decay": (0.01, "0.0"), "max_grad_norm": (1.0, "0.5"),

@@ -6,6 +6,7 @@ from toolkit.errors import UserError
 from toolkit.parser import Parser, number
 
 # fmt: off
+LARGEST_SEED = 2**63 - 1
 EPILOG = "@FILE among the options reads more of them from FILE."
 _count = number(int, 1)
 _count_or_off = number(int, 0)
@@ -14,6 +15,7 @@ _not_negative = number(float, 0)
 _share = number(float, 0, 1)
 _below_one = number(float, 0, 1 - 1e-9)
 _threshold = number(float, 0, 1)
+_seed = number(int, 0, LARGEST_SEED)
 SWITCH = argparse.BooleanOptionalAction
 FORMATS = ("auto", "fp32", "bf16", "fp16")
 
@@ -95,7 +97,9 @@ def _add_training(group) -> None:
     group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after so many evaluations without a better one (0: off)")
     group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="write the checkpoint every so many steps too (0: at each evaluation only)")
     group.add_argument("--max_bad_steps", type=_count_or_off, default=10, metavar="N", help="give up after more than so many steps whose loss or gradient is not a number; these leave the weights as they are (0: at the first)")
-    group.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
+    group.add_argument("--seed", type=_seed, default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
+    group.add_argument("--split_seed", type=_seed, metavar="N", help="seed that decides which rows are held out to validate (off: that of --seed)")
+    group.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N", help="runs to train, with the seeds --seed, --seed + 1, and so on, of which the best by --metric is kept; seeds.json has the scores of all, their mean and standard deviation (1: a single run)")
 
 
 def training_options() -> Parser:

@@ -16,17 +16,21 @@ from toolkit.run_info import clear_run, refuse_to_overwrite, step_of_model, swee
 class RunFiles:
     """The run directory; in a process that is not to write, nothing here does anything.
 
-    A context, in which no other run can write to it. Raises UserError if another does.
+    A context, in which no other run can write to it. Raises UserError if another does. If it is one of several runs of
+    a command, `whole` is what they belong to, which has its own lock, and `named` the directory that the user knows.
     """
 
-    def __init__(self, folder: Path, writes: bool):
-        self.folder, self.writes, self.lock = folder, writes, None
+    def __init__(self, folder: Path, writes: bool, whole=None):
+        self.folder, self.writes, self.whole, self.lock = folder, writes, whole, None
+        self.named = whole.folder if whole else folder
         self.model_dir, self.checkpoint_dir, self.test_dir = (
             folder / name for name in ("bert_classifier", "checkpoint", "test")
         )
 
     def __enter__(self):
-        if self.writes and (self.folder / LOCK).exists():  # else the directory is left as it is until the run begins
+        if (
+            self.writes and not self.whole and (self.folder / LOCK).exists()
+        ):  # else the directory is left as it is until the run begins
             self.lock = lock_directory(self.folder)
         return self
 
@@ -42,6 +46,8 @@ class RunFiles:
         """
         if not self.writes:
             return
+        if self.whole:
+            self.whole.begin(about)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = self.lock or lock_directory(self.folder)
         if resume:
