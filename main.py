@@ -43,6 +43,7 @@ def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
     """Read and check the data, train, keep the best model, and say what happened; all but training is the first's."""
     log = Log(sys.stdout if world.is_first else None)
     args = Namespace(**world.first(lambda: resuming.resumed_options(args, parser, log)))
+    files.want_scalars(args.tensorboard)
     device = utils.choose_device(args.device, world.place)
     precision = common_precision(args.precision, device, world)
     source = pretrained.resolve_model(args.model)

@@ -111,6 +111,7 @@ def training_options() -> Parser:
     _add_machine(parser.add_argument_group("machine"))
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
+    group.add_argument("--tensorboard", action=SWITCH, default=False, help="write the scores of each evaluation to tensorboard/ in --output_dir too, for TensorBoard, whose package has to be installed")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
     group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run; where no run has begun, begin")
     _add_report(group)

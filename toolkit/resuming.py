@@ -26,7 +26,7 @@ def _may_differ(given, saved) -> bool:
 # docs/reliability.md lists it.
 MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
     ("resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
-     "precision", "save_steps", "micro_batch_size", "max_bad_steps"), _may_differ,
+     "precision", "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard"), _may_differ,
 ) | {"epochs": may_grow}  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from toolkit.journal import Journal
 from toolkit.lock import LOCK, lock_directory
 from toolkit.rows import write_rejected
 from toolkit.run_info import clear_run, refuse_to_overwrite, step_of_model, sweep_run
+from toolkit.scalars import Scalars
 
 
 class RunFiles:
@@ -22,7 +23,7 @@ class RunFiles:
 
     def __init__(self, folder: Path, writes: bool, whole=None):
         self.folder, self.writes, self.whole, self.lock = folder, writes, whole, None
-        self.named = whole.folder if whole else folder
+        self.named, self.scalars = whole.folder if whole else folder, None
         self.model_dir, self.checkpoint_dir, self.test_dir = (
             folder / name for name in ("bert_classifier", "checkpoint", "test")
         )
@@ -35,8 +36,15 @@ class RunFiles:
         return self
 
     def __exit__(self, *_):
+        if self.scalars:
+            self.scalars.close()
         if self.lock is not None:
             self.lock.release()
+
+    def want_scalars(self, wanted: bool) -> None:
+        """Say whether the history is written for TensorBoard too; UserError if it is and its package is missing."""
+        if wanted and self.writes:
+            self.scalars = Scalars(self.folder / "tensorboard")
 
     def open(self, log: Log, tables: dict, about: dict, resume: bool = False) -> None:
         """Make the directory, free of an earlier run, and note that the run `about` has begun; or go on in it.
@@ -89,12 +97,16 @@ class RunFiles:
             raise UserError(f"--resume: {self.model_dir} is not the best model of this run, that of step {step}")
 
     def write_history(self, journal: Journal) -> None:
-        """Replace metrics.jsonl."""
+        """Replace metrics.jsonl, and add to the event file if it is wanted."""
         if self.writes:
             write_json_lines(self.folder / "metrics.jsonl", journal.history)
+        if self.scalars:
+            self.scalars.write(journal.history)
 
     def draw(self, journal: Journal, metric: str) -> None:
-        """Replace curves.png."""
+        """Replace curves.png, and add to the event file if it is wanted."""
         if self.writes:
             with replacing(self.folder / "curves.png") as new:
                 draw_curves(new, journal.history, metric, journal.best_step)
+        if self.scalars:  # where no evaluation was left when they were first asked for
+            self.scalars.write(journal.history)

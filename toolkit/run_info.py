@@ -23,14 +23,8 @@ FITS = {  # what run.json must be for the scripts to go by it
 }
 SEEDS = "seeds.json"  # of several runs of one command
 RUN_FILES = (
-    *(
-        SEEDS,
-        "checkpoint/state.json",
-        "checkpoint/state-*.safetensors",
-        "metrics.jsonl",
-        "curves.png",
-        "rejected_rows.csv",
-    ),
+    *(SEEDS, "checkpoint/state.json", "checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png"),
+    *("rejected_rows.csv", "tensorboard/events.out.tfevents.*"),
     *(f"test/{name}" for name in ("metrics.json", "predictions.csv", "rejected_rows.csv", "report.html")),
 )
 OWN_FILES = ("run.json", "README.md")  # of the model directory; the others are written by save_pretrained
@@ -148,7 +142,7 @@ def clear_run(output_dir: Path) -> None:
     for pattern in reversed(RUN_FILES):  # by the first of them a run is known, so it is removed last
         for path in output_dir.glob(pattern):
             path.unlink()
-    for name in ("checkpoint", "test"):
+    for name in ("checkpoint", "test", "tensorboard"):
         if (output_dir / name).is_dir() and not any((output_dir / name).iterdir()):
             (output_dir / name).rmdir()
 
