@@ -17,7 +17,7 @@ NAMES = {  # the names that scripts and documents rely on
         adam_beta2 adam_epsilon warmup_ratio scheduler max_grad_norm metric eval_steps early_stopping save_steps seed
         seeds split_seed
         precision device output_dir overwrite resume check_data""",
-    "test_code.py": "model_dir test_file output_dir batch_size precision device",
+    "test_code.py": "model_dir test_file compare output_dir batch_size precision device",
     "infer.py": "model_dir input_file output_file text text_pair excel_safe batch_size precision device",
 }
 

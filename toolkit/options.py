@@ -123,6 +123,7 @@ def scoring_options() -> Parser:
     parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
+    group.add_argument("--compare", metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: say whether the difference to it is more than chance (off: no comparison)")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
     _add_columns(group, label=True)
     _add_reading(group)
