@@ -21,17 +21,19 @@ def main() -> None:
     if place.is_first and not args.resume and not args.check_data:
         refuse_to_overwrite(Path(args.output_dir), args.overwrite)
     import_the_rest()
-    with World(place) as world, RunFiles(Path(args.output_dir), place.is_first and not args.check_data) as files:
-        fine_tune(args, parser, world, files)
+    with World(place) as world:
+        for one, whole in seeds.each_seed(args, parser, world):
+            with RunFiles(Path(one.output_dir), place.is_first and not args.check_data, whole) as files:
+                fine_tune(one, parser, world, files)
 
 
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
     global utils, RunFiles, World, common_precision, banner, baselines, batching, doctor
-    global guard, memory, metrics, pretrained, reading, resuming, schedule, score_files, stopping
+    global guard, memory, metrics, pretrained, reading, resuming, schedule, score_files, seeds, stopping
     import utils  # noqa: I001
     from toolkit import banner, baselines, batching, doctor, guard, memory, metrics
-    from toolkit import pretrained, reading, resuming, schedule, score_files, stopping
+    from toolkit import pretrained, reading, resuming, schedule, score_files, seeds, stopping
     from toolkit.precision import common_precision
     from toolkit.run_files import RunFiles
     from toolkit.world import World
@@ -41,6 +43,7 @@ def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
     """Read and check the data, train, keep the best model, and say what happened; all but training is the first's."""
     log = Log(sys.stdout if world.is_first else None)
     args = Namespace(**world.first(lambda: resuming.resumed_options(args, parser, log)))
+    files.want_scalars(args.tensorboard)
     device = utils.choose_device(args.device, world.place)
     precision = common_precision(args.precision, device, world)
     source = pretrained.resolve_model(args.model)
@@ -70,7 +73,7 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
     columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
     return reading.read_data(
         utils.read_table, log, given, args.data_dir, columns, args.encoding, args.on_bad_rows,
-        valid_ratio=args.valid_ratio, seed=args.seed, drop_leaked=args.drop_leaked,
+        valid_ratio=args.valid_ratio, seed=utils.split_seed(vars(args)), drop_leaked=args.drop_leaked,
     )  # fmt: skip
 
 
@@ -128,7 +131,7 @@ class Run:
                 args.micro_batch_size = self.limit.rows  # so that a resumed run need not find it again
                 self.files.save(self.state, journal, self.about)
                 guard.stop_if_too_many(journal, args.max_bad_steps, self.state[2])
-                self.signals.stop_if_agreed(journal.step, args.output_dir)
+                self.signals.stop_if_agreed(journal.step, str(self.files.named))
             journal.epoch, journal.batch = epoch + 1, 0
         progress.close()
         if journal.step < args.epochs * self.steps_an_epoch:

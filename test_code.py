@@ -23,6 +23,7 @@ def main() -> None:
     from toolkit.decisions import decision_of
     from toolkit.int8 import every
     from toolkit.memory import RowLimit
+    from toolkit.paired import compare_runs, comparison_lines, read_other
     from toolkit.precision import common_precision
     from toolkit.score_files import score_columns, score_lines, write_scores
     from toolkit.world import World
@@ -40,6 +41,7 @@ def main() -> None:
         log.item("data", table.accounts())
         utils.encode_labels(table, run["labels"])  # what is wrong with the file is said before the model is loaded
         score_columns(table.records, run["labels"])
+        other = read_other(args.compare, table, run["labels"])
         model, encoder, run = utils.load_model(model_dir, device, precision, args.fast)
         decision = decision_of(run, args.calibrated, args.threshold)
         together = f", {world.size} processes" * (world.size > 1)
@@ -52,8 +54,9 @@ def main() -> None:
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     simple = compare({"train": train, "test": table})
     how = (args.report_language, utils.explainer(model_dir, encoder, table, device), args.explain_rows)
-    scores = write_scores(folder, found, table, run, model_dir, train, simple.get("test", {}), *how)
-    for line in ["", *score_lines(scores), "", *lines(simple, "test")]:
+    comparison = compare_runs(other, found.label_ids, found.predicted, len(found.labels))
+    scores = write_scores(folder, found, table, run, model_dir, train, simple.get("test", {}), *how, more=comparison)
+    for line in ["", *score_lines(scores), "", *lines(simple, "test"), *comparison_lines(comparison)]:
         log(line)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     wrong = f"the {(~found.right).sum():,} rows that are wrong, most confident first"

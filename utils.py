@@ -24,7 +24,7 @@ from toolkit.devices import choose_device, device_count, thread_count, unwrap, w
 from toolkit.errors import UserError
 from toolkit.fast_bert import make_fast
 from toolkit.int8 import check_labels, make_int8
-from toolkit.labels import encode_labels, learn_labels, split_table
+from toolkit.labels import encode_labels, learn_labels, split_seed, split_table
 from toolkit.learner import Learner
 from toolkit.memory import RowLimit
 from toolkit.metrics import Scored
@@ -41,8 +41,8 @@ from toolkit.unknown import check_unknown, known_tokens
 from toolkit.world import ALONE, World
 
 __all__ = [  # of the spine, from other rooms
-    "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_table", "thread_count", "to_frame",
-    "unwrap", "wrap",
+    "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_seed", "split_table", "thread_count",
+    "to_frame", "unwrap", "wrap",
 ]  # fmt: skip
 TOKENIZE_AT_ONCE = 1000  # texts
 

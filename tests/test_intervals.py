@@ -72,6 +72,14 @@ def test_what_is_all_right_is_not_certain_and_the_interval_holds_the_score():
     assert score_intervals(true, 1 - true, 1, 2)["accuracy"][0] == 0.0
 
 
+def test_draws_that_do_not_fit_the_memory_at_once_are_drawn_in_parts(monkeypatch):
+    draw = np.random.default_rng(4)
+    data = draw.integers(5, size=(2, 200))
+    whole = score_intervals(*data, 1, 5)
+    monkeypatch.setattr(intervals, "AT_ONCE", 1000)
+    assert score_intervals(*data, 1, 5) == whole
+
+
 def test_one_label_only_and_many_labels_are_no_trouble():
     assert score_intervals(np.zeros(9, int), np.zeros(9, int), 1, 1)["accuracy"] == (1.0, 1.0)
     draw = np.random.default_rng(0)

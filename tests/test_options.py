@@ -15,8 +15,9 @@ NAMES = {  # the names that scripts and documents rely on
     "main.py": """train_file valid_file test_file valid_ratio text_column pair_column label_column encoding on_bad_rows
         model max_length truncation dropout epochs batch_size micro_batch_size learning_rate weight_decay adam_beta1
         adam_beta2 adam_epsilon warmup_ratio scheduler max_grad_norm metric eval_steps early_stopping save_steps seed
+        seeds split_seed
         precision device output_dir overwrite resume check_data""",
-    "test_code.py": "model_dir test_file output_dir batch_size precision device",
+    "test_code.py": "model_dir test_file compare output_dir batch_size precision device",
     "infer.py": "model_dir input_file output_file text text_pair excel_safe batch_size precision device",
 }
 
@@ -106,6 +107,8 @@ def test_names_known_from_elsewhere_are_accepted(alias, value, name, meant):
         ("save_steps", ["-1"]),
         ("early_stopping", ["-1"]),
         ("seed", ["-1", "x", str(2**64)]),  # torch takes seeds below 2**64
+        ("split_seed", ["-1", "x", str(2**64)]),
+        ("seeds", ["0", "-1", "2.5", "1001"]),
         ("scheduler", ["Linear", ""]),
         ("truncation", ["middle"]),
         ("metric", ["precision"]),

@@ -29,17 +29,19 @@ CHANGES = {  # (saved, given on the command line) of each option that may change
     "epochs": (3, "5"), "device": ("auto", "cpu"), "data_dir": ("data", "elsewhere"), "train_file": (None, "t.csv"),
     "valid_file": ("v.csv", "w.csv"), "test_file": ("a.csv", "b.csv"), "save_steps": (0, "7"),
     "micro_batch_size": (None, "4"), "max_bad_steps": (10, "0"), "precision": ("auto", "fp32"),
+    "report_language": ("en", "zh"), "explain_rows": (20, "0"),
 }  # fmt: skip
 REFUSED = {
     "epochs": (3, "2"), "batch_size": (16, "8"), "learning_rate": (5e-5, "0.0001"), "seed": (42, "7"),
     "model": (None, "other"), "max_length": (None, "64"), "dropout": (None, "0.0"),
+    "split_seed": (None, "7"), "seeds": (1, "2"),
     "metric": ("accuracy", "loss"), "eval_steps": (0, "5"), "early_stopping": (0, "2"),
     "scheduler": ("linear", "cosine"),
     "warmup_ratio": (0.1, "0.2"), "weight_decay": (0.01, "0.0"), "max_grad_norm": (1.0, "0.5"),
     "adam_beta1": (0.9, "0.8"), "adam_beta2": (0.999, "0.99"), "adam_epsilon": (1e-8, "1e-06"),
     "text_column": ("text", "t"), "label_column": ("label", "l"), "pair_column": (None, "p"), "encoding": (None, "gbk"),
     "on_bad_rows": ("stop", "skip"), "valid_ratio": (0.1, "0.3"), "truncation": ("longest_first", "head_tail"),
-    "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"),
+    "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"), "threshold": (None, "0.3"),
 }  # fmt: skip
 
 
@@ -61,7 +63,7 @@ def test_an_option_that_says_what_a_step_does_may_not_and_both_values_are_named(
 
 def test_every_option_is_known_to_change_or_not():
     options = set(vars(training_options().parse_args([])))
-    untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
+    untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked", "tensorboard"}
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert {name for name in MAY_CHANGE if name not in untested} == set(CHANGES)
 

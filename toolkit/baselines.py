@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
 from toolkit.errors import UserError
-from toolkit.labels import split_table
+from toolkit.labels import split_seed, split_table
 from toolkit.run_info import fingerprint
 from toolkit.tables import Table
 from toolkit.writing import main_script
@@ -60,7 +60,7 @@ def training_table(run: dict, read: Callable[[Path, dict, str | None], Table]) -
         if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
             there = read(path, run["columns"], options["encoding"])
             if valid["file"] == train["file"] and not options["valid_file"]:
-                there, _ = split_table(there, options["valid_ratio"], options["seed"])
+                there, _ = split_table(there, options["valid_ratio"], split_seed(options))
             return there
     return None
 

@@ -6,6 +6,7 @@ from toolkit.errors import UserError
 from toolkit.parser import Parser, number
 
 # fmt: off
+LARGEST_SEED = 2**63 - 1
 EPILOG = "@FILE among the options reads more of them from FILE."
 _count = number(int, 1)
 _count_or_off = number(int, 0)
@@ -14,6 +15,7 @@ _not_negative = number(float, 0)
 _share = number(float, 0, 1)
 _below_one = number(float, 0, 1 - 1e-9)
 _threshold = number(float, 0, 1)
+_seed = number(int, 0, LARGEST_SEED)
 SWITCH = argparse.BooleanOptionalAction
 FORMATS = ("auto", "fp32", "bf16", "fp16")
 
@@ -95,7 +97,9 @@ def _add_training(group) -> None:
     group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after so many evaluations without a better one (0: off)")
     group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="write the checkpoint every so many steps too (0: at each evaluation only)")
     group.add_argument("--max_bad_steps", type=_count_or_off, default=10, metavar="N", help="give up after more than so many steps whose loss or gradient is not a number; these leave the weights as they are (0: at the first)")
-    group.add_argument("--seed", type=number(int, 0, 2**63 - 1), default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
+    group.add_argument("--seed", type=_seed, default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
+    group.add_argument("--split_seed", type=_seed, metavar="N", help="seed that decides which rows are held out to validate (off: that of --seed)")
+    group.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N", help="runs to train, with the seeds --seed, --seed + 1, and so on, of which the best by --metric is kept; seeds.json has the scores of all, their mean and standard deviation (1: a single run)")
 
 
 def training_options() -> Parser:
@@ -107,6 +111,7 @@ def training_options() -> Parser:
     _add_machine(parser.add_argument_group("machine"))
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
+    group.add_argument("--tensorboard", action=SWITCH, default=False, help="write the scores of each evaluation to tensorboard/ in --output_dir too, for TensorBoard, whose package has to be installed")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
     group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run; where no run has begun, begin")
     _add_report(group)
@@ -118,6 +123,7 @@ def scoring_options() -> Parser:
     parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
+    group.add_argument("--compare", metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: say whether the difference to it is more than chance (off: no comparison)")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
     _add_columns(group, label=True)
     _add_reading(group)

@@ -12,7 +12,8 @@ from toolkit.parser import given_options
 from toolkit.run_info import refuse_to_overwrite
 
 
-def _may_grow(given, saved) -> bool:
+def may_grow(given, saved) -> bool:
+    """Say whether a number is at least what it was."""
     return given >= saved
 
 
@@ -25,8 +26,9 @@ def _may_differ(given, saved) -> bool:
 # docs/reliability.md lists it.
 MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
     ("resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
-     "precision", "save_steps", "micro_batch_size", "max_bad_steps"), _may_differ,
-) | {"epochs": _may_grow}  # fmt: skip
+     "precision", "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows"),
+    _may_differ,
+) | {"epochs": may_grow}  # fmt: skip
 
 
 def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
@@ -36,16 +38,25 @@ def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
     """
     if not args.resume:
         return vars(args)
-    folder, given = Path(args.output_dir), given_options(parser)
+    folder = Path(args.output_dir)
     state = read_state(folder / "checkpoint")
     if state is None:
         refuse_to_overwrite(folder, args.overwrite)
         log.item("resume", f"no run has begun in {folder}, so this one begins")
         return vars(args) | {"resume": False}
-    saved = vars(args) | state["options"]  # an option that is newer than the checkpoint has its default
+    return agreed_options(args, parser, state["options"], MAY_CHANGE)
+
+
+def agreed_options(args: Namespace, parser: ArgumentParser, saved: dict, may_change: dict[str, Callable]) -> dict:
+    """Return the `saved` options of a run with what the command line says otherwise.
+
+    Raises UserError if it does for one that may not change; `may_change` has a function of (given, saved) by name.
+    """
+    given = given_options(parser)
+    saved = vars(args) | saved  # an option that is newer than what is saved has its default
     changed = {name: value for name, value in given.items() if value != saved[name]}
     refused = [
-        name for name, value in changed.items() if not MAY_CHANGE.get(name, lambda *_: False)(value, saved[name])
+        name for name, value in changed.items() if not may_change.get(name, lambda *_: False)(value, saved[name])
     ]
     if refused:
         raise UserError(*(f"--{name} {given[name]}: the run to resume has {saved[name]}" for name in refused))

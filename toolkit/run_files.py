@@ -11,28 +11,40 @@ from toolkit.journal import Journal
 from toolkit.lock import LOCK, lock_directory
 from toolkit.rows import write_rejected
 from toolkit.run_info import clear_run, refuse_to_overwrite, step_of_model, sweep_run
+from toolkit.scalars import Scalars
 
 
 class RunFiles:
     """The run directory; in a process that is not to write, nothing here does anything.
 
-    A context, in which no other run can write to it. Raises UserError if another does.
+    A context, in which no other run can write to it. Raises UserError if another does. If it is one of several runs of
+    a command, `whole` is what they belong to, which has its own lock, and `named` the directory that the user knows.
     """
 
-    def __init__(self, folder: Path, writes: bool):
-        self.folder, self.writes, self.lock = folder, writes, None
+    def __init__(self, folder: Path, writes: bool, whole=None):
+        self.folder, self.writes, self.whole, self.lock = folder, writes, whole, None
+        self.named, self.scalars = whole.folder if whole else folder, None
         self.model_dir, self.checkpoint_dir, self.test_dir = (
             folder / name for name in ("bert_classifier", "checkpoint", "test")
         )
 
     def __enter__(self):
-        if self.writes and (self.folder / LOCK).exists():  # else the directory is left as it is until the run begins
+        if (
+            self.writes and not self.whole and (self.folder / LOCK).exists()
+        ):  # else the directory is left as it is until the run begins
             self.lock = lock_directory(self.folder)
         return self
 
     def __exit__(self, *_):
+        if self.scalars:
+            self.scalars.close()
         if self.lock is not None:
             self.lock.release()
+
+    def want_scalars(self, wanted: bool) -> None:
+        """Say whether the history is written for TensorBoard too; UserError if it is and its package is missing."""
+        if wanted and self.writes:
+            self.scalars = Scalars(self.folder / "tensorboard")
 
     def open(self, log: Log, tables: dict, about: dict, resume: bool = False) -> None:
         """Make the directory, free of an earlier run, and note that the run `about` has begun; or go on in it.
@@ -42,6 +54,8 @@ class RunFiles:
         """
         if not self.writes:
             return
+        if self.whole:
+            self.whole.begin(about)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = self.lock or lock_directory(self.folder)
         if resume:
@@ -83,12 +97,16 @@ class RunFiles:
             raise UserError(f"--resume: {self.model_dir} is not the best model of this run, that of step {step}")
 
     def write_history(self, journal: Journal) -> None:
-        """Replace metrics.jsonl."""
+        """Replace metrics.jsonl, and add to the event file if it is wanted."""
         if self.writes:
             write_json_lines(self.folder / "metrics.jsonl", journal.history)
+        if self.scalars:
+            self.scalars.write(journal.history)
 
     def draw(self, journal: Journal, metric: str) -> None:
-        """Replace curves.png."""
+        """Replace curves.png, and add to the event file if it is wanted."""
         if self.writes:
             with replacing(self.folder / "curves.png") as new:
                 draw_curves(new, journal.history, metric, journal.best_step)
+        if self.scalars:  # where no evaluation was left when they were first asked for
+            self.scalars.write(journal.history)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,8 +22,10 @@ FITS = {  # what run.json must be for the scripts to go by it
     "truncation": lambda value: isinstance(value, str),
 }
 PARTS = ("metrics", "options", "data", "versions")  # of run.json, each an object; empty where it is missing
+SEEDS = "seeds.json"  # of several runs of one command
 RUN_FILES = (
-    *("checkpoint/state.json", "checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png", "rejected_rows.csv"),
+    *(SEEDS, "checkpoint/state.json", "checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png"),
+    *("rejected_rows.csv", "tensorboard/events.out.tfevents.*"),
     *(f"test/{name}" for name in ("metrics.json", "predictions.csv", "rejected_rows.csv", "report.html")),
 )
 OWN_FILES = ("run.json", "README.md")  # of the model directory; the others are written by save_pretrained
@@ -94,7 +97,7 @@ def step_of_model(model_dir: Path) -> int:
 def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
     """Raise UserError if a run, finished or not, is in the way and may not be replaced, or something that is no run."""
     model_dir, state = output_dir / "bert_classifier", output_dir / "checkpoint" / "state.json"
-    a_run = (model_dir / "run.json").is_file() or state.is_file()
+    a_run = any(path.is_file() for path in (model_dir / "run.json", state, output_dir / SEEDS))
     if a_run and not overwrite:
         raise UserError(
             f"{output_dir} already holds a run; --overwrite replaces it, --resume goes on with it, "
@@ -105,6 +108,19 @@ def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
         raise UserError(f"{model_dir} is in the way and is not a model of ours; --output_dir names another place")
 
 
+def seed_folder(output_dir: Path, seed: int) -> Path:
+    """Return the run directory of one of several runs of a command."""
+    return output_dir / f"seed-{seed}"
+
+
+def seed_folders(output_dir: Path) -> list[Path]:
+    """Return the run directories of the runs that seeds.json tells of, none if there is no such file."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        seeds = json.loads((output_dir / SEEDS).read_text(encoding="utf-8"))["seeds"]
+        return [seed_folder(output_dir, int(seed)) for seed in seeds]
+    return []
+
+
 def sweep_run(output_dir: Path) -> None:
     """Remove what killed runs left of files that they were writing, and nothing that is whole."""
     for name in (*RUN_FILES, "bert_classifier", *(f"bert_classifier/{name}" for name in OWN_FILES)):
@@ -113,7 +129,15 @@ def sweep_run(output_dir: Path) -> None:
 
 
 def clear_run(output_dir: Path) -> None:
-    """Remove the files of an earlier run, its model included, and nothing else."""
+    """Remove the files of an earlier run, or of several of one command, models included, and nothing else."""
+    for folder in seed_folders(output_dir):
+        sweep_run(folder)
+        sweep(folder / "checkpoint" / "tensors")
+        clear_run(folder)
+        for name in ("train.log", ".lock"):
+            (folder / name).unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     model_dir = output_dir / "bert_classifier"
     if (model_dir / "run.json").is_file():  # of a half a model no next start could know that it was one
         model_dir.rename(beside(model_dir, "gone"))
@@ -121,7 +145,7 @@ def clear_run(output_dir: Path) -> None:
     for pattern in reversed(RUN_FILES):  # by the first of them a run is known, so it is removed last
         for path in output_dir.glob(pattern):
             path.unlink()
-    for name in ("checkpoint", "test"):
+    for name in ("checkpoint", "test", "tensorboard"):
         if (output_dir / name).is_dir() and not any((output_dir / name).iterdir()):
             (output_dir / name).rmdir()
 

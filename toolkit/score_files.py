@@ -1,8 +1,9 @@
 """What a scored test set leaves behind: metrics.json, predictions.csv, and a short table on the screen."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -36,12 +37,13 @@ def write_scores(
     language: str,
     explain: Explain,
     explained: int,
+    more: Mapping = MappingProxyType({}),
 ) -> dict:
     """Write metrics.json, predictions.csv, report.html and rejected_rows.csv of a scored table into `folder`.
 
     `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json,
     `train` its training table, if that is still there, and `simple` what simple methods reach. `language` and the rest
-    are the report's. Returns the content of metrics.json.
+    are the report's; `more` is added to metrics.json, the content of which is returned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
@@ -55,6 +57,7 @@ def write_scores(
         "baselines": simple,
         "findings": [finding.as_json() for finding in (leaks(train, table) if train else ())],
         **diagnose(found, table.records, used, run["max_length"]),
+        **more,
     }
     history = read_history(model_dir)
     advice = advise(scores, run, history)
