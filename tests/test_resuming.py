@@ -39,7 +39,7 @@ REFUSED = {
     "adam_beta1": (0.9, "0.8"), "adam_beta2": (0.999, "0.99"), "adam_epsilon": (1e-8, "1e-06"),
     "text_column": ("text", "t"), "label_column": ("label", "l"), "pair_column": (None, "p"), "encoding": (None, "gbk"),
     "on_bad_rows": ("stop", "skip"), "valid_ratio": (0.1, "0.3"), "truncation": ("longest_first", "head_tail"),
-    "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"),
+    "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"), "folds": (5, "7"),
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def test_an_option_that_says_what_a_step_does_may_not_and_both_values_are_named(
 
 def test_every_option_is_known_to_change_or_not():
     options = set(vars(training_options().parse_args([])))
-    untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
+    untested = {"resume", "output_dir", "overwrite", "check_data", "find_label_errors", "fast", "drop_leaked"}
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert {name for name in MAY_CHANGE if name not in untested} == set(CHANGES)
 

@@ -16,17 +16,24 @@ from toolkit.files import file_format
 from toolkit.spreadsheet import harmless
 
 
-def prediction_columns(labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = ()) -> list[str]:
+def prediction_columns(
+    labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = (), first: str = "prediction"
+) -> list[str]:
     """Return the names of the columns that are added to a row, `more` last; UserError if the row has one already."""
-    added = ["prediction", *(f"prob_{label}" for label in labels), *more]
+    added = [first, *(f"prob_{label}" for label in labels), *more]
     if both := sorted({*added} & {*taken}):
         raise UserError(f"the input already has a column {both[0]!r}, which the output needs; rename or remove it")
     return added
 
 
-def with_predictions(rows: Sequence[dict], probabilities: np.ndarray, labels: Sequence[str]) -> list[dict]:
-    """Return the rows with `prediction` and `prob_<label>` added; probabilities (N, C) are kept to nine digits."""
-    columns = prediction_columns(labels, taken={name for row in rows for name in row})
+def with_predictions(
+    rows: Sequence[dict], probabilities: np.ndarray, labels: Sequence[str], first: str = "prediction"
+) -> list[dict]:
+    """Return the rows with the predicted label and `prob_<label>` added; probabilities (N, C) keep nine digits.
+
+    The column of the predicted label is called `first`.
+    """
+    columns = prediction_columns(labels, {name for row in rows for name in row}, first=first)
     best = probabilities.argmax(axis=1)
     return [
         {**row, **dict(zip(columns, [labels[i], *(float(f"{p:.9g}") for p in line)], strict=True))}
