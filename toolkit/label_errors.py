@@ -1,8 +1,8 @@
 """Rows whose labels are likely wrong: each is predicted by a model that has not seen it, and the predictions compared.
 
 By confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset labels",
-by cleanlab): from the probabilities of the rows of each label it is estimated how often which label stands for which
-other one, and so many rows, those that look least like their label, are the likely errors.
+section 3, by cleanlab): a row is a likely error if another label than its own is at least as probable as that label is,
+on average, among the rows that have it. Labels that a model is seldom sure of thus need less to be suggested.
 
 Shapes: N rows, those to train on before those to validate on; C labels.
 """
@@ -64,7 +64,7 @@ def likely_errors(label_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarra
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a label with very few rows
-        found = np.flatnonzero(find_label_issues(label_ids, probabilities, n_jobs=1))
+        found = np.flatnonzero(find_label_issues(label_ids, probabilities, filter_by="confident_learning", n_jobs=1))
     return found[np.argsort(label_quality(label_ids, probabilities)[found], kind="stable")]
 
 
@@ -137,7 +137,7 @@ class Folds:
             suggested = one_line(self.labels[probabilities[row].argmax()])
             self.log.item("", f"    {self.rows.show(row)} looks like {suggested}")
         if unseen.any():
-            self.log.item("", f"{unseen.sum():,} rows could not be judged: no row of another text has their label")
+            self.log.item("", f"{unseen.sum():,} rows could not be judged: no other fold has their label")
 
     def _unseen(self) -> np.ndarray:
         """Return which rows (N,) bool were predicted by a model that had never seen their label."""
