@@ -18,21 +18,22 @@ def main() -> None:
     """Check the options, find the other processes of the run, and train with them."""
     parser, place = training_options(), our_place()
     args = parser.parse_args()
-    if place.is_first and not args.resume and not args.check_data:
+    is_run = not args.check_data and not args.find_label_errors
+    if place.is_first and not args.resume and is_run:
         refuse_to_overwrite(Path(args.output_dir), args.overwrite)
     import_the_rest()
     with World(place) as world:
         for one, whole in seeds.each_seed(args, parser, world):
-            with RunFiles(Path(one.output_dir), place.is_first and not args.check_data, whole) as files:
+            with RunFiles(Path(one.output_dir), place.is_first and is_run, whole) as files:
                 fine_tune(one, parser, world, files)
 
 
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
-    global utils, RunFiles, World, common_precision, banner, baselines, batching, doctor
-    global guard, memory, metrics, pretrained, reading, resuming, schedule, score_files, seeds, stopping
+    global utils, RunFiles, World, common_precision, banner, baselines, batching
+    global guard, label_errors, memory, metrics, pretrained, reading, resuming, schedule, score_files, seeds, stopping
     import utils  # noqa: I001
-    from toolkit import banner, baselines, batching, doctor, guard, memory, metrics
+    from toolkit import banner, baselines, batching, guard, label_errors, memory, metrics
     from toolkit import pretrained, reading, resuming, schedule, score_files, seeds, stopping
     from toolkit.precision import common_precision
     from toolkit.run_files import RunFiles
@@ -55,13 +56,19 @@ def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
         pairs = "text_pair" in tables["train"].frame
         encoder = utils.make_encoder(tokenizer, model.config, model, args.max_length, args.truncation, pairs)
         tokenizer.model_max_length = encoder.max_length  # transformers.pipeline then truncates alike
-        sets, findings = encode_data(args, tables, beside, labels, encoder, log)
+        sets, tokens = utils.encode_tables(encoder, tables, labels, args.max_unknown)
+        findings = reading.look_at_data(log, tables | beside, tokens, labels, encoder, sets, args.check_data)
         banner.say_model(log, args.model or pretrained.EMBEDDED, source, model, new)
     if args.check_data:
         log("the data is fit for training; nothing was written")
         return
     sets = {name: utils.share_dataset(world, sets.get(name)) for name in ("train", "valid")}
-    run = Run(args, log, world, files, (tables, labels, sets, encoder, findings), model, precision, device)
+    data = (tables, labels, sets, encoder, findings)
+    if args.find_label_errors:
+        folds = label_errors.Folds(Path(args.output_dir), log, world, data, args.folds, args.seed)
+        folds.write([held_out_logits(args, log, world, files, fold, source, precision, device) for fold in folds])
+        return
+    run = Run(args, log, world, files, data, model, precision, device)
     with stopping.StopSignals(world, run.limit) as run.signals:
         run.train()
     run.finish()
@@ -74,17 +81,18 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
     return reading.read_data(
         utils.read_table, log, given, args.data_dir, columns, args.encoding, args.on_bad_rows,
         valid_ratio=args.valid_ratio, seed=utils.split_seed(vars(args)), drop_leaked=args.drop_leaked,
+        keep_records=args.find_label_errors,
     )  # fmt: skip
 
 
-def encode_data(args: Namespace, tables: dict, beside: dict, labels, encoder, log: Log) -> tuple[dict, list]:
-    """Tokenize the tables, and say what is in the data and what is wrong with it: return datasets and findings."""
-    sets, tokens = utils.encode_tables(encoder, tables, labels, args.max_unknown)
-    banner.say_labels(log, labels, sets["train"].tensors[3].numpy())
-    banner.say_lengths(log, tokens["train"].counts, encoder.max_length, encoder.truncation)
-    found = doctor.examine(tables | beside, tokens)
-    doctor.say_findings(log, found, args.check_data)
-    return sets, found
+def held_out_logits(args: Namespace, log: Log, world, files, data: tuple, source: str, precision, device):
+    """Train a new model on the training rows of `data`, and return its logits (N, C) of the rows held out."""
+    utils.set_seed(args.seed)
+    model, *_ = utils.new_classifier(source, data[1], args.dropout, args.fast)
+    run = Run(args, log, world, files, data, model, precision, device)
+    with stopping.StopSignals(world, run.limit, saves=False) as run.signals:
+        run.train()
+    return run.logits
 
 
 class Run:
@@ -155,13 +163,13 @@ class Run:
         learner, dataset, journal = self.learner, self.sets["valid"], self.journal
         with bar(len(dataset), "evaluating", "rows") as progress, suppress(stopping.StopAsked):
             on_batch = self.signals.watched(progress.update)
-            logits = utils.predict_logits(learner.model, dataset, on_batch=on_batch, **self.how)
+            self.logits = utils.predict_logits(learner.model, dataset, on_batch=on_batch, **self.how)
         if self.signals.agreed():
             return
         about = (dataset.tensors[3].numpy(), self.positive, self.args.threshold, self.args.metric)
-        found = self.world.first(lambda: metrics.quick_scores(logits, *about))
+        found = self.world.first(lambda: metrics.quick_scores(self.logits, *about))
         is_best = journal.note(found, self.args.metric, self.steps_an_epoch, learner.learning_rate(journal.step - 1))
-        if is_best and self.world.is_first:
+        if is_best and self.files.writes:
             utils.save_model(self.files.model_dir, learner.model, self.encoder.tokenizer, self.facts(), waits=True)
         self.files.write_history(journal)
         self.log(journal.last_line(self.args.metric))

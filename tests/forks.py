@@ -11,8 +11,8 @@ from pathlib import Path
 
 PACKAGES = ["torch", "transformers", "transformers.models.bert.modeling_bert", "pandas", "pyarrow", "safetensors.torch",
             "sklearn.metrics", "sklearn.tree", "sklearn.linear_model", "sklearn.feature_extraction.text",
-            "scipy.optimize", "datasketch", "opencc", "matplotlib.figure", "matplotlib.backends.backend_agg",
-            "filelock", "torch.distributed", "torch.nn.parallel"]  # fmt: skip
+            "sklearn.model_selection", "scipy.optimize", "cleanlab.filter", "datasketch", "opencc", "matplotlib.figure",
+            "matplotlib.backends.backend_agg", "filelock", "torch.distributed", "torch.nn.parallel"]  # fmt: skip
 READ_AT_START = (
     "HF_",
     "PYTHONIO",

@@ -85,6 +85,14 @@ def test_the_message_says_the_signal_the_step_and_the_command_that_goes_on():
     assert shlex.split(command) == ["python", "main.py", "--output_dir", "my runs/it's", "--resume"]
 
 
+def test_what_saves_nothing_does_not_promise_to_go_on():
+    with StopSignals(ALONE, saves=False) as signals:
+        send("SIGTERM")
+        with pytest.raises(Stopped, match="SIGTERM; nothing is kept") as caught:
+            signals.stop_if_agreed(1234, "output")
+    assert "--resume" not in str(caught.value)
+
+
 def test_the_first_signal_is_the_one_that_is_named():
     with StopSignals(ALONE) as signals:
         send("SIGUSR1")

@@ -4,7 +4,6 @@ Rows of all tables are numbered through, the training rows first; a text of a pa
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -162,4 +161,4 @@ def without_leaked(tables: dict[str, Table], log: Log) -> Table:
     train, reason = tables["train"], "stands in another file too (--drop_leaked)"
     unit = train.frame.index.name or "line"
     gone = [Rejected(str(train.path), unit, line, reason, dict(row)) for line, row in train.frame[~keep].iterrows()]
-    return replace(train, frame=train.frame[keep], rejected=[*train.rejected, *gone])
+    return train.part(keep, [*train.rejected, *gone])

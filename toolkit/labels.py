@@ -1,7 +1,6 @@
 """The labels of a training file, their numbers, and the rows that are held out where there is no validation file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -47,4 +46,4 @@ def split_table(train: Table, ratio: float, seed: int) -> tuple[Table, Table]:
     held_out = stratified_sample(train.frame["label"].to_numpy(), ratio, seed)
     if not held_out.any():
         raise UserError(f"{train.path}: every label has one row only, so none can be held out; name a --valid_file")
-    return replace(train, frame=train.frame[~held_out]), replace(train, frame=train.frame[held_out], rejected=[])
+    return train.part(~held_out, train.rejected), train.part(held_out, [])

@@ -1,6 +1,7 @@
 """The command line options of the three scripts. Nothing heavy is imported here, so --help is immediate."""
 
 import argparse
+from importlib.util import find_spec
 
 from toolkit.errors import UserError
 from toolkit.parser import Parser, number
@@ -68,6 +69,8 @@ def _add_data(group) -> None:
     _add_reading(group)
     group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training what stands in the validation file or the testset of --data_dir (or --test_file) too, but for blanks, width, case and traditional characters")
     group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
+    group.add_argument("--find_label_errors", action=SWITCH, default=False, help="in place of a run, write the labelled rows whose labels are likely wrong to label_errors.csv in --output_dir: trains --folds models, each of which predicts rows that it has not seen, and keeps none of them; a run in --output_dir stays as it is (needs the package cleanlab)")
+    group.add_argument("--folds", type=number(int, 2), default=5, metavar="N", help="parts into which --find_label_errors divides the training and validation rows; each is predicted by a model of the others")
 
 
 def _add_model(group) -> None:
@@ -102,9 +105,20 @@ def _add_training(group) -> None:
     group.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N", help="runs to train, with the seeds --seed, --seed + 1, and so on, of which the best by --metric is kept; seeds.json has the scores of all, their mean and standard deviation (1: a single run)")
 
 
+def _check_training(args: argparse.Namespace) -> None:
+    """Raise UserError for options that do not go together, and for one whose package is not there."""
+    if args.find_label_errors:
+        given = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
+        given += ["seeds"] * (args.seeds > 1)
+        if given:
+            raise UserError(*(f"--find_label_errors and --{name} do not go together" for name in given))
+        if find_spec("cleanlab") is None:
+            raise UserError("--find_label_errors needs the package cleanlab (pip install cleanlab)")
+
+
 def training_options() -> Parser:
     """Return the options of main.py."""
-    parser = Parser(prog="main.py", description="Fine-tune a BERT text classifier on data/trainset.*, keeping the epoch that is best on data/validset.*.", epilog=EPILOG)
+    parser = Parser(_check_training, prog="main.py", description="Fine-tune a BERT text classifier on data/trainset.*, keeping the epoch that is best on data/validset.*.", epilog=EPILOG)
     _add_data(parser.add_argument_group("data"))
     _add_model(parser.add_argument_group("model"))
     _add_training(parser.add_argument_group("training"))

@@ -27,8 +27,9 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that knows no abbreviations, reads @files and answers a mistake with one line."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, check: Callable[[argparse.Namespace], None] = lambda options: None, **kwargs):
         super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
+        self.check = check  # of options that do not go together
 
     def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:
         """Parse `args` (sys.argv by default); raise UserError for anything that does not fit."""
@@ -39,6 +40,7 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             strange = [self._unknown(word) for word in unknown if word.startswith("-")]
             raise UserError(*strange or [f"{unknown[0]!r} belongs to no option"])
+        self.check(namespace)
         return namespace
 
     def _unknown(self, word: str) -> str:

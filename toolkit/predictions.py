@@ -16,22 +16,28 @@ from toolkit.files import file_format
 from toolkit.spreadsheet import harmless
 
 
-def prediction_columns(labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = ()) -> list[str]:
+def prediction_columns(
+    labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = (), first: str = "prediction"
+) -> list[str]:
     """Return the names of the columns that are added to a row, `more` last; UserError if the row has one already."""
-    added = ["prediction", *(f"prob_{label}" for label in labels), *more]
+    added = [first, *(f"prob_{label}" for label in labels), *more]
     if both := sorted({*added} & {*taken}):
         raise UserError(f"the input already has a column {both[0]!r}, which the output needs; rename or remove it")
     return added
 
 
 def with_predictions(
-    rows: Sequence[dict], probabilities: np.ndarray, predicted: np.ndarray, labels: Sequence[str]
+    rows: Sequence[dict],
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    labels: Sequence[str],
+    first: str = "prediction",
 ) -> list[dict]:
-    """Return the rows with `prediction` and `prob_<label>` added; probabilities (N, C) are kept to nine digits.
+    """Return the rows with the predicted label and `prob_<label>` added; probabilities (N, C) keep nine digits.
 
-    predicted (N,) are numbers of labels.
+    predicted (N,) are numbers of labels; their column is called `first`.
     """
-    columns = prediction_columns(labels, taken={name for row in rows for name in row})
+    columns = prediction_columns(labels, {name for row in rows for name in row}, first=first)
     return [
         {**row, **dict(zip(columns, [labels[i], *(float(f"{p:.9g}") for p in line)], strict=True))}
         for row, line, i in zip(rows, probabilities.tolist(), predicted.tolist(), strict=True)

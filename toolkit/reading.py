@@ -3,17 +3,19 @@
 A file is read by `read`, which takes (path, columns, encoding, on_bad_rows, keep_records) and returns its Table.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from toolkit.banner import say_labels, say_lengths
 from toolkit.console import Log
-from toolkit.doctor import without_leaked
+from toolkit.doctor import examine, say_findings, without_leaked
 from toolkit.errors import UserError
 from toolkit.files import find_file, need_file
+from toolkit.findings import Finding
 from toolkit.labels import learn_labels, split_table
 from toolkit.score_files import score_columns
-from toolkit.tables import Table
+from toolkit.tables import Table, Tokens
 
 
 def read_data(
@@ -28,16 +30,18 @@ def read_data(
     valid_ratio: float,
     seed: int,
     drop_leaked: bool,
+    keep_records: bool = False,
 ) -> tuple[dict[str, Table], dict[str, Table], list[str]]:
     """Return the tables of the `given` files (train, valid, test), the one beside them, if any, and the labels.
 
     Where no training file is given, it is looked for in `folder`, as is one to validate on and one that only stands
     beside them. Without any to validate on, a share `valid_ratio` of the training rows is held out, chosen by `seed`.
+    The test table keeps its records, the others if they are to `keep_records`.
     """
     train_file = need_file(given["train"], folder, "trainset", "--train_file")
     valid_file = given["valid"] or (None if given["train"] else find_file(folder, "validset"))
     files = given | {"train": train_file, "valid": valid_file}
-    tables = read_tables(read, files, columns, encoding, on_bad_rows)
+    tables = read_tables(read, files, columns, encoding, on_bad_rows, tuple(files) if keep_records else ("test",))
     for name, table in tables.items():
         log.item("data" * (name == "train"), table.accounts())
     labels = learn_labels(tables["train"])
@@ -60,16 +64,17 @@ def read_tables(
     columns: dict,
     encoding: str | None,
     on_bad_rows: str,
+    keep_records: Collection[str] = ("test",),
 ) -> dict[str, Table]:
     """Return the tables of several labelled files (None: no file); the first decides whether there are pairs.
 
-    The one called test keeps its records. Raises UserError with what is wrong in any of them.
+    Those whose names are in `keep_records` keep their records. Raises UserError with what is wrong in any of them.
     """
     tables, problems, summaries = {}, [], []
     for name, file in files.items():
         try:
             if file is not None:
-                tables[name] = read(Path(file), columns, encoding, on_bad_rows, keep_records=name == "test")
+                tables[name] = read(Path(file), columns, encoding, on_bad_rows, name in keep_records)
                 columns = tables[name].columns
         except UserError as error:
             problems += error.args
@@ -90,3 +95,17 @@ def read_beside(
         if found := folder and find_file(folder, "testset"):
             return {"test": read(Path(found), columns, encoding, "skip")}
     return {}
+
+
+def look_at_data(
+    log: Log, tables: dict[str, Table], tokens: dict[str, Tokens], labels: list[str], encoder, sets: dict, whole: bool
+) -> list[Finding]:
+    """Say what is in the data and what is wrong with it, the `whole` of it or a line for each: return the findings.
+
+    `tokens` and datasets, `sets`, are those that `encoder` made of the tables that are used.
+    """
+    say_labels(log, labels, sets["train"].tensors[3].numpy())
+    say_lengths(log, tokens["train"].counts, encoder.max_length, encoder.truncation)
+    found = examine(tables, tokens)
+    say_findings(log, found, whole)
+    return found

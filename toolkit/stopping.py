@@ -25,11 +25,12 @@ class StopSignals:
 
     A second SIGINT stops at once. Signals reach each process by itself, so all ask each other before every step; at the
     same time they agree on how many rows the memory holds, which one of them may have found to be fewer. A signal that
-    whoever started us has chosen to ignore (nohup, a job in the background) stays ignored.
+    whoever started us has chosen to ignore (nohup, a job in the background) stays ignored. If the work
+    `saves` nothing, the message of its end does not promise to go on.
     """
 
-    def __init__(self, world: World, limit: RowLimit | None = None):
-        self.world, self.limit, self.name, self.noticed = world, limit or RowLimit(), "", ""
+    def __init__(self, world: World, limit: RowLimit | None = None, saves: bool = True):
+        self.world, self.limit, self.saves, self.name, self.noticed = world, limit or RowLimit(), saves, "", ""
         self.before, self.asked = {}, 0
 
     def __enter__(self):
@@ -55,7 +56,9 @@ class StopSignals:
         return bool(self.name)
 
     def stop_if_agreed(self, step: int, output_dir: str) -> None:
-        """Raise Stopped if all processes are to stop, now that what they have done is saved."""
+        """Raise Stopped if all processes are to stop, now that what they have done is saved, if it is."""
+        if self.agreed() and not self.saves:
+            raise Stopped(f"stopped by {self.name}; nothing is kept of this work; the same command begins it again")
         if self.agreed():
             start = "python main.py" if self.world.size == 1 else "the same launcher and main.py"
             raise Stopped(

@@ -1,7 +1,8 @@
 """The rows of a labelled file as a DataFrame, with what is needed to find each of them again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,10 @@ class Table:
     def texts(self) -> list[str]:
         """All texts, first and second ones."""
         return self.frame.drop(columns="label").to_numpy().ravel().tolist()
+
+    def part(self, keep: np.ndarray, rejected: list[Rejected]) -> "Table":
+        """Return the table of the rows that `keep` (N,) bool says, with other rejected ones."""
+        return replace(self, frame=self.frame[keep], records=[*compress(self.records, keep)], rejected=rejected)
 
     def accounts(self) -> str:
         """Return the accounting of the file's rows in words."""
