@@ -354,6 +354,7 @@ def test_a_missing_package_is_said_in_one_line_before_anything_is_read(tmp_path)
         (["--resume"], "--find_label_errors and --resume do not go together"),
         (["--check_data"], "--find_label_errors and --check_data do not go together"),
         (["--early_stopping", "2"], "--find_label_errors and --early_stopping do not go together"),
+        (["--seeds", "2"], "--find_label_errors and --seeds do not go together"),
         (["--folds", "1"], "--folds"),
         (["--folds", "70"], "--folds 70: there are too few rows"),
     ],
