@@ -180,19 +180,20 @@ class Run:
 
     def finish(self) -> None:
         """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
-        self.about["baselines"] = simple = baselines.compare(self.tables)
-        args, model_dir, table = self.args, self.files.model_dir, self.tables.get("test")
+        answers = baselines.simple_answers(self.tables)
+        self.about["baselines"] = simple = baselines.score_answers(self.tables, answers)
+        args, model_dir, table, folder = self.args, self.files.model_dir, self.tables.get("test"), self.files.test_dir
         if self.world.is_first:
             utils.describe_model(model_dir, self.facts())
         self.files.draw(self.journal, args.metric)
-        speed = "{train_seconds:.0f} s, {real_tokens_per_second:,.0f} tokens a second".format(**self.journal.speed())
-        trained = f"trained for {speed}; the best model is in {model_dir}"
-        self.log("\n".join([*baselines.lines(simple, "valid"), trained]))
+        trained = f"trained for {self.journal.speed_line()}; the best model is in {model_dir}"
+        self.log("\n".join([*baselines.lines(simple.get("valid", {})), trained]))
         if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
+            what = (table, self.facts())
+            scores = score_files.write_scores(folder, found, *what, model_dir, self.tables["train"], answers["test"])
+            self.log("\n".join(["", *score_files.score_lines(scores)]))
             explain = utils.explainer(model_dir, self.encoder, table, self.how["device"])
-            how = (self.tables["train"], simple["test"], args.report_language, explain, args.explain_rows)
-            scores = score_files.write_scores(self.files.test_dir, found, table, self.facts(), model_dir, *how)
-            self.log("\n".join(["", *score_files.score_lines(scores), "", *baselines.lines(simple, "test")]))
+            score_files.write_report(folder, found, scores, *what, args.report_language, explain, args.explain_rows)
 
 
 if __name__ == "__main__":

@@ -19,13 +19,13 @@ def main() -> None:
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if place.is_first else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
-    from toolkit.baselines import compare, lines, training_table
+    from toolkit.baselines import simple_answers, training_table
     from toolkit.decisions import decision_of
     from toolkit.int8 import every
     from toolkit.memory import RowLimit
-    from toolkit.paired import compare_runs, comparison_lines, read_other
+    from toolkit.paired import compare_runs, read_other
     from toolkit.precision import common_precision
-    from toolkit.score_files import score_columns, score_lines, write_scores
+    from toolkit.score_files import score_columns, score_lines, write_report, write_scores
     from toolkit.world import World
 
     log = Log(sys.stdout if place.is_first else None)
@@ -52,12 +52,12 @@ def main() -> None:
         found = utils.score_table(model, encoder, table, run["labels"], decision, **how)
         utils.share_dataset(world, None)  # no more to help with
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
-    simple = compare({"train": train, "test": table})
-    how = (args.report_language, utils.explainer(model_dir, encoder, table, device), args.explain_rows)
+    answers = simple_answers({"train": train, "test": table}).get("test", {})
     comparison = compare_runs(other, found.label_ids, found.predicted, len(found.labels))
-    scores = write_scores(folder, found, table, run, model_dir, train, simple.get("test", {}), *how, more=comparison)
-    for line in ["", *score_lines(scores), "", *lines(simple, "test"), *comparison_lines(comparison)]:
-        log(line)
+    scores = write_scores(folder, found, table, run, model_dir, train, answers, more=comparison)
+    log("\n".join(["", *score_lines(scores)]))
+    explain = utils.explainer(model_dir, encoder, table, device)
+    write_report(folder, found, scores, table, run, args.report_language, explain, args.explain_rows)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     wrong = f"the {(~found.right).sum():,} rows that are wrong, most confident first"
     return log(f"{folder / 'predictions.csv'} begins with {wrong}")

@@ -85,6 +85,8 @@ def read_table(
     frame = to_frame(used, unit=source.unit)
     frame = frame if pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
+    if records and source.format == "txt":  # whose columns have names of their own
+        columns = {"text": "text", "label": "label"}
     return Table(Path(path), frame, rejected, records, {**columns, "text_pair": pair}, fingerprint(Path(path)))
 
 

@@ -7,7 +7,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from toolkit import baselines
-from toolkit.baselines import compare, lines, training_table
+from toolkit.baselines import beside_model, lines, score_answers, simple_answers, training_table
+from toolkit.decisions import Decision
+from toolkit.metrics import Scored
 from toolkit.run_info import fingerprint
 from toolkit.tables import Table
 
@@ -15,6 +17,10 @@ from toolkit.tables import Table
 def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:
     columns = ["text", "text_pair", "label"] if len(rows[0]) == 3 else ["text", "label"]
     return Table(Path(name), pd.DataFrame(rows, columns=columns, dtype=object), [], [], {}, sha256)
+
+
+def compare(tables: dict) -> dict:
+    return score_answers(tables, simple_answers(tables))
 
 
 def reviews(count: int, seed: int = 0) -> list[tuple]:
@@ -59,9 +65,9 @@ def test_where_there_is_nothing_to_learn_from_only_the_most_frequent_label_is_to
     rows = [("!!!", "a"), ("???", "b"), ("...", "b")]
     found = compare({"train": table(rows), "valid": table(rows)})
     assert found == {"valid": {"most_frequent_label": {"accuracy": 2 / 3, "macro_f1": pytest.approx(0.4)}}}
-    assert lines(found, "valid") == [
+    assert lines(found["valid"]) == [
         "for comparison: always the most frequent label has accuracy 0.6667, macro f1 0.4000"]  # fmt: skip
-    assert lines(found, "test") == []
+    assert lines({}) == []
 
 
 def test_of_many_rows_a_random_part_is_looked_at(monkeypatch):
@@ -114,3 +120,19 @@ def test_rows_that_were_held_out_are_held_out_again(run, named):
 def test_with_very_many_labels_only_the_most_frequent_one_is_told():
     rows = [(f"text {number}", str(number % 101)) for number in range(303)]
     assert set(compare({"train": table(rows), "valid": table(rows)})["valid"]) == {"most_frequent_label"}
+
+
+def test_beside_a_model_each_method_has_its_scores_and_how_far_the_model_is_above_them():
+    draw = np.random.default_rng(0)
+    label_ids = draw.integers(2, size=400)
+    predicted = np.where(draw.random(400) < 0.9, label_ids, 1 - label_ids)
+    found = Scored(np.eye(2)[predicted], label_ids, np.ones(400), ["con", "pro"], Decision())
+    answers = {"tfidf": np.array(["con", "pro"], object)[np.where(draw.random(400) < 0.7, label_ids, 1 - label_ids)]}
+    told = beside_model(found, answers)["tfidf"]
+    right = answers["tfidf"] == np.array(["con", "pro"], object)[label_ids]
+    assert told["accuracy"] == pytest.approx(right.mean())
+    difference = told["difference"]["accuracy"]
+    assert difference["difference"] == pytest.approx(found.right.mean() - right.mean())
+    assert 0 < difference["low"] < difference["difference"] < difference["high"]
+    same = beside_model(found, {"same": np.array(["con", "pro"], object)[predicted]})["same"]["difference"]
+    assert same["macro_f1"] == {"difference": 0.0, "low": 0.0, "high": 0.0}

@@ -60,6 +60,20 @@ def test_curves_are_those_of_the_labels_told_apart_the_least_and_not_too_long():
         assert sk.auc(*np.array(points["roc"]).T) == pytest.approx(sk.roc_auc_score(truth, chance), abs=0.01)
 
 
+def test_the_curve_of_a_rare_label_is_drawn_where_it_bends():
+    draw = np.random.default_rng(1)
+    truth = draw.random(50_000) < 0.005
+    logits = np.stack([np.zeros(50_000), draw.normal(4 * truth - 6, 1)], axis=1).astype(np.float32)
+    found = Scored(logits, truth.astype(int), np.ones(50_000, int), ["no", "yes"], Decision())
+    points = diagnose(found, [{}] * 50_000, [], 512)["curves"]["yes"]
+    assert max(map(len, points.values())) <= MOST_POINTS
+    recall, precision = np.array(points["precision_recall"]).T
+    exact = sk.average_precision_score(truth, found.probabilities[:, 1])
+    assert np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2) == pytest.approx(exact, abs=0.01)
+    assert np.diff(recall).max() < 0.03
+    assert sk.auc(*np.array(points["roc"]).T) == pytest.approx(sk.roc_auc_score(truth, logits[:, 1]), abs=0.002)
+
+
 def test_a_label_without_rows_has_no_curve():
     found = scored(labels=3)
     few = Scored(found.logits, np.minimum(found.label_ids, 1), found.tokens, found.labels, found.decision)
@@ -74,13 +88,14 @@ def test_columns_of_few_values_or_numbers_make_slices_and_ids_and_texts_do_not()
         "text": [f"t {i}" for i in range(300)], "label": ["x"] * 300, "source": ["b", "a", ""] * 100,
         "year": [str(2000 + i % 4) for i in range(300)], "price": [i / 7 for i in range(300)],
         "id": list(range(300)), "note": [f"note {i}" for i in range(300)], "same": ["one"] * 300,
-        "lacking": [None, "1"] * 150,
+        "lacking": [None, "1"] * 150, "day": [20230101.5 + i for i in range(300)],
     }  # fmt: skip
     by = slices(found, columns)
-    assert set(by) == {"tokens", "source", "year", "price", "lacking"}
+    assert set(by) == {"tokens", "source", "year", "price", "lacking", "day"}
     assert [group["name"] for group in by["source"]] == ["", "a", "b"]
     assert [group["name"] for group in by["year"]] == ["2000", "2001", "2002", "2003"]
     assert [group["rows"] for group in by["price"]] == [60] * 5
+    assert by["day"][0]["name"] == "20230101.5–20230160.5"
     for column in ("source", "year"):
         for group in by[column]:
             rows = np.array([str(value) == group["name"] for value in columns[column]])

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from toolkit import intervals
-from toolkit.intervals import difference_intervals, score_intervals, weighted_scores
+from toolkit.intervals import difference_intervals, score_intervals, share_interval, weighted_scores
 
 NAMES = ("accuracy", "macro_f1", "f1", "mcc")
 
@@ -78,6 +78,26 @@ def test_draws_that_do_not_fit_the_memory_at_once_are_drawn_in_parts(monkeypatch
     whole = score_intervals(*data, 1, 5)
     monkeypatch.setattr(intervals, "AT_ONCE", 1000)
     assert score_intervals(*data, 1, 5) == whole
+
+
+def test_a_share_has_the_same_interval_computed_exactly():
+    true = np.zeros(400, int)
+    for wrong in (0, 3, 60, 400):
+        predicted = np.array([1] * wrong + [0] * (400 - wrong))
+        assert share_interval(400 - wrong, 400) == pytest.approx(
+            score_intervals(true, predicted, 1, 2)["accuracy"], abs=0.004
+        )
+    assert share_interval(90, 100, 0.999)[0] < share_interval(90, 100)[0]
+
+
+def test_scores_that_are_not_defined_have_no_interval_and_labels_that_do_not_occur_no_part_in_the_mean():
+    found = score_intervals(np.zeros(300, int), np.zeros(300, int), 1, 2)
+    assert found["mcc"] is None
+    assert found["f1"] is None
+    assert found["macro_f1"][0] > 0.98
+    true = np.array([0, 1] * 50)
+    assert score_intervals(true, true, 2, 3)["f1"] is None
+    assert score_intervals(true, np.zeros(100, int), 1, 2)["mcc"] is None
 
 
 def test_one_label_only_and_many_labels_are_no_trouble():

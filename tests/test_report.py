@@ -5,6 +5,7 @@ import json
 import os
 import re
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,14 @@ from sklearn import metrics as sk
 from tests.browser import opened
 from tests.conftest import script
 from toolkit.advice_texts import TEXTS as ADVICE
+from toolkit.baselines import simple_answers
+from toolkit.decisions import Decision
+from toolkit.doctor import leaks
+from toolkit.metrics import Scored
 from toolkit.report_parts import clean
 from toolkit.report_texts import EN, ZH
+from toolkit.score_files import score_lines, write_report, write_scores
+from toolkit.tables import Table
 
 TRAIN = ("--learning_rate", "3e-3", "--batch_size", "8", "--epochs", "3", "--seed", "1", "--device", "cpu")
 CODE = "window.pwned = (window.pwned || 0) + 1"
@@ -65,7 +72,7 @@ def scored(folders, reviews, english_bert) -> Path:
     """The test/ directory of a run on reviews, with columns beside text and label, made once."""
     output = folders / "run"
     with FileLock(folders / "lock"):
-        if not output.exists():
+        if not (output / "test" / "report.html").exists():
             script("main.py", "--data_dir", reviews, "--model", english_bert, "--output_dir", output, *TRAIN)
             frame = pd.read_csv(reviews / "testset.csv")
             frame["source"], frame["stars"] = ["shop", "forum"] * 10, np.arange(20) / 7
@@ -104,7 +111,9 @@ def test_the_figures_of_the_page_are_those_of_metrics_json(scored, folders, lang
         }
         for name, percent, text in figures:
             value = at(metrics, name)
-            assert text == (f"{value:.1%}" if percent else f"{value:.4f}"), name
+            decimals = len(text.partition(".")[2])
+            assert text == (f"{value:.1%}" if percent else f"{value:.{decimals}f}"), name
+            assert decimals >= 2
         counts = [int(text) for text in page.locator(".matrix .cell b").all_inner_texts()]
     assert counts == [count for row in metrics["confusion_matrix"] for count in row]
 
@@ -239,6 +248,96 @@ def test_nothing_in_texts_labels_and_column_names_runs(tmp_path, english_bert):
         heads = page.locator("#parts thead th:first-child").all_text_contents()
         assert set(PAYLOADS[5:8]) <= set(heads)
         assert page.inner_text("h1") == odd.name
+
+
+def written(folder: Path, found: Scored, language: str = "en", train: Table | None = None, **run) -> tuple[dict, str]:
+    """What metrics.json and report.html have of a scored table, whose texts are all different."""
+    names = np.array(found.labels, object)[found.label_ids]
+    frame = pd.DataFrame({"text": [f"text {i}" for i in range(len(names))], "label": names}, dtype=object)
+    frame.index.name = "line"
+    columns = {"text": "text", "text_pair": None, "label": "label"}
+    table = Table(Path("t.csv"), frame, [], frame.to_dict("records"), columns, "0")
+    model = folder / "bert_classifier"
+    model.mkdir()
+    (model / "model.safetensors").touch()
+    about = {"base_model": "b", "labels": found.labels, "max_length": 64, "truncation": "longest_first"}
+    run = (
+        about
+        | {"positive_label": found.labels[1], **dict.fromkeys(("metrics", "options", "data", "versions"), {})}
+        | run
+    )
+    answers = simple_answers({"train": train, "test": table}).get("test", {})
+    scores = write_scores(folder / "test", found, table, run, model, train, answers)
+    write_report(folder / "test", found, scores, table, run, language, lambda rows, contrasts: [], 20)
+    assert score_lines(scores)
+    return scores, (folder / "test" / "report.html").read_text(encoding="utf-8")
+
+
+def drawn(rows: int, labels: int, right: float = 0.8, threshold: float | None = None) -> Scored:
+    draw = np.random.default_rng(0)
+    label_ids = np.arange(rows) % labels
+    answers = np.where(draw.random(rows) < right, label_ids, draw.integers(labels, size=rows))
+    logits = (3 * np.eye(labels)[answers] + draw.random((rows, labels))).astype(np.float32)
+    decision = Decision(1.5, 1.5, 1, threshold)
+    return Scored(logits, label_ids, np.full(rows, 5), [f"label {i}" for i in range(labels)], decision)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    "found",
+    [drawn(300, 25), drawn(1, 2), drawn(40, 2, right=1.0), drawn(40, 2, threshold=0.3), drawn(50, 3)],
+    ids=["many labels", "one row", "no error", "threshold", "three labels"],
+)
+def test_whatever_was_scored_there_is_a_page_with_its_numbers(tmp_path, found, language):
+    scores, page = written(tmp_path, found, language)
+    for name, text in re.findall(r'data-figure="([^"]+)">([^<]+)<', page):
+        value = at(scores, name)
+        assert text == ("–" if value is None else f"{value:.{len(text.partition('.')[2])}f}"), name
+    assert page.count('<li data-cell="') >= min(len(found.label_ids), 200, max((~found.right).sum(), 1))
+    assert ("</noscript>" in page) == ("thresholds" in scores) == (len(found.labels) == 2)
+
+
+def test_of_many_labels_the_pairs_that_are_mixed_up_most_can_be_pressed(tmp_path):
+    scores, page = written(tmp_path, drawn(2000, 25))
+    pressed = re.findall(r'<button type="button" class="cell" data-cell="(\d+)-(\d+)"', page)
+    matrix = np.array(scores["confusion_matrix"]) * (1 - np.eye(25, dtype=int))
+    assert len(pressed) == 40
+    assert min(matrix[int(i), int(j)] for i, j in pressed) >= np.sort(matrix.ravel())[-41]
+
+
+def test_one_label_alone_is_no_trouble(tmp_path):
+    found = drawn(30, 2)
+    alone = Scored(
+        np.array([[2.0, 0.0]] * 30, np.float32), np.zeros(30, int), found.tokens, found.labels, found.decision
+    )
+    scores, page = written(tmp_path, alone, options={"metric": "mcc"})
+    assert scores["intervals"]["mcc"] is None
+    assert scores["headline"]["metric"] == "accuracy"
+    assert "between 0.0% and 0.0%" not in page
+
+
+def test_what_was_not_checked_is_not_called_sound_and_a_leak_is_told_once(tmp_path):
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    found, sound, gone = drawn(30, 2), EN["nothing_found"], EN["not_checked"]
+    scores, page = written(tmp_path / "a", found, findings=[])
+    assert scores["findings"] is None
+    assert (sound in page, gone in page) == (False, True)
+    frame = pd.DataFrame({"text": ["other one", "other two"], "label": ["label 0", "label 1"]}, dtype=object)
+    train = Table(Path("train.csv"), frame, [], [], {}, "1")
+    scores, page = written(tmp_path / "b", found, train=train, findings=[])
+    assert scores["findings"] == []
+    assert (sound in page, gone in page) == (True, False)
+    leaked = replace(train, frame=frame.assign(text=["TEXT 1", "text  2"]))
+    leak = leaks(
+        leaked,
+        Table(Path("t.csv"), pd.DataFrame({"text": [f"text {i}" for i in range(30)], "label": "x"}), [], [], {}, ""),
+    )
+    scores, page = written(tmp_path / "c", found, train=leaked, findings=[each.as_json() for each in leak])
+    assert [each["kind"] for each in scores["findings"]] == ["leak"]
+    assert page.count(leak[0].what()) == 1
+    assert "2 of the test rows (6.7%) stand in the training file too" in page
+    assert any(line.startswith("beware: 2 of the test rows") for line in score_lines(scores))
 
 
 def test_both_languages_have_the_same_texts_with_the_same_gaps():

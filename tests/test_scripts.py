@@ -637,3 +637,32 @@ def test_an_empty_pipe_gives_no_rows(trained):
 def test_a_terminal_that_lacks_the_characters_does_not_end_a_run(trained):
     done = infer(trained, "--text", "the food 好 😀", environment={"PYTHONIOENCODING": "cp1252"})
     assert json.loads(done.stdout)["text"] == "the food 好 😀"
+
+
+def test_a_threshold_goes_from_the_run_to_the_scores_and_predictions_and_can_be_given(
+    reviews, english_bert, trained, tmp_path
+):
+    how = ("--threshold", "auto", "--metric", "f1", "--precision", "fp32", *FAST)
+    script("main.py", "--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "o", *how)
+    run = json.loads((tmp_path / "o" / "bert_classifier" / "run.json").read_text())
+    chosen = run["metrics"]["threshold"]
+    assert 0 < chosen < 1
+    plain = json.loads((trained / "bert_classifier" / "run.json").read_text())
+    assert run["metrics"]["f1"] >= plain["metrics"]["f1"]
+    assert (
+        "is predicted where its calibrated probability"
+        in (tmp_path / "o" / "bert_classifier" / "README.md").read_text()
+    )
+    for given, threshold in (((), chosen), (("--threshold", "0.9"), 0.9), (("--threshold", "0.1"), 0.1)):
+        model = ("--model_dir", tmp_path / "o" / "bert_classifier", "--device", "cpu", "--precision", "fp32")
+        script("test_code.py", *model, "--data_dir", reviews, *given)
+        scores = json.loads((tmp_path / "o" / "test" / "metrics.json").read_text())
+        rows = pd.read_csv(tmp_path / "o" / "test" / "predictions.csv")
+        assert scores["threshold"] == threshold
+        assert ((rows["prob_pro"] >= threshold) == (rows["prediction"] == "pro")).all()
+        assert scores["accuracy"] == pytest.approx((rows["prediction"] == rows["label"]).mean())
+        assert ((rows["prediction"] == rows["label"]) == (rows["correct"] == "yes")).all()
+        again = ("--input_file", reviews / "testset.csv", "--output_file", tmp_path / "p.csv", "--overwrite")
+        script("infer.py", *model, *again, "--no-calibrated", *given)
+        written = pd.read_csv(tmp_path / "p.csv").sort_values("text")["prediction"].tolist()
+        assert written == rows.sort_values("text")["prediction"].tolist()

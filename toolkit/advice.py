@@ -1,10 +1,12 @@
 """Whether a score can be believed, and what to do next: what follows from the scores of a test set."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from toolkit.advice_texts import TEXTS
+from toolkit.intervals import share_interval
 
 WIDE = 0.06  # width of an interval
 FEW = 10  # test rows of a label
@@ -34,10 +36,13 @@ class Advice:
         return {"level": self.level, "kind": self.kind, "what": self.what(), "advice": self.advice()}
 
 
-def headline(scores: dict, metric: str) -> dict:
-    """Return {metric, value, low, high} of the metric that chose the model; of accuracy if that was the loss."""
-    name = metric if metric in scores["intervals"] else "accuracy"
-    value = scores["per_class"][scores["positive_label"]]["f1"] if name == "f1" else scores[name]
+def headline(scores: dict, metric: str, positive: str) -> dict:
+    """Return {metric, value, low, high} of the metric that chose the model, f1 of the label `positive`.
+
+    If that was the loss, or it is not defined for these rows, it is accuracy.
+    """
+    name = metric if scores["intervals"].get(metric) else "accuracy"
+    value = scores["per_class"][positive]["f1"] if name == "f1" else scores[name]
     low, high = scores["intervals"][name]
     return {"metric": name, "value": value, "low": low, "high": high}
 
@@ -56,7 +61,9 @@ def advise(scores: dict, run: dict, history: Sequence[dict]) -> list[Advice]:
 
 
 def _leaks(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
-    for finding in scores["findings"]:
+    if scores["findings"] is None:
+        yield Advice("look", "not_checked", {})
+    for finding in scores["findings"] or ():
         share = finding["count"] / scores["rows"]
         yield Advice("bad" if share > 0.01 else "look", "leaked", {"count": finding["count"], "share": share})
 
@@ -69,32 +76,40 @@ def _width(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]
 
 def _baselines(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
     metric = "macro_f1" if scores["headline"]["metric"] in ("macro_f1", "f1", "mcc") else "accuracy"
-    (low, high), value = scores["intervals"][metric], scores[metric]
-    simple = {name: found[metric] for name, found in scores["baselines"].items()}
-    if simple.get("most_frequent_label", 0.0) >= low:
-        yield Advice("bad", "nothing_learned", {"value": simple["most_frequent_label"]})
-    elif simple.get("tfidf", 0.0) >= high:
-        yield Advice("bad", "worse_than_simple", {"value": simple["tfidf"], "points": 100 * (simple["tfidf"] - value)})
-    elif simple.get("tfidf", 0.0) >= low:
-        yield Advice("look", "as_good_as_simple", {"value": simple["tfidf"]})
-    elif "tfidf" in simple:
-        yield Advice("good", "worth_it", {"value": simple["tfidf"], "points": 100 * (value - simple["tfidf"])})
+    facts = {
+        method: {"value": found[metric], "metric": metric.replace("_", " ")}
+        | {name: 100 * value for name, value in found["difference"][metric].items()}
+        for method, found in scores["baselines"].items()
+    }
+    if "most_frequent_label" in facts and facts["most_frequent_label"]["low"] <= 0:
+        yield Advice("bad", "nothing_learned", facts["most_frequent_label"])
+    elif "tfidf" in facts:
+        low, high = facts["tfidf"]["low"], facts["tfidf"]["high"]
+        kind = "worth_it" if low > 0 else "worse_than_simple" if high < 0 else "as_good_as_simple"
+        level = {"worth_it": "good", "worse_than_simple": "bad", "as_good_as_simple": "look"}[kind]
+        yield Advice(level, kind, facts["tfidf"] | {"less": -facts["tfidf"]["difference"]})
 
 
 def _validation(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
     name, low, high = (scores["headline"][key] for key in ("metric", "low", "high"))
-    valid = run["metrics"].get(name)
-    if valid is not None and not low - 0.02 <= valid <= high + 0.02:
+    valid, rows = run["metrics"].get(name), run["data"].get("valid", {}).get("rows")
+    if not isinstance(valid, float) or not rows or scores["threshold"] != run["metrics"].get("threshold"):
+        return
+    chance = 2 * math.sqrt(max(valid * (1 - valid), 0.0) / rows)  # as if it were a share of the rows
+    if not low - chance <= valid <= high + chance:
         facts = {"valid": valid, "value": scores["headline"]["value"]}
         yield Advice("look", "lower_than_valid" if valid > high else "higher_than_valid", facts)
 
 
 def _confidence(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
-    error = scores["calibration"]["after"]["calibration_error"]
-    bins = scores["reliability"]["after"]
+    error, bins = scores["calibration"]["after"]["calibration_error"], scores["reliability"]["after"]
     gap = sum(part["rows"] * (part["confidence"] - part["accuracy"]) for part in bins) / scores["rows"]
-    kind = "calibrated" if error <= OFF else "too_sure" if gap > OFF / 2 else "too_unsure" if gap < -OFF / 2 else "off"
-    yield Advice("good" if kind == "calibrated" else "look", kind, {"error": error})
+    spread = sum(part["rows"] * part["confidence"] * (1 - part["confidence"]) for part in bins)
+    facts = {"error": error, "gap": 100 * abs(gap)}
+    if abs(gap) > max(2 * math.sqrt(spread) / scores["rows"], OFF / 2):  # more than chance
+        yield Advice("look", "too_sure" if gap > 0 else "too_unsure", facts)
+    elif error <= OFF:
+        yield Advice("good", "calibrated", facts)
 
 
 def _labels(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
@@ -103,37 +118,41 @@ def _labels(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice
     if few:
         yield Advice("look", "few_rows", {"labels": _listed(few), "least": FEW})
     mean = sum(found["f1"] for found in tested.values()) / max(len(tested), 1)
-    weak = [name for name in sorted(tested, key=lambda name: tested[name]["f1"]) if tested[name]["f1"] < mean - WEAK]
-    for name in weak[:3]:
-        number = scores["labels"].index(name)
-        taken = [0 if i == number else count for i, count in enumerate(scores["confusion_matrix"][number])]
-        facts = {"label": name, "f1": tested[name]["f1"], "recall": tested[name]["recall"], "mean": mean}
-        yield Advice("look", "weak", facts | {"count": max(taken), "other": scores["labels"][taken.index(max(taken))]})
+    weak = [name for name in tested if tested[name]["f1"] < mean - WEAK and name not in few]
+    for name in sorted(weak, key=lambda name: tested[name]["f1"])[:3]:
+        number, found, matrix = scores["labels"].index(name), tested[name], scores["confusion_matrix"]
+        missed = found["recall"] <= found["precision"]
+        counts = matrix[number] if missed else [row[number] for row in matrix]
+        counts = [0 if i == number else count for i, count in enumerate(counts)]
+        facts = {"label": name, "mean": mean, **{score: found[score] for score in ("f1", "recall", "precision")}}
+        facts |= {"count": max(counts), "other": scores["labels"][counts.index(max(counts))]}
+        yield Advice("look", "weak_recall" if missed else "weak_precision", facts)
 
 
 def _slices(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
-    low = [
-        (group["accuracy"], part, group)
-        for part in scores["slices"]
-        for group in part["groups"]
-        if group["rows"] >= ENOUGH and group["high"] < scores["accuracy"]
-    ]
+    groups = [(part, group) for part in scores["slices"] for group in part["groups"]]
+    level = 1 - 0.05 / max(len(groups), 1)  # so that of all groups together one in twenty test sets has one by chance
+    low = []
+    for part, group in groups:
+        hits = round(group["accuracy"] * group["rows"])
+        surely = share_interval(hits, group["rows"], level)[1] < scores["accuracy"]
+        if surely and group["rows"] >= ENOUGH and (part["by"], group["name"]) != ("truncated", "no"):
+            low.append((group["accuracy"], part, group))
     for accuracy, part, group in sorted(low, key=lambda each: each[0])[:3]:
         facts = {"rows": group["rows"], "accuracy": accuracy, "name": group["name"], "overall": scores["accuracy"]}
-        kind = "weak_cut" if part["by"] == "truncated" else "weak_length" if part["by"] == "tokens" else "weak_part"
-        if (part["by"], group["name"]) != ("truncated", "no"):
-            yield Advice("look", kind, facts | {"column": part.get("column")})
+        kind = {"truncated": "weak_cut", "tokens": "weak_length"}.get(part["by"], "weak_part")
+        yield Advice("look", kind, facts | {"column": part.get("column")})
 
 
 def _course(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
-    step, steps = run["metrics"].get("step"), [entry["step"] for entry in history]
+    step, steps, epochs = run["metrics"].get("step"), [entry["step"] for entry in history], run["options"].get("epochs")
     if len(steps) < 2 or step not in steps:
         return
     metric = run["options"].get("metric", "accuracy")
     values = [entry["valid_loss" if metric == "loss" else metric] for entry in history]
     better = values[-2] - values[-1] if metric == "loss" else values[-1] - values[-2]
-    if step == steps[-1] and better > 0.002:
-        yield Advice("look", "still_learning", {"epochs": run["options"].get("epochs", len(steps))})
+    if step == steps[-1] and better > 0.002 and history[-1]["epoch"] == epochs:
+        yield Advice("look", "still_learning", {"epochs": epochs})
     elif step == steps[0] and len(steps) > 2:
         yield Advice("look", "best_at_first", {"evaluations": len(steps)})
 

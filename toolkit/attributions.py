@@ -4,6 +4,7 @@ The gradient is integrated along the straight line from a text whose words are a
 attributions of the words add up to the difference of the outputs for the two. B rows, L tokens, H hidden.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,10 @@ import torch
 
 from toolkit.truncation import kept_positions
 
+# Characters of scripts without blanks between words, where a tokenizer's word may be a whole sentence.
+ALONE = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
 STEPS = 8  # points of Gauss-Legendre quadrature
 TOKENS = 1024  # at once, so that what the backward pass needs fits: 2 GB for a base-size model
 
@@ -28,7 +33,7 @@ def attribute(model, encoder, rows: Sequence[tuple[str, ...]], contrasts: np.nda
 
     Weights are of what the text adds to the difference of two logits, contrasts (N, 2) has the labels of both, and are
     divided by the largest of the row. A tokenizer that cannot tell where its tokens stand, or a model that takes no
-    embeddings, gives an empty list.
+    embeddings, gives an empty list; too little memory is a RuntimeError.
 
     Args:
         model: a sequence classifier of transformers, as it was loaded.
@@ -50,16 +55,15 @@ def attribute(model, encoder, rows: Sequence[tuple[str, ...]], contrasts: np.nda
     left, found = sorted(range(len(rows)), key=lambda i: len(kept[i])), {}
     while left:
         part = [i for number, i in enumerate(left) if not number or (number + 1) * len(kept[i]) <= TOKENS]
-        try:
-            values = _integrated(model, encoder, encoded, [(i, kept[i]) for i in part], contrasts[part])
-        except TypeError:  # this model takes no inputs_embeds
+        values = _integrated(model, encoder, encoded, [(i, kept[i]) for i in part], contrasts[part])
+        if values is None:
             return []
         left, found = left[len(part) :], found | dict(zip(part, values, strict=True))
     return [_segments(encoded, i, row, kept[i], found[i]) for i, row in enumerate(rows)]
 
 
-def _integrated(model, encoder, encoded, rows: list, contrasts: np.ndarray) -> list[np.ndarray]:
-    """Return for each of B rows the attributions of its tokens."""
+def _integrated(model, encoder, encoded, rows: list, contrasts: np.ndarray) -> list[np.ndarray] | None:
+    """Return for each of B rows the attributions of its tokens, None if the model cannot be asked."""
     device, padding = next(model.parameters()).device, encoder.tokenizer.pad_token_id
     longest = max(len(positions) for _, positions in rows)
     ids, types = (torch.full((len(rows), longest), value) for value in (padding, 0))  # (B, L)
@@ -79,9 +83,12 @@ def _integrated(model, encoder, encoded, rows: list, contrasts: np.ndarray) -> l
     total, chosen = torch.zeros_like(text), torch.from_numpy(contrasts).to(device)
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         point = (blank + float(node) * (text - blank)).requires_grad_()
-        with torch.enable_grad():
-            logits = model(inputs_embeds=point, **inputs).logits.gather(1, chosen)  # (B, 2)
-            (gradient,) = torch.autograd.grad((logits[:, 0] - logits[:, 1]).sum(), point)
+        try:
+            with torch.enable_grad():
+                logits = model(inputs_embeds=point, **inputs).logits.gather(1, chosen)  # (B, 2)
+                (gradient,) = torch.autograd.grad((logits[:, 0] - logits[:, 1]).sum(), point)
+        except (TypeError, NotImplementedError):  # it takes no inputs_embeds
+            return None
         total += float(weight) * gradient
     values = ((text - blank) * total).sum(-1).cpu().numpy()  # (B, L)
     return [values[row, : len(positions)] for row, (_, positions) in enumerate(rows)]
@@ -93,7 +100,8 @@ def _segments(encoded, i: int, texts: tuple[str, ...], kept: np.ndarray, values:
     spans: list[dict] = [{} for _ in texts]  # of each text, for each word: where it begins, ends, and its weight
     for position, value in zip(kept.tolist(), values.tolist(), strict=True):
         if (there := sequences[position]) is not None:
-            (start, end), word = offsets[position], words[position]
+            start, end = offsets[position]
+            word = position if ALONE.search(texts[there][start:end]) else -1 - words[position]
             begin, stop, so_far = spans[there].get(word, (start, end, 0.0))
             spans[there][word] = (min(begin, start), max(stop, end), so_far + value)
     largest = max((abs(weight) for found in spans for _, _, weight in found.values()), default=0.0) or 1.0

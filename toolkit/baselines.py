@@ -17,7 +17,9 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
 from toolkit.errors import UserError
+from toolkit.intervals import difference_intervals
 from toolkit.labels import split_seed, split_table
+from toolkit.metrics import Scored
 from toolkit.run_info import fingerprint
 from toolkit.tables import Table
 from toolkit.writing import main_script
@@ -30,8 +32,8 @@ STRENGTH = 10.0  # inverse of the regularization; 1, scikit-learn's own, is too 
 NAMES = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and logistic regression"}
 
 
-def compare(tables: dict[str, Table | None]) -> dict[str, dict]:
-    """Return for each table but "train" the accuracy and macro_f1 of each of NAMES that has learned from that one.
+def simple_answers(tables: dict[str, Table | None]) -> dict[str, dict[str, np.ndarray]]:
+    """Return for each table but "train" the labels (N,) that each of NAMES gives its rows, having learned from that.
 
     A method that cannot learn from these texts, without words, say, is left out; without "train" there is nothing.
     """
@@ -42,10 +44,32 @@ def compare(tables: dict[str, Table | None]) -> dict[str, dict]:
     learned, found = _learn(_texts(tables["train"]), labels), {}
     for name, table in tables.items():
         if name != "train":
-            truth = table.frame["label"].to_numpy(object)
-            found[name] = {"most_frequent_label": _scores(truth, np.full(len(truth), most_frequent, object))}
-            found[name] |= {"tfidf": _scores(truth, learned.predict(_texts(table)))} if learned else {}
+            found[name] = {"most_frequent_label": np.full(len(table.frame), most_frequent, object)}
+            found[name] |= {"tfidf": learned.predict(_texts(table))} if learned else {}
     return found
+
+
+def score_answers(tables: dict[str, Table], answers: dict[str, dict[str, np.ndarray]]) -> dict[str, dict]:
+    """Return for each table, and each method that gave these answers, its accuracy and macro_f1."""
+    return {
+        name: {method: _scores(tables[name].frame["label"].to_numpy(object), given) for method, given in of.items()}
+        for name, of in answers.items()
+    }
+
+
+def beside_model(found: Scored, answers: dict[str, np.ndarray]) -> dict[str, dict]:
+    """Return for each method its accuracy and macro_f1 on a scored table, and how far the model's differ from them.
+
+    These are {difference, low, high}: the model's less the method's, with the 95% interval.
+    """
+    names, result = np.array(found.labels, object), {}
+    number = {label: i for i, label in enumerate(found.labels)}
+    for method, given in answers.items():
+        theirs = np.array([number[label] for label in given])
+        differences = difference_intervals(found.label_ids, found.predicted, theirs, 0, len(names))
+        kept = {name: differences[name] for name in ("accuracy", "macro_f1")}
+        result[method] = _scores(names[found.label_ids], given) | {"difference": kept}
+    return result
 
 
 def training_table(run: dict, read: Callable[[Path, dict, str | None], Table]) -> Table | None:
@@ -92,9 +116,9 @@ def _scores(truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     }
 
 
-def lines(found: dict[str, dict], table: str) -> list[str]:
-    """Return what the methods reach on a table, a line each; nothing if nothing was found."""
+def lines(found: dict[str, dict]) -> list[str]:
+    """Return what the methods reach on a table, a line each."""
     return [
         f"for comparison: {NAMES[method]} has accuracy {scores['accuracy']:.4f}, macro f1 {scores['macro_f1']:.4f}"
-        for method, scores in found.get(table, {}).items()
+        for method, scores in found.items()
     ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from toolkit.calibration import BINS
 from toolkit.decisions import softmax
-from toolkit.intervals import score_intervals
+from toolkit.intervals import share_interval
 from toolkit.metrics import Scored
 
 MOST_POINTS = 200  # of a curve
@@ -29,7 +29,6 @@ def diagnose(found: Scored, records: Sequence[dict], used: Sequence[str | None],
         max_length: in tokens, at which rows are truncated.
     """
     decision = found.decision
-    calibrated = softmax(found.logits, decision.temperature)
     result = {
         "reliability": {
             "before": reliability(softmax(found.logits), found.label_ids),
@@ -39,8 +38,8 @@ def diagnose(found: Scored, records: Sequence[dict], used: Sequence[str | None],
         "slices": [*_by_length(found, max_length), *_by_column(found, records, used)],
     }
     if len(found.labels) == 2:
-        positive = decision.positive
-        result["thresholds"] = thresholds(calibrated[:, positive], found.label_ids == positive)
+        calibrated = softmax(found.logits, decision.temperature)[:, decision.positive]
+        result["thresholds"] = thresholds(calibrated, found.label_ids == decision.positive)
     return result
 
 
@@ -87,14 +86,19 @@ def _curves(found: Scored) -> dict[str, dict[str, list]]:
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
-    """Return the points of a curve, evenly spaced ones where there are too many."""
-    chosen = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).astype(int))
-    return np.stack([x, y], axis=1)[chosen].round(6).tolist()
+    """Return the points of a curve with rising x; where there are too many, those nearest to evenly spaced x and y."""
+    if len(x) > MOST_POINTS:
+        chosen = [0, len(x) - 1]
+        for values in (x, y if y[-1] >= y[0] else -y):
+            grid = np.linspace(values.min(), values.max(), MOST_POINTS // 2 - 1)
+            chosen += np.searchsorted(np.maximum.accumulate(values), grid).clip(0, len(x) - 1).tolist()
+        x, y = x[np.unique(chosen)], y[np.unique(chosen)]
+    return np.stack([x, y], axis=1).round(6).tolist()
 
 
 def _by_length(found: Scored, max_length: int) -> Iterator[dict]:
     """Yield the slices by length in tokens, and by whether rows are truncated if some are and some are not."""
-    groups = [(f"{low:g}–{high:g}", rows) for low, high, rows in _quantiles(found.tokens)]
+    groups = [(f"{low}–{high}", rows) for low, high, rows in _quantiles(found.tokens)]
     if len(groups) > 1:
         yield {"by": "tokens", "groups": _scored(found, groups)}
     cut = found.tokens > max_length
@@ -107,6 +111,8 @@ def _by_column(found: Scored, records: Sequence[dict], used: Sequence[str | None
     names = [name for name in dict.fromkeys(name for record in records for name in record) if name not in used]
     made = 0
     for name in names:
+        if made == MOST_COLUMNS:
+            return
         values = ["" if record.get(name) is None else str(record[name]) for record in records]
         numbers = _numbers(values)
         if 1 < len(set(values)) <= min(MOST_GROUPS, max(2, len(values) // 2)):
@@ -114,10 +120,11 @@ def _by_column(found: Scored, records: Sequence[dict], used: Sequence[str | None
             order = sorted(set(values)) if numbers is None else sorted(set(values), key=float)
             groups = [(value, column == value) for value in order]
         elif numbers is not None and not _counts_rows(numbers):
-            groups = [(f"{low:g}–{high:g}", rows) for low, high, rows in _quantiles(numbers)]
+            groups = [(f"{low:.15g}–{high:.15g}", rows) for low, high, rows in _quantiles(numbers)]
         else:
             continue
-        if len(groups) > 1 and (made := made + 1) <= MOST_COLUMNS:
+        if len(groups) > 1:
+            made += 1
             yield {"by": "column", "column": name, "groups": _scored(found, groups)}
 
 
@@ -148,8 +155,8 @@ def _scored(found: Scored, groups: Sequence[tuple[str, np.ndarray]]) -> list[dic
     result = []
     for name, rows in groups:
         true, predicted = found.label_ids[rows], found.predicted[rows]
-        low, high = score_intervals(true, predicted, found.decision.positive, len(found.labels))["accuracy"]
-        facts = {"name": name, "rows": int(rows.sum()), "accuracy": float((true == predicted).mean())}
+        low, high = share_interval(int((true == predicted).sum()), len(true))
+        facts = {"name": name, "rows": len(true), "accuracy": float((true == predicted).mean())}
         result.append(facts | {"low": low, "high": high, "macro_f1": _macro_f1(true, predicted)})
     return result
 

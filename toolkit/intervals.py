@@ -16,27 +16,46 @@ UNSEEN = 0.5  # a row right and one wrong that nobody has seen, as in Jeffreys' 
 Interval = tuple[float, float]
 
 
-def score_intervals(label_ids: np.ndarray, predicted: np.ndarray, positive: int, count: int) -> dict[str, Interval]:
+def share_interval(hits: int, rows: int, level: float = LEVEL) -> Interval:
+    """Return the interval of a share, hits of rows: the same one, computed exactly (Jeffreys' interval)."""
+    from scipy.stats import beta  # here, since importing it takes a second
+
+    outside = [(1 - level) / 2, (1 + level) / 2]
+    low, high = beta.ppf(outside, hits + UNSEEN, rows - hits + UNSEEN)
+    return min(float(low), hits / rows), max(float(high), hits / rows)
+
+
+def score_intervals(
+    label_ids: np.ndarray, predicted: np.ndarray, positive: int, count: int
+) -> dict[str, Interval | None]:
     """Return the 95% intervals of accuracy, macro_f1, f1 (of label `positive`) and mcc of N rows with `count` labels.
 
-    label_ids and predicted are (N,).
+    label_ids and predicted are (N,). It is None for f1 where no row is positive or taken for it, and for mcc where all
+    rows have one label or are given one.
     """
     draws: dict[str, list] = {}
+    present = np.union1d(label_ids, predicted)
     for weights, (true, answers) in _draws([label_ids, predicted], count):
-        for name, values in weighted_scores(weights, true, answers, positive).items():
+        for name, values in weighted_scores(weights, true, answers, positive, present).items():
             draws.setdefault(name, []).append(values)
     ones = np.ones((1, len(label_ids)))
     found = {name: float(values[0]) for name, values in weighted_scores(ones, label_ids, predicted, positive).items()}
-    return {name: _middle(np.concatenate(values), found[name]) for name, values in draws.items()}
+    result = {name: _middle(np.concatenate(values), found[name]) for name, values in draws.items()}
+    one_only = min(len(np.unique(label_ids)), len(np.unique(predicted))) == 1
+    return result | ({} if positive in present else {"f1": None}) | ({"mcc": None} if one_only else {})
 
 
 def difference_intervals(
     label_ids: np.ndarray, ours: np.ndarray, theirs: np.ndarray, positive: int, count: int
 ) -> dict:
     """Return for each score {difference, low, high} of two predictions (N,) of the same rows, weighted alike."""
+    present = [np.union1d(label_ids, answers) for answers in (ours, theirs)]
 
     def differences(weights: np.ndarray, true: np.ndarray, *answers: np.ndarray) -> dict[str, np.ndarray]:
-        first, second = (weighted_scores(weights, true, each, positive) for each in answers)
+        first, second = (
+            weighted_scores(weights, true, each, positive, labels)
+            for each, labels in zip(answers, present, strict=True)
+        )
         return {name: first[name] - second[name] for name in first}
 
     draws: dict[str, list] = {}
@@ -50,10 +69,12 @@ def difference_intervals(
     return result
 
 
-def weighted_scores(weights: np.ndarray, true: np.ndarray, predicted: np.ndarray, positive: int) -> dict:
+def weighted_scores(
+    weights: np.ndarray, true: np.ndarray, predicted: np.ndarray, positive: int, averaged: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Return accuracy, macro_f1, f1 and mcc, each (R,), of rows or cells with weights (R, K) and labels (K,).
 
-    They are scikit-learn's with sample_weight; the mean of F1 is over the labels that occur.
+    They are scikit-learn's with sample_weight; the mean of F1 is over the labels `averaged`, by default all that occur.
     """
     present = np.union1d(true, predicted)
     right = np.where(true == predicted, true, -1)
@@ -63,8 +84,9 @@ def weighted_scores(weights: np.ndarray, true: np.ndarray, predicted: np.ndarray
     spread = (total**2 - (truths**2).sum(axis=1)) * (total**2 - (answers**2).sum(axis=1))
     certain = spread <= 1e-12 * total**4  # one label only in the truth or in the answers: MCC is 0 by convention
     mcc = (correct * total - (truths * answers).sum(axis=1)) / np.sqrt(np.where(certain, np.inf, spread))
+    counted = np.isin(present, present if averaged is None else averaged)
     of_positive = f1[:, present == positive].sum(axis=1)
-    return {"accuracy": correct / total, "macro_f1": f1.mean(axis=1), "f1": of_positive, "mcc": mcc}
+    return {"accuracy": correct / total, "macro_f1": f1[:, counted].mean(axis=1), "f1": of_positive, "mcc": mcc}
 
 
 def _sums(weights: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -73,6 +73,10 @@ class Journal:
         a_second = self.real_tokens / self.train_seconds if self.train_seconds else 0.0
         return {"train_seconds": round(self.train_seconds, 3), "real_tokens_per_second": round(a_second, 1)}
 
+    def speed_line(self) -> str:
+        """Return the speed as words to read."""
+        return "{train_seconds:.0f} s, {real_tokens_per_second:,.0f} tokens a second".format(**self.speed())
+
     def last_line(self, metric: str) -> str:
         """Return the last evaluation as a line to read."""
         entry = self.history[-1]

@@ -148,10 +148,10 @@ def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], de
     }
 
 
-def _intervals(label_ids: np.ndarray, predicted: np.ndarray, positive: int, count: int) -> dict[str, list[float]]:
-    """Return the 95% intervals of the scores; that of f1, which is of one label, where there are two."""
+def _intervals(label_ids: np.ndarray, predicted: np.ndarray, positive: int, count: int) -> dict:
+    """Return [low, high] of the 95% interval of each score, None where it is not defined."""
     found = score_intervals(label_ids, predicted, positive, count)
-    return {name: list(ends) for name, ends in found.items() if name != "f1" or count == 2}
+    return {name: ends and list(ends) for name, ends in found.items()}
 
 
 def _calibration(logits: np.ndarray, label_ids: np.ndarray, temperature: float) -> dict:

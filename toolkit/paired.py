@@ -114,8 +114,8 @@ def mcnemar(only_ours: int, only_theirs: int) -> float:
 
 
 def comparison_lines(found: dict) -> list[str]:
-    """Return what compare_runs found as two lines to read, none for {}."""
-    if not found:
+    """Return what compare_runs found, as it stands in metrics.json, as two lines to read, none where it is missing."""
+    if "comparison" not in found:
         return []
     found = found["comparison"]
     accuracy, macro_f1 = (

@@ -24,7 +24,8 @@ MOST_WRONG = 200  # rows that are wrong
 MOST_CELLS = 1500  # rows, from all cells together
 LARGEST_MATRIX = 20  # labels; of more the pairs that are confused most are listed
 MOST_PAIRS = 40
-LONGEST_TEXT = 1200  # characters
+LONGEST_TEXT = 1200  # characters, and of a row that is explained
+LONGEST_EXPLAINED = 6000
 UNIT = {"low": 0.0, "high": 1.0, "ticks": [0, 0.2, 0.4, 0.6, 0.8, 1.0], "format": "%.1f"}
 Explain = Callable[[np.ndarray, np.ndarray], list]
 
@@ -65,6 +66,7 @@ def render(
         "rows": rows,
         "explained": any(kind for row in rows for text in row["texts"] for _, kind in text),
         "threshold": 0.5 if scores["threshold"] is None else scores["threshold"],
+        "checked": scores["findings"] is not None and isinstance(run.get("findings"), list),
         "counts": Markup(json.dumps(scores.get("thresholds"))),  # numbers only
         "course": course(history, run, t),
         "findings": findings(scores["findings"], run, language),
@@ -155,7 +157,7 @@ def _rows(found: Scored, table, cells: list, explain: Explain, explained: int) -
 
 def _painted(segments: Sequence[Segment]) -> list[tuple[str, str]]:
     """Return the beginning of a text as (text, class) where neighbours of one class are one."""
-    found, left = [], LONGEST_TEXT
+    found, left = [], LONGEST_TEXT if len(segments) == 1 else LONGEST_EXPLAINED
     for text, weight in segments:
         level = 0 if weight is None else round(5 * weight)
         kind = f"{'p' if level > 0 else 'n'}{abs(level)}" if level else ""

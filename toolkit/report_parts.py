@@ -25,6 +25,7 @@ def scale(scores: dict) -> dict:
     simple = [(name, found.get(head["metric"])) for name, found in scores["baselines"].items()]
     marks = sorted(((name, value) for name, value in simple if value is not None), key=lambda mark: -mark[1])
     least = np.floor(10 * min([head["low"], *(value for _, value in marks), 0.9]) - 0.01) / 10
+    least = least if head["metric"] == "mcc" else max(least, 0.0)
 
     def x(value: float) -> float:
         return round(10 + 580 * (value - least) / (1 - least), 1)
@@ -66,29 +67,38 @@ def course(history: Sequence[dict], run: dict, t: dict) -> dict | None:
     loss = [line(t["training_loss"], "train_loss", 0), line(t["validation_loss"], "valid_loss", 1, best)]
     scores = [line(t["metrics"][name], name, color) for color, name in enumerate(SCORES)]
     return {
-        "x": _axis([0, *steps], "%d"),
+        "x": _axis([0, *steps]),
         "loss": loss,
-        "loss_y": _axis([0.0, *(value for each in loss for _, value in each["points"])], "%.2f"),
+        "loss_y": _axis([0.0, *(value for each in loss for _, value in each["points"])]),
         "scores": scores,
-        "score_y": _axis([1.0, *(value for each in scores for _, value in each["points"])], "%.2f"),
+        "score_y": _axis([1.0, *(value for each in scores for _, value in each["points"])]),
     }
 
 
-def _axis(values: Sequence[float], form: str) -> dict:
-    """Return an axis of at most six round ticks that holds all values."""
+def _axis(values: Sequence[float]) -> dict:
+    """Return an axis of at most seven round ticks that holds all values; whole numbers have whole ticks."""
     low, high = min(values), max(values)
     rough = (high - low) / 5 or 1.0
-    unit = 10 ** np.floor(np.log10(rough))
-    step = float(next(unit * times for times in (1, 2, 2.5, 5, 10) if unit * times >= rough * 0.999))
+    whole = all(isinstance(value, int) for value in values)
+    unit = 10.0 ** np.floor(np.log10(rough))
+    rounded = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
+    step = float(next(unit * times for times in rounded if unit * times >= rough * 0.999))
+    step = max(step, 1.0) if whole else step
     first, last = int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9))
     ticks = [number * step for number in range(first, last + 1)]
-    return {"low": ticks[0], "high": ticks[-1], "ticks": ticks, "format": form}
+    decimals = next((n for n in range(9) if abs(step * 10**n - round(step * 10**n)) < 1e-6 * step * 10**n), 9)
+    return {"low": ticks[0], "high": ticks[-1], "ticks": ticks, "format": f"%.{decimals}f"}
 
 
-def findings(of_test: Sequence[dict], run: dict, language: str) -> list[dict]:
-    """Return what was found in the test set, and when the model was trained, told in a language."""
-    found = run.get("findings")
-    return [told for each in [*of_test, *(found if isinstance(found, list) else [])] if (told := _told(each, language))]
+def findings(of_test: Sequence[dict] | None, run: dict, language: str) -> list[dict]:
+    """Return what was found in the test set, and when the model was trained, each once, told in a language."""
+    found, told, seen = run.get("findings"), [], set()
+    for finding in [*(of_test or ()), *(found if isinstance(found, list) else ())]:
+        one = _told(finding, language)
+        if one and one["what"] not in seen:
+            seen.add(one["what"])
+            told.append(one)
+    return told
 
 
 def _told(finding: dict, language: str) -> dict | None:

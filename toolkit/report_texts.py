@@ -70,15 +70,16 @@ EN = {
     "fpr": "False positive rate",
     "tpr": "True positive rate",
     "pr": "Precision and recall",
-    "calibration_hint": "Bars reach the dashed line where rows predicted with 80% are right in 80 of 100 cases. "
-    "The temperature, fitted to the validation set, is {temperature}.",
+    "calibration_hint": "Bars reach the dashed line where 80 of 100 rows whose label is given 80% are right.",
+    "temperature_hint": "The temperature, fitted to the validation set, is {temperature}.",
+    "not_calibrated": "The probabilities are as the model gives them: there is no temperature, or --no-calibrated.",
     "after": "as written",
     "before": "before calibration",
-    "confidence": "Probability of the prediction",
+    "confidence": "Probability of the more probable label",
     "ece": "Calibration error (ECE)",
     "brier": "Brier score",
     "reliability_bin": "{low} to {high}: {rows} rows, {confidence} on average, {accuracy} right",
-    "parts_hint": "The thin line is the 95% interval; where it holds the score of the whole, it may be chance.",
+    "parts_hint": "The thin line is the 95% interval. Of twenty lines, one misses the score of the whole by chance.",
     "tokens": "Tokens",
     "truncated": "Truncated",
     "yes": "yes",
@@ -91,6 +92,9 @@ EN = {
     "validation_loss": "validation",
     "best": "best: step {step}",
     "found": "found",
+    "own_threshold": "The scores above are those at the threshold {threshold}, which this model predicts by.",
+    "noscript": "With JavaScript, precision, recall and cost are shown here at every threshold.",
+    "not_checked": "Not all was checked: the training file is gone or has changed, or --drop_leaked was on.",
     "nothing_found": "No duplicates, leaks or conflicting labels, and nothing else that looks wrong.",
     "facts": {
         "model": "Model",
@@ -110,6 +114,6 @@ EN = {
     "length_of": "{length:,} tokens, truncated by {how}",
     "no_threshold": "none: whichever label is more probable",
     "options": "Options of the run",
-    "footer": "All that is on this page is in metrics.json and predictions.csv beside it. It loads nothing.",
+    "footer": "The numbers are in metrics.json and all rows in predictions.csv, beside this page; it loads nothing.",
 }
 TEXTS = {"en": EN, "zh": ZH}

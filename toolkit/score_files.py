@@ -9,10 +9,13 @@ import numpy as np
 
 from toolkit.advice import advise, headline
 from toolkit.atomic import write_bytes, write_json
+from toolkit.baselines import beside_model
+from toolkit.baselines import lines as baseline_lines
 from toolkit.console import display_width, one_line, pad
 from toolkit.diagnostics import diagnose
 from toolkit.doctor import leaks
 from toolkit.metrics import Scored
+from toolkit.paired import comparison_lines
 from toolkit.predictions import TextFormat, prediction_columns, with_predictions
 from toolkit.report import Explain, render
 from toolkit.rows import write_rejected
@@ -33,43 +36,53 @@ def write_scores(
     run: dict,
     model_dir: Path,
     train: Table | None,
-    simple: dict,
-    language: str,
-    explain: Explain,
-    explained: int,
+    answers: Mapping[str, np.ndarray],
     more: Mapping = MappingProxyType({}),
 ) -> dict:
-    """Write metrics.json, predictions.csv, report.html and rejected_rows.csv of a scored table into `folder`.
+    """Write metrics.json, predictions.csv and rejected_rows.csv of a scored table into `folder`.
 
     `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json,
-    `train` its training table, if that is still there, and `simple` what simple methods reach. `language` and the rest
-    are the report's; `more` is added to metrics.json, the content of which is returned.
+    `train` its training table, if that is still there, and `answers` are those of simple methods. `more` is added to
+    metrics.json, the content of which is returned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
     used = [name for column, name in table.columns.items() if name is not None]
     scores = {
         **found.scores,
-        "headline": headline(found.scores, run["options"].get("metric", "accuracy")),
+        "headline": headline(found.scores, run["options"].get("metric", "accuracy"), run["positive_label"]),
         "model": model | {"base_model": run["base_model"]},
         "data": data_facts({"test": table}, {}),
         "versions": versions(),
-        "baselines": simple,
-        "findings": [finding.as_json() for finding in (leaks(train, table) if train else ())],
+        "baselines": beside_model(found, answers),
+        "findings": [finding.as_json() for finding in leaks(train, table)] if train else None,
         **diagnose(found, table.records, used, run["max_length"]),
         **more,
     }
-    history = read_history(model_dir)
-    advice = advise(scores, run, history)
-    scores["advice"] = [piece.as_json() for piece in advice]
+    scores["advice"] = [piece.as_json() for piece in advise(scores, run, read_history(model_dir))]
     predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])
-    report = folder / "report.html"
-    report.unlink(missing_ok=True)  # one of other scores is worse than none, and the new one takes the longest
+    (folder / "report.html").unlink(missing_ok=True)  # one of other scores is worse than none
     write_json(folder / "metrics.json", scores)
     write_bytes(folder / "predictions.csv", predictions)
     write_rejected(folder / "rejected_rows.csv", table.rejected)
-    write_bytes(report, render(found, scores, table, run, history, advice, language, explain, explained))
     return scores
+
+
+def write_report(
+    folder: Path,
+    found: Scored,
+    scores: dict,
+    table: Table,
+    run: dict,
+    language: str,
+    explain: Explain,
+    explained: int,
+) -> None:
+    """Write report.html of what write_scores has written and returned; the last three are render's."""
+    history = read_history(Path(scores["model"]["directory"]))
+    advice = advise(scores, run, history)
+    page = render(found, scores, table, run, history, advice, language, explain, explained)
+    write_bytes(folder / "report.html", page)
 
 
 def read_history(model_dir: Path) -> list[dict]:
@@ -113,7 +126,9 @@ def score_lines(scores: dict) -> list[str]:
     lines += ["", f"accuracy {scores['accuracy']:.4f} ({interval}), MCC {scores['mcc']:.4f}, {ranking}"]
     lines += [_calibration(**scores["calibration"])]
     lines += [f"beware: {one_line(piece['what'])}" for piece in scores["advice"] if piece["level"] == "bad"]
-    return [*lines, "", *_confusion(names, scores["confusion_matrix"], width)] if len(names) <= 10 else lines
+    if len(names) <= 10:
+        lines += ["", *_confusion(names, scores["confusion_matrix"], width)]
+    return [*lines, "", *baseline_lines(scores["baselines"]), *comparison_lines(scores)]
 
 
 def _row(precision: float, recall: float, f1: float, support: int, *_) -> str:

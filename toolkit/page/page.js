@@ -18,7 +18,8 @@
     one("#all").hidden = cell === null;
     for (const button of all("button.cell")) button.setAttribute("aria-pressed", String(button.dataset.cell === cell));
     const what = one("#rows-what");
-    what.textContent = cell === null ? what.dataset.all : what.dataset.cell;
+    const pressed = one('button.cell[aria-pressed="true"]');
+    what.textContent = pressed ? `${pressed.dataset.what}. ${what.dataset.cell}` : what.dataset.all;
   }
   function choose(name) {
     cell = name;
@@ -28,7 +29,9 @@
   for (const button of all("button.cell")) {
     button.addEventListener("click", () => {
       choose(button.dataset.cell === cell ? null : button.dataset.cell);
-      if (cell !== null) one("#rows").scrollIntoView({ block: "start" });
+      if (cell === null) return;
+      one("#rows").scrollIntoView({ block: "start" });
+      one("#rows-what").focus({ preventScroll: true });
     });
   }
   one("#all").addEventListener("click", () => choose(null));
@@ -40,6 +43,7 @@
 
   // Precision, recall and cost at each threshold.
   if (!one("#counts")) return;
+  one(".explorer").hidden = false;
   const counts = JSON.parse(one("#counts").textContent);
   const slider = one("#slider");
   const share = (part, whole) => (whole > 0 ? part / whole : 0);
