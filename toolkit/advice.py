@@ -10,7 +10,7 @@ from toolkit.intervals import share_interval
 
 WIDE = 0.06  # width of an interval
 FEW = 10  # test rows of a label
-WEAK = 0.15  # of F1, below the mean of all labels
+WEAK = 0.1  # of F1, below the mean of all labels
 OFF = 0.05  # mean difference of confidence and accuracy
 ENOUGH = 20  # rows of a part of the test set
 
