@@ -54,7 +54,7 @@ def _add_prediction(group) -> None:
 
 def _add_report(group) -> None:
     group.add_argument("--report_language", default="en", choices=["en", "zh"], help="language of report.html")
-    group.add_argument("--explain_rows", type=_count_or_off, default=20, metavar="ROWS", help="rows that are wrong, the most confident ones, of which report.html shows the words that mattered; each takes as long as some 24 others do to score (0: none)")
+    group.add_argument("--explain_rows", type=number(int, 0, 200), default=20, metavar="ROWS", help="rows that are wrong, the most confident ones, of which report.html shows the words that mattered; each takes as long as some 24 others do to score (0: none)")
 
 
 def _add_data(group) -> None:
