@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NU
 
 import pytest
 import torch
+from filelock import FileLock
 from torch.distributed import TCPStore
 from transformers import (
     BertConfig,
@@ -108,6 +110,28 @@ def reviews(tmp_path_factory) -> Path:
         "id,text\n" + "".join(f"{i},{r[0]}\n" for i, r in enumerate(rows)), encoding="utf-8"
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], object]:
+    """A function of a name and of what makes something in a folder of its own: that is made once for all processes.
+
+    Returns what was made, which json can hold.
+    """
+    root = tmp_path_factory.getbasetemp()
+    root = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "once"
+
+    def get(name: str, make: Callable[[Path], object]) -> object:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        with FileLock(root / name / "lock"):
+            kept = root / name / "kept.json"
+            if not kept.exists():
+                folder = root / name / f"by {os.getpid()}"
+                folder.mkdir()
+                kept.write_text(json.dumps(make(folder)), encoding="utf-8")
+            return json.loads(kept.read_text(encoding="utf-8"))
+
+    return get
 
 
 Seen = namedtuple("Seen", "line values problem")

@@ -311,31 +311,43 @@ def training(model: Path, reviews: Path, output: Path) -> list:
     ]
 
 
+def told(outcomes: dict[str, list]) -> dict[str, Outcome]:
+    """What json has kept of outcomes."""
+    return {name: Outcome(*outcome) for name, outcome in outcomes.items()}
+
+
 @pytest.fixture(scope="module")
-def good(tmp_path_factory) -> Path:
+def good(once) -> Path:
     """A model with all kinds of tokenizer files, and with code beside it that nothing names."""
-    folder = tiny_bert(tmp_path_factory.mktemp("good") / "model", WORDS)
-    vocab = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
-    put(folder, "vocab.txt", "\n".join(sorted(vocab, key=vocab.get)) + "\n")
-    for name in ("modeling_evil.py", "tokenization_evil.py", "pipeline_evil.py"):
-        marker = str(folder.parent / MARKER)
-        put(folder, name, f"open({marker!r}, 'w').close()\nclass C: pass\n")
-    return folder
+
+    def make(tmp: Path) -> str:
+        folder = tiny_bert(tmp / "model", WORDS)
+        vocab = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+        put(folder, "vocab.txt", "\n".join(sorted(vocab, key=vocab.get)) + "\n")
+        for name in ("modeling_evil.py", "tokenization_evil.py", "pipeline_evil.py"):
+            marker = str(folder.parent / MARKER)
+            put(folder, name, f"open({marker!r}, 'w').close()\nclass C: pass\n")
+        return str(folder)
+
+    return Path(once("good", make))
 
 
 @pytest.fixture(scope="module")
-def refused(good, tmp_path_factory) -> dict[str, tuple[Path, Outcome]]:
+def refused(good, once) -> dict[str, tuple[Path, Outcome]]:
     """What main.py says to the model of each case, and where that model is."""
-    tmp, commands, folders = tmp_path_factory.mktemp("refused"), {}, {}
-    data = tmp / "data"
-    data.mkdir()
-    put(data, "trainset.csv", "text,label\n" + "the food was good,pro\nthe bed was bad,con\n" * 10)
-    for name, (harm, _) in CASES.items():
-        folders[name] = Path(shutil.copytree(good, tmp / "models" / name.replace("/", "") / "model"))
-        harm(folders[name])
-        commands[name] = (folders[name], training(folders[name], data, tmp / "runs" / name / "output"))
-    outcomes = run_watched(tmp / "runs", commands)
-    return {name: (folders[name], outcomes[name]) for name in CASES}
+
+    def make(tmp: Path) -> list:
+        commands, folders, data = {}, {}, tmp / "data"
+        data.mkdir()
+        put(data, "trainset.csv", "text,label\n" + "the food was good,pro\nthe bed was bad,con\n" * 10)
+        for name, (harm, _) in CASES.items():
+            folders[name] = Path(shutil.copytree(good, tmp / "models" / name.replace("/", "") / "model"))
+            harm(folders[name])
+            commands[name] = (folders[name], training(folders[name], data, tmp / "runs" / name / "output"))
+        return [{name: str(folder) for name, folder in folders.items()}, run_watched(tmp / "runs", commands)]
+
+    folders, outcomes = once("refused", make)
+    return {name: (Path(folders[name]), outcome) for name, outcome in told(outcomes).items()}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -384,27 +396,33 @@ CHANGED = {  # name: (what is done to a model that main.py wrote, what test_code
 
 
 @pytest.fixture(scope="module")
-def trained(good, reviews_once, tmp_path_factory) -> tuple[Path, dict[str, Outcome]]:
+def trained(good, reviews_once, once) -> tuple[Path, dict[str, Outcome]]:
     """A run of main.py on a model with pickles beside its weights, and what the three scripts did on the way."""
-    tmp = tmp_path_factory.mktemp("trained")
-    model, output = shutil.copytree(good, tmp / "pickled" / "model"), tmp / "runs" / "main" / "output"
-    pickles("pytorch_model.bin", "training_args.bin", "optimizer.pt")(model)
-    ours = ("--model_dir", output / "bert_classifier", "--data_dir", reviews_once, "--device", "cpu")
-    commands = {
-        "main": (model, training(model, reviews_once, output)),
-        "infer": (output, ["infer.py", *ours, "--output_file", tmp / "runs" / "infer" / "p.csv"]),
-        "test": (output, ["test_code.py", *ours, "--output_dir", tmp / "runs" / "test" / "output"]),
-    }
-    return output / "bert_classifier", run_watched(tmp / "runs", commands)
+
+    def make(tmp: Path) -> list:
+        model, output = shutil.copytree(good, tmp / "pickled" / "model"), tmp / "runs" / "main" / "output"
+        pickles("pytorch_model.bin", "training_args.bin", "optimizer.pt")(model)
+        ours = ("--model_dir", output / "bert_classifier", "--data_dir", reviews_once, "--device", "cpu")
+        commands = {
+            "main": (model, training(model, reviews_once, output)),
+            "infer": (output, ["infer.py", *ours, "--output_file", tmp / "runs" / "infer" / "p.csv"]),
+            "test": (output, ["test_code.py", *ours, "--output_dir", tmp / "runs" / "test" / "output"]),
+        }
+        return [str(output / "bert_classifier"), run_watched(tmp / "runs", commands)]
+
+    folder, outcomes = once("trained", make)
+    return Path(folder), told(outcomes)
 
 
 @pytest.fixture(scope="module")
-def reviews_once(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    for name in ("trainset", "validset", "testset"):
-        put(folder, f"{name}.csv", "text,label\n" + "the food was good,pro\nthe bed was bad,con\n" * 10)
-    put(folder, "unlabelled.csv", "text\nthe food was good\n")
-    return folder
+def reviews_once(once) -> Path:
+    def make(folder: Path) -> str:
+        for name in ("trainset", "validset", "testset"):
+            put(folder, f"{name}.csv", "text,label\n" + "the food was good,pro\nthe bed was bad,con\n" * 10)
+        put(folder, "unlabelled.csv", "text\nthe food was good\n")
+        return str(folder)
+
+    return Path(once("reviews", make))
 
 
 @pytest.mark.parametrize("script", ["main", "infer", "test"])
@@ -426,19 +444,23 @@ def test_a_good_model_is_used_so_whatever_is_imported_on_the_way(trained, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def refused_changes(trained, good, reviews_once, tmp_path_factory) -> dict[tuple[str, str], tuple[Path, Outcome]]:
+def refused_changes(trained, good, reviews_once, once) -> dict[str, tuple[Path, Outcome]]:
     """What infer.py and test_code.py say to the model of each case, and where that model is."""
-    tmp, commands, folders = tmp_path_factory.mktemp("changed"), {}, {}
-    for name, (harm, _) in CHANGED.items():
-        folders[name] = Path(shutil.copytree(trained[0], tmp / "models" / name / "model"))
-        for code in good.glob("*.py"):
-            shutil.copy(code, folders[name])
-        harm(folders[name])
-        for script, options in (("infer.py", ["--text", "a"]), ("test_code.py", ["--data_dir", reviews_once])):
-            command = [script, "--model_dir", folders[name], "--device", "cpu", *options]
-            commands[f"{name} {script}"] = (folders[name], command)
-    outcomes = run_watched(tmp / "runs", commands)
-    return {name: (folders[name.rsplit(" ", 1)[0]], outcomes[name]) for name in commands}
+
+    def make(tmp: Path) -> list:
+        commands, folders = {}, {}
+        for name, (harm, _) in CHANGED.items():
+            folders[name] = Path(shutil.copytree(trained[0], tmp / "models" / name / "model"))
+            for code in good.glob("*.py"):
+                shutil.copy(code, folders[name])
+            harm(folders[name])
+            for script, options in (("infer.py", ["--text", "a"]), ("test_code.py", ["--data_dir", reviews_once])):
+                command = [script, "--model_dir", folders[name], "--device", "cpu", *options]
+                commands[f"{name} {script}"] = (folders[name], command)
+        return [{name: str(folder) for name, folder in folders.items()}, run_watched(tmp / "runs", commands)]
+
+    folders, outcomes = once("changed", make)
+    return {name: (Path(folders[name.rsplit(" ", 1)[0]]), outcome) for name, outcome in told(outcomes).items()}
 
 
 @pytest.mark.parametrize("script", ["infer.py", "test_code.py"])
@@ -519,23 +541,27 @@ LABELS = [
 
 
 @pytest.fixture(scope="module")
-def labelled(good, tmp_path_factory) -> tuple[Path, dict[str, Outcome]]:
+def labelled(good, once) -> tuple[Path, dict[str, Outcome]]:
     """A run with strange labels, scored and used."""
-    tmp = tmp_path_factory.mktemp("labelled")
-    data, output = tmp / "data", tmp / "runs" / "main" / "output"
-    data.mkdir()
-    for name in ("trainset", "validset", "testset"):
-        with (data / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerows([("text", "label"), *(("the food was good", label) for label in LABELS)])
-    put(data, "unlabelled.csv", "text\nthe food was good\n")
-    ours = ("--model_dir", output / "bert_classifier", "--data_dir", data, "--device", "cpu")
-    commands = {
-        "main": (good, training(good, data, output)),
-        "test": (output, ["test_code.py", *ours, "--output_dir", tmp / "runs" / "test" / "output"]),
-        "infer": (output, ["infer.py", *ours, "--output_file", tmp / "runs" / "infer" / "p.csv"]),
-        "safe": (output, ["infer.py", *ours, "--output_file", tmp / "runs" / "safe" / "p.csv", "--excel_safe"]),
-    }
-    return tmp / "runs", run_watched(tmp / "runs", commands)
+
+    def make(tmp: Path) -> list:
+        data, output = tmp / "data", tmp / "runs" / "main" / "output"
+        data.mkdir()
+        for name in ("trainset", "validset", "testset"):
+            with (data / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:
+                csv.writer(stream).writerows([("text", "label"), *(("the food was good", label) for label in LABELS)])
+        put(data, "unlabelled.csv", "text\nthe food was good\n")
+        ours = ("--model_dir", output / "bert_classifier", "--data_dir", data, "--device", "cpu")
+        commands = {
+            "main": (good, training(good, data, output)),
+            "test": (output, ["test_code.py", *ours, "--output_dir", tmp / "runs" / "test" / "output"]),
+            "infer": (output, ["infer.py", *ours, "--output_file", tmp / "runs" / "infer" / "p.csv"]),
+            "safe": (output, ["infer.py", *ours, "--output_file", tmp / "runs" / "safe" / "p.csv", "--excel_safe"]),
+        }
+        return [str(tmp / "runs"), run_watched(tmp / "runs", commands)]
+
+    folder, outcomes = once("labelled", make)
+    return Path(folder), told(outcomes)
 
 
 def test_labels_of_any_characters_are_trained_scored_and_predicted_and_stay_what_they_are(labelled):

@@ -1,5 +1,6 @@
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -224,18 +225,22 @@ def batches() -> list[list[np.ndarray]]:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, english_bert, dataset, batches) -> list[list[dict]]:
+def trained(once, english_bert, dataset, batches) -> list[list[dict]]:
     """The weights that each of two processes has after each run."""
-    folder = tmp_path_factory.mktemp("trained")
-    runs = [[(rows.tolist(), micro) for rows, (_, micro) in zip(*run, strict=True)]
-            for run in zip(batches, RUNS, strict=True)]  # fmt: skip
-    plan = {"model": str(english_bert), "labels": LABELS, "runs": runs, "rate": RATE, "epsilon": EPSILON}
-    (folder / "plan.json").write_text(json.dumps(plan))
-    save_file({str(i): tensor for i, tensor in enumerate(dataset.tensors)}, folder / "dataset.safetensors")
-    (folder / "worker.py").write_text(TRAINS, encoding="utf-8")
-    with processes(2, folder / "worker.py", folder) as started:
-        ends = ended(started)
-    assert [status for status, _ in ends] == [0, 0], ends
+
+    def make(folder: Path) -> str:
+        runs = [[(rows.tolist(), micro) for rows, (_, micro) in zip(*run, strict=True)]
+                for run in zip(batches, RUNS, strict=True)]  # fmt: skip
+        plan = {"model": str(english_bert), "labels": LABELS, "runs": runs, "rate": RATE, "epsilon": EPSILON}
+        (folder / "plan.json").write_text(json.dumps(plan))
+        save_file({str(i): tensor for i, tensor in enumerate(dataset.tensors)}, folder / "dataset.safetensors")
+        (folder / "worker.py").write_text(TRAINS, encoding="utf-8")
+        with processes(2, folder / "worker.py", folder) as started:
+            ends = ended(started)
+        assert [status for status, _ in ends] == [0, 0], ends
+        return str(folder)
+
+    folder = Path(once("two processes", make))
     return [[load_file(folder / f"{run}-{rank}.safetensors") for rank in range(2)] for run in range(len(RUNS))]
 
 

@@ -54,12 +54,14 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def trained(folder, reviews, english_bert) -> Path:
+def trained(once, reviews, english_bert) -> Path:
     """The run directory of one process; batches of 7 rows, which 2, 3 and 4 do not divide, the last of 4."""
-    output = folder / "one"
-    if not output.exists():
-        train(1, reviews, english_bert, output)
-    return output
+
+    def make(folder: Path) -> str:
+        train(1, reviews, english_bert, folder / "one")
+        return str(folder / "one")
+
+    return Path(once("one process", make))
 
 
 def train(count: int, reviews: Path, model: Path, output: Path, *more) -> subprocess.CompletedProcess:

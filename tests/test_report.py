@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import string
 from dataclasses import replace
@@ -11,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from filelock import FileLock
 from sklearn import metrics as sk
 
 from tests.browser import opened
@@ -58,28 +56,20 @@ PAYLOADS = [
 WRAPPED = [f"the room was {how} {payload}" for how in ("good", "bad", "sad", "so nice") for payload in PAYLOADS]
 
 
-@pytest.fixture(scope="session")
-def folders(tmp_path_factory) -> Path:
-    """Where the run that several tests look at is kept, for all processes of the tests together."""
-    root = tmp_path_factory.getbasetemp()
-    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "reports"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 @pytest.fixture
-def scored(folders, reviews, english_bert) -> Path:
-    """The test/ directory of a run on reviews, with columns beside text and label, made once."""
-    output = folders / "run"
-    with FileLock(folders / "lock"):
-        if not (output / "test" / "report.html").exists():
-            script("main.py", "--data_dir", reviews, "--model", english_bert, "--output_dir", output, *TRAIN)
-            frame = pd.read_csv(reviews / "testset.csv")
-            frame["source"], frame["stars"] = ["shop", "forum"] * 10, np.arange(20) / 7
-            frame.to_csv(folders / "testset.csv", index=False)
-            model = ("--model_dir", output / "bert_classifier", "--device", "cpu")
-            script("test_code.py", "--test_file", folders / "testset.csv", *model)
-    return output / "test"
+def scored(once, reviews, english_bert) -> Path:
+    """The test/ directory of a run on reviews, with columns beside text and label."""
+
+    def make(folder: Path) -> str:
+        output, test_file = folder / "run", folder / "testset.csv"
+        script("main.py", "--data_dir", reviews, "--model", english_bert, "--output_dir", output, *TRAIN)
+        frame = pd.read_csv(reviews / "testset.csv")
+        frame["source"], frame["stars"] = ["shop", "forum"] * 10, np.arange(20) / 7
+        frame.to_csv(test_file, index=False)
+        script("test_code.py", "--test_file", test_file, "--model_dir", output / "bert_classifier", "--device", "cpu")
+        return str(output / "test")
+
+    return Path(once("scored", make))
 
 
 def at(metrics: dict, path: str) -> float:
@@ -93,9 +83,9 @@ def at(metrics: dict, path: str) -> float:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_figures_of_the_page_are_those_of_metrics_json(scored, folders, language, tmp_path):
+def test_the_figures_of_the_page_are_those_of_metrics_json(scored, language, tmp_path):
     if language == "zh":
-        how = ("--report_language", "zh", "--output_dir", tmp_path, "--test_file", folders / "testset.csv")
+        how = ("--report_language", "zh", "--output_dir", tmp_path, "--test_file", scored.parent.parent / "testset.csv")
         script("test_code.py", "--model_dir", scored.parent / "bert_classifier", "--device", "cpu", *how)
         scored = tmp_path / "test"
     metrics = json.loads((scored / "metrics.json").read_text())

@@ -1,6 +1,7 @@
 import json
 import socket
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,16 +174,20 @@ def test_an_error_of_a_process_alone_is_left_as_it_is(error):
 
 
 @pytest.fixture(scope="module")
-def met(tmp_path_factory):
+def met(once):
     """What each of three processes got from the others, how they ended after one of them failed, and their folder."""
-    folder = tmp_path_factory.mktemp("met")
-    (folder / "told.json").write_text(json.dumps(TOLD), encoding="utf-8")
-    (folder / "worker.py").write_text(ASKS, encoding="utf-8")
-    with processes(3, folder / "worker.py", folder) as started:
-        ends = ended(started)
-    files = [folder / f"{rank}.json" for rank in range(3)]
-    assert all(file.is_file() for file in files), ends
-    return [json.loads(file.read_text()) for file in files], ends, folder
+
+    def make(folder: Path) -> list:
+        (folder / "told.json").write_text(json.dumps(TOLD), encoding="utf-8")
+        (folder / "worker.py").write_text(ASKS, encoding="utf-8")
+        with processes(3, folder / "worker.py", folder) as started:
+            ends = ended(started)
+        files = [folder / f"{rank}.json" for rank in range(3)]
+        assert all(file.is_file() for file in files), ends
+        return [[json.loads(file.read_text()) for file in files], ends, str(folder)]
+
+    got, ends, folder = once("met", make)
+    return got, [tuple(end) for end in ends], Path(folder)
 
 
 def test_what_the_first_one_shares_is_what_every_process_gets(met):

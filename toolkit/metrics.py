@@ -79,7 +79,7 @@ def quick_scores(
         "accuracy": float(sk.accuracy_score(label_ids, predicted)),
         "macro_f1": float(sk.f1_score(label_ids, predicted, average="macro", zero_division=0)),
         "f1": float(sk.f1_score(label_ids, predicted, labels=[positive], average="macro", zero_division=0)),
-        "mcc": float(sk.matthews_corrcoef(label_ids, predicted)),
+        "mcc": _mcc(label_ids, predicted),
         "temperature": temperature,
     } | ({} if threshold is None else {"threshold": threshold})
 
@@ -134,7 +134,7 @@ def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], de
         "rows": len(label_ids),
         "accuracy": float(sk.accuracy_score(label_ids, predicted)),
         **averages,
-        "mcc": float(sk.matthews_corrcoef(label_ids, predicted)),
+        "mcc": _mcc(label_ids, predicted),
         "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
         "intervals": _intervals(label_ids, predicted, positive, len(labels)),
         "threshold": decision.threshold,
@@ -146,6 +146,14 @@ def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], de
         "labels": labels,
         "confusion_matrix": sk.confusion_matrix(label_ids, predicted, labels=every).tolist(),
     }
+
+
+def _mcc(label_ids: np.ndarray, predicted: np.ndarray) -> float:
+    from sklearn import metrics as sk
+
+    if len(np.union1d(label_ids, predicted)) == 1:  # of which scikit-learn would warn on the screen
+        return 0.0
+    return float(sk.matthews_corrcoef(label_ids, predicted))
 
 
 def _intervals(label_ids: np.ndarray, predicted: np.ndarray, positive: int, count: int) -> dict:
