@@ -194,8 +194,8 @@ def test_one_process_s_own_mistake_ends_all_and_says_which_it_was(trained, tmp_p
     (broken / "model.safetensors").unlink()
     starter = tmp_path / "start.sh"
     starter.write_text(
-        f'model={trained / "bert_classifier"}; [ "$RANK" = 1 ] && model={broken}\n'
-        f'exec {sys.executable} {ROOT}/infer.py --model_dir $model --text "the food" --device cpu\n'
+        f'model="{trained / "bert_classifier"}"; [ "$RANK" = 1 ] && model="{broken}"\n'
+        f'exec "{sys.executable}" "{ROOT}/infer.py" --model_dir "$model" --text "the food" --device cpu\n'
     )
     (error,) = fail(2, shutil.which("bash"), starter, torchrun_options=["--no_python"])
     assert error.startswith("error: process 1 on ")
