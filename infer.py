@@ -7,16 +7,16 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from toolkit.console import Log, bar
-from toolkit.errors import UserError, run_script
-from toolkit.files import file_ending, need_file
-from toolkit.inputs import Input
-from toolkit.launch import our_place
-from toolkit.options import given_columns, inference_options
-from toolkit.parts import Parts
-from toolkit.predictions import ParquetFormat, TextFormat, choose_form, with_predictions
-from toolkit.rows import Rejected, Row, stop_or_report, usable_text, windows
-from toolkit.run_info import fingerprint, read_run
+from toolkit.base.errors import UserError, run_script
+from toolkit.base.process import our_place
+from toolkit.cli.console import Log, bar
+from toolkit.cli.options import given_columns, inference_options
+from toolkit.data.files import file_ending, need_file
+from toolkit.data.parts import Parts
+from toolkit.data.rows import Rejected, Row, stop_or_report, usable_text, windows
+from toolkit.data.unlabelled import Input
+from toolkit.data.writers import ParquetFormat, TextFormat, choose_form, with_predictions
+from toolkit.runs.run_json import fingerprint, read_run
 
 STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered together
 
@@ -30,12 +30,12 @@ def main() -> None:
     job = first_reading(args, run, columns) if place.size == 1 else None
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
     import utils
-    from toolkit.batching import WINDOW
-    from toolkit.decisions import decision_of
-    from toolkit.int8 import every
-    from toolkit.memory import RowLimit
-    from toolkit.precision import common_precision
-    from toolkit.world import World
+    from toolkit.compute.batches import WINDOW
+    from toolkit.compute.memory import RowLimit
+    from toolkit.compute.precision import common_precision
+    from toolkit.compute.processes import World
+    from toolkit.evaluation.decision import decision_of
+    from toolkit.models.int8 import every
 
     with World(place) as world:
         device = utils.choose_device(args.device, place)

@@ -6,12 +6,12 @@ from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from pathlib import Path
 
-from toolkit.console import Log, TrainingBar, bar
-from toolkit.errors import run_script
-from toolkit.journal import Journal
-from toolkit.launch import our_place
-from toolkit.options import training_options
-from toolkit.run_info import describe_run, refuse_to_overwrite, versions
+from toolkit.base.errors import run_script
+from toolkit.base.process import our_place
+from toolkit.cli.console import Log, TrainingBar, bar
+from toolkit.cli.options import training_options
+from toolkit.runs.progress import Journal
+from toolkit.runs.run_json import describe_run, refuse_to_overwrite, versions
 
 
 def main() -> None:
@@ -33,11 +33,23 @@ def import_the_rest() -> None:
     global utils, RunFiles, World, common_precision, banner, baselines, batching
     global guard, label_errors, memory, metrics, pretrained, reading, resuming, schedule, score_files, seeds, stopping
     import utils  # noqa: I001
-    from toolkit import banner, baselines, batching, guard, label_errors, memory, metrics
-    from toolkit import pretrained, reading, resuming, schedule, score_files, seeds, stopping
-    from toolkit.precision import common_precision
-    from toolkit.run_files import RunFiles
-    from toolkit.world import World
+    from toolkit.runs import banner
+    from toolkit.evaluation import baselines
+    from toolkit.compute import batches as batching
+    from toolkit.training import bad_steps as guard
+    from toolkit.doctor import label_errors
+    from toolkit.compute import memory
+    from toolkit.evaluation import metrics
+    from toolkit.models import pretrained
+    from toolkit.doctor import labelled_files as reading
+    from toolkit.runs import resume as resuming
+    from toolkit.training import schedule
+    from toolkit.report import scores as score_files
+    from toolkit.runs import seeds
+    from toolkit.training import stop_signals as stopping
+    from toolkit.compute.precision import common_precision
+    from toolkit.runs.directory import RunFiles
+    from toolkit.compute.processes import World
 
 
 def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from toolkit.console import Log
-from toolkit.errors import run_script
-from toolkit.files import need_file
-from toolkit.launch import our_place
-from toolkit.options import given_columns, scoring_options
-from toolkit.run_info import read_run
+from toolkit.base.errors import run_script
+from toolkit.base.process import our_place
+from toolkit.cli.console import Log
+from toolkit.cli.options import given_columns, scoring_options
+from toolkit.data.files import need_file
+from toolkit.runs.run_json import read_run
 
 
 def main() -> None:
@@ -19,14 +19,14 @@ def main() -> None:
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if place.is_first else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
-    from toolkit.baselines import simple_answers, training_table
-    from toolkit.decisions import decision_of
-    from toolkit.int8 import every
-    from toolkit.memory import RowLimit
-    from toolkit.paired import compare_runs, read_other
-    from toolkit.precision import common_precision
-    from toolkit.score_files import score_columns, score_lines, write_report, write_scores
-    from toolkit.world import World
+    from toolkit.compute.memory import RowLimit
+    from toolkit.compute.precision import common_precision
+    from toolkit.compute.processes import World
+    from toolkit.evaluation.baselines import simple_answers, training_table
+    from toolkit.evaluation.compare import compare_runs, read_other
+    from toolkit.evaluation.decision import decision_of
+    from toolkit.models.int8 import every
+    from toolkit.report.scores import score_columns, score_lines, write_report, write_scores
 
     log = Log(sys.stdout if place.is_first else None)
     with World(place) as world:

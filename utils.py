@@ -14,31 +14,38 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import TensorDataset
 
-from toolkit.atomic import filling, install_directory, write_bytes, write_json
-from toolkit.attributions import attribute
-from toolkit.batching import prediction_batches
-from toolkit.compat import has_fused_adamw
-from toolkit.console import bar
-from toolkit.decisions import Decision, decision_of
-from toolkit.devices import choose_device, device_count, thread_count, unwrap, wrap
-from toolkit.errors import UserError
-from toolkit.fast_bert import make_fast
-from toolkit.int8 import check_labels, make_int8
-from toolkit.labels import encode_labels, learn_labels, split_seed, split_table
-from toolkit.learner import Learner
-from toolkit.memory import RowLimit
-from toolkit.metrics import Scored
-from toolkit.model_card import model_card
-from toolkit.packed_linear import pack_linear_layers
-from toolkit.precision import Precision
-from toolkit.pretrained import has_token_types, load_classifier, load_config, load_tokenizer, longest_input, set_dropout
-from toolkit.records import open_source
-from toolkit.rows import Rejected, Row, read_rows, stop_or_report
-from toolkit.run_info import fingerprint, read_run
-from toolkit.tables import Table, Tokens, to_frame
-from toolkit.truncation import kept_positions
-from toolkit.unknown import check_unknown, known_tokens
-from toolkit.world import ALONE, World
+from toolkit.base.disk import filling, install_directory, write_bytes, write_json
+from toolkit.base.errors import UserError
+from toolkit.base.torch_versions import has_fused_adamw
+from toolkit.cli.console import bar
+from toolkit.compute.batches import prediction_batches
+from toolkit.compute.device import choose_device, device_count, thread_count, unwrap, wrap
+from toolkit.compute.memory import RowLimit
+from toolkit.compute.precision import Precision
+from toolkit.compute.processes import ALONE, World
+from toolkit.data.labels import encode_labels, learn_labels, split_seed, split_table
+from toolkit.data.reading import open_source
+from toolkit.data.rows import Rejected, Row, read_rows, stop_or_report
+from toolkit.data.tables import Table, Tokens, to_frame
+from toolkit.evaluation.decision import Decision, decision_of
+from toolkit.evaluation.explain import attribute
+from toolkit.evaluation.metrics import Scored
+from toolkit.models.fast_bert import make_fast
+from toolkit.models.int8 import check_labels, make_int8
+from toolkit.models.packed_linear import pack_linear_layers
+from toolkit.models.pretrained import (
+    has_token_types,
+    load_classifier,
+    load_config,
+    load_tokenizer,
+    longest_input,
+    set_dropout,
+)
+from toolkit.runs.model_card import model_card
+from toolkit.runs.run_json import fingerprint, read_run
+from toolkit.tokens.truncation import kept_positions
+from toolkit.tokens.unknown_characters import check_unknown, known_tokens
+from toolkit.training.learner import Learner
 
 __all__ = [  # of the spine, from other rooms
     "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_seed", "split_table", "thread_count",
@@ -328,7 +335,7 @@ def explainer(
 ) -> Callable[[np.ndarray, np.ndarray], list]:
     """Return a function of numbers of n rows of a table, and (n, 2) labels, to the segments of these rows' texts.
 
-    Segments, as toolkit.attributions has them, say what spoke for the first label and what for the second.
+    Segments, as toolkit.evaluation.explain has them, say what spoke for the first label and what for the second.
     """
     texts = table.frame.drop(columns="label").to_numpy()
 

@@ -23,9 +23,9 @@ import torch  # noqa: E402
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, set_seed  # noqa: E402
 
 import utils  # noqa: E402
-from toolkit.files import find_file  # noqa: E402
-from toolkit.precision import choose_precision  # noqa: E402
-from toolkit.pretrained import resolve_model  # noqa: E402
+from toolkit.compute.precision import choose_precision  # noqa: E402
+from toolkit.data.files import find_file  # noqa: E402
+from toolkit.models.pretrained import resolve_model  # noqa: E402
 
 COLUMNS = {"text": "text", "text_pair": "?", "label": "label"}
 

@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 import pandas as pd  # noqa: E402
 from opencc import OpenCC  # noqa: E402
 
-from toolkit.doctor import Rows, nearly_same  # noqa: E402
-from toolkit.duplicates import ANY_HAN  # noqa: E402
+from toolkit.doctor.duplicates import ANY_HAN  # noqa: E402
+from toolkit.doctor.examine import Rows, nearly_same  # noqa: E402
 
 traditional = OpenCC("s2t").convert
 

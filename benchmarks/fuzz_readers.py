@@ -160,9 +160,9 @@ def check_lines(error) -> None:
 def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
     """Read a file as main.py does, with --on_bad_rows stop and skip, and see that the two agree."""
     import utils
-    from toolkit import reading
-    from toolkit.errors import UserError
-    from toolkit.records import open_source
+    from toolkit.base.errors import UserError
+    from toolkit.data.reading import open_source
+    from toolkit.doctor import labelled_files as reading
 
     try:
         table = reading.read_tables(utils.read_table, {"train": path}, COLUMNS, encoding, "skip")["train"]
@@ -207,9 +207,9 @@ def check_cells(cells: list[str]) -> None:
 
 def check_inference(path: Path, encoding: str | None) -> None:
     """Read a file as infer.py does: once to count, once to use."""
-    from toolkit.errors import UserError
-    from toolkit.inputs import Input
-    from toolkit.rows import Rejected
+    from toolkit.base.errors import UserError
+    from toolkit.data.rows import Rejected
+    from toolkit.data.unlabelled import Input
 
     found, rejected = Input(str(path), {"text": "text", "text_pair": None}, encoding, "skip", None), []
     try:
@@ -459,8 +459,8 @@ def with_atheris(files: int, seed: int) -> Fuzz:
     except ImportError:
         sys.exit("error: the package 'atheris' is not installed (pip install atheris, on Linux)")
     with atheris.instrument_imports(include=["toolkit"]):
-        import toolkit.records
-        import toolkit.rows  # noqa: F401
+        import toolkit.data.reading
+        import toolkit.data.rows  # noqa: F401
 
     fuzz = Fuzz()
     corpus = fuzz.folder / "corpus"

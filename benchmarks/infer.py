@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
-from toolkit.decisions import softmax  # noqa: E402
+from toolkit.evaluation.decision import softmax  # noqa: E402
 
 BATCH = 32
 NEEDS = {"CrossEncoder": "sentence_transformers", "ONNX": "onnxruntime", "OpenVINO": "openvino"}

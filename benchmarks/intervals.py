@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
 
-from toolkit.intervals import score_intervals, weighted_scores  # noqa: E402
+from toolkit.evaluation.intervals import score_intervals, weighted_scores  # noqa: E402
 
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1", "mcc": "MCC"}
 SETTINGS = [  # labels, accuracy, how many times as frequent a label is as the one before, test rows

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from safetensors.torch import load_file  # noqa: E402
 
 from benchmarks.forked import clock, differences, fork, make_data, options, result, wait  # noqa: E402
-from toolkit.run_info import read_run  # noqa: E402
+from toolkit.runs.run_json import read_run  # noqa: E402
 
 SETTINGS = {  # what is run, by name
     "plain": (),

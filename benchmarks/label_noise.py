@@ -28,7 +28,7 @@ import pandas as pd  # noqa: E402
 
 import main as script  # noqa: E402
 from benchmarks.accuracy import read, run  # noqa: E402
-from toolkit import label_errors  # noqa: E402
+from toolkit.doctor import label_errors  # noqa: E402
 
 FILTERS = ("confident_learning", "prune_by_noise_rate", "both", "low_self_confidence", "predicted_neq_given")
 

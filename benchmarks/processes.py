@@ -22,13 +22,13 @@ import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 
 import utils  # noqa: E402
-from toolkit.batching import training_batches  # noqa: E402
-from toolkit.errors import run_script  # noqa: E402
-from toolkit.files import find_file  # noqa: E402
-from toolkit.launch import our_place  # noqa: E402
-from toolkit.precision import choose_precision  # noqa: E402
-from toolkit.pretrained import resolve_model  # noqa: E402
-from toolkit.world import ALONE, World  # noqa: E402
+from toolkit.base.errors import run_script  # noqa: E402
+from toolkit.base.process import our_place  # noqa: E402
+from toolkit.compute.batches import training_batches  # noqa: E402
+from toolkit.compute.precision import choose_precision  # noqa: E402
+from toolkit.compute.processes import ALONE, World  # noqa: E402
+from toolkit.data.files import find_file  # noqa: E402
+from toolkit.models.pretrained import resolve_model  # noqa: E402
 
 CPU = torch.device("cpu")
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import utils  # noqa: E402
-from toolkit.pretrained import resolve_model  # noqa: E402
+from toolkit.models.pretrained import resolve_model  # noqa: E402
 
 COLUMNS = {"text": "text", "text_pair": "?", "label": "label"}
 

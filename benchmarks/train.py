@@ -38,9 +38,9 @@ from transformers.trainer_pt_utils import get_length_grouped_indices  # noqa: E4
 
 import utils  # noqa: E402
 from benchmarks.accuracy import Rows, read  # noqa: E402
-from toolkit.batching import padding_share  # noqa: E402
-from toolkit.precision import DTYPES, choose_precision  # noqa: E402
-from toolkit.pretrained import load_tokenizer, resolve_model  # noqa: E402
+from toolkit.compute.batches import padding_share  # noqa: E402
+from toolkit.compute.precision import DTYPES, choose_precision  # noqa: E402
+from toolkit.models.pretrained import load_tokenizer, resolve_model  # noqa: E402
 
 DEVICE = utils.choose_device("auto")
 BEST = choose_precision("auto", DEVICE)

@@ -21,9 +21,9 @@ import main
 import test_code
 import utils
 from tests.conftest import script
-from toolkit import reading
-from toolkit.errors import UserError, run_script
-from toolkit.options import training_options
+from toolkit.base.errors import UserError, run_script
+from toolkit.cli.options import training_options
+from toolkit.doctor import labelled_files as reading
 
 TEN_MB = 10_000_000
 TINY = b"text,label\na,x\n"

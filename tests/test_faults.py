@@ -19,8 +19,8 @@ from transformers import BertConfig, BertForSequenceClassification
 from benchmarks.forked import differences, result
 from benchmarks.small_chinese_bert import wordpiece_tokenizer
 from tests.conftest import ROOT, WORDS, ended, processes, script, started, wait_for
-from toolkit.checkpoint import read_state
-from toolkit.errors import EXIT_STOPPED
+from toolkit.base.errors import EXIT_STOPPED
+from toolkit.runs.checkpoint import read_state
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts and limits are Linux's here")
 # Lets a script take only so much more memory, in megabytes, from when the first rows go through the model on.
@@ -367,7 +367,7 @@ def test_a_second_inference_into_a_file_is_refused_until_the_first_is_dead(model
 
 
 ONE_PART = """
-from toolkit.parts import Parts
+from toolkit.data.parts import Parts
 
 write = Parts.write
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import utils
 from benchmarks import fuzz_readers
 from benchmarks.fuzz_readers import Failure, check, check_lines, make_file, warm_up, watched, with_hypothesis
-from toolkit.errors import UserError
+from toolkit.base.errors import UserError
 
 ALIKE = {"deadline": None, "database": None, "derandomize": True}  # the same files each time, and none kept
 COLUMNS = {"text": "text", "text_pair": None, "label": "label"}

@@ -22,7 +22,7 @@ pytestmark = needs_fork
 PRELOAD = [
     "utils",
     "sklearn.metrics",
-    "toolkit.score_files",
+    "toolkit.report.scores",
     "matplotlib.pyplot",
     "transformers.models.bert.modeling_bert",
 ]

@@ -8,12 +8,12 @@ from transformers import BertForSequenceClassification
 
 import utils
 from tests.conftest import WORDS, bert_tokenizer
-from toolkit.batching import training_batches
-from toolkit.errors import UserError
-from toolkit.memory import RowLimit
-from toolkit.precision import choose_precision
-from toolkit.pretrained import load_tokenizer
-from toolkit.schedule import learning_rate_factor
+from toolkit.base.errors import UserError
+from toolkit.compute.batches import training_batches
+from toolkit.compute.memory import RowLimit
+from toolkit.compute.precision import choose_precision
+from toolkit.models.pretrained import load_tokenizer
+from toolkit.training.schedule import learning_rate_factor
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)

@@ -1,0 +1,226 @@
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolkit.base.errors import UserError
+from toolkit.cli.options import given_columns, inference_options, scoring_options, training_options
+
+ROOT = Path(__file__).resolve().parents[2]
+PARSERS = {"main.py": training_options, "test_code.py": scoring_options, "infer.py": inference_options}
+NAMES = {  # the names that scripts and documents rely on
+    "main.py": """train_file valid_file test_file valid_ratio text_column pair_column label_column encoding on_bad_rows
+        model max_length truncation dropout epochs batch_size micro_batch_size learning_rate weight_decay adam_beta1
+        adam_beta2 adam_epsilon warmup_ratio scheduler max_grad_norm metric eval_steps early_stopping save_steps seed
+        seeds split_seed
+        precision device output_dir overwrite resume check_data""",
+    "test_code.py": "model_dir test_file compare output_dir batch_size precision device",
+    "infer.py": "model_dir input_file output_file text text_pair excel_safe batch_size precision device",
+}
+
+
+def actions(script: str) -> list[argparse.Action]:
+    return PARSERS[script]()._actions
+
+
+ALL = [
+    pytest.param(action, id=f"{script} {action.option_strings[0]}") for script in PARSERS for action in actions(script)
+]
+
+
+@pytest.mark.parametrize("action", ALL)
+def test_every_option_has_help_and_is_spelt_with_underscores(action):
+    assert action.help and len(action.help.split()) > 2
+    for name in action.option_strings:
+        assert name == "-h" or "-" not in name.removeprefix("--no-").removeprefix("--"), name
+
+
+@pytest.mark.parametrize("action", [case for case in ALL if case.values[0].default is None])
+def test_an_option_without_a_default_says_what_happens_without_it(action):
+    assert "(off: " in action.help or action.option_strings[0] in {"--text", "--text_pair"}
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_help_names_every_option_and_what_the_script_does(script):
+    parser = PARSERS[script]()
+    shown = parser.format_help()
+    assert parser.prog == script
+    assert parser.description.split()[0] in shown
+    for action in parser._actions:
+        assert all(name in shown for name in action.option_strings)
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_the_names_that_others_rely_on_are_there(script):
+    assert {f"--{name}" for name in NAMES[script].split()} <= {*PARSERS[script]()._option_string_actions}
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_no_option_may_be_abbreviated(script):
+    parser = PARSERS[script]()
+    for name in parser._option_string_actions:
+        short = name[:-1]
+        if short not in parser._option_string_actions and short != "-":
+            with pytest.raises(UserError, match=f"unknown option {short}"):
+                parser.parse_args([short])
+
+
+@pytest.mark.parametrize(
+    ("alias", "value", "name", "meant"),
+    [
+        ("--model_name_or_path", "hfl/chinese-bert-wwm", "model", "hfl/chinese-bert-wwm"),
+        ("--model_checkpoint", "some/model", "model", "some/model"),
+        ("--num_train_epochs", "5", "epochs", 5),
+        ("--max_seq_length", "128", "max_length", 128),
+        ("--validation_file", "dev.csv", "valid_file", "dev.csv"),
+        ("--dev_file", "dev.csv", "valid_file", "dev.csv"),
+        ("--warmup_proportion", "0.2", "warmup_ratio", 0.2),
+    ],
+)
+def test_names_known_from_elsewhere_are_accepted(alias, value, name, meant):
+    by_alias = training_options().parse_args([alias, value])
+    assert getattr(by_alias, name) == meant
+    assert by_alias == training_options().parse_args([f"--{name}", value])
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"),
+    [
+        ("epochs", ["0", "-1", "1.5", "many", "9" * 400]),
+        ("batch_size", ["0", "-16", "16.0"]),
+        ("micro_batch_size", ["0", "-1"]),
+        ("max_length", ["0", "-5", "long"]),
+        ("learning_rate", ["0", "-1", "nan", "inf", "1e999"]),
+        ("weight_decay", ["-0.1", "nan"]),
+        ("adam_beta1", ["1", "-0.1", "1.5"]),
+        ("adam_beta2", ["1", "-0.1", "1.5"]),
+        ("adam_epsilon", ["0", "-1"]),
+        ("warmup_ratio", ["1.1", "-0.1", "nan"]),
+        ("max_grad_norm", ["-1", "inf"]),
+        ("dropout", ["1", "-0.1", "nan"]),
+        ("valid_ratio", ["0", "1", "-0.1"]),
+        ("max_unknown", ["1.1", "-0.1"]),
+        ("eval_steps", ["-1", "0.5"]),
+        ("save_steps", ["-1"]),
+        ("early_stopping", ["-1"]),
+        ("seed", ["-1", "x", str(2**64)]),  # torch takes seeds below 2**64
+        ("split_seed", ["-1", "x", str(2**64)]),
+        ("seeds", ["0", "-1", "2.5", "1001"]),
+        ("scheduler", ["Linear", ""]),
+        ("truncation", ["middle"]),
+        ("metric", ["precision"]),
+        ("precision", ["fp8", "16"]),
+        ("on_bad_rows", ["ignore"]),
+    ],
+)
+def test_a_value_that_training_cannot_use_is_refused_in_one_line_that_names_the_option(option, wrong):
+    for word in wrong:
+        with pytest.raises(UserError) as caught:
+            training_options().parse_args([f"--{option}={word}"])
+        assert len(caught.value.lines()) == 1
+        assert f"--{option}" in caught.value.lines()[0]
+
+
+@pytest.mark.parametrize(
+    ("option", "right"),
+    [
+        ("epochs", [1]),
+        ("batch_size", [1, 100_000]),
+        ("learning_rate", [1e-9, 0.1]),
+        ("weight_decay", [0.0, 0.1]),
+        ("adam_beta1", [0.0, 0.999999]),
+        ("warmup_ratio", [0.0, 1.0]),
+        ("max_grad_norm", [0.0, 1.0]),
+        ("dropout", [0.0, 0.9]),
+        ("valid_ratio", [0.01, 0.9]),
+        ("eval_steps", [0, 1]),
+        ("early_stopping", [0, 3]),
+        ("seed", [0, 42, 2**32]),
+        ("scheduler", ["linear", "cosine", "constant"]),
+        ("truncation", ["longest_first", "only_first", "only_second", "head_tail"]),
+        ("precision", ["auto", "fp32", "bf16", "fp16"]),
+        ("on_bad_rows", ["stop", "skip"]),
+    ],
+)
+def test_the_ends_of_a_range_are_taken(option, right):
+    assert [getattr(training_options().parse_args([f"--{option}={value}"]), option) for value in right] == right
+
+
+@pytest.mark.parametrize("script", ["test_code.py", "infer.py"])
+def test_the_other_scripts_refuse_a_batch_of_no_rows(script):
+    with pytest.raises(UserError, match="--batch_size"):
+        PARSERS[script]().parse_args(["--batch_size", "0"])
+    assert PARSERS[script]().parse_args(["--batch_size", "1"]).batch_size == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "switch"),
+    [("main.py", "overwrite"), ("main.py", "resume"), ("main.py", "check_data"), ("infer.py", "overwrite"),
+     ("infer.py", "excel_safe")],
+)  # fmt: skip
+def test_a_switch_is_off_and_can_be_turned_on_and_off(script, switch):
+    parse = PARSERS[script]().parse_args
+    assert getattr(parse([]), switch) is False
+    assert getattr(parse([f"--{switch}"]), switch) is True
+    assert getattr(parse([f"--{switch}", f"--no-{switch}"]), switch) is False
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_what_makes_a_model_fast_can_be_turned_off(script):
+    parse = PARSERS[script]().parse_args
+    assert [parse(words).fast for words in ([], ["--fast"], ["--no-fast"])] == [True, True, False]
+
+
+def test_training_has_the_defaults_that_the_documents_give():
+    args = vars(training_options().parse_args([]))
+    expected = {
+        "data_dir": "data", "text_column": "text", "pair_column": None, "label_column": "label", "valid_ratio": 0.1,
+        "model": None, "max_length": None, "epochs": 3, "batch_size": 16, "learning_rate": 5e-5, "weight_decay": 0.01,
+        "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "warmup_ratio": 0.1, "scheduler": "linear",
+        "max_grad_norm": 1.0, "seed": 42, "precision": "auto", "device": "auto", "output_dir": "output",
+        "on_bad_rows": "stop", "metric": "accuracy",
+    }  # fmt: skip
+    assert {name: args[name] for name in expected} == expected
+
+
+def test_the_options_of_a_run_can_be_kept_as_json():
+    options = vars(training_options().parse_args(["--overwrite", "--max_length", "64"]))
+    assert json.loads(json.dumps(options)) == options
+
+
+def test_options_are_known_without_loading_the_heavy_packages():
+    code = (
+        "import sys; from toolkit.cli.options import *; training_options(), scoring_options(), inference_options(); "
+        "print(sorted({'torch', 'transformers', 'pandas', 'numpy', 'sklearn', 'matplotlib'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.strip() == "[]"
+
+
+TRAINED = {"text": "review", "text_pair": "title", "label": "stars"}
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        ([], {"text": "review", "text_pair": "title", "label": "stars"}),
+        (["--text_column", "body"], {"text": "body", "text_pair": "title", "label": "stars"}),
+        (["--pair_column", "head"], {"text": "review", "text_pair": "head", "label": "stars"}),
+        (["--label_column", "gold"], {"text": "review", "text_pair": "title", "label": "gold"}),
+    ],
+)
+def test_columns_are_those_of_the_training_unless_they_are_named(words, columns):
+    assert given_columns(scoring_options().parse_args(words), TRAINED, label=True) == columns
+
+
+def test_inference_reads_no_label():
+    args = inference_options().parse_args(["--text_column", "body"])
+    assert given_columns(args, TRAINED, label=False) == {"text": "body", "text_pair": "title", "label": None}
+
+
+def test_a_pair_column_is_refused_for_a_model_of_single_texts():
+    with pytest.raises(UserError, match="--pair_column: this model was trained on single texts"):
+        given_columns(scoring_options().parse_args(["--pair_column", "b"]), TRAINED | {"text_pair": None}, label=True)

@@ -1,0 +1,300 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from toolkit.base.errors import UserError
+from toolkit.data.reading import open_source
+from toolkit.data.rows import Rejected, Row, read_rows, sort_labels, stop_or_report, windows, write_rejected
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write(path, content):
+    path.write_bytes(content.encode("utf-8", "surrogatepass"))
+    return path
+
+
+def read(path, text="text", pair=None, label="label"):
+    with open_source(path) as source:
+        return list(read_rows(source, text, pair, label))
+
+
+def one(tmp_path, row: str, **columns):
+    """Return what becomes of a json row that follows a good one."""
+    good = '{"text": "good", "text_pair": "good", "label": "good"}'
+    found = read(write(tmp_path / "rows.jsonl", f"{good}\n{row}\n"), **columns)
+    assert isinstance(found[0], Row)
+    assert len(found) == 2
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("literal", "label"),
+    [
+        ("1", "1"),
+        ("1.0", "1"),
+        ('"1"', "1"),
+        ('" 1 "', "1"),
+        ("-3", "-3"),
+        ("0", "0"),
+        ("-0.0", "0"),
+        ("1e3", "1000"),
+        ("12345678901234567890", "12345678901234567890"),
+        ("true", "true"),
+        ("false", "false"),
+        ('"True"', "True"),
+        ('"好评"', "好评"),
+        ('"two words"', "two words"),
+        ('"null"', "null"),
+        ('"NA"', "NA"),
+        ('"None"', "None"),
+        ('"nan"', "nan"),
+        ('"0.5"', "0.5"),
+        ('"\\ud83d\\ude00"', "😀"),
+    ],
+)
+def test_a_label_is_the_same_however_it_is_written(tmp_path, literal, label):
+    assert one(tmp_path, f'{{"text": "a", "label": {literal}}}').label == label
+
+
+@pytest.mark.parametrize(
+    ("literal", "reason"),
+    [
+        ("null", "label is empty"),
+        ('""', "label is empty"),
+        ('"  "', "label is empty"),
+        ('"\\u3000"', "label is empty"),
+        ("NaN", "label is empty"),
+        ("0.5", "label is 0.5; labels are strings or integers"),
+        ("Infinity", "label is inf; labels are strings or integers"),
+        ('["a"]', "label is ['a']; labels are strings or integers"),
+        ('{"a": 1}', "label is {'a': 1}; labels are strings or integers"),
+        ("[]", "label is []; labels are strings or integers"),
+        ('"a\\u0000b"', "label contains a NUL character"),
+        ('"\\ud83d"', "label contains half a character"),
+    ],
+)
+def test_a_label_that_is_neither_a_string_nor_an_integer_makes_a_bad_row(tmp_path, literal, reason):
+    found = one(tmp_path, f'{{"text": "a", "label": {literal}}}')
+    assert (found.line, found.reason) == (2, reason)
+    assert str(found) == f"{tmp_path / 'rows.jsonl'}, line 2: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("literal", "text"),
+    [
+        ('"good"', "good"),
+        ('" kept blanks\\n"', " kept blanks\n"),
+        ('"NA"', "NA"),
+        ('"null"', "null"),
+        ("12", "12"),
+        ("1.5", "1.5"),
+        ("0", "0"),
+        ('"\\ud83d\\ude00"', "😀"),
+        ('"\\u200b"', "\u200b"),
+    ],
+)
+def test_a_text_is_kept_as_it_stands(tmp_path, literal, text):
+    assert one(tmp_path, f'{{"text": {literal}, "label": 1}}').text == text
+
+
+@pytest.mark.parametrize("column", ["text", "text_pair"])
+@pytest.mark.parametrize(
+    ("literal", "reason"),
+    [
+        ("null", "is empty"),
+        ('""', "is empty"),
+        ('" \\t\\n\\u3000"', "is empty"),
+        ("NaN", "is empty"),
+        ("true", "is a bool, not a string"),
+        ('["a"]', "is a list, not a string"),
+        ("{}", "is a dict, not a string"),
+        ('"a\\u0000b"', "contains a NUL character"),
+        ('"\\ud83d"', "contains half a character"),
+        ('"\\ude00\\ud83d"', "contains half a character"),
+    ],
+)
+def test_a_text_that_is_none_makes_a_bad_row(tmp_path, column, literal, reason):
+    cells = {"text": '"a"', "text_pair": '"b"', column: literal}
+    row = "{" + ", ".join(f'"{name}": {value}' for name, value in cells.items()) + ', "label": 1}'
+    assert one(tmp_path, row, pair="text_pair").reason == f"{column} {reason}"
+
+
+def test_a_row_without_the_key_is_a_bad_row(tmp_path):
+    assert one(tmp_path, '{"text": "a"}').reason == "label is empty"
+    assert one(tmp_path, '{"label": "a"}').reason == "text is empty"
+    assert one(tmp_path, '{"text": "a", "label": 1}', pair="text_pair").reason == "text_pair is empty"
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])
+@pytest.mark.parametrize("word", ["NA", "None", "null", "nan", "N/A", "#N/A", "NULL", "-", "True"])
+def test_words_that_mean_nothing_to_pandas_are_text_and_labels(tmp_path, name, word):
+    comma = "," if name == "rows.csv" else "\t"
+    found = read(write(tmp_path / name, f"text{comma}label\n{word}{comma}{word}\n"))
+    assert [(row.text, row.label) for row in found] == [(word, word)]
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.txt", "rows.jsonl"])
+def test_a_nul_character_makes_one_bad_row(tmp_path, name):
+    if name == "rows.jsonl":
+        lines = [json.dumps({"text": text, "label": 1}) for text in ("a", "b\0b", "c")]
+    else:
+        comma = "," if name == "rows.csv" else "\t"
+        lines = [f"{text}{comma}1" for text in ("a", "b\0b", "c")]
+        lines = lines if name == "rows.txt" else [f"text{comma}label", *lines]
+    found = read(write(tmp_path / name, "\n".join(lines) + "\n"))
+    assert [row.text for row in found if isinstance(row, Row)] == ["a", "c"]
+    assert "contains a NUL character" in found[1].reason
+    assert lines[found[1].line - 1].startswith(("b", '{"text": "b'))
+
+
+def test_other_columns_may_hold_anything_and_are_kept(tmp_path):
+    row = one(tmp_path, '{"id": [1, null], "text": "a", "label": 1, "note": "\\ud83d", "x": ""}')
+    assert row.values == {"id": [1, None], "text": "a", "label": 1, "note": "\ud83d", "x": ""}
+
+
+def test_no_column_is_read_that_is_not_asked_for(tmp_path):
+    path = write(tmp_path / "rows.csv", "text,text_pair,label\na,b,c\n")
+    assert read(path, label=None) == [Row(2, "a", None, None, {"text": "a", "text_pair": "b", "label": "c"})]
+    assert read(path, pair="text_pair")[0][1:4] == ("a", "b", "c")
+
+
+def test_columns_may_have_other_names(tmp_path):
+    path = write(tmp_path / "rows.csv", "问题,回答,类别\na,b,c\n")
+    assert read(path, "问题", "回答", "类别")[0][1:4] == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"text": "review"}, "no column 'review', only 'text', 'label'; --text_column can name another"),
+        ({"pair": "b"}, "no column 'b', only 'text', 'label'; --pair_column can name another"),
+        ({"label": "Label"}, "no column 'Label', only 'text', 'label'; --label_column can name another"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "content"), [("rows.csv", "text,label\na,1\n"), ("rows.jsonl", '{"text":"a","label":1}')]
+)
+def test_a_missing_column_is_an_error_that_names_those_there_are(tmp_path, name, content, columns, problem):
+    with pytest.raises(UserError) as caught:
+        read(write(tmp_path / name, content), **columns)
+    assert str(caught.value) == f"{tmp_path / name}: {problem}"
+
+
+def test_the_columns_of_a_txt_file_have_no_names_to_give(tmp_path):
+    path = write(tmp_path / "rows.txt", "a\t1\nb\t2\n")
+    assert [row[1:4] for row in read(path, "review", None, "stars")] == [("a", None, "1"), ("b", None, "2")]
+
+
+def test_a_txt_file_without_labels_cannot_be_learned_from(tmp_path):
+    path = write(tmp_path / "rows.txt", "a\nb\n")
+    assert [row.text for row in read(path, label=None)] == ["a", "b"]
+    with pytest.raises(UserError, match="no column 'label'"):
+        read(path)
+
+
+def test_every_row_of_a_file_is_used_or_rejected(tmp_path):
+    lines = ["text,label", "a,1", ",1", "b,", "c", "d,1,1", '"e" e,1', '"f', 'f",0', "g,NA", '"never closed,1', "h,1"]
+    found = read(write(tmp_path / "rows.csv", "\n".join(lines)))
+    assert [(row.line, isinstance(row, Row)) for row in found] == [
+        (2, True), (3, False), (4, False), (5, False), (6, False), (7, False), (8, True), (10, True), (11, False),
+        (12, True),
+    ]  # fmt: skip
+    assert [row.text for row in found if isinstance(row, Row)] == ["a", "f\nf", "g", "h"]
+
+
+def test_windows_cut_a_stream_into_lists():
+    assert list(windows(iter(range(7)), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(windows(iter(range(6)), 3)) == [[0, 1, 2], [3, 4, 5]]
+    assert list(windows(iter([]), 3)) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "in_order"),
+    [
+        (["10", "9", "1", "9"], ["1", "9", "10"]),
+        (["1", "-1", "0", "-10"], ["-10", "-1", "0", "1"]),
+        (["10", "9", "x"], ["10", "9", "x"]),
+        (["10", "9", "01"], ["01", "10", "9"]),
+        (["10", "9.5"], ["10", "9.5"]),
+        (["١", "10", "9"], ["10", "9", "١"]),
+        (["pos", "neg", "Neutral"], ["Neutral", "neg", "pos"]),
+        (["好", "差", "中"], ["中", "好", "差"]),
+        (["12345678901234567890", "2"], ["2", "12345678901234567890"]),
+        (["2", "9" * 5000], ["2", "9" * 5000]),
+        ([], []),
+    ],
+    ids=lambda value: " ".join(value)[:20],
+)
+def test_labels_are_sorted_as_numbers_if_all_are_integers_else_as_strings(labels, in_order):
+    assert sort_labels(labels) == in_order
+    assert sort_labels(reversed(labels)) == in_order
+
+
+def test_the_order_of_the_labels_is_the_same_in_every_process():
+    code = "from toolkit.data.rows import sort_labels; print(sort_labels(['0', '-0', '1', '-1']))"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": str(seed)}, check=True,
+            capture_output=True, encoding="utf-8",
+        ).stdout
+        for seed in range(1, 5)
+    }  # fmt: skip
+    assert len(found) == 1
+
+
+def rejected(count: int) -> list[Rejected]:
+    return [Rejected("rows.csv", "line", i + 2, "label is empty", {"text": str(i)}) for i in range(count)]
+
+
+def test_bad_rows_stop_the_run_with_all_of_them_and_how_many_there_are():
+    with pytest.raises(UserError) as caught:
+        stop_or_report(rejected(12), 1500, "stop")
+    assert [str(problem) for problem in caught.value.args] == [
+        f"rows.csv, line {i}: label is empty" for i in range(2, 14)
+    ]
+    assert caught.value.summary == "rows.csv: 12 of 1,500 rows cannot be used (--on_bad_rows skip leaves them out)"
+
+
+def test_bad_rows_that_may_be_skipped_do_not_stop_the_run_unless_they_are_all():
+    assert stop_or_report(rejected(12), 13, "skip") is None
+    with pytest.raises(UserError) as caught:
+        stop_or_report(rejected(12), 12, "skip")
+    assert caught.value.summary == "rows.csv: 12 of 12 rows cannot be used"
+
+
+@pytest.mark.parametrize("on_bad_rows", ["stop", "skip"])
+def test_no_bad_rows_stop_nothing(on_bad_rows):
+    assert stop_or_report([], 0, on_bad_rows) is None
+    assert stop_or_report([], 5, on_bad_rows) is None
+
+
+def test_rejected_rows_are_written_with_their_lines_and_reasons(tmp_path):
+    rows = [{"text": 'a "b",\nc', "label": None}, {"text": "半\ud83d", "n": [1, {"x": 2}]}, None]
+    reasons = ["label is empty", 'x, "y"\nz', "3 fields where the header has 2"]
+    write_rejected(
+        tmp_path / "rejected_rows.csv",
+        (
+            Rejected("数据.csv", "line", 7 + i, reason, row)
+            for i, (reason, row) in enumerate(zip(reasons, rows, strict=True))
+        ),
+    )
+    frame = pd.read_csv(tmp_path / "rejected_rows.csv", keep_default_na=False)
+    assert frame.columns.tolist() == ["file", "line", "reason", "row"]
+    assert frame["file"].tolist() == ["数据.csv"] * 3
+    assert frame["line"].tolist() == [7, 8, 9]
+    assert frame["reason"].tolist() == reasons
+    assert [json.loads(row) if row else None for row in frame["row"]] == rows
+
+
+def test_where_no_row_is_rejected_there_is_no_file_of_them(tmp_path):
+    path = tmp_path / "rejected_rows.csv"
+    write_rejected(path, rejected(1))
+    assert path.exists()
+    write_rejected(path, [])
+    assert not path.exists()

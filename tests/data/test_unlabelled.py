@@ -1,0 +1,180 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from toolkit.base.errors import UserError
+from toolkit.data.rows import Rejected
+from toolkit.data.unlabelled import Input
+
+SINGLE = {"text": "text", "text_pair": None}
+PAIRED = {"text": "text", "text_pair": "text_pair"}
+CSV = 'id,text\n1,good food\n2,\n3,"two\nlines"\n4\n5,差\n'
+JSONL = '{"text": "good"}\n{"text": 7, "id": 1}\n\n[1]\n{"id": 2}\n{"text": "bad", "note": null}\n{"text"\n'
+TXT = "good food\n\n  very bad \r\n差评\n"
+
+
+def written(folder: Path, name: str, content: str) -> str:
+    (folder / name).write_bytes(content.encode())
+    return str(folder / name)
+
+
+def given(path: str, on_bad_rows: str = "skip", columns=SINGLE, kind: str | None = None) -> Input:
+    return Input(path, columns, None, on_bad_rows, kind)
+
+
+def texts(found: Input) -> list[str]:
+    with found.open() as source:
+        return [row.text for row in found.usable(source)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "result", "usable"),
+    [
+        ("rows.csv", CSV, (3, "csv", ["id", "text"]), ["good food", "two\nlines", "差"]),
+        ("rows.jsonl", JSONL, (3, "jsonl", ["text", "id", "note"]), ["good", "7", "bad"]),
+        ("rows.json", JSONL, (3, "jsonl", ["text", "id", "note"]), ["good", "7", "bad"]),
+        ("rows.txt", TXT, (3, "txt", ["text"]), ["good food", "  very bad ", "差评"]),
+    ],
+)
+def test_a_scan_counts_the_rows_that_are_then_read_and_names_every_column(tmp_path, name, content, result, usable):
+    found = given(written(tmp_path, name, content))
+    assert found.scan() == result
+    assert found.rejected == 0  # they are counted where they are left out
+    assert texts(found) == usable
+
+
+def test_a_scan_names_the_columns_that_only_a_late_row_has(tmp_path):
+    lines = ['{"text": "a"}'] * 1000 + ['{"text": "b", "seen_late": 1}']
+    found = given(written(tmp_path, "rows.jsonl", "\n".join(lines)))
+    assert found.scan() == (1001, "jsonl", ["text", "seen_late"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problems", "summary"),
+    [
+        (
+            "rows.csv",
+            CSV,
+            ["line 3: text is empty", "line 6: 1 field where the header has 2"],
+            "2 of 5 rows cannot be used",
+        ),
+        (
+            "rows.jsonl",
+            JSONL,
+            [
+                'line 4: a json list where an object such as {"text": ...} belongs',
+                "line 5: text is empty",
+                "line 7: not valid json (Expecting ':' delimiter)",
+            ],
+            "3 of 6 rows cannot be used",
+        ),
+        ("rows.txt", "good\nb\0d\n", ["line 2: text contains a NUL character"], "1 of 2 rows cannot be used"),
+    ],
+)
+def test_bad_rows_stop_the_scan_with_all_of_them(tmp_path, name, content, problems, summary):
+    path = written(tmp_path, name, content)
+    with pytest.raises(UserError) as caught:
+        given(path, "stop").scan()
+    assert [str(problem) for problem in caught.value.args] == [f"{path}, {problem}" for problem in problems]
+    assert caught.value.summary.startswith(f"{path}: {summary}")
+
+
+@pytest.mark.parametrize("on_bad_rows", ["stop", "skip"])
+def test_a_file_without_a_row_that_can_be_used_is_refused(tmp_path, on_bad_rows):
+    path = written(tmp_path, "rows.csv", "text,id\n,1\n ,2\n")
+    with pytest.raises(UserError) as caught:
+        given(path, on_bad_rows).scan()
+    assert caught.value.lines()[:2] == [f"{path}, line 2: text is empty", f"{path}, line 3: text is empty"]
+    assert caught.value.summary.startswith(f"{path}: 2 of 2 rows cannot be used")
+
+
+@pytest.mark.parametrize("on_bad_rows", ["stop", "skip"])
+def test_a_file_of_no_rows_has_none(tmp_path, on_bad_rows):
+    found = given(written(tmp_path, "rows.csv", "text,id\n"), on_bad_rows)
+    assert found.scan() == (0, "csv", ["text", "id"])
+    assert texts(found) == []
+
+
+def test_a_column_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no column 'text_pair', only 'id', 'text'; --pair_column"):
+        given(written(tmp_path, "rows.csv", CSV), columns=PAIRED).scan()
+
+
+def test_a_name_that_tells_no_format_is_refused(tmp_path):
+    with pytest.raises(UserError, match="the name should end in"):
+        given(written(tmp_path, "rows.doc", TXT)).scan()
+
+
+def test_pairs_need_both_texts(tmp_path):
+    found = given(written(tmp_path, "rows.csv", "text,text_pair\na,b\nc,\n,d\ne,f\n"), columns=PAIRED)
+    assert found.scan()[0] == 2
+    with found.open() as source:
+        assert [(row.text, row.text_pair) for row in found.usable(source)] == [("a", "b"), ("e", "f")]
+    assert found.rejected == 2
+
+
+def test_one_reading_counts_the_rows_it_leaves_out_and_hands_them_on(tmp_path):
+    found, handed, counts = given(written(tmp_path, "rows.csv", CSV)), [], []
+    found.scan()
+    with found.open() as source:
+        for _ in found.usable(source, handed.append):
+            counts.append(found.rejected)
+    assert counts == [0, 1, 2]  # as far as it has read: the second usable row comes after one bad one
+    assert found.rejected == 2
+    assert all(isinstance(row, Rejected) for row in handed)
+    assert [(row.line, row.reason) for row in handed] == [
+        (3, "text is empty"),
+        (6, "1 field where the header has 2"),
+    ]
+
+
+def test_the_rows_that_were_left_out_are_listed_with_what_stands_in_them(tmp_path):
+    content = '{"text": "好"}\n{"id": [1, "差"]}\n{"text": true}\n{"text"\n{"text": "bad"}\n'
+    path, listed = written(tmp_path, "rows.jsonl", content), tmp_path / "rejected_rows.csv"
+    found = given(path)
+    texts(found)
+    assert found.list_rejected(listed) is None
+    with listed.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["file"], int(row["line"])) for row in rows] == [(path, 2), (path, 3), (path, 4)]
+    assert [json.loads(row["row"]) for row in rows] == [{"id": [1, "差"]}, {"text": True}, '{"text"']
+    assert found.rejected == 3  # listing them is no reading that counts
+    assert texts(found) == ["好", "bad"]
+
+
+def test_where_no_row_was_left_out_an_older_list_is_removed(tmp_path):
+    listed = tmp_path / "rejected_rows.csv"
+    listed.write_text("of an earlier run")
+    found = given(written(tmp_path, "rows.txt", TXT), "stop")
+    assert texts(found) == ["good food", "  very bad ", "差评"]
+    found.list_rejected(listed)
+    assert not listed.exists()
+
+
+def test_an_open_input_is_called_as_it_was_given_and_its_file_is_closed_again(tmp_path):
+    path = written(tmp_path, "rows.csv", CSV)
+    with given(path).open() as source:
+        assert (source.name, source.format, source.columns) == (path, "csv", ["id", "text"])
+    assert source.stream.closed
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "usable"),
+    [(None, TXT, ["good food", "  very bad ", "差评"]), ("jsonl", JSONL, ["good", "7", "bad"])],
+)
+def test_standard_input_that_is_kept_can_be_read_twice_and_keeps_its_name(tmp_path, monkeypatch, kind, content, usable):
+    with Path(written(tmp_path, "pipe", content)).open(encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        found = given("-", kind=kind)
+        found.keep()
+    with found.spool:
+        assert found.scan()[:2] == (3, kind or "txt")
+        assert texts(found) == texts(found) == usable
+        with found.open() as source:
+            assert source.name == "standard input"
+        if found.rejected:
+            found.list_rejected(tmp_path / "rejected_rows.csv")
+            assert "standard input,4," in (tmp_path / "rejected_rows.csv").read_text(encoding="utf-8")
+    assert not Path(found.path).exists()

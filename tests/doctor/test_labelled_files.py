@@ -1,0 +1,30 @@
+"""Which files a run reads, and what becomes of those that cannot be read."""
+
+import pytest
+
+from toolkit.base.errors import UserError
+from toolkit.doctor.labelled_files import read_beside, read_tables
+from utils import read_table
+
+COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
+
+
+def test_a_testset_beside_is_looked_at_only_if_it_can_be_read(tmp_path):
+    assert read_beside(read_table, None, COLUMNS, None, True) == {}
+    assert read_beside(read_table, tmp_path, COLUMNS, None, True) == {}
+    (tmp_path / "testset.csv").write_text("text,label\ngood,pro\n")
+    found = read_beside(read_table, tmp_path, COLUMNS, None, True)
+    assert found["test"].frame["text"].tolist() == ["good"]
+    (tmp_path / "testset.csv").write_text("text\ngood\n")
+    assert read_beside(read_table, tmp_path, COLUMNS, None, False) == {}
+    with pytest.raises(UserError, match="label"):
+        read_beside(read_table, tmp_path, COLUMNS, None, True)
+
+
+def test_the_problems_of_all_files_are_told_together(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\ngood,\n")
+    (tmp_path / "b.csv").write_text("text,label\n,pro\n")
+    files = {"train": tmp_path / "a.csv", "valid": None, "test": tmp_path / "b.csv"}
+    with pytest.raises(UserError) as caught:
+        read_tables(read_table, files, COLUMNS, None, "stop")
+    assert [str(problem).split(": ")[-1] for problem in caught.value.args] == ["label is empty", "text is empty"]

@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from toolkit.data.tables import Table
+from toolkit.evaluation import baselines
+from toolkit.evaluation.baselines import beside_model, lines, score_answers, simple_answers, training_table
+from toolkit.evaluation.decision import Decision
+from toolkit.evaluation.metrics import Scored
+from toolkit.runs.run_json import fingerprint
+
+
+def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:
+    columns = ["text", "text_pair", "label"] if len(rows[0]) == 3 else ["text", "label"]
+    return Table(Path(name), pd.DataFrame(rows, columns=columns, dtype=object), [], [], {}, sha256)
+
+
+def compare(tables: dict) -> dict:
+    return score_answers(tables, simple_answers(tables))
+
+
+def reviews(count: int, seed: int = 0) -> list[tuple]:
+    draw = np.random.default_rng(seed)
+    words = {"pro": ["good", "nice", "fine"], "con": ["bad", "poor", "slow"]}
+    labels = draw.choice(["pro", "con", "con"], count)
+    return [(f"the {draw.choice(['soup', 'bed', 'bill'])} was {draw.choice(words[each])}", each) for each in labels]
+
+
+def test_the_most_frequent_label_scores_its_share_and_logistic_regression_learns():
+    found = compare({"train": table(reviews(200)), "valid": table(reviews(90, 1)), "test": table(reviews(60, 2))})
+    truth = [label for _, label in reviews(90, 1)]
+    assert found["valid"]["most_frequent_label"]["accuracy"] == pytest.approx(truth.count("con") / 90)
+    assert found["valid"]["tfidf"] == found["test"]["tfidf"] == {"accuracy": 1.0, "macro_f1": 1.0}
+    assert compare({}) == compare({"train": None, "test": table(reviews(60, 2))}) == {}
+
+
+def test_it_is_scikit_learn_s_logistic_regression():
+    draw = np.random.default_rng(0)
+    noisy = [(text, label if draw.random() < 0.7 else "con") for text, label in reviews(150)]
+    valid = reviews(80, 1)
+    weights = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+", sublinear_tf=True)
+    learned = LogisticRegression(C=10, max_iter=300).fit(
+        weights.fit_transform([text for text, _ in noisy]), [label for _, label in noisy]
+    )
+    right = learned.predict(weights.transform([text for text, _ in valid])) == [label for _, label in valid]
+    found = compare({"train": table(noisy), "valid": table(valid)})["valid"]["tfidf"]
+    assert found["accuracy"] == pytest.approx(right.mean())
+
+
+def test_texts_without_blanks_are_read_by_characters():
+    rows = [(f"房间{'很干净' if number % 2 else '太脏了'}，{number}号", "ab"[number % 2]) for number in range(60)]
+    assert compare({"train": table(rows[:40]), "valid": table(rows[40:])})["valid"]["tfidf"]["accuracy"] == 1.0
+
+
+def test_both_texts_of_a_pair_are_read():
+    rows = [("the same", text, label) for text, label in reviews(120)]
+    assert compare({"train": table(rows[:80]), "valid": table(rows[80:])})["valid"]["tfidf"]["accuracy"] == 1.0
+
+
+def test_where_there_is_nothing_to_learn_from_only_the_most_frequent_label_is_told():
+    rows = [("!!!", "a"), ("???", "b"), ("...", "b")]
+    found = compare({"train": table(rows), "valid": table(rows)})
+    assert found == {"valid": {"most_frequent_label": {"accuracy": 2 / 3, "macro_f1": pytest.approx(0.4)}}}
+    assert lines(found["valid"]) == [
+        "for comparison: always the most frequent label has accuracy 0.6667, macro f1 0.4000"]  # fmt: skip
+    assert lines({}) == []
+
+
+def test_of_many_rows_a_random_part_is_looked_at(monkeypatch):
+    monkeypatch.setattr(baselines, "MOST_ROWS", 50)
+    rows = [(f"it was {'good' if number % 2 else 'bad'}", "pro" if number % 2 else "con") for number in range(100)]
+    assert compare({"train": table(rows), "valid": table(rows)})["valid"]["tfidf"]["accuracy"] == 1.0
+
+
+@pytest.fixture
+def run(tmp_path) -> dict:
+    """What run.json says of a training file that is there."""
+    (tmp_path / "t.csv").write_text("any")
+    train = {"file": str(tmp_path / "t.csv"), "sha256": fingerprint(tmp_path / "t.csv")}
+    options = {"valid_ratio": 0.5, "seed": 1, "encoding": "gbk", "valid_file": None}
+    columns = {"text": "review", "text_pair": None, "label": "stars"}
+    return {"data": {"train": train, "valid": {"file": "v.csv"}}, "options": options, "columns": columns}
+
+
+def test_of_a_saved_model_the_training_file_is_read_again_as_it_was_if_it_is_the_same(run):
+    train, asked = table(reviews(200), "t.csv"), []
+
+    def read(*what) -> Table:
+        asked.append(what)
+        return train
+
+    assert training_table(run, read) is train
+    path = Path(run["data"]["train"]["file"])
+    assert asked == [(path, run["columns"], "gbk")]
+    path.write_text("other")
+    assert training_table(run, read) is None
+    path.unlink()
+    assert training_table(run, read) is None
+    assert training_table({"labels": ["a", "b"]}, read) is None
+    assert len(asked) == 1
+
+
+def test_where_leaked_rows_were_left_out_of_training_there_is_no_comparison(run):
+    run["options"]["drop_leaked"] = True
+    assert training_table(run, lambda *what: table(reviews(200))) is None
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_rows_that_were_held_out_are_held_out_again(run, named):
+    run["data"]["valid"] = run["data"]["train"]
+    run["options"]["valid_file"] = "t.csv" if named else None
+    rows = len(training_table(run, lambda *what: table(reviews(200))).frame)
+    assert rows == 200 if named else 95 <= rows <= 105
+
+
+def test_with_very_many_labels_only_the_most_frequent_one_is_told():
+    rows = [(f"text {number}", str(number % 101)) for number in range(303)]
+    assert set(compare({"train": table(rows), "valid": table(rows)})["valid"]) == {"most_frequent_label"}
+
+
+def test_beside_a_model_each_method_has_its_scores_and_how_far_the_model_is_above_them():
+    draw = np.random.default_rng(0)
+    label_ids = draw.integers(2, size=400)
+    predicted = np.where(draw.random(400) < 0.9, label_ids, 1 - label_ids)
+    found = Scored(np.eye(2)[predicted], label_ids, np.ones(400), ["con", "pro"], Decision())
+    answers = {"tfidf": np.array(["con", "pro"], object)[np.where(draw.random(400) < 0.7, label_ids, 1 - label_ids)]}
+    told = beside_model(found, answers)["tfidf"]
+    right = answers["tfidf"] == np.array(["con", "pro"], object)[label_ids]
+    assert told["accuracy"] == pytest.approx(right.mean())
+    difference = told["difference"]["accuracy"]
+    assert difference["difference"] == pytest.approx(found.right.mean() - right.mean())
+    assert 0 < difference["low"] < difference["difference"] < difference["high"]
+    same = beside_model(found, {"same": np.array(["con", "pro"], object)[predicted]})["same"]["difference"]
+    assert same["macro_f1"] == {"difference": 0.0, "low": 0.0, "high": 0.0}

@@ -1,0 +1,86 @@
+"""What becomes of logits: probabilities, and labels by the most probable one or by a threshold."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from toolkit.base.errors import UserError
+from toolkit.evaluation.decision import Decision, best_threshold, decision_of, softmax
+from toolkit.evaluation.metrics import positive_id, quick_scores
+
+RUN = {"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}}
+
+
+def drawn(rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(3)
+    label_ids = (draw.random(rows) < 0.2).astype(int)
+    margin = draw.normal(2 * label_ids - 1.5, 1.5)
+    return np.stack([-margin, margin], axis=1).astype(np.float32), label_ids
+
+
+def score(metric: str, label_ids: np.ndarray, predicted: np.ndarray) -> float:
+    if metric == "macro_f1":
+        return sk.f1_score(label_ids, predicted, average="macro", labels=[0, 1], zero_division=0)
+    how = {"accuracy": sk.accuracy_score, "mcc": sk.matthews_corrcoef}
+    return how[metric](label_ids, predicted) if metric in how else sk.f1_score(label_ids, predicted, zero_division=0)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "macro_f1", "mcc"])
+def test_no_other_threshold_is_better_than_the_best(metric):
+    logits, label_ids = drawn()
+    probability = softmax(logits, 1.7)[:, 1]
+    found = best_threshold(probability, label_ids == 1, metric)
+    everything = [score(metric, label_ids, probability >= cut) for cut in [*np.unique(probability), 1.1]]
+    assert score(metric, label_ids, probability >= found) == pytest.approx(max(everything))
+    assert 0 < found < 1
+
+
+def test_a_threshold_lies_between_probabilities_and_near_a_half_where_it_makes_no_difference():
+    assert best_threshold(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1]) == 1, "f1") == pytest.approx(0.5)
+    assert best_threshold(np.array([0.5, 0.5]), np.array([1, 1]) == 1, "accuracy") == pytest.approx(0.25)
+    assert best_threshold(np.array([0.2, 0.2, 0.2]), np.array([1, 0, 0]) == 1, "accuracy") == pytest.approx(0.6)
+
+
+def test_the_threshold_is_one_of_calibrated_probabilities_whatever_is_written():
+    logits = np.array([[0.0, -1.0], [0.0, -1.8]], np.float32)  # calibrated 0.378 and 0.289, plain 0.269 and 0.142
+    for calibrated in (True, False):
+        decision = decision_of(RUN, calibrated)
+        assert decision.label_ids(logits).tolist() == [1, 0]
+    assert decision.probabilities(logits)[0, 1] == pytest.approx(1 / (1 + np.e))
+    assert decision_of(RUN, threshold=0.5).label_ids(logits).tolist() == [0, 0]
+    assert decision_of(RUN, threshold=0.0).label_ids(logits).tolist() == [1, 1]
+
+
+def test_without_a_threshold_it_is_the_most_probable_label():
+    logits, _ = drawn()
+    plain = decision_of({**RUN, "metrics": {"temperature": 3.0}})
+    assert np.array_equal(plain.label_ids(logits), logits.argmax(1))
+    assert decision_of({"labels": ["a", "b"], "positive_label": "a"}) == Decision(positive=0)
+
+
+def test_a_positive_label_that_comes_first_has_its_own_threshold():
+    decision = decision_of({**RUN, "positive_label": "no"}, threshold=0.9)
+    assert decision.label_ids(np.array([[1.0, 0.0], [9.0, 0.0]], np.float32)).tolist() == [1, 0]
+
+
+def test_thresholds_that_make_no_sense_are_refused():
+    for strange in (-0.1, 1.5, "0.5", True, float("nan")):
+        with pytest.raises(UserError, match="threshold"):
+            decision_of({**RUN, "metrics": {"threshold": strange}})
+    with pytest.raises(UserError, match="two labels; there are 3"):
+        decision_of({"labels": list("abc"), "positive_label": "b"}, threshold=0.5)
+    with pytest.raises(UserError, match="two labels; there are 3"):
+        positive_id(list("abc"), None, "accuracy", "auto")
+    with pytest.raises(UserError, match="the loss does not depend on it"):
+        positive_id(list("ab"), None, "loss", "auto")
+
+
+def test_an_evaluation_is_scored_by_its_threshold():
+    logits, label_ids = drawn()
+    plain, chosen = (quick_scores(logits, label_ids, 1, threshold, "f1") for threshold in (None, "auto"))
+    assert "threshold" not in plain
+    assert chosen["f1"] > plain["f1"]
+    predicted = softmax(logits, chosen["temperature"])[:, 1] >= chosen["threshold"]
+    assert chosen["f1"] == pytest.approx(sk.f1_score(label_ids, predicted))
+    assert chosen["accuracy"] == pytest.approx(sk.accuracy_score(label_ids, predicted))
+    assert quick_scores(logits, label_ids, 1, 0.9)["threshold"] == 0.9

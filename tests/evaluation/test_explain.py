@@ -1,0 +1,141 @@
+"""The words that mattered: what they add up to, which they are, and that they make up the text."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer
+
+from toolkit.evaluation import explain as attributions
+from toolkit.evaluation.explain import Segment, attribute
+from utils import Encoder
+
+ROWS = [
+    ("the food was very good , but the staff was  awful .",),
+    ("nice",),
+    ("it is not a bad place and the bed was lovely again and again .",),
+]
+PAIRS = [("the room was good", "the room was superb ."), ("bad food", "we always complain , never again")]
+
+
+def loaded(folder: Path) -> tuple:
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    return model, AutoTokenizer.from_pretrained(folder)
+
+
+def encoder_of(tokenizer, pairs: bool = False, max_length: int = 64, truncation: str = "longest_first") -> Encoder:
+    return Encoder(tokenizer, max_length, truncation, pairs, True)
+
+
+def difference(model, tokenizer, row: tuple[str, ...], blank: bool) -> float:
+    """The first logit less the second of a row, or of one whose words are all padding."""
+    encoded = tokenizer(*row, return_tensors="pt", return_token_type_ids=True)
+    if blank:
+        for position, sequence in enumerate(encoded.sequence_ids(0)):
+            if sequence is not None:
+                encoded["input_ids"][0, position] = tokenizer.pad_token_id
+    with torch.no_grad():
+        logits = model(**encoded).logits[0]
+    return float(logits[0] - logits[1])
+
+
+@pytest.mark.parametrize("rows", [ROWS, PAIRS])
+def test_the_attributions_of_a_row_add_up_to_what_its_words_change(english_bert, rows, monkeypatch):
+    model, tokenizer = loaded(english_bert)
+    monkeypatch.setattr(attributions, "STEPS", 100)
+    found = {}
+    monkeypatch.setattr(attributions, "_segments", lambda encoded, i, texts, kept, values: found.setdefault(i, values))
+    attribute(model, encoder_of(tokenizer, len(rows[0]) == 2), rows, np.array([[0, 1]] * len(rows)))
+    for i, row in enumerate(rows):
+        expected = difference(model, tokenizer, row, False) - difference(model, tokenizer, row, True)
+        assert found[i].sum() == pytest.approx(expected, abs=2e-3)
+
+
+def test_segments_make_up_the_texts_and_the_largest_weighs_one(english_bert):
+    model, tokenizer = loaded(english_bert)
+    for rows in (ROWS, PAIRS, [("a  😀 text\nof\todd　things",)]):
+        found = attribute(model, encoder_of(tokenizer, len(rows[0]) == 2), rows, np.array([[0, 1]] * len(rows)))
+        assert ["".join(segment.text for segment in text) for row in found for text in row] == [
+            t for r in rows for t in r
+        ]
+        for row in found:
+            weights = [abs(segment.weight) for text in row for segment in text if segment.weight is not None]
+            assert max(weights) == pytest.approx(1)
+
+
+class Linear(torch.nn.Module):
+    """A model whose logits are sums over the words, so that it is known what each adds."""
+
+    def __init__(self, words: int):
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.head = torch.nn.Embedding(words, 8), torch.nn.Linear(8, 3)
+
+    def get_input_embeddings(self) -> torch.nn.Embedding:
+        return self.table
+
+    def forward(self, inputs_embeds, attention_mask, token_type_ids):
+        return SimpleNamespace(logits=self.head(inputs_embeds * attention_mask[..., None]).sum(1))
+
+
+def test_weights_are_those_of_a_model_that_only_adds_up_its_words(english_bert):
+    tokenizer = AutoTokenizer.from_pretrained(english_bert)
+    model = Linear(len(tokenizer))
+    (row,) = attribute(model, encoder_of(tokenizer), [("the staff was very awful .",)], np.array([[2, 0]]))
+    direction = model.head.weight[2] - model.head.weight[0]
+    blank = model.table.weight[tokenizer.pad_token_id]
+    words = [segment for segment in row[0] if segment.text.strip()]
+    ids = tokenizer.convert_tokens_to_ids([segment.text for segment in words])
+    expected = ((model.table.weight[ids] - blank) @ direction).tolist()
+    largest = max(map(abs, expected))
+    assert [segment.weight for segment in words] == pytest.approx([value / largest for value in expected], abs=1e-5)
+
+
+def test_contrasts_turned_round_turn_the_weights_round(english_bert):
+    model, tokenizer = loaded(english_bert)
+    one, other = (attribute(model, encoder_of(tokenizer), ROWS, np.array([pair] * 3)) for pair in ([0, 1], [1, 0]))
+    for a, b in zip(one, other, strict=True):
+        assert [s.weight for s in a[0] if s.weight] == pytest.approx([-s.weight for s in b[0] if s.weight], abs=1e-5)
+
+
+def test_what_is_cut_off_has_no_weight_and_a_batch_changes_nothing(english_bert, monkeypatch):
+    model, tokenizer = loaded(english_bert)
+    how, contrasts = encoder_of(tokenizer, max_length=8), np.array([[0, 1]] * 3)
+    found = attribute(model, how, ROWS, contrasts)
+    words = [s for s in found[0][0] if s.text.strip()]
+    assert [s.weight is not None for s in words] == [True] * 6 + [False] * (len(words) - 6)
+    monkeypatch.setattr(attributions, "TOKENS", 1)
+    for a, b in zip(found, attribute(model, how, ROWS, contrasts), strict=True):
+        assert [s.text for s in a[0]] == [s.text for s in b[0]]
+        assert [s.weight or 0 for s in a[0]] == pytest.approx([s.weight or 0 for s in b[0]], abs=1e-5)
+
+
+def test_models_and_tokenizers_that_cannot_tell_give_nothing(english_bert):
+    model, tokenizer = loaded(english_bert)
+    slow = BertTokenizer.from_pretrained(english_bert)
+    if not slow.is_fast:
+        assert attribute(model, encoder_of(slow), ROWS, np.array([[0, 1]] * 3)) == []
+    assert attribute(model, encoder_of(tokenizer), [], np.zeros((0, 2), int)) == []
+
+    class Without(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = model
+
+        def get_input_embeddings(self):
+            return self.inner.get_input_embeddings()
+
+        def forward(self, input_ids, **_):
+            return self.inner(input_ids)
+
+    assert attribute(Without(), encoder_of(tokenizer), ROWS, np.array([[0, 1]] * 3)) == []
+
+
+def test_a_distilbert_can_be_asked_too(distilbert):
+    model, tokenizer = loaded(distilbert)
+    how = Encoder(tokenizer, 64, "longest_first", False, False)
+    found = attribute(model, how, ROWS, np.array([[0, 1]] * 3))
+    assert [len(row) for row in found] == [1, 1, 1]
+    assert all(isinstance(segment, Segment) for row in found for segment in row[0])

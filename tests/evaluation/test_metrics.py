@@ -1,0 +1,102 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from toolkit.base.errors import UserError
+from toolkit.evaluation.decision import Decision, softmax
+from toolkit.evaluation.metrics import cross_entropy_sum, full_scores, positive_id, quick_scores
+
+RANDOM = np.random.default_rng(0)
+
+
+def drawn(classes: int, rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    label_ids = RANDOM.integers(0, classes, rows)
+    return RANDOM.normal(0, 1, (rows, classes)).astype(np.float32) + np.eye(classes)[label_ids], label_ids
+
+
+def test_softmax_and_loss_are_those_of_torch_also_for_huge_logits():
+    logits = np.array([[1000.0, -1000.0, 3.0], [0.1, 0.2, 0.3]], dtype=np.float32)
+    expected = torch.softmax(torch.tensor(logits, dtype=torch.float64), dim=1).numpy()
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-15)
+    loss = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor([1, 2]), reduction="sum")
+    assert cross_entropy_sum(logits, np.array([1, 2])) == pytest.approx(loss.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_scores_are_those_of_the_classification_report(classes):
+    logits, label_ids = drawn(classes)
+    labels = [f"label {i}" for i in range(classes)]
+    scores = full_scores(logits, label_ids, labels, Decision())
+    report = sk.classification_report(label_ids, logits.argmax(1), target_names=labels, output_dict=True)
+    for label in labels:
+        mine = scores["per_class"][label]
+        expected = (
+            report[label]["precision"],
+            report[label]["recall"],
+            report[label]["f1-score"],
+            report[label]["support"],
+        )
+        assert (mine["precision"], mine["recall"], mine["f1"], mine["support"]) == pytest.approx(expected)
+    for average in ("macro", "weighted"):
+        for mine, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+            assert scores[f"{average}_{mine}"] == pytest.approx(report[f"{average} avg"][theirs])
+    assert scores["accuracy"] == pytest.approx(report["accuracy"])
+    counted = [
+        [int(((label_ids == t) & (logits.argmax(1) == p)).sum()) for p in range(classes)] for t in range(classes)
+    ]
+    assert scores["confusion_matrix"] == counted
+    assert scores["rows"] == len(label_ids)
+
+
+def test_roc_auc_is_the_share_of_pairs_in_the_right_order():
+    logits, label_ids = drawn(2, rows=60)
+    probability = softmax(logits)[:, 1]
+    pairs = [(p > n) + 0.5 * (p == n) for p in probability[label_ids == 1] for n in probability[label_ids == 0]]
+    assert full_scores(logits, label_ids, ["a", "b"], Decision())["roc_auc"] == pytest.approx(np.mean(pairs))
+
+
+def test_ranking_of_more_than_two_labels_is_the_mean_of_one_against_rest():
+    logits, label_ids = drawn(4)
+    scores = full_scores(logits, label_ids, list("abcd"), Decision())
+    expected = sk.roc_auc_score(label_ids, softmax(logits), multi_class="ovr", average="macro")
+    assert scores["roc_auc"] == pytest.approx(expected)
+    assert scores["average_precision"] == pytest.approx(
+        np.mean([sk.average_precision_score(label_ids == i, softmax(logits)[:, i]) for i in range(4)])
+    )
+
+
+def test_what_is_not_defined_is_null():
+    logits, _ = drawn(2, rows=5)
+    scores = full_scores(logits, np.zeros(5, dtype=int), ["a", "b"], Decision())
+    assert scores["roc_auc"] is None
+    assert scores["average_precision"] is None
+
+
+def test_averages_leave_out_a_label_that_occurs_nowhere_as_scikit_learn_does():
+    logits = np.array([[3.0, 0.0, -9.0], [0.0, 3.0, -9.0], [3.0, 0.0, -9.0]])
+    label_ids = np.array([0, 1, 1])
+    expected = sk.f1_score(label_ids, logits.argmax(1), average="macro")
+    assert full_scores(logits, label_ids, list("abc"), Decision())["macro_f1"] == pytest.approx(expected)
+    assert quick_scores(logits, label_ids, 1)["macro_f1"] == pytest.approx(expected)
+
+
+def test_quick_scores_agree_with_the_full_ones():
+    logits, label_ids = drawn(2)
+    quick, full = quick_scores(logits, label_ids, 1), full_scores(logits, label_ids, ["a", "b"], Decision())
+    for name in ("accuracy", "macro_f1", "mcc", "loss"):
+        assert quick[name] == full[name]
+    assert quick["f1"] == full["per_class"]["b"]["f1"]
+    assert quick["mcc"] == pytest.approx(np.corrcoef(label_ids, logits.argmax(1))[0, 1])
+    assert not math.isnan(quick["loss"])
+
+
+def test_the_positive_label_is_the_second_of_two_unless_named():
+    assert positive_id(["ham", "spam"], None, "accuracy") == 1
+    assert positive_id(["ham", "spam"], "ham", "f1") == 0
+    with pytest.raises(UserError, match="ham, spam"):
+        positive_id(["ham", "spam"], "eggs", "accuracy")
+    with pytest.raises(UserError, match="positive_label"):
+        positive_id(["a", "b", "c"], None, "f1")

@@ -1,0 +1,144 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from toolkit.models.attention import attend, group_rows
+from toolkit.models.cheap_dropout import CheapDropout, add_dropped, keep_factors, make_dropout_cheap, random_bits
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 1e-3, 0.999])
+def test_the_share_that_is_dropped_is_p_and_the_mean_stays(p):
+    torch.manual_seed(0)
+    factors = keep_factors(random_bits(torch.Size([2000, 1000])), p)
+    kept = factors.max()
+    assert set(factors.unique().tolist()) == {0.0, float(kept)}
+    spread = (p * (1 - p) / 2e6) ** 0.5
+    assert abs(float((factors == 0).double().mean()) - p) < 5 * spread + 2**-17
+    assert float(kept) == pytest.approx(1 / (1 - p), rel=2**-16 / (1 - p))
+    assert float(factors.double().mean()) == pytest.approx(1.0, abs=5 * spread / (1 - p))
+
+
+def test_the_expected_value_is_exact_for_the_share_that_is_dropped():
+    every = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
+    for p in (0.1, 0.25, 0.3, 0.9):
+        factors = keep_factors(every, p).double()
+        assert float((factors == 0).double().mean()) == pytest.approx(p, abs=2**-17)
+        assert float(factors.mean()) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_bits_are_even_and_independent():
+    torch.manual_seed(1)
+    bits = random_bits(torch.Size([4_000_000])).to(torch.int32) & 0xFFFF
+    ones = torch.stack([(bits >> k) & 1 for k in range(16)]).double()
+    assert (ones.mean(1) - 0.5).abs().max() < 5 * 0.5 / 2000
+    pairs = torch.corrcoef(torch.cat([ones[:, :-4], ones[[0, 15], 1:-3], ones[[0, 15], 4:]]))
+    assert (pairs - torch.eye(20)).abs().max() < 6 / 2000
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 4096])
+def test_it_follows_from_the_seed_alone_and_each_draw_differs(count):
+    torch.manual_seed(5)
+    one, other = random_bits(torch.Size([count, 16])), random_bits(torch.Size([count, 16]))
+    torch.manual_seed(5)
+    assert torch.equal(one, random_bits(torch.Size([count, 16])))
+    assert torch.equal(other, random_bits(torch.Size([count, 16])))
+    assert not torch.equal(one, other)
+    assert one.dtype == torch.int16
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_values_are_dropped_or_scaled_and_so_is_their_gradient(dtype):
+    dropout, values = CheapDropout(0.25), torch.randn(300, 40, dtype=dtype).requires_grad_()
+    found = dropout(values)
+    found.sum().backward()
+    assert found.dtype == dtype
+    assert 0.2 < float((found == 0).float().mean()) < 0.3
+    torch.testing.assert_close(found, values * values.grad)
+    torch.testing.assert_close(values.grad[found != 0], torch.full_like(values.grad[found != 0], 4 / 3))
+
+
+@pytest.mark.parametrize(("p", "training"), [(0.0, True), (0.3, False)])
+def test_nothing_is_drawn_where_nothing_is_dropped(p, training):
+    dropout, values = CheapDropout(p).train(training), torch.randn(5, 5)
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    assert dropout(values) is values or torch.equal(dropout(values), values)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_all_can_be_dropped():
+    values = torch.randn(4, 4)
+    assert not CheapDropout(1.0)(values).any()
+    assert torch.equal(add_dropped(values, torch.ones(4, 4), 1.0), torch.ones(4, 4))
+
+
+def test_what_is_added_is_what_is_dropped():
+    values, base = torch.randn(50, 8, requires_grad=True), torch.randn(50, 8, requires_grad=True)
+    torch.manual_seed(2)
+    found = add_dropped(values, base, 0.4)
+    torch.manual_seed(2)
+    torch.testing.assert_close(found, base + CheapDropout(0.4)(values))
+    found.sum().backward()
+    assert torch.equal(base.grad, torch.ones(50, 8))
+    torch.testing.assert_close(values.grad * values, found - base, atol=1e-6, rtol=1e-5)
+    assert torch.equal(add_dropped(values, base, 0.0), base + values)
+
+
+def test_a_module_is_made_cheap_and_saved_as_before():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Dropout(0.2), torch.nn.Dropout1d(0.2))
+    names = list(model.state_dict())
+    make_dropout_cheap(model)
+    assert [type(module) for module in model] == [torch.nn.Linear, CheapDropout, torch.nn.Dropout1d]
+    assert list(model.state_dict()) == names
+
+
+@pytest.mark.parametrize("lengths", [[6, 6, 6], [9, 8, 8, 3, 3, 1]], ids=["no padding", "padding"])
+def test_attention_with_dropout_has_the_gradients_of_its_definition(lengths, monkeypatch):
+    """What is dropped is fixed; then autograd of the textbook formula, row by row, is the reference."""
+    monkeypatch.setattr("toolkit.models.attention.random_bits", fixed_bits)
+    torch.manual_seed(0)
+    heads, width, p = 2, 8, 0.25
+    states = [torch.randn(sum(lengths), width, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    slope = torch.randn(sum(lengths), width, dtype=torch.float64)
+    groups = group_rows(lengths)
+    found = attend(*states, groups, heads, p)
+    (found * slope).sum().backward()
+    gradients = [part.grad.clone() for part in states]
+    for part in states:
+        part.grad = None
+    expected, start = [], 0
+    for group in groups:
+        factors = keep_factors(fixed_bits((group.rows, heads, group.longest, group.longest)), p)
+        for row in range(group.rows):
+            length = lengths[len(expected)]
+            query, key, value = (part[start : start + length].view(length, heads, -1).transpose(0, 1)
+                                 for part in states)  # fmt: skip
+            chances = F.softmax(query @ key.transpose(1, 2) / (width // heads) ** 0.5, -1)
+            chances = chances * factors[row, :, :length, :length]
+            expected.append((chances @ value).transpose(0, 1).reshape(length, width))
+            start += length
+    expected = torch.cat(expected)
+    (expected * slope).sum().backward()
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+    for part, gradient in zip(states, gradients, strict=True):
+        torch.testing.assert_close(gradient, part.grad, atol=1e-6, rtol=1e-5)
+
+
+def fixed_bits(shape) -> torch.Tensor:
+    return torch.randint(-(2**15), 2**15, tuple(shape), generator=torch.Generator().manual_seed(7)).to(torch.int16)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sizes"),
+    [
+        ([7] * 5, [5]),
+        ([9] * 4 + [8] * 4, [4, 4]),  # enough rows of one length for a group each, and no padding
+        ([10, 9, 8, 7, 7, 5], [3, 2, 1]),  # few of each: the longest one's padding goes to 0.8 of it
+        ([512], [1]),
+    ],
+)
+def test_rows_of_like_length_are_attended_to_together(lengths, sizes):
+    groups = group_rows(lengths)
+    assert [group.rows for group in groups] == sizes
+    assert sum(group.tokens for group in groups) == sum(lengths)
+    assert all((group.slots is None) == (group.tokens == group.rows * group.longest) for group in groups)

@@ -1,0 +1,135 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import WORDS, tiny_bert
+from toolkit.models.foreign_json import LONGEST, entries, read_object, short
+from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer, resolve_model
+from toolkit.models.trust import (
+    config_problems,
+    directory_problems,
+    pickles,
+    stray_files,
+    tokenizer_problems,
+    weight_problems,
+)
+
+
+@pytest.fixture
+def model(english_bert, tmp_path) -> Path:
+    return shutil.copytree(english_bert, tmp_path / "model")
+
+
+def all_problems(folder: Path) -> list[str]:
+    return [
+        *directory_problems(folder),
+        *config_problems(folder),
+        *tokenizer_problems(folder),
+        *weight_problems(folder),
+    ]
+
+
+def edit(path: Path, **entries) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_nothing_is_wrong_with_a_saved_model(model, distilbert):
+    assert all_problems(model) == []
+    assert all_problems(distilbert) == []
+    assert all_problems(Path(resolve_model(None))) == []
+
+
+def test_nothing_is_wrong_with_settings_that_models_of_the_hub_have(model):
+    edit(
+        model / "config.json", auto_map={}, custom_pipelines={}, attn_implementation="sdpa",
+        _attn_implementation="eager", rope_theta=10**9, eos_token_id=10**9, use_cache=True,
+        use_kernels=False, architectures=["BertForMaskedLM"], _name_or_path="/root/bert", torch_dtype="float32",
+    )  # fmt: skip
+    edit(
+        model / "tokenizer_config.json", special_tokens_map_file="/etc/passwd", tokenizer_file="/no/such/file",
+        model_max_length=10**30, fast_tokenizer_files=["tokenizer.json"], name_or_path="/root/bert",
+    )  # fmt: skip
+    assert all_problems(model) == []
+    load_classifier(str(model), load_config(str(model)))
+
+
+def test_the_layout_of_the_cache_of_the_hub_is_read_and_no_other_link_out(model, tmp_path):
+    blobs, snapshot = tmp_path / "models--a--b" / "blobs", tmp_path / "models--a--b" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    shutil.copytree(model, blobs)
+    for file in blobs.iterdir():
+        (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
+    assert all_problems(snapshot) == []
+    model, _ = load_classifier(str(snapshot), load_config(str(snapshot)))
+    assert len(load_tokenizer(str(snapshot))) == model.config.vocab_size
+    (snapshot / "vocab.txt").symlink_to("../../../secret")
+    (tmp_path / "secret").touch()
+    (problem,) = stray_files(snapshot)
+    assert problem.startswith("vocab.txt is a link out of the directory, to '/")
+
+
+def test_a_directory_that_is_reached_by_a_link_is_a_directory(model, tmp_path):
+    (tmp_path / "link").symlink_to(model)
+    (model / "copy.json").symlink_to("config.json")
+    assert all_problems(tmp_path / "link") == []
+
+
+def test_a_template_that_leads_out_is_found_where_transformers_would_read_it(model, tmp_path):
+    (tmp_path / "secret.jinja").touch()
+    (model / "additional_chat_templates").mkdir()
+    (model / "additional_chat_templates" / "a.jinja").symlink_to(tmp_path / "secret.jinja")
+    assert "a.jinja is a link out of the directory" in stray_files(model)[0]
+
+
+def test_pickles_are_known_by_their_names_in_capitals_too(model):
+    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "rng_state_0.pth", "A.PKL", "notes.txt"):
+        (model / name).touch()
+    assert pickles(model) == ["A.PKL", "optimizer.pt", "pytorch_model.bin", "rng_state_0.pth", "training_args.bin"]
+    assert directory_problems(model) == []
+
+
+def test_weights_in_several_files_are_read(tmp_path):
+    folder = tiny_bert(tmp_path / "model", WORDS)
+    model, _ = load_classifier(str(folder))
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="30KB")
+    assert (folder / "model.safetensors.index.json").exists()
+    assert all_problems(folder) == []
+    again, new = load_classifier(str(folder))
+    assert new == []
+    assert sum(weight.sum() for weight in again.parameters()) == sum(weight.sum() for weight in model.parameters())
+
+
+def test_several_problems_are_told_together(model):
+    edit(model / "config.json", auto_map={"AutoConfig": "evil.C"}, vocab_size=10**12, text_config={"use_kernels": True})
+    found = {problem.split(":")[0].removeprefix("config.json has ") for problem in config_problems(model)}
+    assert found == {"auto_map", "vocab_size", "use_kernels"}
+
+
+def test_json_is_read_within_limits(tmp_path):
+    path = tmp_path / "a.json"
+    for content, problem in (
+        ('{"a": 1}', []),
+        ("[1]", ["a.json holds no json object"]),
+        ('{"a":' * 90 + "1" + "}" * 90, []),
+        ('{"a":' * 101 + "1" + "}" * 101, ["a.json is nested too deeply"]),
+        ('{"a": [' * 100_000, ["a.json is nested too deeply"]),
+    ):
+        path.write_text(content)
+        assert read_object(path)[1] == problem
+    with path.open("wb") as stream:
+        stream.truncate(LONGEST + 1)
+    assert read_object(path) == ({}, [f"a.json has {LONGEST + 1:,} bytes, more than the {LONGEST:,} that are read"])
+
+
+def test_entries_are_those_of_all_levels_without_the_vocabulary():
+    value = {"a": [1, {"b": 2}], "vocab": {"c": 3}, "d": {"e": [4]}}
+    found = [(key, item) for key, item in entries(value) if not isinstance(item, (dict, list))]
+    assert sorted(found) == [("a", 1), ("b", 2), ("e", 4)]
+
+
+def test_what_is_quoted_is_short_and_on_one_line():
+    assert short("a\nb\x1b[31m") == r"'a\nb\x1b[31m'"
+    assert len(short("x" * 10**6)) == 62

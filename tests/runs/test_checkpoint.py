@@ -1,0 +1,260 @@
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from tests.conftest import interrupted
+from toolkit.base.disk import write_json
+from toolkit.base.errors import UserError
+from toolkit.base.torch_versions import grad_scaler
+from toolkit.compute.device import seed_step
+from toolkit.compute.processes import ALONE
+from toolkit.runs import checkpoint
+from toolkit.runs.checkpoint import (
+    begin_checkpoint,
+    clean_checkpoint,
+    read_state,
+    save_checkpoint,
+)
+from toolkit.runs.progress import Journal
+from toolkit.runs.resume import resume
+
+ABOUT = {"options": {"epochs": 3}, "precision": "fp32", "data": {"train": {"file": "t.csv", "sha256": "aa"}}}
+
+
+def parts(seed: int) -> tuple:
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2))
+    return model, torch.optim.AdamW(model.parameters(), lr=0.1), grad_scaler("cpu", enabled=False)
+
+
+def steps(model, optimizer, numbers: range) -> None:
+    for number in numbers:
+        seed_step(7, number, 0)
+        model(torch.ones(3, 4)).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def test_training_goes_on_bit_for_bit_from_a_checkpoint(tmp_path):
+    model, optimizer, scaler = parts(0)
+    steps(model, optimizer, range(3))
+    save_checkpoint(tmp_path, model, optimizer, scaler, Journal(step=3, history=[{"step": 3}]), ABOUT)
+    steps(model, optimizer, range(3, 7))
+    again, its_optimizer, its_scaler = parts(1)
+    journal = resume(tmp_path, (again, its_optimizer, its_scaler), ABOUT, ALONE)
+    assert journal == Journal(step=3, history=[{"step": 3}])
+    steps(again, its_optimizer, range(3, 7))
+    for mine, theirs in zip(again.state_dict().values(), model.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_one_save_is_kept_and_it_holds_no_pickle(tmp_path):
+    model, optimizer, scaler = parts(0)
+    for step in (1, 2):
+        steps(model, optimizer, range(step, step + 1))
+        save_checkpoint(tmp_path, model, optimizer, scaler, Journal(step=step), ABOUT)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state-2.safetensors", "state.json"]
+    assert json.loads((tmp_path / "state.json").read_text())["options"] == {"epochs": 3}
+
+
+def test_a_run_that_has_begun_can_be_gone_on_with_before_its_first_save(tmp_path):
+    assert read_state(tmp_path / "run") is None
+    begin_checkpoint(tmp_path / "run", ABOUT)
+    state = parts(0)
+    assert resume(tmp_path / "run", state, ABOUT, ALONE) == Journal()
+    for mine, theirs in zip(state[0].state_dict().values(), parts(0)[0].state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_the_state_of_another_model_is_refused(tmp_path):
+    save_checkpoint(tmp_path, *parts(0), Journal(step=1), ABOUT)
+    other = torch.nn.Linear(4, 9)
+    state = (other, torch.optim.AdamW(other.parameters()), grad_scaler("cpu", enabled=False))
+    with pytest.raises(UserError, match="does not fit this model"):
+        resume(tmp_path, state, ABOUT, ALONE)
+
+
+# -- damage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A folder with a save after three steps."""
+    folder, state = tmp_path_factory.mktemp("saved"), parts(0)
+    steps(*state[:2], range(3))
+    save_checkpoint(folder, *state, Journal(step=3, history=[{"step": 3, "accuracy": 0.5}]), ABOUT)
+    return folder
+
+
+def refused(folder, damaged: str) -> None:
+    """Check that a save is refused with one line that names the damaged file, and that nothing of it is loaded."""
+    state = parts(1)
+    before = [tensor.clone() for tensor in state[0].state_dict().values()]
+    with pytest.raises(UserError) as caught:
+        if read_state(folder) is None:
+            raise AssertionError("the save is not noticed")
+        resume(folder, state, ABOUT, ALONE)
+    (line,) = caught.value.lines()
+    assert line.startswith(f"--resume: {folder / damaged} is damaged ("), line
+    for mine, theirs in zip(state[0].state_dict().values(), before, strict=True):
+        assert torch.equal(mine, theirs)
+    assert not state[1].state
+
+
+@pytest.mark.parametrize("name", ["state.json", "state-3.safetensors"])
+def test_a_save_with_one_changed_byte_is_refused(saved, tmp_path, name):
+    folder = shutil.copytree(saved, tmp_path / "copy")
+    data, draw = (folder / name).read_bytes(), np.random.default_rng(0)
+    places = {0, 1, 7, 8, len(data) // 2, len(data) - 2, *draw.integers(0, len(data) - 1, 200).tolist()}
+    accepted = []
+    for place in sorted(places):
+        changed = bytearray(data)
+        changed[place] ^= 1 << int(draw.integers(8))
+        (folder / name).write_bytes(changed)
+        if name == "state.json" and same_value(changed, data):
+            accepted.append(place)  # a blank that became another: the content is what was written
+        else:
+            refused(folder, name)
+    assert len(accepted) < len(places) / 4
+    (folder / name).write_bytes(data)
+    assert resume(folder, parts(1), ABOUT, ALONE).step == 3
+
+
+def same_value(one: bytes, other: bytes) -> bool:
+    try:
+        return json.loads(one) == json.loads(other)
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("name", ["state.json", "state-3.safetensors"])
+def test_a_save_that_is_cut_short_or_too_long_is_refused(saved, tmp_path, name):
+    folder = shutil.copytree(saved, tmp_path / "copy")
+    data = (folder / name).read_bytes()
+    for length in {0, 1, 7, 8, 9, len(data) - 2, *np.linspace(10, len(data) - 3, 50).astype(int).tolist()}:
+        (folder / name).write_bytes(data[:length])
+        refused(folder, name)
+    (folder / name).write_bytes(data + b"x")
+    refused(folder, name)
+    (folder / name).write_bytes(bytes(len(data)))  # as after a crash of some file systems
+    refused(folder, name)
+
+
+def test_a_save_without_its_tensors_is_refused(saved, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "copy")
+    (folder / "state-3.safetensors").unlink()
+    refused(folder, "state-3.safetensors")
+
+
+def test_the_tensors_of_another_save_are_refused(saved, tmp_path):
+    folder, state = shutil.copytree(saved, tmp_path / "copy"), parts(5)
+    save_checkpoint(tmp_path / "other", *state, Journal(step=3), ABOUT)
+    shutil.copy(tmp_path / "other" / "state-3.safetensors", folder / "state-3.safetensors")
+    refused(folder, "state-3.safetensors")
+
+
+@pytest.mark.parametrize("value", [[], "text", None, 3, {}, {"sha256": "0" * 64}, "[" * 100_000])
+def test_json_that_is_no_state_is_refused(saved, tmp_path, value):
+    folder = shutil.copytree(saved, tmp_path / "copy")
+    text = value if isinstance(value, str) and value.startswith("[") else json.dumps(value)
+    (folder / "state.json").write_text(text)
+    refused(folder, "state.json")
+
+
+# -- failures while a save is written --------------------------------------------------------------------------------
+
+
+def content(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("failing", ["save_file", "fingerprint", "write_json"])
+def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, monkeypatch, failing):
+    state = parts(0)
+    save_checkpoint(tmp_path, *state, Journal(step=1), ABOUT)
+    before = content(tmp_path)
+
+    def full(*args):
+        if failing == "save_file":
+            args[1].write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    steps(*state[:2], range(1, 2))
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, failing, full)
+        with pytest.raises(OSError, match="No space"):
+            save_checkpoint(tmp_path, *state, Journal(step=2), ABOUT)
+    assert content(tmp_path) == before
+    assert not list(tmp_path.rglob(".*"))
+    assert resume(tmp_path, parts(1), ABOUT, ALONE).step == 1
+    save_checkpoint(tmp_path, *state, Journal(step=3), ABOUT)
+    assert sorted(content(tmp_path)) == ["state-3.safetensors", "state.json"]
+    assert resume(tmp_path, parts(1), ABOUT, ALONE).step == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("step", [1, 2])
+def test_the_last_save_is_whole_at_whatever_instant_the_next_one_ends(tmp_path, fails, step):
+    folder, state, seen = tmp_path / "checkpoint", parts(0), []
+    steps(*state[:2], range(1))
+    save_checkpoint(tmp_path / "first", *state, Journal(step=1), ABOUT)
+    expected = {1: state[0][0].weight.detach().clone()}
+    if step == 2:
+        steps(*state[:2], range(1, 2))
+    expected[step] = state[0][0].weight.detach().clone()
+
+    def prepare() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tmp_path / "first", folder)
+
+    def save() -> None:
+        save_checkpoint(folder, *state, Journal(step=step, epoch=7), ABOUT)
+
+    for _ in interrupted(save, prepare, fails):
+        again = parts(1)
+        journal = resume(folder, again, ABOUT, ALONE)
+        assert torch.equal(again[0][0].weight, expected[journal.step])
+        seen.append(journal.epoch)
+        clean_checkpoint(folder)
+        assert sorted(content(folder)) == [f"state-{journal.step}.safetensors", "state.json"]
+        assert not list(folder.rglob(".*"))
+        assert resume(folder, again, ABOUT, ALONE).epoch == journal.epoch
+    assert {0} <= set(seen) <= {0, 7}
+    assert fails or 7 in seen
+    assert len(seen) >= 8
+
+
+def test_a_save_that_a_killed_process_did_not_get_to_name_is_cleared_away(tmp_path):
+    save_checkpoint(tmp_path, *parts(0), Journal(step=1), ABOUT)
+    before = content(tmp_path)
+    (tmp_path / "state-2.safetensors").write_bytes(b"whole, but not named yet")
+    (tmp_path / ".tensors.new").mkdir()
+    (tmp_path / ".tensors.new" / "state-3.safetensors").write_bytes(b"half")
+    (tmp_path / ".state.json.new").write_bytes(b"{")
+    (tmp_path / "mine.txt").write_bytes(b"mine")
+    clean_checkpoint(tmp_path)
+    assert content(tmp_path) == before | {"mine.txt": b"mine"}
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_what_a_save_holds_is_no_more_than_weights_and_moments(saved):
+    with safe_open(saved / "state-3.safetensors", "pt") as tensors:
+        names = set(tensors.keys())
+    weights = {"0.weight", "0.bias", "2.weight", "2.bias"}
+    moments = {f"optimizer.{number}.{what}" for number in range(4) for what in ("step", "exp_avg", "exp_avg_sq")}
+    assert names == {f"model.{name}" for name in weights} | moments
+
+
+def test_a_save_of_another_version_is_told_from_a_damaged_one(tmp_path):
+    begin_checkpoint(tmp_path, ABOUT)
+    state = read_state(tmp_path)
+    state["journal"]["moons"] = 3
+    write_json(tmp_path / "state.json", state | {"sha256": checkpoint._checksum(state)})
+    with pytest.raises(UserError, match="another version of this project"):
+        resume(tmp_path, parts(0), ABOUT, ALONE)

@@ -1,0 +1,268 @@
+import io
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import interrupted
+from toolkit.base.disk import beside, filling
+from toolkit.base.errors import UserError
+from toolkit.base.torch_versions import grad_scaler
+from toolkit.cli.console import Log
+from toolkit.data.rows import Rejected
+from toolkit.runs import checkpoint
+from toolkit.runs.directory import RunFiles
+from toolkit.runs.progress import Journal
+from toolkit.runs.run_json import clear_run, refuse_to_overwrite
+
+ABOUT = {"options": {"epochs": 3, "overwrite": True}, "precision": "fp32", "data": {}}
+BAD = {"train": SimpleNamespace(rejected=[]), "valid": SimpleNamespace(rejected=[
+    Rejected("t.csv", "line", 4, "text is empty", {"text": "", "label": "差"})
+])}  # fmt: skip
+NO_BAD = {"train": SimpleNamespace(rejected=[])}
+SCORES = {"loss": 0.5, "accuracy": 0.75, "macro_f1": 0.5}
+
+
+def evaluated() -> Journal:
+    journal = Journal()
+    for step in (10, 20):
+        journal.count([8.0] * 10, [np.full(16, 20)] * 10, 1.5)
+        journal.note(SCORES | {"accuracy": step / 40}, "accuracy", 40, 1e-5)
+    return journal
+
+
+def parts() -> tuple:
+    model = torch.nn.Linear(2, 2)
+    return model, torch.optim.AdamW(model.parameters()), grad_scaler("cpu", enabled=False)
+
+
+def names(folder) -> set[str]:
+    """Return the files below a folder, the lock left out."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(folder).as_posix() for path in files}
+
+
+@contextmanager
+def opened(folder, log: Log, tables: dict, resume: bool = False, overwrite: bool = True):
+    """A run directory in which a run has begun, or is gone on with."""
+    with RunFiles(folder, writes=True) as files:
+        options = ABOUT["options"] | {"overwrite": overwrite}
+        files.open(log, tables, ABOUT | {"options": options}, resume)
+        yield files
+
+
+def test_a_process_that_is_not_to_write_leaves_nothing_and_removes_nothing(tmp_path):
+    stream = io.StringIO()
+    log = Log(stream)
+    for folder in (tmp_path / "new", tmp_path / "old"):
+        files = RunFiles(folder, writes=False)
+        with files:
+            for resume in (False, True):
+                files.open(log, BAD, ABOUT, resume)
+            log("a line")
+            files.save(parts(), evaluated(), ABOUT)
+            files.write_history(evaluated())
+            files.draw(evaluated(), "accuracy")
+        assert list(tmp_path.iterdir()) == ([] if folder.name == "new" else [folder])
+        (tmp_path / "old" / "checkpoint").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "old" / "checkpoint" / "state.json").write_text("{}")
+        (tmp_path / "old" / "metrics.jsonl").write_text("old")
+    assert names(tmp_path) == {"old/checkpoint/state.json", "old/metrics.jsonl"}
+    assert (tmp_path / "old" / "metrics.jsonl").read_text() == "old"
+    assert stream.getvalue() == "a line\na line\n"
+
+
+def test_opening_makes_the_directory_with_its_log_and_the_rows_left_out(tmp_path):
+    folder = tmp_path / "deep" / "in" / "run"
+    log = Log(io.StringIO())
+    log("said before there was a file")
+    with opened(folder, log, BAD):
+        log("said after")
+    assert names(folder) == {"train.log", "rejected_rows.csv", "checkpoint/state.json"}
+    assert (folder / "train.log").read_text(encoding="utf-8") == "said before there was a file\nsaid after\n"
+    rejected = (folder / "rejected_rows.csv").read_text(encoding="utf-8").splitlines()
+    assert rejected[0] == "file,line,reason,row"
+    assert rejected[1].startswith("t.csv,4,text is empty,")
+    assert "差" in rejected[1]
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """The directory of an earlier run, with a file and a folder in it that are not of a run."""
+    content = {
+        "train.log": "old line\n", "metrics.jsonl": "old", "curves.png": "old", "rejected_rows.csv": "old",
+        "checkpoint/state.json": "{}", "checkpoint/state-5.safetensors": "old", "bert_classifier/run.json": "{}",
+        "bert_classifier/model.safetensors": "old", "test/metrics.json": "old", "test/report.html": "old",
+        "notes.txt": "mine", "test/my_own.csv": "mine",
+    }  # fmt: skip
+    for name, text in content.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    checkpoint._write_state(tmp_path / "checkpoint", {"tensors": {"file": "state-5.safetensors"}})
+    return tmp_path
+
+
+def test_opening_anew_clears_an_earlier_run_and_nothing_else(earlier):
+    log = Log(io.StringIO())
+    log("new line")
+    with opened(earlier, log, NO_BAD):
+        assert names(earlier) == {"train.log", "notes.txt", "test/my_own.csv", "checkpoint/state.json"}
+    assert json.loads((earlier / "checkpoint" / "state.json").read_text())["options"]["epochs"] == 3
+    assert (earlier / "train.log").read_text() == "new line\n"
+
+
+def test_resuming_keeps_the_run_and_goes_on_with_its_log(earlier):
+    before = names(earlier)
+    log = Log(io.StringIO())
+    log("new line")
+    with opened(earlier, log, BAD, resume=True):
+        assert names(earlier) == before
+    assert (earlier / "train.log").read_text() == "old line\nnew line\n"
+    assert "text is empty" in (earlier / "rejected_rows.csv").read_text(encoding="utf-8")
+
+
+def test_the_rows_left_out_of_an_earlier_run_do_not_stay_where_none_are(earlier):
+    with opened(earlier, Log(io.StringIO()), NO_BAD, resume=True):
+        pass
+    assert not (earlier / "rejected_rows.csv").exists()
+
+
+def test_a_run_can_be_gone_on_with_from_its_beginning_and_from_its_last_save(tmp_path):
+    state = tmp_path / "checkpoint" / "state.json"
+    with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
+        begun = json.loads(state.read_text())
+        assert (begun["tensors"], begun["journal"]["step"], begun["options"]) == (None, 0, ABOUT["options"])
+        files.save(parts(), Journal(step=7), ABOUT)
+    saved = json.loads(state.read_text())
+    assert (saved["journal"]["step"], saved["options"]) == (7, ABOUT["options"])
+    assert (state.parent / saved["tensors"]["file"]).is_file()
+
+
+def test_the_history_is_a_json_object_for_each_evaluation_and_the_curves_are_a_picture(tmp_path):
+    journal = evaluated()
+    with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
+        for _ in range(2):  # replaced, not added to
+            files.write_history(journal)
+            lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+            assert [json.loads(line) for line in lines] == journal.history
+        assert [json.loads(line)["step"] for line in lines] == [10, 20]
+        files.draw(journal, "accuracy")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+# -- the model and the checkpoint -------------------------------------------------------------------------------------
+
+
+def fill_model(folder, step: int) -> None:
+    (folder / "run.json").write_text(json.dumps({"metrics": {"step": step}}))
+    (folder / "model.safetensors").write_text(f"weights of step {step}")
+
+
+def put_model(run, step: int, state: str = "") -> None:
+    """Put a model in its place, or where it waits or is on its way out."""
+    folder = beside(run / "bert_classifier", state) if state else run / "bert_classifier"
+    folder.mkdir(parents=True)
+    fill_model(folder, step)
+
+
+def found_model(run) -> str:
+    return (run / "bert_classifier" / "model.safetensors").read_text()
+
+
+def journal_of(best_step: int) -> Journal:
+    return Journal(step=best_step, best_step=best_step, best_score=0.5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("before", [0, 5])
+def test_the_model_is_that_of_the_last_save_at_whatever_instant_a_save_ends(tmp_path, before, fails):
+    run, seen = tmp_path / "run", set()
+
+    def prepare() -> None:
+        shutil.rmtree(run, ignore_errors=True)
+        with opened(run, Log(io.StringIO()), NO_BAD) as files:
+            if before:
+                put_model(run, before)
+                files.save(parts(), journal_of(before), ABOUT)
+
+    def save() -> None:
+        files = RunFiles(run, writes=True)
+        with filling(files.model_dir) as new:
+            fill_model(new, 10)
+        files.save(parts(), journal_of(10), ABOUT)
+
+    for _ in interrupted(save, prepare, fails):
+        saved = checkpoint.best_step(run / "checkpoint")
+        with opened(run, Log(io.StringIO()), NO_BAD, resume=True):
+            seen.add(saved)
+        if saved:
+            assert found_model(run) == f"weights of step {saved}"
+        assert not (run / "bert_classifier").exists() or saved
+        assert not list(run.rglob(".bert*"))
+    assert seen == {before, 10}
+    assert found_model(run) == "weights of step 10"
+
+
+@pytest.mark.parametrize("there", [None, 5])
+def test_a_run_whose_best_model_is_gone_or_another_is_not_gone_on_with(tmp_path, there):
+    with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
+        files.save(parts(), journal_of(10), ABOUT)
+    if there:
+        put_model(tmp_path, there)
+    with pytest.raises(UserError) as caught, opened(tmp_path, Log(io.StringIO()), NO_BAD, resume=True):
+        pass
+    model_dir = tmp_path / "bert_classifier"
+    assert caught.value.lines() == [f"--resume: {model_dir} is not the best model of this run, that of step 10"]
+
+
+def test_a_run_that_came_between_is_not_replaced(tmp_path):
+    slow = RunFiles(tmp_path, writes=True)
+    with slow:
+        with opened(tmp_path, Log(io.StringIO()), NO_BAD, overwrite=False) as files:
+            put_model(tmp_path, 5)
+            files.save(parts(), journal_of(5), ABOUT)
+        before = names(tmp_path)
+        with pytest.raises(UserError, match="already holds a run"):
+            slow.open(Log(io.StringIO()), NO_BAD, ABOUT | {"options": {"overwrite": False}})
+    assert names(tmp_path) == before
+    assert found_model(tmp_path) == "weights of step 5"
+
+
+def test_what_a_run_is_gone_on_with_is_noted_before_its_next_save(tmp_path):
+    with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
+        files.save(parts(), Journal(step=7), ABOUT)
+        before = checkpoint.read_state(tmp_path / "checkpoint")
+    with RunFiles(tmp_path, writes=True) as files:
+        files.open(Log(io.StringIO()), NO_BAD, ABOUT | {"options": {"epochs": 9}}, resume=True)
+    after = checkpoint.read_state(tmp_path / "checkpoint")
+    assert after["options"] == {"epochs": 9}
+    assert all(after[name] == before[name] for name in ("tensors", "journal", "scaler"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
+def test_whenever_the_clearing_of_a_run_ends_the_next_start_with_overwrite_succeeds(tmp_path):
+    run, seen = tmp_path / "run", 0
+
+    def prepare() -> None:
+        shutil.rmtree(run, ignore_errors=True)
+        with opened(run, Log(io.StringIO()), NO_BAD) as files:
+            put_model(run, 5)
+            files.save(parts(), journal_of(5), ABOUT)
+            files.write_history(evaluated())
+
+    for _ in interrupted(lambda: clear_run(run), prepare, fails=False):
+        seen += 1
+        if (run / "checkpoint" / "state.json").exists():
+            with pytest.raises(UserError, match="already holds a run"):
+                refuse_to_overwrite(run, overwrite=False)
+        else:
+            assert names(run) == {"train.log"}
+        with opened(run, Log(io.StringIO()), NO_BAD):
+            assert names(run) == {"train.log", "checkpoint/state.json"}
+    assert seen >= 5

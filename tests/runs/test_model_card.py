@@ -1,0 +1,92 @@
+import ast
+import copy
+
+import pytest
+
+from toolkit.runs.model_card import model_card
+
+RUN = {
+    "base_model": "hfl/chinese-bert-wwm",
+    "labels": ["差评", "好评"],
+    "columns": {"text": "text", "text_pair": None, "label": "label"},
+    "max_length": 128,
+    "truncation": "head_tail",
+    "data": {
+        "train": {"file": "data/trainset.csv", "rows": 12345, "sha256": "0"},
+        "valid": {"file": "data/validset.csv", "rows": 1000, "sha256": "1"},
+    },
+    "metrics": {"valid_loss": 0.123456, "accuracy": 0.98765, "macro_f1": 0.9, "mcc": -0.5, "step": 10},
+}
+
+
+def card(**changes) -> str:
+    return model_card(copy.deepcopy(RUN) | changes)
+
+
+def front_matter(text: str) -> dict:
+    yaml = pytest.importorskip("yaml")
+    _, head, _ = text.split("---\n", 2)
+    return yaml.safe_load(head)
+
+
+def test_the_card_begins_with_what_the_hub_reads():
+    assert card().startswith("---\n")
+    assert front_matter(card()) == {
+        "pipeline_tag": "text-classification",
+        "library_name": "transformers",
+        "base_model": "hfl/chinese-bert-wwm",
+        "tags": ["text-classification", "bert"],
+    }
+
+
+@pytest.mark.parametrize(
+    "path", ["./bert", "../models/bert", "/models/bert", "~/bert", "runs/mine/bert", "all-MiniLM-L6-v2", "models\\bert"]
+)
+def test_a_model_that_is_not_from_the_hub_is_named_but_not_as_one(path):
+    text = card(base_model=path)
+    assert "base_model" not in front_matter(text)
+    assert f"Fine-tuned from `{path}` on" in text
+
+
+def test_the_card_says_what_the_model_was_made_from_and_how_well_it_does():
+    text = card()
+    assert (
+        "Fine-tuned from `hfl/chinese-bert-wwm` on 12,345 rows of `data/trainset.csv`. It tells 2 labels apart:" in text
+    )
+    assert "On 1,000 validation rows (`data/validset.csv`)" in text
+    assert "| 0.1235 | 0.9877 | 0.9000 | -0.5000 |" in text
+    assert "Texts longer than 128 tokens are truncated; in training by head_tail." in text
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("好评", "- `好评`"),
+        ("two words", "- `two words`"),
+        ("two\nlines", "- `two lines`"),
+        ("a`b", "- `` a`b ``"),
+        ("``", "- ``` `` ```"),
+        ("`a` ``b``", "- ``` `a` ``b`` ```"),
+        ("{0} {model}", "- `{0} {model}`"),
+        ("**bold** | <b>", "- `**bold** | <b>`"),
+    ],
+)
+def test_a_label_is_one_item_of_the_list_whatever_it_holds(label, shown):
+    lines = card(labels=["first", label]).splitlines()
+    start = lines.index("- `first`")
+    assert lines[start : start + 3] == ["- `first`", shown, ""]
+
+
+@pytest.mark.parametrize(
+    ("pair", "argument"), [(None, "a text"), ("title", {"text": "first text", "text_pair": "second text"})]
+)
+def test_the_example_is_python_that_calls_a_pipeline_on_what_the_model_takes(pair, argument):
+    text = card(columns={"text": "text", "text_pair": pair, "label": "label"})
+    code = text.split("```python\n")[1].split("```")[0]
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    by_name = {call.func.id: call for call in calls}
+    assert {keyword.arg: ast.literal_eval(keyword.value) for keyword in by_name["pipeline"].keywords} == {
+        "model": "path/to/this/directory",
+        "top_k": None,
+    }
+    assert ast.literal_eval(by_name["classify"].args[0]) == argument

@@ -1,0 +1,171 @@
+import io
+from argparse import Namespace
+
+import pytest
+
+from tests.runs.test_checkpoint import ABOUT, parts
+from toolkit.base.errors import UserError
+from toolkit.cli.console import Log
+from toolkit.cli.options import training_options
+from toolkit.compute.processes import ALONE
+from toolkit.runs.checkpoint import begin_checkpoint, save_checkpoint
+from toolkit.runs.progress import Journal
+from toolkit.runs.resume import MAY_CHANGE, resume, resumed_options
+
+# -- options ----------------------------------------------------------------------------------------------------------
+
+
+def resumed(folder, monkeypatch, saved: dict, *given: str) -> dict:
+    """Return the options of a run that was begun with `saved` and is gone on with by these words."""
+    parser = training_options()
+    options = {**vars(parser.parse_args([])), **saved}
+    write_state = {**ABOUT, "options": options}
+    begin_checkpoint(folder / "checkpoint", write_state)
+    monkeypatch.setattr("sys.argv", ["main.py", "--output_dir", str(folder), "--resume", *given])
+    return resumed_options(parser.parse_args(), parser, Log(io.StringIO()))
+
+
+CHANGES = {  # (saved, given on the command line) of each option that may change
+    "epochs": (3, "5"), "device": ("auto", "cpu"), "data_dir": ("data", "elsewhere"), "train_file": (None, "t.csv"),
+    "valid_file": ("v.csv", "w.csv"), "test_file": ("a.csv", "b.csv"), "save_steps": (0, "7"),
+    "micro_batch_size": (None, "4"), "max_bad_steps": (10, "0"), "precision": ("auto", "fp32"),
+    "report_language": ("en", "zh"), "explain_rows": (20, "0"),
+}  # fmt: skip
+REFUSED = {
+    "epochs": (3, "2"), "batch_size": (16, "8"), "learning_rate": (5e-5, "0.0001"), "seed": (42, "7"),
+    "model": (None, "other"), "max_length": (None, "64"), "dropout": (None, "0.0"),
+    "split_seed": (None, "7"), "seeds": (1, "2"),
+    "metric": ("accuracy", "loss"), "eval_steps": (0, "5"), "early_stopping": (0, "2"),
+    "scheduler": ("linear", "cosine"),
+    "warmup_ratio": (0.1, "0.2"), "weight_decay": (0.01, "0.0"), "max_grad_norm": (1.0, "0.5"),
+    "adam_beta1": (0.9, "0.8"), "adam_beta2": (0.999, "0.99"), "adam_epsilon": (1e-8, "1e-06"),
+    "text_column": ("text", "t"), "label_column": ("label", "l"), "pair_column": (None, "p"), "encoding": (None, "gbk"),
+    "on_bad_rows": ("stop", "skip"), "valid_ratio": (0.1, "0.3"), "truncation": ("longest_first", "head_tail"),
+    "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"), "threshold": (None, "0.3"),
+    "folds": (5, "7"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_option_that_does_not_say_what_a_step_does_may_change(tmp_path, monkeypatch, name):
+    before, given = CHANGES[name]
+    found = resumed(tmp_path, monkeypatch, {name: before}, f"--{name}", given)
+    assert str(found[name]) == given
+    assert found["resume"] is True
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_option_that_says_what_a_step_does_may_not_and_both_values_are_named(tmp_path, monkeypatch, name):
+    before, given = REFUSED[name]
+    with pytest.raises(UserError) as caught:
+        resumed(tmp_path, monkeypatch, {name: before}, f"--{name}", given)
+    assert caught.value.lines() == [f"--{name} {given}: the run to resume has {before}"]
+
+
+def test_every_option_is_known_to_change_or_not():
+    options = set(vars(training_options().parse_args([])))
+    untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
+    untested |= {"find_label_errors", "tensorboard"}
+    assert set(CHANGES) | set(REFUSED) | untested == options
+    assert {name for name in MAY_CHANGE if name not in untested} == set(CHANGES)
+
+
+@pytest.mark.parametrize("name", ["fast", "drop_leaked"])
+def test_a_switch_that_says_what_a_step_does_may_not_change_either(tmp_path, monkeypatch, name):
+    with pytest.raises(UserError, match=f"--{name} False: the run to resume has True"):
+        resumed(tmp_path, monkeypatch, {name: True}, f"--no-{name}")
+
+
+def test_the_options_of_the_save_win_over_defaults_and_several_differences_are_told_together(tmp_path, monkeypatch):
+    found = resumed(tmp_path / "a", monkeypatch, {"batch_size": 7, "learning_rate": 0.5, "seed": 3})
+    assert (found["batch_size"], found["learning_rate"], found["seed"]) == (7, 0.5, 3)
+    same = resumed(tmp_path / "b", monkeypatch, {"batch_size": 7}, "--batch_size", "7", "--epochs", "3")
+    assert same["batch_size"] == 7
+    with pytest.raises(UserError) as caught:
+        resumed(tmp_path / "c", monkeypatch, {}, "--batch_size", "9", "--seed", "1", "--epochs", "9")
+    assert caught.value.lines() == [
+        "--batch_size 9: the run to resume has 16", "--seed 1: the run to resume has 42",
+    ]  # fmt: skip
+
+
+def test_a_run_that_was_moved_goes_on_where_it_is(tmp_path, monkeypatch):
+    found = resumed(tmp_path / "moved", monkeypatch, {"output_dir": "where/it/was"})
+    assert found["output_dir"] == str(tmp_path / "moved")
+
+
+def test_where_no_run_has_begun_resume_begins_one(tmp_path):
+    parser, stream = training_options(), io.StringIO()
+    args = Namespace(**{**vars(parser.parse_args([])), "resume": True, "output_dir": str(tmp_path)})
+    assert resumed_options(args, parser, Log(stream))["resume"] is False
+    assert "no run has begun" in stream.getvalue()
+
+
+# -- data and number format -------------------------------------------------------------------------------------------
+
+
+def of_data(**tables) -> dict:
+    return {**ABOUT, "data": {name: {"file": f"{name}.csv", "sha256": digest} for name, digest in tables.items()}}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "named"),
+    [
+        ({"train": "aa"}, {"train": "bb"}, "train.csv"),
+        ({"train": "aa", "valid": "cc"}, {"train": "aa", "valid": "dd"}, "valid.csv"),
+        ({"train": "aa", "test": "cc"}, {"train": "aa", "test": "dd"}, "test.csv"),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_changed_data_is_refused(tmp_path, before, now, named, begun):
+    state = parts(0)
+    if begun:
+        begin_checkpoint(tmp_path, of_data(**before))
+    else:
+        save_checkpoint(tmp_path, *state, Journal(), of_data(**before))
+    with pytest.raises(UserError) as caught:
+        resume(tmp_path, state, of_data(**now), ALONE)
+    assert caught.value.lines() == [f"--resume: {named} is not the file that the run began with"]
+
+
+def test_a_file_that_was_moved_and_is_the_same_is_accepted(tmp_path):
+    save_checkpoint(tmp_path, *parts(0), Journal(step=4), of_data(train="aa"))
+    moved = {**ABOUT, "data": {"train": {"file": "elsewhere/t.csv", "sha256": "aa"}}}
+    assert resume(tmp_path, parts(1), moved, ALONE).step == 4
+
+
+def test_a_test_file_may_be_named_later(tmp_path):
+    save_checkpoint(tmp_path, *parts(0), Journal(step=4), of_data(train="aa"))
+    assert resume(tmp_path, parts(1), of_data(train="aa", test="cc"), ALONE).step == 4
+
+
+def test_another_file_in_the_place_of_one_that_is_not_named_is_told_with_both_names(tmp_path):
+    save_checkpoint(tmp_path, *parts(0), Journal(step=4), of_data(train="aa", valid="bb"))
+    split = {name: {"file": "moved/train.csv", "sha256": "aa"} for name in ("train", "valid")}
+    with pytest.raises(UserError) as caught:
+        resume(tmp_path, parts(1), {**ABOUT, "data": split}, ALONE)
+    assert caught.value.lines() == ["--resume: moved/train.csv is not the same as valid.csv, the run's --valid_file"]
+
+
+def test_other_tokens_of_the_same_file_are_refused(tmp_path):
+    about = of_data(train="aa")
+    about["data"]["train"]["tokens"] = "11"
+    save_checkpoint(tmp_path, *parts(0), Journal(step=4), about)
+    changed = of_data(train="aa")
+    changed["data"]["train"]["tokens"] = "22"
+    with pytest.raises(UserError, match="--model has changed: its tokenizer makes other tokens of train.csv"):
+        resume(tmp_path, parts(1), changed, ALONE)
+
+
+def test_other_rows_of_the_same_file_are_refused_with_the_likely_cause(tmp_path):
+    about, changed = of_data(train="aa"), of_data(train="aa")
+    about["data"]["train"] |= {"rows": 40, "tokens": "11"}
+    changed["data"]["train"] |= {"rows": 38, "tokens": "22"}
+    save_checkpoint(tmp_path, *parts(0), Journal(step=4), about)
+    with pytest.raises(UserError, match="38 rows of train.csv are used, 40 when the run began; what --drop_leaked"):
+        resume(tmp_path, parts(1), changed, ALONE)
+
+
+def test_another_number_format_is_refused_with_both_names(tmp_path):
+    save_checkpoint(tmp_path, *parts(0), Journal(), ABOUT)
+    with pytest.raises(UserError, match="in fp32, this machine would go on in bf16; --precision fp32 keeps it"):
+        resume(tmp_path, parts(0), {**ABOUT, "precision": "bf16"}, ALONE)

@@ -1,0 +1,162 @@
+import hashlib
+import json
+import platform
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+import transformers
+
+from toolkit.base.errors import UserError
+from toolkit.runs.run_json import (
+    clear_run,
+    data_facts,
+    fingerprint,
+    read_run,
+    refuse_to_overwrite,
+    step_of_model,
+    versions,
+)
+
+RUN = {
+    "base_model": "a/b", "labels": ["差", "好"], "positive_label": "好", "max_length": 64, "truncation": "head_tail",
+    "columns": {"text": "text", "text_pair": None, "label": "label"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])
+def test_a_fingerprint_is_the_sha256_of_the_bytes(tmp_path, size):
+    data = np.random.default_rng(size).bytes(size)
+    (tmp_path / "file").write_bytes(data)
+    assert fingerprint(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def test_one_changed_byte_changes_the_fingerprint(tmp_path):
+    (tmp_path / "a").write_bytes(b"text,label\na,1\n")
+    (tmp_path / "b").write_bytes(b"text,label\na,2\n")
+    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
+
+
+def test_the_versions_are_those_that_the_packages_say_of_themselves():
+    found = versions()
+    assert found["python"] == platform.python_version()
+    assert {name: found[name] for name in ("transformers", "numpy", "pandas", "scikit-learn")} == {
+        "transformers": transformers.__version__,
+        "numpy": np.__version__,
+        "pandas": pd.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+    assert found["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert "missing" not in found.values()
+
+
+def test_the_run_of_a_model_directory_is_read(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps(RUN, ensure_ascii=False), encoding="utf-8")
+    missing = {name: {} for name in ("metrics", "options", "data", "versions") if name not in RUN}
+    assert read_run(tmp_path) == RUN | missing
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("empty", "it has no run.json"),
+        ("missing", "there is no such directory"),
+        ("file", "there is no such directory"),
+    ],
+)
+def test_a_directory_that_is_no_model_is_refused_with_the_command_that_makes_one(tmp_path, name, reason):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError) as caught:
+        read_run(tmp_path / name)
+    assert str(caught.value) == f"--model_dir {tmp_path / name}: {reason}; python main.py writes a model directory"
+
+
+@pytest.mark.parametrize("content", [b"", b'{"labels": ["a"', b"\xff\xfe\x00", b"[]", b'"text"', b"null", b"{}"])
+def test_a_run_json_that_is_damaged_is_an_error_that_names_it(tmp_path, content):
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"run\.json"):
+        read_run(tmp_path)
+
+
+def test_a_run_json_that_cannot_be_opened_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "run.json").mkdir()
+    with pytest.raises(UserError, match=r"run\.json: cannot be read"):
+        read_run(tmp_path)
+
+
+def test_a_finished_run_is_not_overwritten_unless_asked(tmp_path):
+    folder = tmp_path / "output" / "bert_classifier"
+    refuse_to_overwrite(tmp_path / "output", overwrite=False)
+    folder.mkdir(parents=True)
+    refuse_to_overwrite(tmp_path / "output", overwrite=False)
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    refuse_to_overwrite(tmp_path / "output", overwrite=True)
+    with pytest.raises(UserError) as caught:
+        refuse_to_overwrite(tmp_path / "output", overwrite=False)
+    assert str(caught.value).startswith(f"{tmp_path / 'output'} already holds a run")
+    assert all(option in str(caught.value) for option in ("--overwrite", "--resume", "--output_dir"))
+
+
+def test_an_unfinished_run_is_not_overwritten_either_and_what_is_no_run_never(tmp_path):
+    (tmp_path / "a" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "a" / "checkpoint" / "state.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="already holds a run"):
+        refuse_to_overwrite(tmp_path / "a", overwrite=False)
+    (tmp_path / "b" / "bert_classifier").mkdir(parents=True)
+    (tmp_path / "b" / "bert_classifier" / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UserError, match="in the way"):
+        refuse_to_overwrite(tmp_path / "b", overwrite=True)
+
+
+def test_clearing_a_run_removes_its_files_and_no_other(tmp_path):
+    ours = ["bert_classifier/run.json", "bert_classifier/model.safetensors", "checkpoint/state.json", "metrics.jsonl",
+            "checkpoint/state-8.safetensors", "curves.png", "rejected_rows.csv", "test/metrics.json"]  # fmt: skip
+    theirs = ["checkpoint/mine.txt", "test/mine.py", "predictions.csv", "notes.md"]
+    for name in ours + theirs:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    clear_run(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(theirs)
+
+
+def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path):
+    tables = {}
+    for name, rows in (("train", 3), ("valid", 1)):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("text,label\n" + "a,1\n" * rows, encoding="utf-8")
+        tables[name] = SimpleNamespace(path=path, frame=pd.read_csv(path), sha256=fingerprint(path))
+        path.unlink()  # what counts is what was read
+    assert data_facts(tables, {}) == {
+        name: {
+            "file": str(tmp_path / f"{name}.csv"),
+            "rows": rows,
+            "sha256": hashlib.sha256(b"text,label\n" + b"a,1\n" * rows).hexdigest(),
+        }
+        for name, rows in (("train", 3), ("valid", 1))
+    }
+
+
+def test_the_facts_of_a_table_change_with_its_tokens_and_labels(tmp_path):
+    table = SimpleNamespace(path=tmp_path / "t.csv", frame=pd.DataFrame({"text": ["a", "b"]}), sha256="aa")
+    ids, types, lengths, labels = torch.arange(6).reshape(2, 3), torch.zeros(2, 0), torch.tensor([3, 2]), torch.ones(2)
+    tokens = [
+        data_facts({"train": table}, {"train": torch.utils.data.TensorDataset(*tensors)})["train"]["tokens"]
+        for tensors in (
+            (ids, types, lengths, labels), (ids + 0, types, lengths, labels), (ids.flip(0), types, lengths, labels),
+            (ids, types, lengths.flip(0), labels), (ids, types, lengths, labels * 0),
+        )
+    ]  # fmt: skip
+    assert tokens[0] == tokens[1]
+    assert len(set(tokens)) == 4
+
+
+def test_the_step_of_a_model_is_read_from_what_main_wrote_and_is_0_of_anything_else(tmp_path):
+    path = tmp_path / "run.json"
+    assert step_of_model(tmp_path) == 0
+    for text, step in [('{"metrics": {"step": 7}}', 7), ("{}", 0), ('{"metrics": []}', 0), ("[1]", 0), ("{", 0)]:
+        path.write_text(text)
+        assert step_of_model(tmp_path) == step

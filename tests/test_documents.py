@@ -1,0 +1,81 @@
+"""What must stay true of the whole: light imports before options are parsed, and documents that keep up with them."""
+
+import ast
+import re
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from toolkit.cli.options import inference_options, scoring_options, training_options
+
+SCRIPTS = ["main.py", "test_code.py", "infer.py"]
+ROOMS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "toolkit").rglob("*.py"))
+HEAVY = {"torch", "transformers", "pandas", "sklearn", "matplotlib", "pyarrow"}
+
+
+def tree_of(name: str) -> ast.Module:
+    return ast.parse((ROOT / name).read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def test_the_training_loop_stays_short():
+    loop = next(
+        n for n in ast.walk(tree_of("utils.py")) if isinstance(n, ast.FunctionDef) and n.name == "train_one_epoch"
+    )
+    first = next(node for node in loop.body if isinstance(node, ast.For))
+    assert first.end_lineno - first.lineno < 40
+    assert sum(isinstance(node, ast.If) for node in ast.walk(first)) <= 4
+
+
+def test_what_runs_before_the_options_are_parsed_is_light():
+    seen, queue = set(), [*SCRIPTS]
+    while queue:
+        name = queue.pop()
+        body = [node for node in tree_of(name).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        for module in imported(ast.Module(body, [])):
+            path = module.replace(".", "/") + ".py"
+            assert module.split(".")[0] not in HEAVY, f"{name} imports {module}"
+            if path in ROOMS and path not in seen:
+                seen.add(path)
+                queue.append(path)
+    assert "toolkit/cli/options.py" in seen
+
+
+def options_of(parser) -> set[str]:
+    return {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "README.zh-CN.md", *sorted(p.name for p in (ROOT / "docs").glob("*.md"))]
+)
+def test_documents_name_options_that_exist(document):
+    path = ROOT / document if (ROOT / document).exists() else ROOT / "docs" / document
+    lines = re.findall(r"python (?:main|test_code|infer)\.py ([^\n&]*)", path.read_text(encoding="utf-8"))
+    known = options_of(training_options()) | options_of(scoring_options()) | options_of(inference_options())
+    for line in lines:
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z_]+", line):
+            assert option in known, f"{document}: {option}"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_script_hides_a_package(name):
+    assert name.removesuffix(".py") not in sys.stdlib_module_names
+
+
+def test_the_two_readmes_show_the_same_commands():
+    blocks = [
+        [line for block in re.findall(r"```bash\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+         for line in block.splitlines() if line.strip() and not line.startswith("#")]
+        for name in ("README.md", "README.zh-CN.md")
+    ]  # fmt: skip
+    assert [re.sub(r"\s+#.*", "", line) for line in blocks[0]] == [re.sub(r"\s+#.*", "", line) for line in blocks[1]]

@@ -1,0 +1,243 @@
+import copy
+import io
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import utils
+from toolkit.base.errors import UserError
+from toolkit.base.torch_versions import grad_scaler, has_fused_adamw
+from toolkit.cli.console import Log
+from toolkit.compute.precision import choose_precision
+from toolkit.runs.progress import Journal
+from toolkit.training.bad_steps import LISTED, StepGuard, count_bad_step, stop_if_too_many, until_too_many
+from toolkit.training.learner import Learner
+
+CPU = torch.device("cpu")
+FP32 = choose_precision("fp32", CPU)
+ROWS = np.array([4, 2, 9])
+OFF = grad_scaler("cpu", enabled=False)
+
+
+class Bad(torch.autograd.Function):
+    """Passes logits through, or spoils them or their gradient alone."""
+
+    @staticmethod
+    def forward(ctx, logits, value, gradient):
+        ctx.gradient = gradient
+        return logits + value
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.gradient, None, None
+
+
+class Classifier(torch.nn.Module):
+    """A model of (B, L) token ids whose logits are spoiled in those forward passes whose number is in `spoiled`."""
+
+    def __init__(self, value: float = 0.0, gradient: float = 1.0, spoiled=()):
+        super().__init__()
+        torch.manual_seed(3)
+        self.embedding, self.classifier = torch.nn.Embedding(10, 6), torch.nn.Linear(6, 2)
+        self.value, self.gradient, self.spoiled, self.passes = value, gradient, spoiled, 0
+
+    def forward(self, input_ids, attention_mask):
+        logits, self.passes = self.classifier(self.embedding(input_ids).mean(1)), self.passes + 1
+        if self.passes - 1 in self.spoiled:
+            value = torch.tensor([self.value, -self.value]) if np.isfinite(self.value) else torch.tensor(self.value)
+            logits = Bad.apply(logits, value, self.gradient)
+        return SimpleNamespace(logits=logits)
+
+
+KINDS = {  # what is added to the logits, and what the gradient is multiplied by
+    "a loss that is no number": (float("nan"), 1.0),
+    "an infinite loss with a finite gradient": (3e38, 0.5),
+    "a gradient that is no number, of a finite loss": (0.0, float("nan")),
+    "an infinite gradient of a finite loss": (0.0, float("inf")),
+}
+
+
+def dataset(count: int = 16) -> torch.utils.data.TensorDataset:
+    draw = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, 10, (count, 5), generator=draw, dtype=torch.int32)
+    types, lengths = torch.zeros(count, 0, dtype=torch.uint8), torch.full((count,), 5)
+    return torch.utils.data.TensorDataset(ids, types, lengths, torch.arange(count) % 2)
+
+
+def learner_of(model, fused: bool, guard: StepGuard, scaler=None) -> Learner:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=0.1, fused=fused)
+    return Learner(model, optimizer, lambda step: 0.01, FP32, scaler or FP32.scaler(), CPU, guard=guard)
+
+
+def state_of(learner: Learner) -> dict[str, torch.Tensor]:
+    """Return copies of the weights and of all that AdamW keeps of each; what it has not yet made is zero."""
+    found = {}
+    for name, weight in learner.model.named_parameters():
+        found[name] = weight.detach().clone()
+        kept = learner.optimizer.state.get(weight, {})
+        for what, like in (("step", torch.tensor(0.0)), ("exp_avg", weight), ("exp_avg_sq", weight)):
+            found[f"{name} {what}"] = torch.as_tensor(kept.get(what, torch.zeros_like(like))).detach().clone()
+    return found
+
+
+def take(learner: Learner, batches: list) -> list[float]:
+    losses = []
+    utils.train_one_epoch(learner, dataset(), batches, lambda loss, *_: losses.append(loss.item()))
+    return losses
+
+
+FUSED = [False, pytest.param(True, marks=pytest.mark.skipif(not has_fused_adamw("cpu"), reason="torch before 2.4"))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fused", FUSED)
+@pytest.mark.parametrize("bad_step", [0, 2])
+def test_a_step_that_is_no_number_leaves_weights_moments_and_step_counts_to_the_bit(kind, fused, bad_step):
+    seen, guard = [], StepGuard(on_bad=lambda step, rows: seen.append((step, rows.tolist())))
+    learner = learner_of(Classifier(*KINDS[kind], spoiled=[bad_step]), fused, guard)
+    batches = [np.array(rows) for rows in ([0, 1, 2], [3, 4], [5, 6, 7], [8, 9])]
+    take(learner, batches[:bad_step])
+    before = state_of(learner)
+    losses = take(learner, [batches[bad_step]])
+    after = state_of(learner)
+    assert seen == [(bad_step, batches[bad_step].tolist())]
+    assert all(torch.equal(after[name], before[name]) for name in before), kind
+    assert np.isfinite(losses[0]) == ("of a finite loss" in kind)
+    assert learner.step == bad_step + 1
+    take(learner, [batches[3]])
+    assert len(seen) == 1
+    changed = state_of(learner)
+    assert not any(torch.equal(changed[name], before[name]) for name in ("classifier.weight", "classifier.bias"))
+    assert all(torch.isfinite(tensor).all() for tensor in changed.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fused", FUSED)
+def test_the_steps_around_one_that_is_no_number_are_those_of_a_run_without_it(kind, fused):
+    batches = [np.array(rows) for rows in ([0, 1, 2], [3, 4], [5, 6, 7], [8, 9])]
+    spoiled = learner_of(Classifier(*KINDS[kind], spoiled=[1]), fused, StepGuard())
+    take(spoiled, batches)
+    plain = torch.optim.AdamW((model := Classifier()).parameters(), lr=0.01, weight_decay=0.1, fused=fused)
+    ids, _, _, labels = dataset().tensors
+    for rows in (batches[0], batches[2], batches[3]):  # written the slow way
+        plain.zero_grad()
+        logits = model(ids[rows].long(), None).logits
+        torch.nn.functional.cross_entropy(logits, labels[rows], reduction="sum").div(len(rows)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        plain.step()
+    for mine, theirs in zip(spoiled.model.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=0)
+
+
+def test_the_moments_of_a_fused_and_of_an_unfused_run_agree_after_bad_steps():
+    if not has_fused_adamw("cpu"):
+        pytest.skip("torch before 2.4")
+    found = []
+    for fused in (False, True):
+        learner = learner_of(Classifier(float("nan"), spoiled=[0, 1, 3]), fused, StepGuard())
+        take(learner, [np.array([i, i + 1]) for i in range(6)])
+        found.append(state_of(learner))
+    assert found[0]["classifier.weight step"].item() == found[1]["classifier.weight step"].item() == 3
+    for name in found[0]:
+        torch.testing.assert_close(found[0][name], found[1][name], atol=1e-6, rtol=1e-5)
+
+
+def scaled(value: float, gradient: float, spoiled, steps: int) -> tuple[list, list, Learner]:
+    """Train with a gradient scaler; return which steps were bad, the scales after each step, and the learner."""
+    if not hasattr(torch.amp, "GradScaler"):
+        pytest.skip("torch before 2.3 has no scaler for the CPU")
+    seen, scales, guard = [], [], StepGuard(on_bad=lambda step, rows: seen.append(step))
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=1000)
+    learner = learner_of(Classifier(value, gradient, spoiled), False, guard, scaler)
+    for i in range(steps):
+        take(learner, [np.array([i, i + 1])])
+        scales.append(scaler.get_scale())
+    return seen, scales, learner
+
+
+def test_a_gradient_that_overflows_is_the_scaler_s_business_and_does_not_count():
+    seen, scales, learner = scaled(0.0, float("inf"), [1, 2], 4)
+    assert seen == []
+    assert scales == [1024, 512, 256, 256]
+    assert learner.optimizer.state[learner.model.classifier.weight]["step"] == 2  # the scaler left two out
+    assert all(torch.isfinite(weight).all() for weight in learner.model.parameters())
+
+
+def test_a_loss_that_is_no_number_counts_with_a_scaler_too():
+    seen, scales, learner = scaled(float("nan"), 1.0, [1], 3)
+    assert seen == [1]
+    assert scales == [1024, 512, 512]
+    assert all(torch.isfinite(weight).all() for weight in learner.model.parameters())
+
+
+# -- what is said of it ----------------------------------------------------------------------------------------------
+
+
+def table(lines: list[int]) -> SimpleNamespace:
+    return SimpleNamespace(path="data/trainset.csv", frame=pd.DataFrame(index=pd.Index(lines, name="line")))
+
+
+def told(journal: Journal, lines: list[int], rows: np.ndarray, has_table: bool = True) -> str:
+    stream = io.StringIO()
+    count_bad_step(journal, Log(stream), table(lines) if has_table else None, 6, rows)
+    return stream.getvalue()
+
+
+def test_the_rows_of_a_bad_step_are_named_by_their_lines_in_the_file():
+    said = told(Journal(), [line * 10 for line in range(12)], ROWS)
+    assert said.splitlines() == [
+        "step 7: the loss or its gradient is not a number, so the weights stay as they are",
+        "           its rows: data/trainset.csv, lines 20, 40, 90",
+    ]
+
+
+def test_of_a_large_batch_the_first_rows_are_named():
+    rows = np.arange(500)[::-1]
+    assert f"lines {', '.join(map(str, range(1000, 1000 + LISTED)))}, ...\n" in told(
+        Journal(), [1000 + i for i in range(500)], rows
+    )
+    exactly = told(Journal(), [1000 + i for i in range(LISTED)], np.arange(LISTED))
+    assert "..." not in exactly
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_as_many_bad_steps_as_allowed_are_borne_and_one_more_ends_the_run(most):
+    journal, taken = Journal(), []
+    for batch in until_too_many(journal, most, range(10)):
+        taken.append(batch)
+        if batch > 1:
+            stop_if_too_many(journal, most, OFF)
+            told(journal, list(range(10)), ROWS)
+    assert taken == [0, 1, *range(2, 3 + most)]
+    assert list(until_too_many(journal, most, range(10))) == []
+    with pytest.raises(UserError) as caught:
+        stop_if_too_many(journal, most, OFF)
+    (line,) = caught.value.lines()
+    assert f"in {most + 1} steps (--max_bad_steps {most})" in line
+    assert journal.bad_steps == most + 1
+    stop_if_too_many(journal, most + 1, OFF)  # a run may be gone on with and given more
+
+
+def test_gradients_that_overflow_at_every_scale_end_the_run():
+    for scale, too_small in ((65536.0, False), (1.0, False), (0.5, True)):
+        scaler = SimpleNamespace(is_enabled=lambda: True, get_scale=lambda scale=scale: scale)
+        with pytest.raises(UserError, match="overflow fp16 at any scale") if too_small else nullcontext():
+            stop_if_too_many(Journal(), 10, scaler)
+
+
+def test_a_process_without_the_table_counts_in_silence():
+    journal = Journal()
+    assert told(journal, [], ROWS, has_table=False) == ""
+    assert journal.bad_steps == 1
+
+
+def test_a_copy_of_the_model_is_what_the_guard_leaves_alone():
+    learner = learner_of(Classifier(float("nan"), spoiled=range(5)), has_fused_adamw("cpu"), StepGuard())
+    before = copy.deepcopy(learner.model.state_dict())
+    losses = take(learner, [np.array([0, 1])] * 5)
+    assert np.isnan(losses).all()
+    assert all(torch.equal(weight, before[name]) for name, weight in learner.model.state_dict().items())

@@ -1,0 +1,389 @@
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import utils
+from tests.conftest import ended, processes
+from toolkit.compute.memory import RowLimit
+from toolkit.compute.precision import choose_precision
+from toolkit.training.learner import Learner
+
+CPU = torch.device("cpu")
+FP32 = choose_precision("fp32", CPU)
+EPSILON = 1e-4  # large, since AdamW would blow the rounding of gradients that should be zero up to whole steps
+RATE = 1e-3
+LABELS = ["con", "pro", "so so"]  # one more than the saved head has, so that each process draws a head of its own
+TEXTS = [f"the {thing} was {'very ' * (i % 5)}{word} ." for i, thing in enumerate(("food", "room", "lamp", "staff"))
+         for word in ("good", "bad", "nice", "awful")]  # fmt: skip
+RUNS = [  # (rows of the global batch, rows of a micro batch) of each step
+    [(5, 1), (16, 3), (1, 2), (7, 3), (3, 100)],
+    [(1, None), (2, 1), (16, None), (3, 1)],  # begins with a batch of which the second process has no row
+]
+TRAINS = """
+import json, sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import TensorDataset
+
+import utils
+from toolkit.base.errors import run_script
+from toolkit.base.process import our_place
+from toolkit.compute.precision import choose_precision
+from toolkit.compute.processes import World
+
+
+def main():
+    folder, device, place = Path(sys.argv[1]), torch.device("cpu"), our_place()
+    plan, precision = json.loads((folder / "plan.json").read_text()), choose_precision("fp32", device)
+    tensors = load_file(folder / "dataset.safetensors")
+    dataset = TensorDataset(*(tensors[name] for name in "0123"))
+    with World(place) as world:
+        dataset = utils.share_dataset(world, dataset if world.is_first else None)
+        for number, steps in enumerate(plan["runs"]):
+            utils.set_seed(world.rank)  # other weights in each process
+            model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0)[0]
+            model.extra = torch.nn.Linear(4, 4)
+            optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
+            learner = utils.Learner(
+                utils.wrap(model, device, world), optimizer, lambda step: plan["rate"], precision, precision.scaler(),
+                device, world=world,
+            )
+            losses = []
+            for rows, learner.limit.rows in steps:
+                utils.train_one_epoch(learner, dataset, [np.array(rows)], lambda loss, *_: losses.append(loss))
+            assert utils.unwrap(learner.model) is model
+            model.loss_sums = torch.nn.Parameter(torch.tensor(world.means(losses)))
+            save_file(model.state_dict(), folder / f"{number}-{world.rank}.safetensors")
+
+
+sys.exit(run_script(main))
+"""
+SHORT = """
+import json, sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.data import TensorDataset
+
+import utils
+from toolkit.base.errors import run_script
+from toolkit.base.process import our_place
+from toolkit.compute.memory import RowLimit
+from toolkit.compute.precision import choose_precision
+from toolkit.compute.processes import World
+
+CPU = torch.device("cpu")
+
+
+def make_short(model, most, where, late, until):
+    "Let the memory run out for more than `most` rows, from the forward pass of number `late` to that of `until`."
+    passes = []
+
+    def run_out(rows):
+        if rows > most and late < len(passes) <= until:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+    def before(module, args, inputs):
+        passes.append(len(inputs["input_ids"]))
+        if where == "forward":
+            run_out(passes[-1])
+
+    def behind(module, args, output):
+        if where == "backward" and output.requires_grad:
+            output.register_hook(lambda gradient, rows=passes[-1]: run_out(rows))
+
+    model.register_forward_pre_hook(before, with_kwargs=True)
+    model.bert.encoder.layer[0].intermediate.register_forward_hook(behind)
+
+
+def run(plan, scenario, dataset, world, said):
+    "Train as a scenario says, in as many stretches, each with a learner of its own; return the model and the steps."
+    utils.set_seed(1)
+    model = utils.new_classifier(plan["model"], plan["labels"], scenario["dropout"])[0]
+    if scenario["short"] == world.rank:
+        make_short(model, scenario["most"], scenario["where"], scenario["late"], scenario["until"])
+    precision, kept, step, attempts, limit = choose_precision("fp32", CPU), None, 0, 0, scenario["micro"]
+    for stretch in scenario["stretches"]:
+        optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
+        if kept is not None:
+            optimizer.load_state_dict(kept)
+        learner = utils.Learner(
+            utils.wrap(model, CPU, world), optimizer, lambda step: plan["rate"], precision, precision.scaler(), CPU,
+            step=step, seed=3, world=world, limit=RowLimit(limit, on_change=said.append),
+        )
+        batches = [np.array(rows) for rows in stretch]
+        utils.train_one_epoch(learner, dataset, batches, lambda *step: None)
+        kept, step = optimizer.state_dict(), learner.step
+    return model, step
+
+
+def main():
+    folder, place = Path(sys.argv[1]), our_place()
+    plan = json.loads((folder / "plan.json").read_text())
+    tensors = load_file(folder / "dataset.safetensors")
+    dataset, told = TensorDataset(*(tensors[name] for name in "0123")), {}
+    with World(place) as world:
+        for name, scenario in plan["scenarios"].items():
+            said = []
+            model, step = run(plan, scenario, dataset, world, said)
+            save_file(dict(model.state_dict()), folder / f"{name}-{world.rank}.safetensors")
+            told[name] = [step, said]
+    (folder / f"{place.rank}.json").write_text(json.dumps(told))
+
+
+sys.exit(run_script(main))
+"""
+
+
+def small_learner(seed: int = 0, **options) -> Learner:
+    model = torch.nn.Sequential(torch.nn.Linear(3, 50), torch.nn.Dropout(0.5))
+    optimizer = torch.optim.SGD([{"params": model[0].weight, "lr": 7.0}, {"params": model[0].bias}], lr=9.0)
+    return Learner(model, optimizer, lambda step: 0.5 / (1 + step), FP32, FP32.scaler(), CPU, seed=seed, **options)
+
+
+# -- one process alone -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 1, 2, 3, 7, 8, 100])
+@pytest.mark.parametrize("count", [1, 2, 7, 16])
+def test_the_pieces_of_a_process_alone_are_all_rows_once_and_weigh_one(count, micro_batch_size):
+    rows = np.random.default_rng(0).permutation(100)[:count]
+    learner = small_learner(limit=RowLimit(micro_batch_size))
+    pieces = list(learner.pieces(rows, np.arange(1, 101)))
+    assert sorted(np.concatenate([piece for piece, _, _ in pieces]).tolist()) == sorted(rows.tolist())
+    assert sum(len(piece) * weight for piece, weight, _ in pieces) == pytest.approx(1)
+    assert len({weight for _, weight, _ in pieces}) == 1
+    assert max(len(piece) for piece, _, _ in pieces) <= (micro_batch_size or count)
+    for _, _, context in pieces:
+        with context:  # there is no other process, so none of them is special
+            pass
+    assert not learner.sharing
+
+
+def test_a_step_has_the_learning_rate_of_its_number_in_every_group_of_weights():
+    learner = small_learner()
+    for step in (0, 1, 4):
+        learner.step = step
+        assert learner.begin_step() == 0.5 / (1 + step)
+        assert [group["lr"] for group in learner.optimizer.param_groups] == [0.5 / (1 + step)] * 2
+    assert learner.step == 4  # it counts the steps that are done, and none was
+
+
+def dropped(learner: Learner, step: int) -> list[list[bool]]:
+    """Return which outputs are dropped in the forward passes of the pieces of a step."""
+    learner.step = step
+    passes = []
+    for _ in learner.pieces(np.arange(2), np.ones(2, np.int64)):
+        passes.append((learner.model[1](torch.ones(200)) == 0).tolist())
+    return passes
+
+
+def test_what_a_step_drops_depends_on_the_seed_and_its_number_alone():
+    first = dropped(small_learner(seed=5, limit=RowLimit(1)), 3)
+    assert len(first) == 2
+    assert first[0] != first[1]
+    again = small_learner(seed=5, limit=RowLimit(1))
+    dropped(again, 2)
+    torch.rand(17)
+    assert dropped(again, 3) == first
+    assert dropped(again, 4) != first
+    assert dropped(small_learner(seed=6, limit=RowLimit(1)), 3) != first
+
+
+def test_a_process_alone_has_pieces_without_an_extra_row_and_knows_what_has_fitted():
+    learner, lengths = small_learner(limit=RowLimit(2)), np.array([3, 9, 5, 4, 2])
+    for _ in range(2):
+        assert [len(piece) for piece, _, _ in learner.pieces(np.arange(5), lengths)] == [2, 2, 1]
+
+
+# -- two processes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dataset(english_bert):
+    model, tokenizer, _ = utils.new_classifier(str(english_bert), LABELS, dropout=0.0)
+    encoder = utils.make_encoder(tokenizer, model.config, model, None, "longest_first", pairs=False)
+    return utils.tokenize(encoder, pd.DataFrame({"text": TEXTS}), np.arange(len(TEXTS)) % 3)[0]
+
+
+@pytest.fixture(scope="module")
+def batches() -> list[list[np.ndarray]]:
+    """The row numbers of each step of each run."""
+    draw = np.random.default_rng(0)
+    return [[draw.permutation(len(TEXTS))[:size] for size, _ in run] for run in RUNS]
+
+
+@pytest.fixture(scope="module")
+def trained(once, english_bert, dataset, batches) -> list[list[dict]]:
+    """The weights that each of two processes has after each run."""
+
+    def make(folder: Path) -> str:
+        runs = [[(rows.tolist(), micro) for rows, (_, micro) in zip(*run, strict=True)]
+                for run in zip(batches, RUNS, strict=True)]  # fmt: skip
+        plan = {"model": str(english_bert), "labels": LABELS, "runs": runs, "rate": RATE, "epsilon": EPSILON}
+        (folder / "plan.json").write_text(json.dumps(plan))
+        save_file({str(i): tensor for i, tensor in enumerate(dataset.tensors)}, folder / "dataset.safetensors")
+        (folder / "worker.py").write_text(TRAINS, encoding="utf-8")
+        with processes(2, folder / "worker.py", folder) as started:
+            ends = ended(started)
+        assert [status for status, _ in ends] == [0, 0], ends
+        return str(folder)
+
+    folder = Path(once("two processes", make))
+    return [[load_file(folder / f"{run}-{rank}.safetensors") for rank in range(2)] for run in range(len(RUNS))]
+
+
+def plain_training(model, dataset, batches) -> list[float]:
+    """Train row by row as one would without a toolkit, and return the sums of the losses of each step."""
+    model.train()
+    optimizer = torch.optim.AdamW(
+        [{"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.01},
+         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}],
+        lr=RATE, betas=(0.9, 0.999), eps=EPSILON,
+    )  # fmt: skip
+    sums = []
+    for rows in batches:
+        optimizer.zero_grad()
+        losses = []
+        for row in rows.tolist():
+            ids, types, length, label = (tensor[row] for tensor in dataset.tensors)
+            inputs = {"input_ids": ids[None, :length].long(), "token_type_ids": types[None, :length].long()}
+            losses.append(torch.nn.functional.cross_entropy(model(**inputs).logits, label[None]))
+        torch.stack(losses).mean().backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        sums.append(sum(loss.item() for loss in losses))
+    return sums
+
+
+@pytest.mark.parametrize("run", range(len(RUNS)))
+def test_two_processes_learn_what_one_learns_from_the_same_batches(english_bert, dataset, batches, trained, run):
+    utils.set_seed(0)
+    model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0, fast=False)[0]
+    model.extra = torch.nn.Linear(4, 4)
+    before = copy.deepcopy(model.state_dict())
+    sums = plain_training(model, dataset, batches[run])
+    found = dict(trained[run][0])
+    np.testing.assert_allclose(found.pop("loss_sums").numpy(), sums, rtol=1e-4)
+    assert set(found) == set(before)
+    for name, expected in model.state_dict().items():
+        torch.testing.assert_close(found[name], expected, atol=2e-5, rtol=0, msg=name)
+    changed = {name for name in before if not torch.equal(found[name], before[name])}
+    assert {"classifier.weight", "bert.encoder.layer.0.attention.self.query.weight"} <= changed
+    assert not {"extra.weight", "extra.bias"} & changed
+
+
+@pytest.mark.parametrize("run", range(len(RUNS)))
+def test_two_processes_have_the_same_weights_to_the_last_bit(trained, run):
+    first, second = trained[run]
+    assert set(first) == set(second)
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+# -- several processes that are short of memory, or that go on -------------------------------------------------------
+
+PLAIN = {"short": None, "most": 0, "where": "", "late": 0, "until": 10**9, "micro": None, "dropout": 0.0, "cut": []}
+SCENARIOS = {
+    "undisturbed": {},
+    "first step, rank 1": {"short": 1, "most": 2, "where": "forward"},
+    "first step, rank 0": {"short": 0, "most": 2, "where": "forward"},
+    "backward, rank 1": {"short": 1, "most": 2, "where": "backward"},
+    "backward, rank 0": {"short": 0, "most": 2, "where": "backward"},
+    "the very first pass, rank 1": {"short": 1, "most": 0, "where": "forward", "until": 1},
+    "the very first pass, rank 0": {"short": 0, "most": 0, "where": "forward", "until": 1},
+    "a later, larger piece, rank 1": {"short": 1, "most": 4, "where": "backward"},
+    "a later, larger piece, rank 0": {"short": 0, "most": 4, "where": "forward"},
+    "the last piece, in its forward pass, rank 1": {"short": 1, "most": 1, "where": "forward", "late": 5, "micro": 2},
+    "one of several pieces, rank 1": {"short": 1, "most": 1, "where": "backward", "late": 3, "micro": 2},
+    "with dropout": {"dropout": 0.3, "micro": 3},
+    "with dropout, cut": {"dropout": 0.3, "micro": 3, "cut": [3]},
+    "with dropout, cut often": {"dropout": 0.3, "micro": 3, "cut": [1, 2, 5]},
+}
+OF_THREE = ["undisturbed", "first step, rank 1", *(name for name in SCENARIOS if "dropout" in name)]
+CASES = [*((2, name) for name in SCENARIOS), *((3, name) for name in OF_THREE)]  # processes, scenario
+SIZES = [8, 4, 3, 16, 14, 1, 12]  # rows of the global batches; where the 16 come, no piece was so large before
+
+
+def start(folder, count: int, model, dataset, chosen: dict) -> list[tuple[int, str]]:
+    """Run scenarios in so many processes and return how they ended; their weights and notes are in `folder`."""
+    draw = np.random.default_rng(2)
+    batches, scenarios = [draw.permutation(len(TEXTS))[:size].tolist() for size in SIZES], {}
+    for name, changes in chosen.items():
+        scenario = PLAIN | changes
+        bounds = [0, *scenario.pop("cut"), len(SIZES)]
+        scenarios[name] = scenario | {"stretches": [batches[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]}
+    plan = {"model": str(model), "labels": LABELS, "scenarios": scenarios, "rate": RATE, "epsilon": EPSILON}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    save_file({str(i): tensor for i, tensor in enumerate(dataset.tensors)}, folder / "dataset.safetensors")
+    (folder / "worker.py").write_text(SHORT, encoding="utf-8")
+    with processes(count, folder / "worker.py", folder) as started:
+        return ended(started)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory, english_bert, dataset) -> dict[int, tuple[list[dict], object]]:
+    """For each number of processes, what each noted in every scenario, and the folder with their weights."""
+    found = {}
+    for count in (2, 3):
+        folder = tmp_path_factory.mktemp(f"short of {count}")
+        chosen = {name: SCENARIOS[name] for of, name in CASES if of == count}
+        ends = start(folder, count, english_bert, dataset, chosen)
+        assert [status for status, _ in ends] == [0] * count, ends
+        found[count] = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)], folder
+    return found
+
+
+def weights_of(folder, name: str, rank: int) -> dict[str, torch.Tensor]:
+    return load_file(folder / f"{name}-{rank}.safetensors")
+
+
+@pytest.mark.parametrize(("count", "name"), CASES)
+def test_all_processes_end_with_the_same_weights_whichever_was_short_of_memory(short, count, name):
+    told, folder = short[count]
+    first = weights_of(folder, name, 0)
+    for rank in range(1, count):
+        other = weights_of(folder, name, rank)
+        assert all(torch.equal(tensor, other[key]) for key, tensor in first.items())
+    assert [each[name][0] for each in told] == [len(SIZES)] * count
+    rank = SCENARIOS[name].get("short")
+    assert [bool(each[name][1]) for each in told] == [rank == each for each in range(count)]
+
+
+@pytest.mark.parametrize(("count", "name"), [case for case in CASES if "dropout" not in case[1]])
+def test_too_little_memory_in_one_process_changes_nothing_but_the_rounding(short, count, name):
+    _, folder = short[count]
+    found, expected = weights_of(folder, name, 0), weights_of(folder, "undisturbed", 0)
+    for key, tensor in expected.items():
+        torch.testing.assert_close(found[key], tensor, atol=1e-5, rtol=0, msg=key)
+
+
+@pytest.mark.parametrize(("count", "name"), [case for case in CASES if "cut" in case[1]])
+def test_a_run_that_goes_on_takes_the_steps_of_one_that_was_not_stopped_to_the_bit(short, count, name):
+    _, folder = short[count]
+    found, expected = weights_of(folder, name, 0), weights_of(folder, "with dropout", 0)
+    assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+    other = weights_of(folder, "undisturbed", 0)
+    assert not torch.equal(other["classifier.weight"], expected["classifier.weight"])
+
+
+def test_memory_that_runs_out_while_a_gradient_is_shared_ends_all_with_one_line(tmp_path, english_bert, dataset):
+    late = {"short": 1, "most": 1, "where": "backward", "late": 5, "micro": 2}  # a piece no larger than one that fitted
+    (first, first_said), (second, second_said) = start(tmp_path, 2, english_bert, dataset, {"shared": late})
+    assert second == 2
+    assert first not in (0, None)
+    lines = [line for line in (first_said + second_said).splitlines() if line.startswith("error:")]
+    assert len(lines) == 1, first_said + second_said
+    assert "out of memory while a gradient was shared; --resume with a smaller --micro_batch_size" in lines[0]
+    assert "Traceback" not in first_said + second_said

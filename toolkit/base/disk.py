@@ -1,0 +1,137 @@
+"""Write files and directories so that a reader finds the old one or the new one, whole, at any instant."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from toolkit.base.errors import UserError
+
+
+def beside(path: Path, state: str) -> Path:
+    """Return the hidden name beside `path` of what is not in its place, or no longer: `state` is new, old or gone."""
+    return path.with_name(f".{path.name}.{state}")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` for a file, which takes its place in one go, on the disk before its name is.
+
+    If the writing fails, as on a full disk, nothing is left of it and the old file stays.
+    """
+    new = beside(path, "new")
+    try:
+        yield new
+        sync(new)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file's content in one go."""
+    with replacing(path) as new:
+        new.write_bytes(data)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace a json file in one go."""
+    write_bytes(path, (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n").encode())
+
+
+def write_json_lines(path: Path, values: list) -> None:
+    """Replace a file of one json object a line in one go."""
+    write_bytes(
+        path, "".join(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values).encode()
+    )
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Give an empty directory beside `folder` to write to, and wait in the end until what is in it is on the disk.
+
+    If the writing fails nothing is left of it. Raises UserError where safetensors or the tokenizers cannot write.
+    """
+    new = beside(folder, "new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        umask = os.umask(0o077)
+        os.umask(umask)
+        for path in new.rglob("*"):
+            if path.is_dir():
+                sync_directory(path)
+            else:
+                path.chmod(0o666 & ~umask)  # safetensors lets nobody else read what it writes
+                sync(path)
+        sync_directory(new)
+    except BaseException as error:
+        shutil.rmtree(new, ignore_errors=True)
+        # Those who write in Rust have exceptions of their own for a full disk, the tokenizers one of no kind.
+        if isinstance(error, SafetensorError) or (type(error) is Exception and "os error" in str(error)):
+            raise UserError(f"{folder}: cannot be written ({error})") from None
+        raise
+
+
+def install_directory(path: Path) -> None:
+    """Give the directory that `filling` has left beside `path` its place.
+
+    Two renames cannot be one: if the process dies between them, `recover` gives the old directory its name back.
+    """
+    new, old = beside(path, "new"), beside(path, "old")
+    recover(path)
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:  # a reader came between the two renames and gave the old one its name back
+        path.rename(old)
+        new.rename(path)
+    sync_directory(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(path: Path) -> None:
+    """Give a directory its name back if install_directory was killed between its two renames."""
+    old = beside(path, "old")
+    if old.is_dir() and not path.exists():
+        old.rename(path)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left of a file or directory that was being written, and nothing that is whole."""
+    recover(path)
+    for left in (beside(path, state) for state in ("new", "old", "gone")):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in a directory are on the disk, where a system can tell (Windows cannot)."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network and shared folders do not know how
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Options, parser, console, how a script ends; no torch here."""

@@ -1,0 +1,101 @@
+"""What a run says: lines on the screen and in train.log, and progress bars."""
+
+import sys
+import unicodedata
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+from toolkit.base.process import our_place
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and what else a terminal would obey instead of showing it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def display_width(text: str) -> int:
+    """Return the columns that a text takes on a terminal, where a Chinese character takes two."""
+    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """Return a text filled up with blanks to `width` columns, on its left if it is to stand on the right."""
+    blanks = " " * (width - display_width(text))
+    return blanks + text if right else text + blanks
+
+
+class Log:
+    """Says lines on a stream; keeps them until there is a file for them, so that a refused run leaves none.
+
+    With None for a stream it says nothing anywhere, which is for all but the first of several processes.
+    """
+
+    def __init__(self, stream: TextIO | None):
+        self.stream, self.kept, self.file = stream, [], None
+
+    def __call__(self, line: str = "") -> None:
+        """Say a line."""
+        if self.stream is None:
+            return
+        with tqdm.external_write_mode(file=self.stream):
+            print(line, file=self.stream, flush=True)
+        self.kept.append(line)
+        self._write()
+
+    def item(self, name: str, text: str) -> None:
+        """Say a line of a table of facts."""
+        self(f"{name:<10} {text}")
+
+    def open(self, path: Path, append: bool = False) -> None:
+        """Write to a file from now on, beginning with what was said so far."""
+        self.file = path
+        if not append:
+            path.write_text("", encoding="utf-8")
+        self._write()
+
+    def _write(self) -> None:
+        if self.file is not None:
+            with self.file.open("a", encoding="utf-8") as stream:
+                stream.writelines(line + "\n" for line in self.kept)
+            self.kept.clear()
+
+
+def bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
+    """Return a progress bar on stderr, which the first process shows after a second, and on a terminal only."""
+    off = None if our_place().is_first else True  # None: off where there is no terminal
+    return tqdm(
+        total=total, initial=initial, desc=what, unit=f" {unit}", disable=off, delay=1, leave=False,
+        file=sys.stderr, dynamic_ncols=True,
+    )  # fmt: skip
+
+
+class TrainingBar:
+    """A progress bar over the steps of a run, with the mean loss of the last 50 of them and the learning rate."""
+
+    def __init__(self, total: int, initial: int):
+        self.bar = bar(total, "training", "steps", initial)
+        self.recent = deque(maxlen=50)
+
+    def stepper(self, losses: list) -> Callable:
+        """Return a function to call after each step, which also appends the sum of its losses to `losses`.
+
+        That sum is a tensor and is read only when the bar is drawn, so that a GPU need not wait.
+        """
+
+        def step(loss_sum, rows: int, learning_rate: float) -> None:
+            """Count a step and note its losses."""
+            losses.append(loss_sum)
+            self.recent.append((loss_sum, rows))
+            if self.bar.update(1):
+                loss = sum(loss.item() for loss, _ in self.recent) / sum(rows for _, rows in self.recent)
+                self.bar.set_postfix_str(f"loss {loss:.4f}, lr {learning_rate:.2e}", refresh=False)
+
+        return step
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        self.bar.close()

@@ -1,0 +1,179 @@
+"""The command line options of the three scripts. Nothing heavy is imported here, so --help is immediate."""
+
+import argparse
+from importlib.util import find_spec
+
+from toolkit.base.errors import UserError
+from toolkit.cli.parser import Parser, number
+
+# fmt: off
+LARGEST_SEED = 2**63 - 1
+EPILOG = "@FILE among the options reads more of them from FILE."
+_count = number(int, 1)
+_count_or_off = number(int, 0)
+_positive = number(float, 0, above=True)
+_not_negative = number(float, 0)
+_share = number(float, 0, 1)
+_below_one = number(float, 0, 1 - 1e-9)
+_threshold = number(float, 0, 1)
+_seed = number(int, 0, LARGEST_SEED)
+SWITCH = argparse.BooleanOptionalAction
+FORMATS = ("auto", "fp32", "bf16", "fp16")
+
+
+def _auto_or(convert):
+    """Return a converter that leaves the word auto as it is."""
+    return lambda text: text if text == "auto" else convert(text)
+
+
+def _add_reading(group) -> None:
+    group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are told apart)")
+    group.add_argument("--on_bad_rows", default="stop", choices=["stop", "skip"], help="rows that cannot be used: report them and stop, or leave them out and list them in rejected_rows.csv")
+
+
+def _add_columns(group, label: bool) -> None:
+    group.add_argument("--text_column", metavar="NAME", help="column of the text (off: as in training)")
+    group.add_argument("--pair_column", metavar="NAME", help="column of the second text (off: as in training)")
+    if label:
+        group.add_argument("--label_column", metavar="NAME", help="column of the label (off: as in training)")
+
+
+def _add_machine(group, formats: tuple[str, ...] = FORMATS) -> None:
+    group.add_argument("--precision", default="auto", choices=formats, help="number format of the matrix products; auto takes the fastest that is safe on this machine")
+    group.add_argument("--fast", action=SWITCH, default=True, help="leave out what the classifier never reads, and on a CPU padding; draw dropout and lay out weights the quick way; the results are the same but for rounding and for what dropout draws (default: on)")
+    group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best there is")
+
+
+def _add_prediction(group) -> None:
+    group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
+    group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that the rows of the validation set predicted with 0.8, say, are right in about eight of ten cases; it changes no prediction (default: on)")
+    group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="of two labels, predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is more probable)")
+    _add_machine(group, (*FORMATS, "int8"))
+    group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8, for x86 processors, stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
+
+
+def _add_report(group) -> None:
+    group.add_argument("--report_language", default="en", choices=["en", "zh"], help="language of report.html")
+    group.add_argument("--explain_rows", type=number(int, 0, 200), default=20, metavar="ROWS", help="rows that are wrong, the most confident ones, of which report.html shows the words that mattered; each takes as long as some 24 others do to score (0: none)")
+
+
+def _add_data(group) -> None:
+    group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
+    group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from (off: trainset.* of --data_dir)")
+    group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir, else, and with --train_file, a part of the training rows)")
+    group.add_argument("--test_file", metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)")
+    group.add_argument("--valid_ratio", type=number(float, 0, 0.9, above=True), default=0.1, metavar="SHARE", help="share of the training rows, the same of each label, that is held out where there is no validset")
+    group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text")
+    group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
+    group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label")
+    _add_reading(group)
+    group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training what stands in the validation file or the testset of --data_dir (or --test_file) too, but for blanks, width, case and traditional characters")
+    group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
+    group.add_argument("--find_label_errors", action=SWITCH, default=False, help="in place of a run, write the labelled rows whose labels are likely wrong to label_errors.csv in --output_dir: trains --folds models, each of which predicts rows that it has not seen, and keeps none of them; a run in --output_dir stays as it is (needs the package cleanlab)")
+    group.add_argument("--folds", type=number(int, 2), default=5, metavar="N", help="parts into which --find_label_errors divides the training and validation rows; each is predicted by a model of the others")
+
+
+def _add_model(group) -> None:
+    group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
+    group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer texts are truncated (off: as many as the model can take)")
+    group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what a row that is too long loses: the end of the longer text of a pair, of the first, of the second (and of the other if that is not enough), or the middle")
+    group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
+    group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
+
+
+def _add_training(group) -> None:
+    group.add_argument("--epochs", "--num_train_epochs", type=_count, default=3, metavar="N", help="times that every training row is seen")
+    group.add_argument("--batch_size", type=_count, default=16, metavar="ROWS", help="rows a step, over all devices and processes together")
+    group.add_argument("--micro_batch_size", type=_count, metavar="ROWS", help="rows that one device holds at once; less of them takes less memory and gives the same result (off: all of a batch)")
+    group.add_argument("--learning_rate", type=_positive, default=5e-5, metavar="RATE", help="highest learning rate of AdamW")
+    group.add_argument("--weight_decay", type=_not_negative, default=0.01, metavar="RATE", help="decoupled weight decay, none on biases and LayerNorm (0: off)")
+    group.add_argument("--adam_beta1", type=_below_one, default=0.9, metavar="SHARE", help="decay of AdamW's mean of gradients")
+    group.add_argument("--adam_beta2", type=_below_one, default=0.999, metavar="SHARE", help="decay of AdamW's mean of squared gradients")
+    group.add_argument("--adam_epsilon", type=_positive, default=1e-8, metavar="X", help="term that keeps AdamW from dividing by zero")
+    group.add_argument("--warmup_ratio", "--warmup_proportion", type=_share, default=0.1, metavar="SHARE", help="share of all steps in which the learning rate rises from 0 (0: off)")
+    group.add_argument("--scheduler", default="linear", choices=["linear", "cosine", "constant"], help="how the learning rate goes on after the warmup")
+    group.add_argument("--max_grad_norm", type=_not_negative, default=1.0, metavar="NORM", help="gradients are scaled down to this norm (0: off)")
+    group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is that of --positive_label")
+    group.add_argument("--positive_label", metavar="LABEL", help="the label that f1 and a ROC curve are about, of two labels (off: the second in order)")
+    group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="of two labels, predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set (off: whichever is more probable)")
+    group.add_argument("--eval_steps", type=_count_or_off, default=0, metavar="STEPS", help="evaluate every so many steps too (0: at the end of each epoch only)")
+    group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after so many evaluations without a better one (0: off)")
+    group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="write the checkpoint every so many steps too (0: at each evaluation only)")
+    group.add_argument("--max_bad_steps", type=_count_or_off, default=10, metavar="N", help="give up after more than so many steps whose loss or gradient is not a number; these leave the weights as they are (0: at the first)")
+    group.add_argument("--seed", type=_seed, default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
+    group.add_argument("--split_seed", type=_seed, metavar="N", help="seed that decides which rows are held out to validate (off: that of --seed)")
+    group.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N", help="runs to train, with the seeds --seed, --seed + 1, and so on, of which the best by --metric is kept; seeds.json has the scores of all, their mean and standard deviation (1: a single run)")
+
+
+def _check_training(args: argparse.Namespace) -> None:
+    """Raise UserError for options that do not go together, and for one whose package is not there."""
+    if args.find_label_errors:
+        given = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
+        given += ["seeds"] * (args.seeds > 1)
+        if given:
+            raise UserError(*(f"--find_label_errors and --{name} do not go together" for name in given))
+        if find_spec("cleanlab") is None:
+            raise UserError("--find_label_errors needs the package cleanlab (pip install cleanlab)")
+
+
+def training_options() -> Parser:
+    """Return the options of main.py."""
+    parser = Parser(_check_training, prog="main.py", description="Fine-tune a BERT text classifier on data/trainset.*, keeping the epoch that is best on data/validset.*.", epilog=EPILOG)
+    _add_data(parser.add_argument_group("data"))
+    _add_model(parser.add_argument_group("model"))
+    _add_training(parser.add_argument_group("training"))
+    _add_machine(parser.add_argument_group("machine"))
+    group = parser.add_argument_group("output")
+    group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
+    group.add_argument("--tensorboard", action=SWITCH, default=False, help="write the scores of each evaluation to tensorboard/ in --output_dir too, for TensorBoard, whose package has to be installed")
+    group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
+    group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run; where no run has begun, begin")
+    _add_report(group)
+    return parser
+
+
+def scoring_options() -> Parser:
+    """Return the options of test_code.py."""
+    parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.", epilog=EPILOG)
+    group = parser.add_argument_group("data")
+    group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
+    group.add_argument("--compare", metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: say whether the difference to it is more than chance (off: no comparison)")
+    group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
+    _add_columns(group, label=True)
+    _add_reading(group)
+    group = parser.add_argument_group("model and machine")
+    group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
+    _add_prediction(group)
+    group = parser.add_argument_group("output")
+    group.add_argument("--output_dir", metavar="DIR", help="the results go to test/ in this directory (off: that of the model directory)")
+    _add_report(group)
+    return parser
+
+
+def inference_options() -> Parser:
+    """Return the options of infer.py."""
+    parser = Parser(prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
+    group = parser.add_argument_group("data")
+    group.add_argument("--input_file", metavar="FILE", help="rows to classify, - for standard input (off: unlabelled.* of --data_dir)")
+    group.add_argument("--output_file", metavar="FILE", help="where they go with their predictions, - for standard output (off: predictions in the input's format, beside the model directory; standard output for standard input)")
+    group.add_argument("--input_format", choices=["csv", "tsv", "json", "jsonl", "txt"], help="format of standard input (off: txt, one text a line)")
+    group.add_argument("--text", metavar="TEXT", help="classify this one text and print the result as json; write --text=TEXT if it begins with -")
+    group.add_argument("--text_pair", metavar="TEXT", help="the second text that goes with --text, for a model of pairs")
+    group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which unlabelled.* is looked for")
+    _add_columns(group, label=False)
+    _add_reading(group)
+    group = parser.add_argument_group("model and machine")
+    group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
+    _add_prediction(group)
+    group = parser.add_argument_group("output")
+    group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
+    group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an output file that is already there")
+    return parser
+
+
+def given_columns(args: argparse.Namespace, trained: dict, label: bool) -> dict:
+    """Return the names of the columns to read: as in training, but for those that the command line names."""
+    columns = {"text": args.text_column, "text_pair": args.pair_column, "label": args.label_column if label else None}
+    if args.pair_column and not trained["text_pair"]:
+        raise UserError("--pair_column: this model was trained on single texts")
+    return {name: given or (trained[name] if label or name != "label" else None) for name, given in columns.items()}

@@ -1,0 +1,96 @@
+"""The argument parser: one-line mistakes, no abbreviations, @files, and numbers that are in their range."""
+
+import argparse
+import difflib
+import math
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from toolkit.base.errors import UserError
+
+FREE_TEXT = {"--text", "--text_pair"}  # their value may begin with @ without naming an argument file
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that shows a default only where there is one worth reading."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        plain = action.default in (None, False, argparse.SUPPRESS)
+        # Python 3.10 writes the default of a switch into its help by itself.
+        return action.help.replace(" (default: %(default)s)", "") if plain else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that knows no abbreviations, reads @files and answers a mistake with one line."""
+
+    def __init__(self, check: Callable[[argparse.Namespace], None] = lambda options: None, **kwargs):
+        super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
+        self.check = check  # of options that do not go together
+
+    def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:
+        """Parse `args` (sys.argv by default); raise UserError for anything that does not fit."""
+        self.words = words = _expand_argument_files(sys.argv[1:] if args is None else args)
+        if strange := [word for word in words if SURROGATE.search(word)]:  # bytes that are no text in this system
+            raise UserError(f"{strange[0]!r} is not utf-8 text; a file of such a name has to be renamed")
+        namespace, unknown = self.parse_known_args(words)
+        if unknown:
+            strange = [self._unknown(word) for word in unknown if word.startswith("-")]
+            raise UserError(*strange or [f"{unknown[0]!r} belongs to no option"])
+        self.check(namespace)
+        return namespace
+
+    def _unknown(self, word: str) -> str:
+        near = difflib.get_close_matches(word.split("=")[0], self._option_string_actions, n=1)
+        return f"unknown option {word}" + (f"; did you mean {near[0]}?" if near else "; --help lists them all")
+
+    def error(self, message: str):
+        """Raise UserError in place of argparse's usage text."""
+        raise UserError(message)
+
+
+def given_options(parser: Parser) -> dict:
+    """Return the options that stood on the command line it has parsed, without the defaults of those that did not."""
+    blank = argparse.Namespace(**{action.dest: ... for action in parser._actions})
+    parser.parse_known_args(parser.words, namespace=blank)
+    return {name: value for name, value in vars(blank).items() if value is not ...}
+
+
+def _expand_argument_files(words: Sequence[str]) -> list[str]:
+    """Replace each @file by the words in it, read as a shell would; lines after # are comments."""
+    expanded: list[str] = []
+    for i, word in enumerate(words):
+        if not word.startswith("@") or (i > 0 and words[i - 1] in FREE_TEXT):
+            expanded.append(word)
+            continue
+        try:
+            words_there = Path(word[1:]).read_text(encoding="utf-8")
+            if "\0" in words_there:
+                raise ValueError("contains a NUL character")
+            expanded += shlex.split(words_there, comments=True)
+        except (OSError, ValueError) as error:
+            raise UserError(f"argument file {word[1:]}: {error}") from None
+    return expanded
+
+
+def number(kind: type, least: float, most: float = math.inf, above: bool = False) -> Callable[[str], float]:
+    """Return a parser of finite numbers in [least, most], or in (least, most] if `above`."""
+
+    def parse(word: str):
+        """Return the number that a word is; ArgumentTypeError if it is none within the bounds."""
+        try:
+            value = kind(word)
+            float(value)  # a whole number may be too large for that, and so for us
+        except (ValueError, OverflowError):
+            name = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{word!r} is not {name}") from None
+        if not math.isfinite(value) or not least <= value <= most or (above and value == least):
+            low = f"above {least:g}" if above else f"at least {least:g}"
+            high = "" if most == math.inf else f" and at most {most:g}"
+            raise argparse.ArgumentTypeError(f"must be {low}{high} and finite, not {word}")
+        return value
+
+    return parse

@@ -1,0 +1,1 @@
+"""Where and in what portions: device, precision, processes, memory, batches."""

@@ -1,0 +1,78 @@
+"""Number formats: which one this machine computes best in, and the autocast and gradient scaler that go with it."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from toolkit.base.errors import UserError
+from toolkit.base.torch_versions import grad_scaler
+from toolkit.models.int8 import can_int8
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32}
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A number format for the matrix products on a kind of device; weights stay in fp32."""
+
+    name: str
+    device_type: str
+
+    def autocast(self) -> AbstractContextManager:
+        """Return the context in which the model is run; in fp32 it does nothing: older torch has no other for mps."""
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device_type, dtype=self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return torch's name of the number format; in int8 it is that of what is between the products."""
+        return DTYPES[self.name]
+
+    def scaler(self):
+        """Return a gradient scaler, which only fp16 needs; else it passes everything through."""
+        return grad_scaler(self.device_type, enabled=self.name == "fp16")
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """Return the Precision for `--precision` on a device; UserError if the device cannot compute in it.
+
+    auto is bf16 on a card or processor that multiplies in it, fp16 on older cards, fp32 elsewhere.
+    """
+    kind = device.type
+    fast_bf16 = _cuda_bf16(device) if kind == "cuda" else kind == "cpu" and _cpu_bf16()
+    if name == "auto":
+        name = "bf16" if fast_bf16 else "fp16" if kind == "cuda" else "fp32"
+    if name == "fp16" and kind != "cuda":
+        raise UserError(f"--precision fp16 needs a CUDA device, this one is {kind}; auto takes what fits")
+    if name == "int8" and kind != "cpu":
+        raise UserError(f"--precision int8 is for the CPU, this device is {kind}: give --device cpu, or leave it out")
+    if name == "int8" and not can_int8():
+        raise UserError("--precision int8 needs an x86 processor and a torch built with oneDNN; auto takes what fits")
+    if name == "bf16" and kind == "mps":
+        raise UserError("--precision bf16 is not for mps; auto takes what fits")
+    return Precision(name, kind)
+
+
+def common_precision(name: str, device: torch.device, world) -> Precision:
+    """Return, in every process of a World, the Precision that the first one chooses for its device.
+
+    Raises UserError in a process that has another kind of device.
+    """
+    kind = world.share(device.type)
+    if kind != device.type:
+        raise UserError(f"--device {device.type}: the first process computes on {kind}")
+    return choose_precision(world.first(lambda: choose_precision(name, device).name), device)
+
+
+def _cuda_bf16(device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device)[0] >= 8  # older cards emulate it, slowly
+
+
+def _cpu_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Say whether the processor has bf16 instructions; without them bf16 is slower than fp32."""
+    try:
+        flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return False
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))

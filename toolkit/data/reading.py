@@ -1,0 +1,134 @@
+"""Open a data file of any format and encoding and give its rows one by one."""
+
+import codecs
+import gzip
+import io
+import shutil
+import sys
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from itertools import starmap
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from toolkit.base.errors import UserError, first_line
+from toolkit.data.delimited import read_table_text, read_txt
+from toolkit.data.encodings import detect_encoding, guess_encoding
+from toolkit.data.files import Record, Source, file_format, shown
+from toolkit.data.json_rows import read_json, read_jsonl
+
+KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
+UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error)
+
+
+def open_source(path: str | Path, encoding: str | None = None, kind: str | None = None) -> Source:
+    """Open a file, or standard input if `path` is "-", for reading row by row. Use it as a context manager.
+
+    `encoding` None means that it is told apart; `kind` is the format, by default that of the file's ending.
+    Raises UserError for a file that cannot be opened or decoded or has no header.
+    """
+    name, kind = "standard input" if path == "-" else str(path), kind or file_format(path)
+    try:
+        if path != "-" and not (Path(path).is_file() or Path(path).is_dir()) and Path(path).exists():
+            raise UserError(f"{name}: is no file that can be read twice, but a pipe or a device")
+        source = _parquet(name) if kind == "parquet" else _text_source(path, name, encoding, kind)
+    except UNREADABLE as error:
+        raise _unreadable(name, error) from None
+    source.records = _guarded(name, source.records)
+    return source
+
+
+def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
+    try:
+        yield from records
+    except UNREADABLE as error:
+        raise _unreadable(name, error) from None
+
+
+def _unreadable(name: str, error: object) -> UserError:
+    return UserError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
+
+
+def _text_source(path: str | Path, name: str, encoding: str | None, kind: str) -> Source:
+    newline = "" if kind in ("csv", "tsv") else None  # csv fields may hold line breaks of their own
+    stream = _stdin(encoding, newline) if path == "-" else _open(Path(path), encoding, newline)
+    try:
+        if kind in ("csv", "tsv"):
+            return read_table_text(name, kind, stream)
+        return {"json": read_json, "jsonl": read_jsonl, "txt": read_txt}[kind](name, stream)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _binary(path: Path) -> BinaryIO:
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _open(path: Path, encoding: str | None, newline: str | None) -> TextIO:
+    if encoding is None:
+        with _binary(path) as stream:
+            encoding = detect_encoding(stream, str(path))
+    return _decoded(_binary(path), encoding, newline)
+
+
+def _stdin(encoding: str | None, newline: str | None) -> TextIO:
+    if sys.stdin is None:
+        raise UserError("standard input is closed")
+    return _decoded(sys.stdin.buffer, encoding or guess_encoding(sys.stdin.buffer.peek(1), "standard input"), newline)
+
+
+def spooled(stream: BinaryIO):
+    """Return a temporary file with all that is in a pipe; it is removed when it is closed or forgotten."""
+    file = tempfile.NamedTemporaryFile()  # noqa: SIM115
+    shutil.copyfileobj(stream, file)
+    file.flush()
+    return file
+
+
+codecs.register_error("half a character", lambda error: ("\udfff", error.end))
+
+
+def _decoded(stream: BinaryIO, encoding: str, newline: str | None) -> TextIO:
+    """Decode a stream; bytes that do not fit become lone surrogates, by which a damaged row is recognised."""
+    try:
+        name = codecs.lookup(encoding).name
+        errors = "half a character" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
+        # A BOM is no part of the text; codecs of other names drop it or have none.
+        name = "utf-8-sig" if name == "utf-8" else name
+        bom = "\ufeff".encode(name) if name in KEEP_BOM else b""
+        if bom and stream.peek(len(bom)).startswith(bom):
+            stream.read(len(bom))
+        return io.TextIOWrapper(stream, encoding=name, errors=errors, newline=newline)
+    except LookupError:  # no such codec, or one that is not about text
+        stream.close()
+        raise UserError(f"--encoding {encoding}: there is no such encoding of text") from None
+
+
+def _parquet(name: str) -> Source:
+    """Open a parquet file; its records are numbered by row, the first being 1."""
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ModuleNotFoundError:
+        raise UserError(f"{name}: parquet files need the package pyarrow (pip install pyarrow)") from None
+    try:
+        file = ParquetFile(name)
+    except ArrowException as error:
+        raise UserError(f"{name}: not a parquet file ({first_line(error)})") from None
+    columns = file.schema_arrow.names
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
+        raise UserError(f"{name}: two columns are called {shown.repr(twice[0])}")
+
+    def records() -> Iterator[Record]:
+        """Yield the rows with their numbers; UserError where the file is damaged."""
+        rows = (row for batch in file.iter_batches(batch_size=1024) for row in batch.to_pylist())
+        try:
+            yield from starmap(Record, enumerate(rows, 1))
+        # Besides what is damaged: dates beyond Python's (ValueError, OverflowError), unknown time zones (KeyError).
+        except (ArrowException, ValueError, OverflowError, KeyError) as error:
+            raise _unreadable(name, first_line(error)) from None
+
+    return Source(name, "parquet", columns, records(), file, unit="row")

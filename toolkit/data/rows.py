@@ -1,0 +1,165 @@
+"""Decide which rows of a file can be used: text, second text and label made plain, or the reason why not."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+from toolkit.base.disk import replacing
+from toolkit.base.errors import UserError
+from toolkit.data.files import Source, shown
+
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
+COLUMNS_SHOWN = 20
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Row(NamedTuple):
+    """A row that can be used; `values` is the whole row as it stands in the file."""
+
+    line: int
+    text: str
+    text_pair: str | None
+    label: str | None
+    values: dict
+
+
+class Rejected(NamedTuple):
+    """A row that cannot be used, and why."""
+
+    name: str
+    unit: str
+    line: int
+    reason: str
+    values: object
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.unit} {self.line}: {self.reason}"
+
+
+class _Unusable(Exception):
+    """The reason why a cell cannot be used."""
+
+
+def _unusable(column: str, why: str) -> _Unusable:
+    return _Unusable(f"{shown.repr(column)[1:-1]} {why}")  # the name as it stands, if it is of an ordinary length
+
+
+def read_rows(source: Source, text: str, text_pair: str | None, label: str | None) -> Iterator[Row | Rejected]:
+    """Yield every row of `source` in the file's order, as a Row or as Rejected.
+
+    `text`, `text_pair` and `label` are the names of the columns; None means that there is none to read. The columns
+    of a txt file are always called text and label. Raises UserError if the file lacks a column.
+    """
+    if source.format == "txt":
+        text, label = "text", label and "label"
+    option_of = {}
+    for option, column in (("text", text), ("pair", text_pair), ("label", label)):
+        if column is not None and (other := option_of.setdefault(column, option)) != option:
+            raise UserError(f"{source.name}: --{other}_column and --{option}_column both name {shown.repr(column)}")
+        if column is not None and source.columns and column not in source.columns:
+            there = ", ".join(map(shown.repr, source.columns[:COLUMNS_SHOWN]))
+            there += ", ..." * (len(source.columns) > COLUMNS_SHOWN)
+            hint = "a txt file is text<TAB>label" if source.format == "txt" else f"--{option}_column can name another"
+            raise UserError(f"{source.name}: no column {shown.repr(column)}, only {there}; {hint}")
+    for line, values, problem, raw in source.records:
+        try:
+            if problem:
+                raise _Unusable(problem)
+            cells = _text(values, text), _text(values, text_pair), _label(values, label)
+            if source.format not in ("json", "jsonl", "parquet"):  # there a lone surrogate is data, here a damaged byte
+                for column, value in values.items():
+                    _plain(value, column)
+        except _Unusable as reason:
+            yield Rejected(source.name, source.unit, line, str(reason), raw if values is None else values)
+        else:
+            yield Row(line, *cells, values)
+
+
+def _text(values: dict, column: str | None) -> str | None:
+    if column is None:
+        return None
+    value = values.get(column)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+        value = str(value)
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        raise _unusable(column, "is empty")
+    if not isinstance(value, str):
+        raise _unusable(column, f"is a {type(value).__name__}, not a string")
+    return _plain(value, column)
+
+
+def _label(values: dict, column: str | None) -> str | None:
+    """Return a label as a string: 1, 1.0 and "1" are one label, true is "true"."""
+    if column is None:
+        return None
+    value = values.get(column)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        raise _unusable(column, "is empty")
+    if not isinstance(value, (str, int)):
+        raise _unusable(column, f"is {shown.repr(value)}; labels are strings or integers")
+    return _plain(str(value).strip(), column)
+
+
+def _plain(value: str, column: str) -> str:
+    if "\0" in value:
+        raise _unusable(column, "contains a NUL character")
+    if found := SURROGATE.search(value):
+        code = ord(found.group())
+        byte = f"byte 0x{code - 0xDC00:02X}, which is no text in this file's encoding (--encoding can name another)"
+        raise _unusable(column, f"contains {byte if 0xDC80 <= code <= 0xDCFF else 'half a character'}")
+    return value
+
+
+def usable_text(value: str, name: str) -> str:
+    """Return a text that is not from a file; UserError, calling it `name`, if it cannot be used."""
+    try:
+        return _text({name: value}, name)
+    except _Unusable as reason:
+        raise UserError(reason) from None
+
+
+def windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    """Cut a stream of rows into lists of `size`, the last one shorter."""
+    while window := list(islice(rows, size)):
+        yield window
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Return the distinct labels in order: as numbers if all of them are integers, else as strings."""
+    distinct = set(labels)
+    return sorted(distinct, key=int if all(map(INTEGER.fullmatch, distinct)) else None)
+
+
+def stop_or_report(rejected: list[Rejected], total: int, on_bad_rows: str) -> None:
+    """Raise UserError that lists the rejected rows if `on_bad_rows` is "stop" and there are any, or no row is left."""
+    if rejected and (on_bad_rows == "stop" or len(rejected) == total):
+        summary = f"{rejected[0].name}: {len(rejected):,} of {total:,} rows cannot be used"
+        raise UserError(
+            *rejected, summary=summary + (" (--on_bad_rows skip leaves them out)" * (on_bad_rows == "stop"))
+        )
+
+
+def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
+    """Write the rejected rows as csv: file, line, reason and the row itself as json (empty where it has none).
+
+    Nothing is written if there are none, and what an earlier run wrote is removed.
+    """
+    rejected = iter(rejected)
+    first = list(islice(rejected, 1))
+    if not first:
+        path.unlink(missing_ok=True)
+        return
+    with replacing(path) as new, new.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["file", "line", "reason", "row"])
+        for row in chain(first, rejected):
+            values = "" if row.values is None else json.dumps(row.values, ensure_ascii=False, default=str)
+            writer.writerow([row.name, row.line, row.reason, values])

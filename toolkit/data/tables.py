@@ -1,0 +1,63 @@
+"""The rows of a labelled file as a DataFrame, with what is needed to find each of them again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from toolkit.data.rows import Rejected, Row
+
+COLUMNS = ("text", "text_pair", "label")
+
+
+@dataclass
+class Table:
+    """The rows of a labelled file: `frame` has text[, text_pair], label, and the line each row begins on as its index.
+
+    `records` are the rows as they stand in the file, where they were asked for.
+    """
+
+    path: Path
+    frame: pd.DataFrame
+    rejected: list[Rejected]
+    records: list[dict]
+    columns: dict[str, str | None]  # the file's names of text, text_pair and label
+    sha256: str  # of the file when it was read
+
+    @property
+    def pair_column(self) -> str | None:
+        """The file's column of the second text, None for single texts."""
+        return self.columns["text_pair"]
+
+    @property
+    def texts(self) -> list[str]:
+        """All texts, first and second ones."""
+        return self.frame.drop(columns="label").to_numpy().ravel().tolist()
+
+    def part(self, keep: np.ndarray, rejected: list[Rejected]) -> "Table":
+        """Return the table of the rows that `keep` (N,) bool says, with other rejected ones."""
+        return replace(self, frame=self.frame[keep], records=[*compress(self.records, keep)], rejected=rejected)
+
+    def accounts(self) -> str:
+        """Return the accounting of the file's rows in words."""
+        used, rejected = len(self.frame), len(self.rejected)
+        return f"{self.path}: {used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the tokenizer made of a table of N rows."""
+
+    counts: np.ndarray  # (N,), before truncation, special tokens included
+    known: np.ndarray  # (N,), how many tokens, special ones aside, are not the unknown token
+    unknown_share: float  # of the characters
+    max_length: int
+
+
+def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
+    """Return rows as a DataFrame of text, text_pair, label with the line (or what `unit` says) as its index."""
+    index = pd.Index([row.line for row in rows], name=unit)
+    return pd.DataFrame({name: [getattr(row, name) for row in rows] for name in COLUMNS}, index, dtype=object)

@@ -1,0 +1,80 @@
+"""The unlabelled rows of a file or a pipe, gone through more than once, and what of them cannot be used."""
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from toolkit.data.files import Source
+from toolkit.data.reading import open_source, spooled
+from toolkit.data.rows import Rejected, Row, read_rows, stop_or_report, write_rejected
+
+
+class Input:
+    """Rows to classify; `path` "-" is standard input, which is in `kind` format, txt if None.
+
+    `columns` names those of text and text_pair (None: single texts). `rejected` counts the rows that were left out of
+    those gone through so far.
+    """
+
+    def __init__(self, path: str, columns: dict, encoding: str | None, on_bad_rows: str, kind: str | None):
+        self.path, self.name = path, "standard input" if path == "-" else path
+        self.columns, self.encoding, self.on_bad_rows = columns, encoding, on_bad_rows
+        self.kind, self.rejected, self.spool = (kind or "txt") if path == "-" else None, 0, None
+
+    def keep(self) -> None:
+        """Put all of standard input into a temporary file, which can be read twice and has a fingerprint."""
+        self.spool = spooled(sys.stdin.buffer)
+        self.path = self.spool.name
+
+    def close(self) -> None:
+        """Remove the temporary file, if there is one."""
+        if self.spool is not None:
+            self.spool.close()
+
+    def open(self) -> Source:
+        """Open the input for one reading."""
+        source = open_source(self.path, self.encoding, self.kind)
+        source.name = self.name
+        return source
+
+    def scan(self) -> tuple[int, str, list[str]]:
+        """Read it all once and return the number of usable rows, the format, and the names of all columns.
+
+        Raises UserError that lists the rows that cannot be used, unless they are to be skipped.
+        """
+        names, rejected, total = {}, [], 0
+        with self.open() as source:
+            names.update(dict.fromkeys(source.columns))
+            for row in self._rows(source):
+                total += 1
+                if isinstance(row, Row):
+                    names.update(dict.fromkeys(row.values))
+                else:
+                    rejected.append(row._replace(values=None))
+        stop_or_report(rejected, total, self.on_bad_rows)
+        return total - len(rejected), source.format, list(names)
+
+    def usable(self, source: Source, on_rejected=lambda row: None) -> Iterator[Row]:
+        """Yield the usable rows of the open input; count the others and hand them to `on_rejected`."""
+        for row in self._rows(source):
+            if isinstance(row, Row):
+                yield row
+            else:
+                self.rejected += 1
+                on_rejected(row)
+
+    def sample(self, step: int) -> list[Row]:
+        """Return every `step`th of the usable rows."""
+        with self.open() as source:
+            return list(islice((row for row in self._rows(source) if isinstance(row, Row)), 0, None, step))
+
+    def list_rejected(self, path: Path) -> None:
+        """Write the rows that were left out, read anew so that memory does not grow with them."""
+        if not self.rejected:
+            return write_rejected(path, ())
+        with self.open() as source:
+            return write_rejected(path, (row for row in self._rows(source) if isinstance(row, Rejected)))
+
+    def _rows(self, source: Source) -> Iterator[Row | Rejected]:
+        return read_rows(source, self.columns["text"], self.columns["text_pair"], None)

@@ -1,0 +1,1 @@
+"""Numbers: metrics, decision, intervals, comparison, baselines, diagnostics, explanations."""

@@ -1,0 +1,1 @@
+"""A pretrained model: hub, trust, loading; and layers made quick."""

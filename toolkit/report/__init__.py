@@ -1,0 +1,1 @@
+"""What a scored set leaves behind."""

@@ -1,0 +1,100 @@
+"""Go on with a run: what of it may change, and what has to be as it was when it began."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from toolkit.base.errors import UserError
+from toolkit.cli.console import Log
+from toolkit.cli.parser import given_options
+from toolkit.runs.checkpoint import read_checkpoint, read_state, restore
+from toolkit.runs.progress import Journal
+from toolkit.runs.run_json import refuse_to_overwrite
+
+
+def may_grow(given, saved) -> bool:
+    """Say whether a number is at least what it was."""
+    return given >= saved
+
+
+def _may_differ(given, saved) -> bool:
+    return True
+
+
+# What --resume may change, because it does not say what a step does: where files are (that their content is the same is
+# checked, as is the number format), how often to save, how a batch is cut to fit the memory, when to give up.
+# docs/reliability.md lists it.
+MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
+    ("resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
+     "precision", "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows"),
+    _may_differ,
+) | {"epochs": may_grow}  # fmt: skip
+
+
+def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
+    """Return the options of a run: with --resume those of the checkpoint if there is one, else those given.
+
+    Raises UserError if one on the command line says otherwise, or if something else is in the way.
+    """
+    if not args.resume:
+        return vars(args)
+    folder = Path(args.output_dir)
+    state = read_state(folder / "checkpoint")
+    if state is None:
+        refuse_to_overwrite(folder, args.overwrite)
+        log.item("resume", f"no run has begun in {folder}, so this one begins")
+        return vars(args) | {"resume": False}
+    return agreed_options(args, parser, state["options"], MAY_CHANGE)
+
+
+def agreed_options(args: Namespace, parser: ArgumentParser, saved: dict, may_change: dict[str, Callable]) -> dict:
+    """Return the `saved` options of a run with what the command line says otherwise.
+
+    Raises UserError if it does for one that may not change; `may_change` has a function of (given, saved) by name.
+    """
+    given = given_options(parser)
+    saved = vars(args) | saved  # an option that is newer than what is saved has its default
+    changed = {name: value for name, value in given.items() if value != saved[name]}
+    refused = [
+        name for name, value in changed.items() if not may_change.get(name, lambda *_: False)(value, saved[name])
+    ]
+    if refused:
+        raise UserError(*(f"--{name} {given[name]}: the run to resume has {saved[name]}" for name in refused))
+    return saved | changed | {name: vars(args)[name] for name in ("output_dir", "overwrite")} | {"resume": True}
+
+
+def resume(folder: Path, state: tuple, about: dict, world) -> Journal:
+    """Go on, in every process, from the save that the first one reads; `state` is (model, optimizer, scaler)."""
+    saved, tensors = read_checkpoint(folder) if world.is_first else (None, None)
+    if world.is_first:
+        check_same(saved, about)
+    return restore(*state, world.share(saved), world.share_tensors(tensors))
+
+
+def check_same(state: dict, about: dict) -> None:
+    """Raise UserError if the number format or the data of a run is no longer what `state`, its save, says."""
+    if state["precision"] != about["precision"]:
+        raise UserError(
+            f"--resume: the run was in {state['precision']}, this machine would go on in {about['precision']}; "
+            f"--precision {state['precision']} keeps it"
+        )
+    for name, now in about["data"].items():
+        if name in state["data"]:  # a test file may be named later
+            _compare_data(name, state["data"][name], now)
+
+
+def _compare_data(name: str, before: dict, now: dict) -> None:
+    """Raise UserError if the rows or the tokens of a table are no longer those that the run began with."""
+    if before["sha256"] != now["sha256"]:
+        if before["file"] == now["file"]:
+            raise UserError(f"--resume: {now['file']} is not the file that the run began with")
+        raise UserError(f"--resume: {now['file']} is not the same as {before['file']}, the run's --{name}_file")
+    if before.get("rows") != now.get("rows"):
+        raise UserError(
+            f"--resume: {now['rows']:,} rows of {now['file']} are used, {before['rows']:,} when the run began; what "
+            "--drop_leaked leaves out has changed with the other files"
+        )
+    if before.get("tokens") != now.get("tokens"):
+        raise UserError(
+            f"--resume: --model has changed: its tokenizer makes other tokens of {now['file']} than when the run began"
+        )

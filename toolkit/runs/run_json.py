@@ -1,0 +1,182 @@
+"""What a run is made of: fingerprints of its data, versions of its packages, and the run.json of its model."""
+
+import hashlib
+import json
+import platform
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from toolkit.base.disk import beside, recover, sweep
+from toolkit.base.errors import UserError
+from toolkit.models.trust import pickles, stray_files
+
+NEEDED = ("base_model", "labels", "positive_label", "columns", "max_length", "truncation")
+FITS = {  # what run.json must be for the scripts to go by it
+    "base_model": lambda value: isinstance(value, str),
+    "labels": lambda value: (
+        isinstance(value, list) and set(map(type, value)) == {str} and len(set(value)) == len(value)
+    ),
+    "columns": lambda value: all(name is None or isinstance(name, str) for name in value.values()),
+    "max_length": lambda value: type(value) is int and value > 0,
+    "truncation": lambda value: isinstance(value, str),
+}
+PARTS = ("metrics", "options", "data", "versions")  # of run.json, each an object; empty where it is missing
+SEEDS = "seeds.json"  # of several runs of one command
+RUN_FILES = (
+    *(SEEDS, "checkpoint/state.json", "checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png"),
+    *("rejected_rows.csv", "tensorboard/events.out.tfevents.*"),
+    *(f"test/{name}" for name in ("metrics.json", "predictions.csv", "rejected_rows.csv", "report.html")),
+)
+OWN_FILES = ("run.json", "README.md")  # of the model directory; the others are written by save_pretrained
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scikit-learn", "safetensors")
+
+
+def fingerprint(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of python and of the packages that decide a result."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def read_run(model_dir: Path) -> dict:
+    """Return the run.json of a model directory; UserError if it is not one that main.py wrote."""
+    path = model_dir / "run.json"
+    recover(model_dir)
+    try:
+        if model_dir.is_dir() and (problems := _not_ours(model_dir)):
+            raise UserError(*(f"--model_dir {model_dir}: {problem}" for problem in problems))
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if missing := [key for key in NEEDED if key not in run]:
+            raise ValueError(f"it has no {missing[0]}")
+        if not isinstance(run["columns"], dict) or not {"text", "text_pair", "label"} <= set(run["columns"]):
+            raise ValueError("its columns are not those of a classifier")
+        if wrong := [key for key, fits in FITS.items() if not fits(run[key])]:
+            raise ValueError(f"its {wrong[0]} is not what main.py writes")
+        if wrong := [key for key in PARTS if not isinstance(run.setdefault(key, {}), dict)]:
+            raise ValueError(f"its {wrong[0]} is not what main.py writes")
+        if run["positive_label"] not in run["labels"]:
+            raise ValueError("its positive_label is none of its labels")
+        return run
+    except (FileNotFoundError, NotADirectoryError):
+        there = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
+        raise UserError(f"--model_dir {model_dir}: {there}; python main.py writes a model directory") from None
+    except (ValueError, TypeError, OSError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+
+
+def _not_ours(model_dir: Path) -> list[str]:
+    """Return what main.py never puts into a model directory, so that somebody else did."""
+    found = [
+        f"{name} is a pickle, which can run code, and main.py writes none; remove it" for name in pickles(model_dir)
+    ]
+    return [*stray_files(model_dir), *found]
+
+
+def step_of_model(model_dir: Path) -> int:
+    """Return the step at which the model in a directory was the best, 0 if there is none."""
+    try:
+        return json.loads((model_dir / "run.json").read_text(encoding="utf-8"))["metrics"]["step"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0
+
+
+def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
+    """Raise UserError if a run, finished or not, is in the way and may not be replaced, or something that is no run."""
+    model_dir, state = output_dir / "bert_classifier", output_dir / "checkpoint" / "state.json"
+    a_run = any(path.is_file() for path in (model_dir / "run.json", state, output_dir / SEEDS))
+    if a_run and not overwrite:
+        raise UserError(
+            f"{output_dir} already holds a run; --overwrite replaces it, --resume goes on with it, "
+            "--output_dir names another place"
+        )
+    empty = model_dir.is_dir() and not any(model_dir.iterdir())
+    if model_dir.exists() and not empty and not (model_dir / "run.json").is_file():
+        raise UserError(f"{model_dir} is in the way and is not a model of ours; --output_dir names another place")
+
+
+def seed_folder(output_dir: Path, seed: int) -> Path:
+    """Return the run directory of one of several runs of a command."""
+    return output_dir / f"seed-{seed}"
+
+
+def seed_folders(output_dir: Path) -> list[Path]:
+    """Return the run directories of the runs that seeds.json tells of, none if there is no such file."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        seeds = json.loads((output_dir / SEEDS).read_text(encoding="utf-8"))["seeds"]
+        return [seed_folder(output_dir, int(seed)) for seed in seeds]
+    return []
+
+
+def sweep_run(output_dir: Path) -> None:
+    """Remove what killed runs left of files that they were writing, and nothing that is whole."""
+    for name in (*RUN_FILES, "bert_classifier", *(f"bert_classifier/{name}" for name in OWN_FILES)):
+        if "*" not in name:
+            sweep(output_dir / name)
+
+
+def clear_run(output_dir: Path) -> None:
+    """Remove the files of an earlier run, or of several of one command, models included, and nothing else."""
+    for folder in seed_folders(output_dir):
+        sweep_run(folder)
+        sweep(folder / "checkpoint" / "tensors")
+        clear_run(folder)
+        for name in ("train.log", ".lock"):
+            (folder / name).unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    model_dir = output_dir / "bert_classifier"
+    if (model_dir / "run.json").is_file():  # of a half a model no next start could know that it was one
+        model_dir.rename(beside(model_dir, "gone"))
+        sweep(model_dir)
+    for pattern in reversed(RUN_FILES):  # by the first of them a run is known, so it is removed last
+        for path in output_dir.glob(pattern):
+            path.unlink()
+    for name in ("checkpoint", "test", "tensorboard"):
+        if (output_dir / name).is_dir() and not any((output_dir / name).iterdir()):
+            (output_dir / name).rmdir()
+
+
+def data_facts(tables: dict, sets: dict) -> dict:
+    """Return for each table, by its name, its file, rows and fingerprint, and that of its dataset in `sets`, if any."""
+    facts = {}
+    for name, table in tables.items():
+        facts[name] = {"file": str(table.path), "rows": len(table.frame), "sha256": table.sha256}
+        if name in sets:
+            digest = hashlib.sha256()
+            for tensor in sets[name].tensors:
+                digest.update(tensor.numpy())
+            facts[name]["tokens"] = digest.hexdigest()
+    return facts
+
+
+def describe_run(base_model: str, data: tuple, positive: int, options: dict) -> dict:
+    """Return what run.json says of a run before it has trained.
+
+    `data` is (tables, labels, datasets, encoder, findings): what is read, as what, what cuts the texts, what is odd.
+    """
+    tables, labels, sets, encoder, findings = data
+    return {
+        "base_model": base_model,
+        "labels": labels,
+        "positive_label": labels[positive],
+        "columns": tables["train"].columns,
+        "max_length": encoder.max_length,
+        "truncation": encoder.truncation,
+        "options": options,
+        "data": data_facts(tables, sets),
+        "findings": [finding.as_json() for finding in findings],
+    }

@@ -1,0 +1,49 @@
+"""The course of a run for TensorBoard: the numbers of metrics.jsonl as scalars over the steps, in an event file."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolkit.base.errors import UserError
+
+EVENTS = "events.out.tfevents.*"
+
+
+class Scalars:
+    """A directory with one event file, to which each evaluation is appended, so that TensorBoard can look on.
+
+    A run that goes on begins a new file with all that was before and removes the old one: no step is there twice and
+    none is lost, whatever was killed. Raises UserError if the package that writes such files is missing.
+    """
+
+    def __init__(self, folder: Path):
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # optional, and slow to import
+        except ImportError:
+            raise UserError("--tensorboard needs the package tensorboard (pip install tensorboard)") from None
+        self.folder, self.make_writer, self.writer, self.written = folder, SummaryWriter, None, 0
+
+    def write(self, history: Sequence[dict]) -> None:
+        """Write a scalar for each number in those objects of metrics.jsonl that are not yet in the file."""
+        old = []
+        if history and self.writer is None:
+            self.folder.mkdir(exist_ok=True)
+            old = [*self.folder.glob(EVENTS)]
+            # From step 0 on it counts in place of the old file, for a reader that comes while both are there.
+            self.writer = self.make_writer(str(self.folder), purge_step=0)
+        began = time.time() - history[-1]["train_seconds"] if history else 0.0
+        for entry in history[self.written :]:
+            moment = began + entry["train_seconds"]  # those before are written when a run goes on, too
+            for name, value in entry.items():
+                if name != "step" and value is not None:
+                    self.writer.add_scalar(name, value, entry["step"], walltime=moment)
+        if self.written < len(history):
+            self.writer.flush()
+        self.written = len(history)
+        for path in old:
+            path.unlink()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self.writer is not None:
+            self.writer.close()

@@ -1,0 +1,1 @@
+"""A step and a run: learner, schedule, bad steps, stop signals."""
