@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.base.errors import UserError, run_script
-from toolkit.base.process import our_place
+from toolkit.base.process import this_process
 from toolkit.cli.console import Log, bar
 from toolkit.cli.options import given_columns, inference_options
 from toolkit.data.files import file_ending, need_file
 from toolkit.data.parts import Parts
 from toolkit.data.rows import Rejected, Row, stop_or_report, usable_text, windows
 from toolkit.data.unlabelled import Input
-from toolkit.data.writers import ParquetFormat, TextFormat, choose_form, with_predictions
+from toolkit.data.writers import ParquetWriter, TextWriter, choose_writer, with_predictions
 from toolkit.runs.run_json import fingerprint, read_run
 
 STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered together
@@ -23,42 +23,51 @@ STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered tog
 
 def main() -> None:
     """Check the input, load the model, and classify one text, a stream or a file."""
-    args, place = inference_options().parse_args(), our_place()
+    args, process = inference_options().parse_args(), this_process()
     run = read_run(Path(args.model_dir))
     columns = given_columns(args, run["columns"], label=False)
     # Of several processes only the first reads and writes, and not before the others have come.
-    job = first_reading(args, run, columns) if place.size == 1 else None
+    job = first_reading(args, run, columns) if process.size == 1 else None
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
     import utils
     from toolkit.compute.batches import WINDOW
     from toolkit.compute.memory import RowLimit
     from toolkit.compute.precision import common_precision
-    from toolkit.compute.processes import World
+    from toolkit.compute.processes import Processes
     from toolkit.evaluation.decision import decision_of
     from toolkit.models.int8 import every
 
-    with World(place) as world:
-        device = utils.choose_device(args.device, place)
-        batch_size, precision = world.share(args.batch_size), common_precision(args.precision, device, world)
-        limit = RowLimit(on_change=Log(sys.stderr if world.is_first else None))
-        how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
-        if world.is_first and job is None:
+    with Processes(process) as processes:
+        device = utils.choose_device(args.device, process)
+        batch_size, precision = (
+            processes.broadcast(args.batch_size),
+            common_precision(args.precision, device, processes),
+        )
+        limit = RowLimit(on_change=Log(sys.stderr if processes.is_main else None))
+        how = {
+            "batch_size": batch_size,
+            "precision": precision,
+            "device": device,
+            "processes": processes,
+            "limit": limit,
+        }
+        if processes.is_main and job is None:
             job = first_reading(args, run, columns)
         model, encoder, run = utils.load_model(Path(args.model_dir), device, precision, args.fast)
         decision = decision_of(run, args.calibrated, args.threshold)
 
-        if precision.name == "int8" and args.min_agreement and world.is_first:
+        if precision.name == "int8" and args.min_agreement and processes.is_main:
             frame = utils.to_frame(job.input.sample(every(job.total)))
             job.log(utils.check_int8(model, encoder, frame, decision, args.min_agreement, **how))
 
         def predict(rows: list[Row], on_batch: Callable[[int], object] = lambda rows: None) -> list[dict]:
             """Return the values of each row and what is predicted of it."""
-            dataset = utils.share_dataset(world, utils.tokenize(encoder, utils.to_frame(rows))[0])
+            dataset = utils.broadcast_dataset(processes, utils.tokenize(encoder, utils.to_frame(rows))[0])
             logits = utils.predict_logits(model, dataset, on_batch=on_batch, **how)
             answers = decision.probabilities(logits), decision.label_ids(logits)
             return with_predictions([row.values for row in rows], *answers, run["labels"])
 
-        if not world.is_first:
+        if not processes.is_main:
             utils.help_predict(model, **how)
         elif args.text is not None:
             print(json.dumps(predict([job])[0], ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))
@@ -68,8 +77,8 @@ def main() -> None:
             threads = utils.thread_count(device)
             job.write(predict, WINDOW, {"precision": precision.name, "device": device.type, "threads": threads})
             job.input.close()
-        if world.is_first:
-            utils.share_dataset(world, None)  # there is no more to help with
+        if processes.is_main:
+            utils.broadcast_dataset(processes, None)  # there is no more to help with
 
 
 def first_reading(args: Namespace, run: dict, columns: dict):
@@ -128,10 +137,10 @@ class Job:
             raise UserError(f"{path} is already there; --overwrite replaces it, --output_file names another place")
         return path
 
-    def output_form(self, kind: str, names: list[str]) -> TextFormat | ParquetFormat:
+    def output_form(self, kind: str, names: list[str]) -> TextWriter | ParquetWriter:
         """Return how the output is written, for an input of format `kind` with these columns."""
         parquet_input = Path(self.input.path) if kind == "parquet" else None
-        return choose_form(self.output, kind, names, self.labels, self.args.excel_safe, parquet_input)
+        return choose_writer(self.output, kind, names, self.labels, self.args.excel_safe, parquet_input)
 
     def stream(self, predict: Callable) -> None:
         """Write the predictions to standard output, some hundred rows at a time."""
@@ -156,12 +165,12 @@ class Job:
         """Write the predictions to a file by way of parts of `size` rows, so that a killed run goes on."""
         started, fresh, done, count = time.perf_counter(), 0, 0, 0
         parts = Parts(self.output, self.made_from() | made_by)
-        with self.input.open() as source, bar(self.total, "predicting", "rows") as progress:
+        with self.input.open() as source, bar(self.total, "predicting", "rows") as progress_bar:
             for number, window in enumerate(windows(self.input.usable(source), size)):
                 if parts.path(number).exists():
-                    progress.update(len(window))
+                    progress_bar.update(len(window))
                 else:
-                    parts.write(number, self.form.encode(predict(window, progress.update)))
+                    parts.write(number, self.form.encode(predict(window, progress_bar.update)))
                     fresh += len(window)
                 count, done = number + 1, done + len(window)
         self.input.list_rejected(self.output.with_name(f"{self.output.name.split('.')[0]}.rejected_rows.csv"))

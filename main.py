@@ -7,30 +7,30 @@ from contextlib import suppress
 from pathlib import Path
 
 from toolkit.base.errors import run_script
-from toolkit.base.process import our_place
+from toolkit.base.process import this_process
 from toolkit.cli.console import Log, TrainingBar, bar
 from toolkit.cli.options import training_options
-from toolkit.runs.progress import Journal
+from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import describe_run, refuse_to_overwrite, versions
 
 
 def main() -> None:
     """Check the options, find the other processes of the run, and train with them."""
-    parser, place = training_options(), our_place()
+    parser, process = training_options(), this_process()
     args = parser.parse_args()
     is_run = not args.check_data and not args.find_label_errors
-    if place.is_first and not args.resume and is_run:
+    if process.is_main and not args.resume and is_run:
         refuse_to_overwrite(Path(args.output_dir), args.overwrite)
     import_the_rest()
-    with World(place) as world:
-        for one, whole in seeds.each_seed(args, parser, world):
-            with RunFiles(Path(one.output_dir), place.is_first and is_run, whole) as files:
-                fine_tune(one, parser, world, files)
+    with Processes(process) as processes:
+        for one, whole in seeds.each_seed(args, parser, processes):
+            with RunDirectory(Path(one.output_dir), process.is_main and is_run, whole) as files:
+                fine_tune(one, parser, processes, files)
 
 
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
-    global utils, RunFiles, World, common_precision, banner, baselines, batching
+    global utils, RunDirectory, Processes, common_precision, banner, baselines, batching
     global guard, label_errors, memory, metrics, pretrained, reading, resuming, schedule, score_files, seeds, stopping
     import utils  # noqa: I001
     from toolkit.runs import banner
@@ -48,23 +48,23 @@ def import_the_rest() -> None:
     from toolkit.runs import seeds
     from toolkit.training import stop_signals as stopping
     from toolkit.compute.precision import common_precision
-    from toolkit.runs.directory import RunFiles
-    from toolkit.compute.processes import World
+    from toolkit.runs.directory import RunDirectory
+    from toolkit.compute.processes import Processes
 
 
-def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
+def fine_tune(args: Namespace, parser: ArgumentParser, processes, files) -> None:
     """Read and check the data, train, keep the best model, and say what happened; all but training is the first's."""
-    log = Log(sys.stdout if world.is_first else None)
-    args = Namespace(**world.first(lambda: resuming.resumed_options(args, parser, log)))
+    log = Log(sys.stdout if processes.is_main else None)
+    args = Namespace(**processes.on_main(lambda: resuming.resumed_options(args, parser, log)))
     files.want_scalars(args.tensorboard)
-    device = utils.choose_device(args.device, world.place)
-    precision = common_precision(args.precision, device, world)
+    device = utils.choose_device(args.device, processes.process)
+    precision = common_precision(args.precision, device, processes)
     source = pretrained.resolve_model(args.model)
-    tables, beside, labels = read_data(args, log) if world.is_first else ({}, {}, None)
+    tables, beside, labels = read_data(args, log) if processes.is_main else ({}, {}, None)
     utils.set_seed(args.seed)
-    model, tokenizer, new = utils.new_classifier(source, labels := world.share(labels), args.dropout, args.fast)
+    model, tokenizer, new = utils.new_classifier(source, labels := processes.broadcast(labels), args.dropout, args.fast)
     encoder, sets, findings = None, {}, []
-    if world.is_first:
+    if processes.is_main:
         pairs = "text_pair" in tables["train"].frame
         encoder = utils.make_encoder(tokenizer, model.config, model, args.max_length, args.truncation, pairs)
         tokenizer.model_max_length = encoder.max_length  # transformers.pipeline then truncates alike
@@ -74,14 +74,14 @@ def fine_tune(args: Namespace, parser: ArgumentParser, world, files) -> None:
     if args.check_data:
         log("the data is fit for training; nothing was written")
         return
-    sets = {name: utils.share_dataset(world, sets.get(name)) for name in ("train", "valid")}
+    sets = {name: utils.broadcast_dataset(processes, sets.get(name)) for name in ("train", "valid")}
     data = (tables, labels, sets, encoder, findings)
     if args.find_label_errors:
-        folds = label_errors.Folds(Path(args.output_dir), log, world, data, args.folds, args.seed)
-        folds.write([held_out_logits(args, log, world, files, fold, source, precision, device) for fold in folds])
+        folds = label_errors.Folds(Path(args.output_dir), log, processes, data, args.folds, args.seed)
+        folds.write([held_out_logits(args, log, processes, files, fold, source, precision, device) for fold in folds])
         return
-    run = Run(args, log, world, files, data, model, precision, device)
-    with stopping.StopSignals(world, run.limit) as run.signals:
+    run = Run(args, log, processes, files, data, model, precision, device)
+    with stopping.StopSignals(processes, run.limit) as run.signals:
         run.train()
     run.finish()
 
@@ -97,12 +97,12 @@ def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
     )  # fmt: skip
 
 
-def held_out_logits(args: Namespace, log: Log, world, files, data: tuple, source: str, precision, device):
+def held_out_logits(args: Namespace, log: Log, processes, files, data: tuple, source: str, precision, device):
     """Train a new model on the training rows of `data`, and return its logits (N, C) of the rows held out."""
     utils.set_seed(args.seed)
     model, *_ = utils.new_classifier(source, data[1], args.dropout, args.fast)
-    run = Run(args, log, world, files, data, model, precision, device)
-    with stopping.StopSignals(world, run.limit, saves=False) as run.signals:
+    run = Run(args, log, processes, files, data, model, precision, device)
+    with stopping.StopSignals(processes, run.limit, saves=False) as run.signals:
         run.train()
     return run.logits
 
@@ -110,8 +110,8 @@ def held_out_logits(args: Namespace, log: Log, world, files, data: tuple, source
 class Run:
     """One training run: what it works on, and how far it has come."""
 
-    def __init__(self, args: Namespace, log: Log, world, files, data: tuple, model, precision, device):
-        self.args, self.log, self.world, self.files, self.journal = args, log, world, files, Journal()
+    def __init__(self, args: Namespace, log: Log, processes, files, data: tuple, model, precision, device):
+        self.args, self.log, self.processes, self.files, self.progress = args, log, processes, files, Progress()
         self.tables, self.labels, self.sets, self.encoder, _ = data
         self.lengths = self.sets["train"].tensors[2].numpy()
         self.positive = metrics.positive_id(self.labels, args.positive_label, args.metric, args.threshold)
@@ -120,85 +120,87 @@ class Run:
         betas = (args.adam_beta1, args.adam_beta2)
         optimizer = utils.make_optimizer(model.to(device), args.weight_decay, betas, args.adam_epsilon)
         self.state = (model, optimizer, precision.scaler())  # what a checkpoint holds
-        self.about = {"precision": precision.name, "device": str(device), "processes": world.size}
-        if world.is_first:
+        self.about = {"precision": precision.name, "device": str(device), "processes": processes.size}
+        if processes.is_main:
             self.about |= describe_run(args.model or pretrained.EMBEDDED, data, self.positive, vars(args))
         if args.resume:
-            self.journal = resuming.resume(self.files.checkpoint_dir, self.state, self.about, world)
+            self.progress = resuming.resume(self.files.checkpoint_dir, self.state, self.about, processes)
         self.limit = memory.RowLimit(args.micro_batch_size, on_change=log)
         self.learner = utils.Learner(
-            utils.wrap(model, device, world, precision.dtype), optimizer, lambda n: args.learning_rate * factor(n),
-            precision, self.state[2], device, args.max_grad_norm, self.journal.step, args.seed, world, self.limit,
-            guard.StepGuard(world, lambda *at: guard.count_bad_step(self.journal, log, self.tables.get("train"), *at)),
+            utils.wrap(model, device, processes, precision.dtype), optimizer, lambda n: args.learning_rate * factor(n),
+            precision, self.state[2], device, args.max_grad_norm, self.progress.step, args.seed, processes, self.limit,
+            guard.StepGuard(
+                processes, lambda *at: guard.count_bad_step(self.progress, log, self.tables.get("train"), *at)
+            ),
         )  # fmt: skip
-        how = {"precision": precision, "device": device, "world": world, "limit": self.limit}
+        how = {"precision": precision, "device": device, "processes": processes, "limit": self.limit}
         self.how = how | {"batch_size": args.batch_size}
-        steps = (self.lengths, args.batch_size, args.epochs, args.seed, self.journal.step)
+        steps = (self.lengths, args.batch_size, args.epochs, args.seed, self.progress.step)
         self.about["padding_share"] = banner.say_steps(log, model, *steps)
-        banner.say_machine(log, self.learner.model, device, world.size, precision.name)
+        banner.say_machine(log, self.learner.model, device, processes.size, precision.name)
         self.files.open(log, self.tables, self.about, args.resume)
 
     def train(self) -> None:
         """Train to the last epoch or until it no longer helps, evaluating and saving on the way."""
-        args, journal = self.args, self.journal
-        progress = TrainingBar(args.epochs * self.steps_an_epoch, journal.step)
-        for epoch in range(journal.epoch, args.epochs):
+        args, progress = self.args, self.progress
+        progress_bar = TrainingBar(args.epochs * self.steps_an_epoch, progress.step)
+        for epoch in range(progress.epoch, args.epochs):
             batches = batching.training_batches(self.lengths, args.batch_size, args.seed, epoch)
-            while not journal.epoch_done(len(batches), args.early_stopping):
-                self.take_steps(batches, progress)
-                if journal.evaluation_due(len(batches), args.eval_steps) and not self.signals.agreed():
+            while not progress.epoch_done(len(batches), args.early_stopping):
+                self.take_steps(batches, progress_bar)
+                if progress.evaluation_due(len(batches), args.eval_steps) and not self.signals.agreed():
                     self.evaluate()
                 args.micro_batch_size = self.limit.rows  # so that a resumed run need not find it again
-                self.files.save(self.state, journal, self.about)
-                guard.stop_if_too_many(journal, args.max_bad_steps, self.state[2])
-                self.signals.stop_if_agreed(journal.step, str(self.files.named))
-            journal.epoch, journal.batch = epoch + 1, 0
-        progress.close()
-        if journal.step < args.epochs * self.steps_an_epoch:
-            self.log(f"stopped early: {journal.stale} evaluations without a better one (--early_stopping)")
+                self.files.save(self.state, progress, self.about)
+                guard.stop_if_too_many(progress, args.max_bad_steps, self.state[2])
+                self.signals.stop_if_agreed(progress.step, str(self.files.named))
+            progress.epoch, progress.batch = epoch + 1, 0
+        progress_bar.close()
+        if progress.step < args.epochs * self.steps_an_epoch:
+            self.log(f"stopped early: {progress.stale} evaluations without a better one (--early_stopping)")
 
-    def take_steps(self, batches: list, progress: TrainingBar) -> None:
+    def take_steps(self, batches: list, progress_bar: TrainingBar) -> None:
         """Take the steps until the next evaluation or save, fewer if the run is asked to stop."""
-        args, journal, losses, started = self.args, self.journal, [], time.perf_counter()
-        if journal.evaluation_due(len(batches), args.eval_steps):
+        args, progress, losses, started = self.args, self.progress, [], time.perf_counter()
+        if progress.evaluation_due(len(batches), args.eval_steps):
             return  # it was asked to stop before this evaluation was through
-        steps = journal.steps_to_pause(len(batches), (args.eval_steps, args.save_steps))
-        part = batches[journal.batch :][:steps]
-        wanted = guard.until_too_many(journal, args.max_bad_steps, self.signals.until_agreed(part))
-        utils.train_one_epoch(self.learner, self.sets["train"], wanted, progress.stepper(losses))
+        steps = progress.steps_to_pause(len(batches), (args.eval_steps, args.save_steps))
+        part = batches[progress.batch :][:steps]
+        wanted = guard.until_too_many(progress, args.max_bad_steps, self.signals.until_agreed(part))
+        utils.train_one_epoch(self.learner, self.sets["train"], wanted, progress_bar.stepper(losses))
         self.learner.guard.read()
         taken = [self.lengths[rows] for rows in part[: len(losses)]]
-        journal.count(self.world.means(losses), taken, time.perf_counter() - started)
+        progress.count(self.processes.all_reduce_mean(losses), taken, time.perf_counter() - started)
 
     def evaluate(self) -> None:
         """Score the validation set, note the result, and keep the model if it is the best so far."""
-        learner, dataset, journal = self.learner, self.sets["valid"], self.journal
-        with bar(len(dataset), "evaluating", "rows") as progress, suppress(stopping.StopAsked):
-            on_batch = self.signals.watched(progress.update)
+        learner, dataset, progress = self.learner, self.sets["valid"], self.progress
+        with bar(len(dataset), "evaluating", "rows") as progress_bar, suppress(stopping.StopAsked):
+            on_batch = self.signals.watched(progress_bar.update)
             self.logits = utils.predict_logits(learner.model, dataset, on_batch=on_batch, **self.how)
         if self.signals.agreed():
             return
         about = (dataset.tensors[3].numpy(), self.positive, self.args.threshold, self.args.metric)
-        found = self.world.first(lambda: metrics.quick_scores(self.logits, *about))
-        is_best = journal.note(found, self.args.metric, self.steps_an_epoch, learner.learning_rate(journal.step - 1))
+        found = self.processes.on_main(lambda: metrics.quick_scores(self.logits, *about))
+        is_best = progress.note(found, self.args.metric, self.steps_an_epoch, learner.learning_rate(progress.step - 1))
         if is_best and self.files.writes:
             utils.save_model(self.files.model_dir, learner.model, self.encoder.tokenizer, self.facts(), waits=True)
-        self.files.write_history(journal)
-        self.log(journal.last_line(self.args.metric))
+        self.files.write_history(progress)
+        self.log(progress.last_line(self.args.metric))
 
     def facts(self) -> dict:
         """Return the content of run.json."""
-        return {**self.about, "metrics": self.journal.best(), **self.journal.speed(), "versions": versions()}
+        return {**self.about, "metrics": self.progress.best(), **self.progress.speed(), "versions": versions()}
 
     def finish(self) -> None:
         """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
         answers = baselines.simple_answers(self.tables)
         self.about["baselines"] = simple = baselines.score_answers(self.tables, answers)
         args, model_dir, table, folder = self.args, self.files.model_dir, self.tables.get("test"), self.files.test_dir
-        if self.world.is_first:
+        if self.processes.is_main:
             utils.describe_model(model_dir, self.facts())
-        self.files.draw(self.journal, args.metric)
-        trained = f"trained for {self.journal.speed_line()}; the best model is in {model_dir}"
+        self.files.draw(self.progress, args.metric)
+        trained = f"trained for {self.progress.speed_line()}; the best model is in {model_dir}"
         self.log("\n".join([*baselines.lines(simple.get("valid", {})), trained]))
         if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
             what = (table, self.facts())

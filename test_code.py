@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from toolkit.base.errors import run_script
-from toolkit.base.process import our_place
+from toolkit.base.process import this_process
 from toolkit.cli.console import Log
 from toolkit.cli.options import given_columns, scoring_options
 from toolkit.data.files import need_file
@@ -13,28 +13,34 @@ from toolkit.runs.run_json import read_run
 
 def main() -> None:
     """Read the test set, predict its labels, and write and show how right they are."""
-    args, place = scoring_options().parse_args(), our_place()
+    args, process = scoring_options().parse_args(), this_process()
     model_dir = Path(args.model_dir)
     run, folder = read_run(model_dir), Path(args.output_dir or model_dir.parent) / "test"
-    test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if place.is_first else None
+    test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if process.is_main else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
     from toolkit.compute.memory import RowLimit
     from toolkit.compute.precision import common_precision
-    from toolkit.compute.processes import World
+    from toolkit.compute.processes import Processes
     from toolkit.evaluation.baselines import simple_answers, training_table
     from toolkit.evaluation.compare import compare_runs, read_other
     from toolkit.evaluation.decision import decision_of
     from toolkit.models.int8 import every
     from toolkit.report.scores import score_columns, score_lines, write_report, write_scores
 
-    log = Log(sys.stdout if place.is_first else None)
-    with World(place) as world:
-        device, batch_size = utils.choose_device(args.device, place), world.share(args.batch_size)
-        precision = common_precision(args.precision, device, world)
+    log = Log(sys.stdout if process.is_main else None)
+    with Processes(process) as processes:
+        device, batch_size = utils.choose_device(args.device, process), processes.broadcast(args.batch_size)
+        precision = common_precision(args.precision, device, processes)
         limit = RowLimit(on_change=log)
-        how = {"batch_size": batch_size, "precision": precision, "device": device, "world": world, "limit": limit}
-        if not world.is_first:
+        how = {
+            "batch_size": batch_size,
+            "precision": precision,
+            "device": device,
+            "processes": processes,
+            "limit": limit,
+        }
+        if not processes.is_main:
             return utils.help_predict(utils.load_model(model_dir, device, precision, args.fast)[0], **how)
         columns = given_columns(args, run["columns"], label=True)
         table = utils.read_table(Path(test_file), columns, args.encoding, args.on_bad_rows, keep_records=True)
@@ -44,13 +50,13 @@ def main() -> None:
         other = read_other(args.compare, table, run["labels"])
         model, encoder, run = utils.load_model(model_dir, device, precision, args.fast)
         decision = decision_of(run, args.calibrated, args.threshold)
-        together = f", {world.size} processes" * (world.size > 1)
+        together = f", {processes.size} processes" * (processes.size > 1)
         log.item("model", f"{model_dir}, from {run['base_model']}, on {device.type} in {precision.name}{together}")
         if precision.name == "int8" and args.min_agreement:
             frame = table.frame.iloc[:: every(len(table.frame))]
             log.item("", utils.check_int8(model, encoder, frame, decision, args.min_agreement, **how))
         found = utils.score_table(model, encoder, table, run["labels"], decision, **how)
-        utils.share_dataset(world, None)  # no more to help with
+        utils.broadcast_dataset(processes, None)  # no more to help with
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     answers = simple_answers({"train": train, "test": table}).get("test", {})
     comparison = compare_runs(other, found.label_ids, found.predicted, len(found.labels))

@@ -22,14 +22,14 @@ from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import choose_device, device_count, thread_count, unwrap, wrap
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import Precision
-from toolkit.compute.processes import ALONE, World
+from toolkit.compute.processes import ALONE, Processes
 from toolkit.data.labels import encode_labels, learn_labels, split_seed, split_table
 from toolkit.data.reading import open_source
 from toolkit.data.rows import Rejected, Row, read_rows, stop_or_report
 from toolkit.data.tables import Table, Tokens, to_frame
 from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.explain import attribute
-from toolkit.evaluation.metrics import Scored
+from toolkit.evaluation.metrics import ScoredSet
 from toolkit.models.fast_bert import make_fast
 from toolkit.models.int8 import check_labels, make_int8
 from toolkit.models.packed_linear import pack_linear_layers
@@ -138,7 +138,7 @@ def tokenize(
     tokenizer, rows, full = encoder.tokenizer, [], []
     texts = frame["text"].tolist()
     pairs = frame["text_pair"].tolist() if encoder.pairs else None
-    with bar(len(texts), f"tokenizing {name}".strip(), "rows") as progress:
+    with bar(len(texts), f"tokenizing {name}".strip(), "rows") as progress_bar:
         for start in range(0, len(texts), TOKENIZE_AT_ONCE):
             part = slice(start, start + TOKENIZE_AT_ONCE)
             encoded = tokenizer(
@@ -149,7 +149,7 @@ def tokenize(
                 row = np.array([ids, encoded["token_type_ids"][i]] if encoder.token_types else [ids], np.int32)
                 rows.append(row if len(ids) <= encoder.max_length else row[:, _kept(encoder, encoded, i, name)])
                 full.append(len(ids))
-            progress.update(len(encoded["input_ids"]))
+            progress_bar.update(len(encoded["input_ids"]))
     lengths = np.array([row.shape[1] for row in rows], np.int64)
     input_ids = np.full((len(rows), lengths.max(initial=0)), tokenizer.pad_token_id, np.int32)
     token_type_ids = np.zeros(input_ids.shape if encoder.token_types else (len(rows), 0), np.uint8)
@@ -291,9 +291,9 @@ def _add_gradient(learner: Learner, dataset: TensorDataset, piece: np.ndarray, w
 # -- prediction -------------------------------------------------------------------------------------------------------
 
 
-def share_dataset(world: World, dataset: TensorDataset | None = None) -> TensorDataset | None:
+def broadcast_dataset(processes: Processes, dataset: TensorDataset | None = None) -> TensorDataset | None:
     """Return, in every process, the dataset that the first one gives, or the None that it gives."""
-    tensors = world.share_tensors(None if dataset is None else dict(zip("0123", dataset.tensors, strict=True)))
+    tensors = processes.broadcast_tensors(None if dataset is None else dict(zip("0123", dataset.tensors, strict=True)))
     return None if tensors is None else TensorDataset(*tensors.values())
 
 
@@ -304,7 +304,7 @@ def predict_logits(
     batch_size: int,
     precision: Precision,
     device: torch.device,
-    world: World = ALONE,
+    processes: Processes = ALONE,
     limit: RowLimit | None = None,
     on_batch: Callable[[int], object] = lambda rows: None,
 ) -> np.ndarray:
@@ -319,7 +319,7 @@ def predict_logits(
     lengths = dataset.tensors[2].numpy()
     logits = np.zeros((len(lengths), unwrap(model).config.num_labels), np.float32)
     for number, rows in enumerate(prediction_batches(lengths, batch_size)):
-        for attempt in limit.attempts(-(-len(rows) // devices)) if number % world.size == world.rank else ():
+        for attempt in limit.attempts(-(-len(rows) // devices)) if number % processes.size == processes.rank else ():
             with attempt:
                 for piece in limit.cut(rows, devices):
                     inputs, _ = batch_tensors(dataset, piece, device)
@@ -327,7 +327,7 @@ def predict_logits(
                         output = inner(**inputs).logits
                     logits[piece] = output.float().cpu().numpy()
         on_batch(len(rows))
-    return world.sum_for_first(logits)
+    return processes.reduce_to_main(logits)
 
 
 def explainer(
@@ -347,10 +347,10 @@ def explainer(
     return explain
 
 
-def help_predict(model: torch.nn.Module, world: World, **how) -> None:
+def help_predict(model: torch.nn.Module, processes: Processes, **how) -> None:
     """Take part in the first process's predictions until it shares None instead of a dataset."""
-    while (dataset := share_dataset(world)) is not None:
-        predict_logits(model, dataset, world=world, **how)
+    while (dataset := broadcast_dataset(processes)) is not None:
+        predict_logits(model, dataset, processes=processes, **how)
 
 
 def check_int8(
@@ -359,7 +359,7 @@ def check_int8(
     frame: pd.DataFrame,
     decision: Decision,
     least: float,
-    world: World,
+    processes: Processes,
     **how,
 ) -> str:
     """Return how many rows keep the label of fp32 in int8, predicted by this process alone; UserError if too few do."""
@@ -373,19 +373,19 @@ def score_table(
     table: Table,
     labels: list[str],
     decision: Decision,
-    world: World = ALONE,
+    processes: Processes = ALONE,
     **how,
-) -> Scored:
+) -> ScoredSet:
     """Predict the labels of a table that the first process has and score them, while the others are in help_predict.
 
     `decision` says how logits become probabilities and predictions; `how` as predict_logits.
     """
     label_ids = encode_labels(table, labels)
     dataset, tokens = tokenize(encoder, table.frame, label_ids, str(table.path))
-    share_dataset(world, dataset)
-    with bar(len(dataset), "scoring", "rows") as progress:
-        logits = predict_logits(model, dataset, world=world, on_batch=progress.update, **how)
-    return Scored(logits, label_ids, tokens, labels, decision)
+    broadcast_dataset(processes, dataset)
+    with bar(len(dataset), "scoring", "rows") as progress_bar:
+        logits = predict_logits(model, dataset, processes=processes, on_batch=progress_bar.update, **how)
+    return ScoredSet(logits, label_ids, tokens, labels, decision)
 
 
 # -- model directory --------------------------------------------------------------------------------------------------
@@ -434,22 +434,22 @@ def load_model(
 
 
 def score_saved(
-    folder: Path, model: torch.nn.Module, table: Table | None, fast: bool = True, world: World = ALONE, **how
-) -> Scored | None:
+    folder: Path, model: torch.nn.Module, table: Table | None, fast: bool = True, processes: Processes = ALONE, **how
+) -> ScoredSet | None:
     """Score a table with the model directory that the first process wrote; None in the others.
 
     These, which may not see the directory, get its weights into their `model`.
     """
-    if world.is_first:
+    if processes.is_main:
         model, encoder, run = load_model(folder, how["device"], how["precision"], fast)
     inner = unwrap(model)
-    if world.size > 1:
-        weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()} if world.is_first else None
-        inner.load_state_dict(world.share_tensors(weights))
-    if not world.is_first:
+    if processes.size > 1:
+        weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()} if processes.is_main else None
+        inner.load_state_dict(processes.broadcast_tensors(weights))
+    if not processes.is_main:
         if fast:
             pack_linear_layers(inner, how["precision"].dtype)  # as load_model did in the first
-        return help_predict(inner, world, **how)
-    found = score_table(model, encoder, table, run["labels"], decision_of(run), world=world, **how)
-    share_dataset(world, None)
+        return help_predict(inner, processes, **how)
+    found = score_table(model, encoder, table, run["labels"], decision_of(run), processes=processes, **how)
+    broadcast_dataset(processes, None)
     return found

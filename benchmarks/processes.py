@@ -23,34 +23,34 @@ import torch.distributed as dist  # noqa: E402
 
 import utils  # noqa: E402
 from toolkit.base.errors import run_script  # noqa: E402
-from toolkit.base.process import our_place  # noqa: E402
+from toolkit.base.process import this_process  # noqa: E402
 from toolkit.compute.batches import training_batches  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
-from toolkit.compute.processes import ALONE, World  # noqa: E402
+from toolkit.compute.processes import ALONE, Processes  # noqa: E402
 from toolkit.data.files import find_file  # noqa: E402
 from toolkit.models.pretrained import resolve_model  # noqa: E402
 
 CPU = torch.device("cpu")
 
 
-def learner_of(args: argparse.Namespace, labels: list[str], world: World) -> tuple:
+def learner_of(args: argparse.Namespace, labels: list[str], processes: Processes) -> tuple:
     """Return a learner with a model of its own, that model, and its tokenizer."""
     utils.set_seed(0)
     model, tokenizer, _ = utils.new_classifier(resolve_model(args.model), labels, None)
     precision = choose_precision(args.precision, CPU)
     optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), 1e-8)
-    wrapped, scaler = utils.wrap(model, CPU, world), precision.scaler()
-    learner = utils.Learner(wrapped, optimizer, lambda step: 1e-5, precision, scaler, CPU, world=world)
+    wrapped, scaler = utils.wrap(model, CPU, processes), precision.scaler()
+    learner = utils.Learner(wrapped, optimizer, lambda step: 1e-5, precision, scaler, CPU, processes=processes)
     return learner, model, tokenizer
 
 
-def measure(args: argparse.Namespace, batch_size: int, world: World) -> dict[str, float]:
+def measure(args: argparse.Namespace, batch_size: int, processes: Processes) -> dict[str, float]:
     """Return the seconds of a step, medians, in each of the three ways."""
     columns = {"text": "text", "text_pair": "?", "label": "label"}
     table = utils.read_table(find_file(args.folder, "trainset"), columns)
     labels = utils.learn_labels(table)
     alone, model, tokenizer = learner_of(args, labels, ALONE)
-    together, *_ = learner_of(args, labels, world)
+    together, *_ = learner_of(args, labels, processes)
     pairs = "text_pair" in table.frame
     encoder = utils.make_encoder(tokenizer, model.config, model, args.max_length, "longest_first", pairs)
     dataset, lengths = utils.tokenize(encoder, table.frame, utils.encode_labels(table, labels))
@@ -60,7 +60,7 @@ def measure(args: argparse.Namespace, batch_size: int, world: World) -> dict[str
         for name, learner in (("one", alone), ("together", together), ("apart", alone)):
             dist.barrier()
             started = time.perf_counter()
-            if name != "one" or world.is_first:
+            if name != "one" or processes.is_main:
                 utils.train_one_epoch(learner, dataset, [batch], lambda *step: None)
             dist.barrier()
             seconds[name].append(time.perf_counter() - started)
@@ -81,13 +81,13 @@ def main() -> None:
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
         sys.exit(subprocess.call([*launcher, *sys.argv], env=os.environ | {"OMP_NUM_THREADS": "1"}))
     torch.set_num_threads(1)
-    with World(our_place()) as world:
-        if world.is_first:
+    with Processes(this_process()) as processes:
+        if processes.is_main:
             print("| batch size | one, s a step | together | apart | efficiency | the machine gives |", flush=True)
             print("|---|---|---|---|---|---|", flush=True)
         for batch_size in args.batch_size:
-            found = measure(args, batch_size, world)
-            if world.is_first:
+            found = measure(args, batch_size, processes)
+            if processes.is_main:
                 times = " | ".join(f"{found[name]:.3f}" for name in ("one", "together", "apart"))
                 efficiency, machine = found["one"] / found["together"] / 2, found["one"] / found["apart"]
                 print(f"| {batch_size} | {times} | {efficiency:.3f} | {machine:.3f} |", flush=True)

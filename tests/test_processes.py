@@ -108,7 +108,7 @@ def test_a_process_that_is_killed_is_started_again_and_the_run_goes_on_to_the_sa
             [*command, "--output_dir", str(tmp_path / "killed")], stdout=said, stderr=said, cwd=ROOT
         )
     state = tmp_path / "killed" / "checkpoint" / "state.json"
-    while process.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
+    while process.poll() is None and not (state.exists() and json.loads(state.read_text())["progress"]["step"] > 20):
         time.sleep(0.01)
     os.kill(children(process.pid)[1], signal.SIGKILL)
     assert process.wait(timeout=300) == 0, (tmp_path / "said").read_text()
@@ -262,7 +262,7 @@ def test_two_machines_train_one_model_and_one_that_dies_may_come_back(two_machin
 
     one, two = start(first), start(second)
     state = output / "checkpoint" / "state.json"
-    while one.poll() is None and not (state.exists() and json.loads(state.read_text())["journal"]["step"] > 20):
+    while one.poll() is None and not (state.exists() and json.loads(state.read_text())["progress"]["step"] > 20):
         time.sleep(0.02)
     os.killpg(two.pid, signal.SIGKILL)
     subprocess.run(f"ip netns pids {second} | xargs -r kill -9", shell=True)

@@ -122,7 +122,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_weights(reviews, english_bert
     script("main.py", *options, "--output_dir", tmp_path / "whole")
     state = tmp_path / "killed" / "checkpoint" / "state.json"
     with started("main.py", *options, "--output_dir", tmp_path / "killed") as process:
-        wait_for(process, lambda: state.exists() and json.loads(state.read_text())["journal"]["step"] > 20)
+        wait_for(process, lambda: state.exists() and json.loads(state.read_text())["progress"]["step"] > 20)
         process.kill()
         assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     resumed = script("main.py", "--output_dir", tmp_path / "killed", "--resume")

@@ -3,16 +3,16 @@ import torch
 from torch.nn.parallel import DataParallel
 
 from toolkit.base.errors import UserError
-from toolkit.base.process import Place
+from toolkit.base.process import Process
 from toolkit.base.torch_versions import set_autocast_dtype
 from toolkit.compute.device import choose_device, device_count, seed_step, unwrap, wrap
 
 CPU = torch.device("cpu")
-SECOND = Place(rank=1, size=2, local_rank=1)
+SECOND = Process(rank=1, size=2, local_rank=1)
 no_cards = pytest.mark.skipif(torch.cuda.device_count() > 0, reason="is about a machine without CUDA")
 
 
-@pytest.mark.parametrize("place", [Place(), SECOND, Place(rank=5, size=8, local_rank=5)], ids=str)
+@pytest.mark.parametrize("place", [Process(), SECOND, Process(rank=5, size=8, local_rank=5)], ids=str)
 def test_the_cpu_is_there_for_every_process(place):
     assert choose_device("cpu", place) == CPU
 
@@ -47,7 +47,7 @@ def test_an_unknown_device_is_refused_for_several_processes_too(name):
 
 def test_a_process_without_a_card_of_its_own_number_is_refused_and_told_the_number():
     with pytest.raises(UserError, match=f"--device cuda:99: this machine has {torch.cuda.device_count()} cuda devices"):
-        choose_device("cuda", Place(rank=99, size=100, local_rank=99))
+        choose_device("cuda", Process(rank=99, size=100, local_rank=99))
 
 
 def test_a_model_on_the_cpu_is_not_wrapped():

@@ -10,7 +10,7 @@ import torch.distributed as dist
 
 from tests.conftest import ended, processes
 from toolkit.base.errors import UserError
-from toolkit.compute.processes import ALONE, World
+from toolkit.compute.processes import ALONE, Processes
 
 TOLD = {
     "labels": ["差", "好 😀", ""],
@@ -38,8 +38,8 @@ import numpy as np
 import torch
 
 from toolkit.base.errors import UserError, run_script
-from toolkit.base.process import our_place
-from toolkit.compute.processes import World
+from toolkit.base.process import this_process
+from toolkit.compute.processes import Processes
 
 
 def own_tensors():
@@ -62,35 +62,39 @@ def seen(tensors):
 
 
 def main():
-    folder, got, calls, place = Path(sys.argv[1]), {}, [], our_place()
-    rank = place.rank
-    with World(place) as world:
+    folder, got, calls, process = Path(sys.argv[1]), {}, [], this_process()
+    rank = process.rank
+    with Processes(process) as processes:
         told = json.loads((folder / "told.json").read_text(encoding="utf-8")) if rank == 0 else "of no account"
-        got["share"] = world.share(told)
-        got["none"] = world.share(None if rank == 0 else "of no account")
-        got["empty"] = [world.share([] if rank == 0 else None), world.share("" if rank == 0 else None)]
-        got["first"] = world.first(lambda: [calls.append(rank), f"made by {rank}"][1])
+        got["share"] = processes.broadcast(told)
+        got["none"] = processes.broadcast(None if rank == 0 else "of no account")
+        got["empty"] = [processes.broadcast([] if rank == 0 else None), processes.broadcast("" if rank == 0 else None)]
+        got["first"] = processes.on_main(lambda: [calls.append(rank), f"made by {rank}"][1])
         got["calls"] = calls
-        got["tensors"] = seen(world.share_tensors(own_tensors() if rank == 0 else None))
-        got["no_tensors"] = [world.share_tensors(), world.share_tensors({} if rank == 0 else None)]
+        got["tensors"] = seen(processes.broadcast_tensors(own_tensors() if rank == 0 else None))
+        got["no_tensors"] = [processes.broadcast_tensors(), processes.broadcast_tensors({} if rank == 0 else None)]
         own = torch.tensor([float(rank), 10.0 * rank, 0.5, -rank])
-        got["means"], got["own"] = world.means(list(own)), own.tolist()
-        got["no_means"] = world.means([])
+        got["means"], got["own"] = processes.all_reduce_mean(list(own)), own.tolist()
+        got["no_means"] = processes.all_reduce_mean([])
         tenths = [torch.tensor(0.1 * (rank + 1)), torch.tensor(1e8 + rank)]
-        got["exact"] = [world.means(tenths), world.means(tenths[:1]) + world.means(tenths[1:])]
-        got["everywhere"] = [world.everywhere(torch.tensor(up)).item() for up in (True, rank != 1, False)]
-        got["largest"] = [world.largest([False, rank == 1, rank]), world.largest([-rank - 1, -(1 << 40), 1 << 40])]
+        one_by_one = processes.all_reduce_mean(tenths[:1]) + processes.all_reduce_mean(tenths[1:])
+        got["exact"] = [processes.all_reduce_mean(tenths), one_by_one]
+        got["everywhere"] = [processes.all_true(torch.tensor(up)).item() for up in (True, rank != 1, False)]
+        got["largest"] = [
+            processes.all_reduce_max([False, rank == 1, rank]),
+            processes.all_reduce_max([-rank - 1, -(1 << 40), 1 << 40]),
+        ]
         logits = np.zeros((7, 2), np.float32)
         logits[rank::3] = np.float32(0.1) * (1 + np.arange(7, dtype=np.float32))[rank::3, None]
-        total = world.sum_for_first(logits)
+        total = processes.reduce_to_main(logits)
         got["sum"] = [str(total.dtype), total.tolist()]
-        got["empty_sum"] = list(world.sum_for_first(np.zeros((0, 2), np.float32)).shape)
+        got["empty_sum"] = list(processes.reduce_to_main(np.zeros((0, 2), np.float32)).shape)
         (folder / f"{rank}.json").write_text(json.dumps(got))
-        world.share()
+        processes.broadcast()
         if rank == 1:
             raise UserError("its disk is full")
-        world.share("which process 1 will never hear")
-        world.means([torch.ones(())])
+        processes.broadcast("which process 1 will never hear")
+        processes.all_reduce_mean([torch.ones(())])
         (folder / f"{rank} went on").touch()
 
 
@@ -102,18 +106,18 @@ import sys, time
 import torch
 
 from toolkit.base.errors import run_script
-from toolkit.base.process import our_place
-from toolkit.compute.processes import World
+from toolkit.base.process import this_process
+from toolkit.compute.processes import Processes
 
 
 def main():
-    with World(our_place()) as world:
-        world.share("we have met")
+    with Processes(this_process()) as processes:
+        processes.broadcast("we have met")
         print("here", flush=True)
-        if world.rank == 1:
+        if processes.rank == 1:
             time.sleep(60)
-        world.share("which process 1 will never hear")
-        world.means([torch.ones(())])
+        processes.broadcast("which process 1 will never hear")
+        processes.all_reduce_mean([torch.ones(())])
 
 
 sys.exit(run_script(main))
@@ -122,14 +126,14 @@ FAILS_LAST = """
 import sys, time
 
 from toolkit.base.errors import UserError, run_script
-from toolkit.base.process import our_place
-from toolkit.compute.processes import World
+from toolkit.base.process import this_process
+from toolkit.compute.processes import Processes
 
 
 def main():
-    with World(our_place()) as world:
-        world.share("we have met")
-        if world.is_first:
+    with Processes(this_process()) as processes:
+        processes.broadcast("we have met")
+        if processes.is_main:
             time.sleep(1)  # the other one is leaving
             raise UserError("the disk is full")
 
@@ -143,18 +147,18 @@ sys.exit(run_script(main))
 
 def test_a_process_alone_is_told_what_it_tells_and_joins_no_group():
     told, tensors, flag, array = {1, 2}, {"a": torch.arange(3)}, torch.tensor(True), np.ones((2, 2), np.float32)
-    with World() as world:
+    with Processes() as processes:
         assert not dist.is_initialized()
-        assert (world.rank, world.size, world.is_first) == (0, 1, True)
-        assert world.share(told) is told  # no json on the way
-        assert world.share() is None
-        assert world.share_tensors(tensors) is tensors
-        assert world.share_tensors() is None
-        assert world.means([torch.tensor(1.5), torch.tensor(0.1)]) == [1.5, np.float32(0.1).item()]
-        assert world.means([]) == []
-        assert world.everywhere(flag) is flag
-        assert world.largest([3, -1, True]) == [3, -1, True]
-        assert world.sum_for_first(array) is array
+        assert (processes.rank, processes.size, processes.is_main) == (0, 1, True)
+        assert processes.broadcast(told) is told  # no json on the way
+        assert processes.broadcast() is None
+        assert processes.broadcast_tensors(tensors) is tensors
+        assert processes.broadcast_tensors() is None
+        assert processes.all_reduce_mean([torch.tensor(1.5), torch.tensor(0.1)]) == [1.5, np.float32(0.1).item()]
+        assert processes.all_reduce_mean([]) == []
+        assert processes.all_true(flag) is flag
+        assert processes.all_reduce_max([3, -1, True]) == [3, -1, True]
+        assert processes.reduce_to_main(array) is array
 
 
 def test_a_process_alone_makes_what_is_first_once():
@@ -165,7 +169,7 @@ def test_a_process_alone_makes_what_is_first_once():
 
 @pytest.mark.parametrize("error", [UserError("a mistake"), ValueError("ours"), KeyboardInterrupt()], ids=repr)
 def test_an_error_of_a_process_alone_is_left_as_it_is(error):
-    with pytest.raises(type(error)) as caught, World():
+    with pytest.raises(type(error)) as caught, Processes():
         raise error
     assert caught.value is error
 

@@ -6,15 +6,15 @@ import pytest
 from tests.conftest import interrupted
 from toolkit.base.errors import UserError
 from toolkit.data.parts import Parts
-from toolkit.data.writers import TextFormat
+from toolkit.data.writers import TextWriter
 
 MADE_FROM = {"input": "aa", "read_as": ["csv", ["text"]]}
 WINDOWS = [b"a\n", b"b\n", b"c\n"]
 
 
 @pytest.fixture
-def form() -> TextFormat:
-    return TextFormat("csv", ["text"])
+def form() -> TextWriter:
+    return TextWriter("csv", ["text"])
 
 
 def write(output, form, made_from: dict = MADE_FROM) -> list[int]:

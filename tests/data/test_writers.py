@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.base.errors import UserError
 from toolkit.data.parts import Parts
-from toolkit.data.writers import ParquetFormat, TextFormat, prediction_columns, with_predictions
+from toolkit.data.writers import ParquetWriter, TextWriter, prediction_columns, with_predictions
 
 LABELS = ["差", "好"]
 ADDED = ["prediction", "prob_差", "prob_好"]
@@ -43,8 +43,8 @@ def write(path, rows, form, size: int = 5):
     return path
 
 
-def text_form(kind: str, rows, **kwargs) -> TextFormat:
-    return TextFormat(kind, list(rows[0]), **kwargs)
+def text_form(kind: str, rows, **kwargs) -> TextWriter:
+    return TextWriter(kind, list(rows[0]), **kwargs)
 
 
 def table(path) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def test_json_lines_are_read_back_line_by_line_with_their_types(tmp_path, size):
         {"text": "c"},
         {},
     ]
-    path = write(tmp_path / "out.jsonl", rows, TextFormat("jsonl", ["text"]), size)
+    path = write(tmp_path / "out.jsonl", rows, TextWriter("jsonl", ["text"]), size)
     assert [json.loads(line) for line in path.read_bytes().decode("utf-8").split("\n")[:-1]] == rows
 
 
@@ -156,7 +156,7 @@ def test_a_cell_of_a_table_is_json_where_it_is_no_string(tmp_path):
 
 
 def test_a_column_that_a_row_lacks_is_an_empty_cell(tmp_path):
-    frame = table(write(tmp_path / "out.csv", [{"a": "1"}, {"b": "2"}], TextFormat("csv", ["a", "b"])))
+    frame = table(write(tmp_path / "out.csv", [{"a": "1"}, {"b": "2"}], TextWriter("csv", ["a", "b"])))
     assert frame.to_dict("records") == [{"a": "1", "b": ""}, {"a": "", "b": "2"}]
 
 
@@ -250,7 +250,7 @@ def test_without_excel_safe_every_cell_is_read_back_as_it_was(tmp_path, kind):
 
 
 def test_with_excel_safe_the_names_of_the_columns_are_harmless_too(tmp_path):
-    path = write(tmp_path / "out.csv", [{"=cmd": "a"}], TextFormat("csv", ["=cmd"], excel_safe=True))
+    path = write(tmp_path / "out.csv", [{"=cmd": "a"}], TextWriter("csv", ["=cmd"], excel_safe=True))
     assert path.read_text(encoding="utf-8-sig") == "'=cmd\na\n"
 
 
@@ -263,7 +263,7 @@ def test_without_excel_safe_the_cells_stay_and_there_is_no_byte_order_mark(tmp_p
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "txt"])
 def test_a_file_of_no_rows_is_whole(tmp_path, kind):
-    path = write(tmp_path / f"out.{kind}", [], TextFormat(kind, ["text", *ADDED]))
+    path = write(tmp_path / f"out.{kind}", [], TextWriter(kind, ["text", *ADDED]))
     content = path.read_text(encoding="utf-8")
     if kind == "json":
         assert json.loads(content) == []
@@ -298,7 +298,7 @@ def test_the_bytes_of_a_packed_file_hold_no_time(tmp_path):
 def test_rows_that_were_text_become_a_parquet_file_of_strings_and_floats(tmp_path):
     pytest.importorskip("pyarrow")
     rows = most_probable([{"id": 1, "text": "好", "x": [1]}, {"id": "2", "text": "NA", "x": None}], probabilities(2))
-    path = write(tmp_path / "out.parquet", rows, ParquetFormat(["id", "text", "x"], LABELS, None), 1)
+    path = write(tmp_path / "out.parquet", rows, ParquetWriter(["id", "text", "x"], LABELS, None), 1)
     frame = pd.read_parquet(path)
     assert frame.columns.tolist() == ["id", "text", "x", *ADDED]
     assert frame["id"].tolist() == ["1", "2"]
@@ -319,7 +319,7 @@ def test_a_parquet_file_keeps_the_types_of_the_parquet_file_it_comes_from(tmp_pa
     })  # fmt: skip
     before.to_parquet(tmp_path / "in.parquet", index=False)
     rows = most_probable(before.to_dict("records"), probabilities(7))
-    form = ParquetFormat(before.columns.tolist(), LABELS, tmp_path / "in.parquet")
+    form = ParquetWriter(before.columns.tolist(), LABELS, tmp_path / "in.parquet")
     after = pd.read_parquet(write(tmp_path / "out.parquet", rows, form, 3))
     assert after.columns.tolist() == [*before.columns, *ADDED]
     before = pd.read_parquet(tmp_path / "in.parquet")
@@ -332,7 +332,7 @@ def test_a_parquet_file_keeps_the_types_of_the_parquet_file_it_comes_from(tmp_pa
 
 def test_a_parquet_file_of_no_rows_has_its_columns(tmp_path):
     pytest.importorskip("pyarrow")
-    path = write(tmp_path / "out.parquet", [], ParquetFormat(["text"], LABELS, None))
+    path = write(tmp_path / "out.parquet", [], ParquetWriter(["text"], LABELS, None))
     frame = pd.read_parquet(path)
     assert (len(frame), frame.columns.tolist()) == (0, ["text", *ADDED])
 
@@ -340,7 +340,7 @@ def test_a_parquet_file_of_no_rows_has_its_columns(tmp_path):
 def test_half_a_character_in_another_column_does_not_keep_a_parquet_file_from_being_written(tmp_path):
     pytest.importorskip("pyarrow")
     rows = most_probable([{"text": "好", "note": "x\udcffy"}], probabilities(1))
-    path = write(tmp_path / "out.parquet", rows, ParquetFormat(["text", "note"], LABELS, None))
+    path = write(tmp_path / "out.parquet", rows, ParquetWriter(["text", "note"], LABELS, None))
     assert pd.read_parquet(path)["text"].tolist() == ["好"]
 
 
@@ -353,7 +353,7 @@ def test_finished_windows_of_the_same_input_are_found_again(tmp_path):
     assert parts.path(0).read_bytes() == b'{"n": 0}\n'
     assert not parts.path(1).exists()
     parts.write(1, b'{"n": 1}\n')
-    parts.join(2, TextFormat("jsonl", ["n"]))
+    parts.join(2, TextWriter("jsonl", ["n"]))
     assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == '{"n": 0}\n{"n": 1}\n'
     assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
 
@@ -380,7 +380,7 @@ def test_a_window_that_was_being_written_when_the_run_was_killed_does_not_count(
     assert parts.path(0).exists()
     assert not parts.path(1).exists()
     parts.write(1, b"b\n")
-    parts.join(2, TextFormat("csv", ["text"]))
+    parts.join(2, TextWriter("csv", ["text"]))
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "text\na\nb\n"
 
 
@@ -391,9 +391,9 @@ def test_the_output_that_was_there_stays_until_the_new_one_is_whole(tmp_path):
     parts.write(0, b"new\n")
     assert path.read_text(encoding="utf-8") == "old\n"
     with pytest.raises(FileNotFoundError):
-        parts.join(2, TextFormat("csv", ["text"]))
+        parts.join(2, TextWriter("csv", ["text"]))
     assert path.read_text(encoding="utf-8") == "old\n"
-    parts.join(1, TextFormat("csv", ["text"]))
+    parts.join(1, TextWriter("csv", ["text"]))
     assert path.read_text(encoding="utf-8") == "text\nnew\n"
 
 

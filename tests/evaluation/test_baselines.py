@@ -10,7 +10,7 @@ from toolkit.data.tables import Table
 from toolkit.evaluation import baselines
 from toolkit.evaluation.baselines import beside_model, lines, score_answers, simple_answers, training_table
 from toolkit.evaluation.decision import Decision
-from toolkit.evaluation.metrics import Scored
+from toolkit.evaluation.metrics import ScoredSet
 from toolkit.runs.run_json import fingerprint
 
 
@@ -126,7 +126,7 @@ def test_beside_a_model_each_method_has_its_scores_and_how_far_the_model_is_abov
     draw = np.random.default_rng(0)
     label_ids = draw.integers(2, size=400)
     predicted = np.where(draw.random(400) < 0.9, label_ids, 1 - label_ids)
-    found = Scored(np.eye(2)[predicted], label_ids, np.ones(400), ["con", "pro"], Decision())
+    found = ScoredSet(np.eye(2)[predicted], label_ids, np.ones(400), ["con", "pro"], Decision())
     answers = {"tfidf": np.array(["con", "pro"], object)[np.where(draw.random(400) < 0.7, label_ids, 1 - label_ids)]}
     told = beside_model(found, answers)["tfidf"]
     right = answers["tfidf"] == np.array(["con", "pro"], object)[label_ids]

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from tests.conftest import script
 from toolkit.base.errors import UserError
 from toolkit.data.tables import Table
-from toolkit.evaluation.compare import Other, compare_runs, comparison_lines, mcnemar, read_other
+from toolkit.evaluation.compare import OtherRun, compare_runs, comparison_lines, mcnemar, read_other
 
 RATES = ("--learning_rate", "3e-3", "--batch_size", "8", "--device", "cpu", "--precision", "fp32", "--epochs", "2")
 
@@ -43,7 +43,7 @@ def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def differences(true: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict:
-    found = compare_runs(Other("other", theirs), true, ours, int(max(true.max(), ours.max(), theirs.max())) + 1)
+    found = compare_runs(OtherRun("other", theirs), true, ours, int(max(true.max(), ours.max(), theirs.max())) + 1)
     return {name: found["comparison"][name] for name in ("accuracy", "macro_f1")}
 
 
@@ -102,7 +102,7 @@ def test_what_is_found_is_said_in_two_lines():
     ours, theirs = true.copy(), true.copy()
     theirs[:18] = 1
     ours[60:62] = 0
-    found = compare_runs(Other("other", theirs), true, ours, 2)
+    found = compare_runs(OtherRun("other", theirs), true, ours, 2)
     noted = found["comparison"]
     assert (noted["rows"], noted["only_ours_right"], noted["only_theirs_right"]) == (100, 18, 2)
     assert noted["p_value"] == pytest.approx(exact(18, 2))
@@ -112,7 +112,7 @@ def test_what_is_found_is_said_in_two_lines():
     assert second == (
         "McNemar p = 0.0004: 18 rows only this run has right, 2 only the other; more than chance explains"
     )
-    same = compare_runs(Other("o", ours), true, ours, 2)
+    same = compare_runs(OtherRun("o", ours), true, ours, 2)
     assert comparison_lines(same) == [
         "against o: accuracy +0.0000 (95% interval +0.0000 to +0.0000), "
         "macro f1 +0.0000 (95% interval +0.0000 to +0.0000)",

@@ -6,18 +6,18 @@ from sklearn import metrics as sk
 
 from toolkit.evaluation.decision import Decision, softmax
 from toolkit.evaluation.diagnostics import MOST_POINTS, diagnose, reliability, thresholds
-from toolkit.evaluation.metrics import Scored
+from toolkit.evaluation.metrics import ScoredSet
 
 
-def scored(rows: int = 300, labels: int = 2, temperature: float = 1.5) -> Scored:
+def scored(rows: int = 300, labels: int = 2, temperature: float = 1.5) -> ScoredSet:
     draw = np.random.default_rng(0)
     label_ids = draw.integers(labels, size=rows)
     logits = (2 * np.eye(labels)[label_ids] + draw.normal(size=(rows, labels))).astype(np.float32)
     names = [f"label {number}" for number in range(labels)]
-    return Scored(logits, label_ids, draw.integers(3, 90, rows), names, Decision(temperature, temperature))
+    return ScoredSet(logits, label_ids, draw.integers(3, 90, rows), names, Decision(temperature, temperature))
 
 
-def slices(found: Scored, columns: dict[str, list], max_length: int = 512) -> dict[str, list[dict]]:
+def slices(found: ScoredSet, columns: dict[str, list], max_length: int = 512) -> dict[str, list[dict]]:
     records = [{name: values[row] for name, values in columns.items()} for row in range(len(found.label_ids))]
     parts = diagnose(found, records, ["text", "label"], max_length)["slices"]
     return {part.get("column", part["by"]): part["groups"] for part in parts}
@@ -43,7 +43,7 @@ def test_thresholds_count_what_is_at_or_above_them():
 
 def test_thresholds_are_of_calibrated_probabilities_and_for_two_labels_only():
     found = scored()
-    plain = Scored(found.logits, found.label_ids, found.tokens, found.labels, Decision(1.5, 1.0))
+    plain = ScoredSet(found.logits, found.label_ids, found.tokens, found.labels, Decision(1.5, 1.0))
     same = [diagnose(each, [{}] * 300, [], 512)["thresholds"] for each in (found, plain)]
     assert same[0] == same[1] == thresholds(softmax(found.logits, 1.5)[:, 1], found.label_ids == 1)
     assert "thresholds" not in diagnose(scored(labels=3), [{}] * 300, [], 512)
@@ -64,7 +64,7 @@ def test_the_curve_of_a_rare_label_is_drawn_where_it_bends():
     draw = np.random.default_rng(1)
     truth = draw.random(50_000) < 0.005
     logits = np.stack([np.zeros(50_000), draw.normal(4 * truth - 6, 1)], axis=1).astype(np.float32)
-    found = Scored(logits, truth.astype(int), np.ones(50_000, int), ["no", "yes"], Decision())
+    found = ScoredSet(logits, truth.astype(int), np.ones(50_000, int), ["no", "yes"], Decision())
     points = diagnose(found, [{}] * 50_000, [], 512)["curves"]["yes"]
     assert max(map(len, points.values())) <= MOST_POINTS
     recall, precision = np.array(points["precision_recall"]).T
@@ -76,9 +76,9 @@ def test_the_curve_of_a_rare_label_is_drawn_where_it_bends():
 
 def test_a_label_without_rows_has_no_curve():
     found = scored(labels=3)
-    few = Scored(found.logits, np.minimum(found.label_ids, 1), found.tokens, found.labels, found.decision)
+    few = ScoredSet(found.logits, np.minimum(found.label_ids, 1), found.tokens, found.labels, found.decision)
     assert "label 2" not in diagnose(few, [{}] * 300, [], 512)["curves"]
-    one = Scored(found.logits[:, :2], np.zeros(300, int), found.tokens, found.labels[:2], found.decision)
+    one = ScoredSet(found.logits[:, :2], np.zeros(300, int), found.tokens, found.labels[:2], found.decision)
     assert diagnose(one, [{}] * 300, [], 512)["curves"] == {}
 
 
@@ -113,5 +113,5 @@ def test_lengths_make_parts_of_about_the_same_size_and_truncated_rows_one_of_the
     assert all(45 <= group["rows"] <= 75 for group in by["tokens"])
     assert by["tokens"][0]["name"].startswith(f"{found.tokens.min()}–")
     assert by["tokens"][-1]["name"].endswith(f"–{found.tokens.max()}")
-    same = Scored(found.logits, found.label_ids, np.full(300, 7), found.labels, found.decision)
+    same = ScoredSet(found.logits, found.label_ids, np.full(300, 7), found.labels, found.decision)
     assert slices(same, {}) == {}

@@ -18,7 +18,7 @@ from toolkit.data.tables import Table
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.decision import Decision
-from toolkit.evaluation.metrics import Scored
+from toolkit.evaluation.metrics import ScoredSet
 from toolkit.report.advice_texts import TEXTS as ADVICE
 from toolkit.report.page_parts import clean
 from toolkit.report.scores import score_lines, write_report, write_scores
@@ -240,7 +240,9 @@ def test_nothing_in_texts_labels_and_column_names_runs(tmp_path, english_bert):
         assert page.inner_text("h1") == odd.name
 
 
-def written(folder: Path, found: Scored, language: str = "en", train: Table | None = None, **run) -> tuple[dict, str]:
+def written(
+    folder: Path, found: ScoredSet, language: str = "en", train: Table | None = None, **run
+) -> tuple[dict, str]:
     """What metrics.json and report.html have of a scored table, whose texts are all different."""
     names = np.array(found.labels, object)[found.label_ids]
     frame = pd.DataFrame({"text": [f"text {i}" for i in range(len(names))], "label": names}, dtype=object)
@@ -263,13 +265,13 @@ def written(folder: Path, found: Scored, language: str = "en", train: Table | No
     return scores, (folder / "test" / "report.html").read_text(encoding="utf-8")
 
 
-def drawn(rows: int, labels: int, right: float = 0.8, threshold: float | None = None) -> Scored:
+def drawn(rows: int, labels: int, right: float = 0.8, threshold: float | None = None) -> ScoredSet:
     draw = np.random.default_rng(0)
     label_ids = np.arange(rows) % labels
     answers = np.where(draw.random(rows) < right, label_ids, draw.integers(labels, size=rows))
     logits = (3 * np.eye(labels)[answers] + draw.random((rows, labels))).astype(np.float32)
     decision = Decision(1.5, 1.5, 1, threshold)
-    return Scored(logits, label_ids, np.full(rows, 5), [f"label {i}" for i in range(labels)], decision)
+    return ScoredSet(logits, label_ids, np.full(rows, 5), [f"label {i}" for i in range(labels)], decision)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -297,7 +299,7 @@ def test_of_many_labels_the_pairs_that_are_mixed_up_most_can_be_pressed(tmp_path
 
 def test_one_label_alone_is_no_trouble(tmp_path):
     found = drawn(30, 2)
-    alone = Scored(
+    alone = ScoredSet(
         np.array([[2.0, 0.0]] * 30, np.float32), np.zeros(30, int), found.tokens, found.labels, found.decision
     )
     scores, page = written(tmp_path, alone, options={"metric": "mcc"})

@@ -20,7 +20,7 @@ from toolkit.runs.checkpoint import (
     read_state,
     save_checkpoint,
 )
-from toolkit.runs.progress import Journal
+from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
 
 ABOUT = {"options": {"epochs": 3}, "precision": "fp32", "data": {"train": {"file": "t.csv", "sha256": "aa"}}}
@@ -43,11 +43,11 @@ def steps(model, optimizer, numbers: range) -> None:
 def test_training_goes_on_bit_for_bit_from_a_checkpoint(tmp_path):
     model, optimizer, scaler = parts(0)
     steps(model, optimizer, range(3))
-    save_checkpoint(tmp_path, model, optimizer, scaler, Journal(step=3, history=[{"step": 3}]), ABOUT)
+    save_checkpoint(tmp_path, model, optimizer, scaler, Progress(step=3, history=[{"step": 3}]), ABOUT)
     steps(model, optimizer, range(3, 7))
     again, its_optimizer, its_scaler = parts(1)
-    journal = resume(tmp_path, (again, its_optimizer, its_scaler), ABOUT, ALONE)
-    assert journal == Journal(step=3, history=[{"step": 3}])
+    progress = resume(tmp_path, (again, its_optimizer, its_scaler), ABOUT, ALONE)
+    assert progress == Progress(step=3, history=[{"step": 3}])
     steps(again, its_optimizer, range(3, 7))
     for mine, theirs in zip(again.state_dict().values(), model.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
@@ -57,7 +57,7 @@ def test_one_save_is_kept_and_it_holds_no_pickle(tmp_path):
     model, optimizer, scaler = parts(0)
     for step in (1, 2):
         steps(model, optimizer, range(step, step + 1))
-        save_checkpoint(tmp_path, model, optimizer, scaler, Journal(step=step), ABOUT)
+        save_checkpoint(tmp_path, model, optimizer, scaler, Progress(step=step), ABOUT)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state-2.safetensors", "state.json"]
     assert json.loads((tmp_path / "state.json").read_text())["options"] == {"epochs": 3}
 
@@ -66,13 +66,13 @@ def test_a_run_that_has_begun_can_be_gone_on_with_before_its_first_save(tmp_path
     assert read_state(tmp_path / "run") is None
     begin_checkpoint(tmp_path / "run", ABOUT)
     state = parts(0)
-    assert resume(tmp_path / "run", state, ABOUT, ALONE) == Journal()
+    assert resume(tmp_path / "run", state, ABOUT, ALONE) == Progress()
     for mine, theirs in zip(state[0].state_dict().values(), parts(0)[0].state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
 
 
 def test_the_state_of_another_model_is_refused(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Journal(step=1), ABOUT)
+    save_checkpoint(tmp_path, *parts(0), Progress(step=1), ABOUT)
     other = torch.nn.Linear(4, 9)
     state = (other, torch.optim.AdamW(other.parameters()), grad_scaler("cpu", enabled=False))
     with pytest.raises(UserError, match="does not fit this model"):
@@ -87,7 +87,7 @@ def saved(tmp_path_factory):
     """A folder with a save after three steps."""
     folder, state = tmp_path_factory.mktemp("saved"), parts(0)
     steps(*state[:2], range(3))
-    save_checkpoint(folder, *state, Journal(step=3, history=[{"step": 3, "accuracy": 0.5}]), ABOUT)
+    save_checkpoint(folder, *state, Progress(step=3, history=[{"step": 3, "accuracy": 0.5}]), ABOUT)
     return folder
 
 
@@ -153,7 +153,7 @@ def test_a_save_without_its_tensors_is_refused(saved, tmp_path):
 
 def test_the_tensors_of_another_save_are_refused(saved, tmp_path):
     folder, state = shutil.copytree(saved, tmp_path / "copy"), parts(5)
-    save_checkpoint(tmp_path / "other", *state, Journal(step=3), ABOUT)
+    save_checkpoint(tmp_path / "other", *state, Progress(step=3), ABOUT)
     shutil.copy(tmp_path / "other" / "state-3.safetensors", folder / "state-3.safetensors")
     refused(folder, "state-3.safetensors")
 
@@ -176,7 +176,7 @@ def content(folder) -> dict[str, bytes]:
 @pytest.mark.parametrize("failing", ["save_file", "fingerprint", "write_json"])
 def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, monkeypatch, failing):
     state = parts(0)
-    save_checkpoint(tmp_path, *state, Journal(step=1), ABOUT)
+    save_checkpoint(tmp_path, *state, Progress(step=1), ABOUT)
     before = content(tmp_path)
 
     def full(*args):
@@ -188,11 +188,11 @@ def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, m
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, failing, full)
         with pytest.raises(OSError, match="No space"):
-            save_checkpoint(tmp_path, *state, Journal(step=2), ABOUT)
+            save_checkpoint(tmp_path, *state, Progress(step=2), ABOUT)
     assert content(tmp_path) == before
     assert not list(tmp_path.rglob(".*"))
     assert resume(tmp_path, parts(1), ABOUT, ALONE).step == 1
-    save_checkpoint(tmp_path, *state, Journal(step=3), ABOUT)
+    save_checkpoint(tmp_path, *state, Progress(step=3), ABOUT)
     assert sorted(content(tmp_path)) == ["state-3.safetensors", "state.json"]
     assert resume(tmp_path, parts(1), ABOUT, ALONE).step == 3
 
@@ -203,7 +203,7 @@ def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, m
 def test_the_last_save_is_whole_at_whatever_instant_the_next_one_ends(tmp_path, fails, step):
     folder, state, seen = tmp_path / "checkpoint", parts(0), []
     steps(*state[:2], range(1))
-    save_checkpoint(tmp_path / "first", *state, Journal(step=1), ABOUT)
+    save_checkpoint(tmp_path / "first", *state, Progress(step=1), ABOUT)
     expected = {1: state[0][0].weight.detach().clone()}
     if step == 2:
         steps(*state[:2], range(1, 2))
@@ -214,24 +214,24 @@ def test_the_last_save_is_whole_at_whatever_instant_the_next_one_ends(tmp_path, 
         shutil.copytree(tmp_path / "first", folder)
 
     def save() -> None:
-        save_checkpoint(folder, *state, Journal(step=step, epoch=7), ABOUT)
+        save_checkpoint(folder, *state, Progress(step=step, epoch=7), ABOUT)
 
     for _ in interrupted(save, prepare, fails):
         again = parts(1)
-        journal = resume(folder, again, ABOUT, ALONE)
-        assert torch.equal(again[0][0].weight, expected[journal.step])
-        seen.append(journal.epoch)
+        progress = resume(folder, again, ABOUT, ALONE)
+        assert torch.equal(again[0][0].weight, expected[progress.step])
+        seen.append(progress.epoch)
         clean_checkpoint(folder)
-        assert sorted(content(folder)) == [f"state-{journal.step}.safetensors", "state.json"]
+        assert sorted(content(folder)) == [f"state-{progress.step}.safetensors", "state.json"]
         assert not list(folder.rglob(".*"))
-        assert resume(folder, again, ABOUT, ALONE).epoch == journal.epoch
+        assert resume(folder, again, ABOUT, ALONE).epoch == progress.epoch
     assert {0} <= set(seen) <= {0, 7}
     assert fails or 7 in seen
     assert len(seen) >= 8
 
 
 def test_a_save_that_a_killed_process_did_not_get_to_name_is_cleared_away(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Journal(step=1), ABOUT)
+    save_checkpoint(tmp_path, *parts(0), Progress(step=1), ABOUT)
     before = content(tmp_path)
     (tmp_path / "state-2.safetensors").write_bytes(b"whole, but not named yet")
     (tmp_path / ".tensors.new").mkdir()
@@ -254,7 +254,7 @@ def test_what_a_save_holds_is_no_more_than_weights_and_moments(saved):
 def test_a_save_of_another_version_is_told_from_a_damaged_one(tmp_path):
     begin_checkpoint(tmp_path, ABOUT)
     state = read_state(tmp_path)
-    state["journal"]["moons"] = 3
+    state["progress"]["moons"] = 3
     write_json(tmp_path / "state.json", state | {"sha256": checkpoint._checksum(state)})
     with pytest.raises(UserError, match="another version of this project"):
         resume(tmp_path, parts(0), ABOUT, ALONE)

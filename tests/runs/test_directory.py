@@ -16,8 +16,8 @@ from toolkit.base.torch_versions import grad_scaler
 from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.runs import checkpoint
-from toolkit.runs.directory import RunFiles
-from toolkit.runs.progress import Journal
+from toolkit.runs.directory import RunDirectory
+from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import clear_run, refuse_to_overwrite
 
 ABOUT = {"options": {"epochs": 3, "overwrite": True}, "precision": "fp32", "data": {}}
@@ -28,12 +28,12 @@ NO_BAD = {"train": SimpleNamespace(rejected=[])}
 SCORES = {"loss": 0.5, "accuracy": 0.75, "macro_f1": 0.5}
 
 
-def evaluated() -> Journal:
-    journal = Journal()
+def evaluated() -> Progress:
+    progress = Progress()
     for step in (10, 20):
-        journal.count([8.0] * 10, [np.full(16, 20)] * 10, 1.5)
-        journal.note(SCORES | {"accuracy": step / 40}, "accuracy", 40, 1e-5)
-    return journal
+        progress.count([8.0] * 10, [np.full(16, 20)] * 10, 1.5)
+        progress.note(SCORES | {"accuracy": step / 40}, "accuracy", 40, 1e-5)
+    return progress
 
 
 def parts() -> tuple:
@@ -50,7 +50,7 @@ def names(folder) -> set[str]:
 @contextmanager
 def opened(folder, log: Log, tables: dict, resume: bool = False, overwrite: bool = True):
     """A run directory in which a run has begun, or is gone on with."""
-    with RunFiles(folder, writes=True) as files:
+    with RunDirectory(folder, writes=True) as files:
         options = ABOUT["options"] | {"overwrite": overwrite}
         files.open(log, tables, ABOUT | {"options": options}, resume)
         yield files
@@ -60,7 +60,7 @@ def test_a_process_that_is_not_to_write_leaves_nothing_and_removes_nothing(tmp_p
     stream = io.StringIO()
     log = Log(stream)
     for folder in (tmp_path / "new", tmp_path / "old"):
-        files = RunFiles(folder, writes=False)
+        files = RunDirectory(folder, writes=False)
         with files:
             for resume in (False, True):
                 files.open(log, BAD, ABOUT, resume)
@@ -136,22 +136,22 @@ def test_a_run_can_be_gone_on_with_from_its_beginning_and_from_its_last_save(tmp
     state = tmp_path / "checkpoint" / "state.json"
     with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
         begun = json.loads(state.read_text())
-        assert (begun["tensors"], begun["journal"]["step"], begun["options"]) == (None, 0, ABOUT["options"])
-        files.save(parts(), Journal(step=7), ABOUT)
+        assert (begun["tensors"], begun["progress"]["step"], begun["options"]) == (None, 0, ABOUT["options"])
+        files.save(parts(), Progress(step=7), ABOUT)
     saved = json.loads(state.read_text())
-    assert (saved["journal"]["step"], saved["options"]) == (7, ABOUT["options"])
+    assert (saved["progress"]["step"], saved["options"]) == (7, ABOUT["options"])
     assert (state.parent / saved["tensors"]["file"]).is_file()
 
 
 def test_the_history_is_a_json_object_for_each_evaluation_and_the_curves_are_a_picture(tmp_path):
-    journal = evaluated()
+    progress = evaluated()
     with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
         for _ in range(2):  # replaced, not added to
-            files.write_history(journal)
+            files.write_history(progress)
             lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-            assert [json.loads(line) for line in lines] == journal.history
+            assert [json.loads(line) for line in lines] == progress.history
         assert [json.loads(line)["step"] for line in lines] == [10, 20]
-        files.draw(journal, "accuracy")
+        files.draw(progress, "accuracy")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
@@ -174,8 +174,8 @@ def found_model(run) -> str:
     return (run / "bert_classifier" / "model.safetensors").read_text()
 
 
-def journal_of(best_step: int) -> Journal:
-    return Journal(step=best_step, best_step=best_step, best_score=0.5)
+def journal_of(best_step: int) -> Progress:
+    return Progress(step=best_step, best_step=best_step, best_score=0.5)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
@@ -192,7 +192,7 @@ def test_the_model_is_that_of_the_last_save_at_whatever_instant_a_save_ends(tmp_
                 files.save(parts(), journal_of(before), ABOUT)
 
     def save() -> None:
-        files = RunFiles(run, writes=True)
+        files = RunDirectory(run, writes=True)
         with filling(files.model_dir) as new:
             fill_model(new, 10)
         files.save(parts(), journal_of(10), ABOUT)
@@ -222,7 +222,7 @@ def test_a_run_whose_best_model_is_gone_or_another_is_not_gone_on_with(tmp_path,
 
 
 def test_a_run_that_came_between_is_not_replaced(tmp_path):
-    slow = RunFiles(tmp_path, writes=True)
+    slow = RunDirectory(tmp_path, writes=True)
     with slow:
         with opened(tmp_path, Log(io.StringIO()), NO_BAD, overwrite=False) as files:
             put_model(tmp_path, 5)
@@ -236,13 +236,13 @@ def test_a_run_that_came_between_is_not_replaced(tmp_path):
 
 def test_what_a_run_is_gone_on_with_is_noted_before_its_next_save(tmp_path):
     with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
-        files.save(parts(), Journal(step=7), ABOUT)
+        files.save(parts(), Progress(step=7), ABOUT)
         before = checkpoint.read_state(tmp_path / "checkpoint")
-    with RunFiles(tmp_path, writes=True) as files:
+    with RunDirectory(tmp_path, writes=True) as files:
         files.open(Log(io.StringIO()), NO_BAD, ABOUT | {"options": {"epochs": 9}}, resume=True)
     after = checkpoint.read_state(tmp_path / "checkpoint")
     assert after["options"] == {"epochs": 9}
-    assert all(after[name] == before[name] for name in ("tensors", "journal", "scaler"))
+    assert all(after[name] == before[name] for name in ("tensors", "progress", "scaler"))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")

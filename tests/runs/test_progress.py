@@ -4,7 +4,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from toolkit.runs.progress import Journal
+from toolkit.runs.progress import Progress
 
 RATE = 5e-5
 
@@ -18,71 +18,71 @@ def lengths(rows: int, tokens: int) -> np.ndarray:
     return np.array([tokens, *[0] * (rows - 1)])
 
 
-def ten_steps(journal: Journal) -> None:
+def ten_steps(progress: Progress) -> None:
     """Count ten steps of 16 rows of 300 tokens in all, with a sum of losses of 8."""
-    journal.count([8.0] * 10, [lengths(16, 300)] * 10, 1.5)
+    progress.count([8.0] * 10, [lengths(16, 300)] * 10, 1.5)
 
 
-def evaluated(journal: Journal, metric: str, values: list[float]) -> list[bool]:
+def evaluated(progress: Progress, metric: str, values: list[float]) -> list[bool]:
     """Note an evaluation every 10 steps and return which of them were the best so far."""
     best = []
     for value in values:
-        ten_steps(journal)
-        best.append(journal.note(scores(**{metric: value}), metric, 40, RATE))
+        ten_steps(progress)
+        best.append(progress.note(scores(**{metric: value}), metric, 40, RATE))
     return best
 
 
 @pytest.mark.parametrize("every", [(0, 0), (3, 0), (0, 4), (3, 4), (1, 0), (100, 7), (10, 10), (5, 25)])
 @pytest.mark.parametrize("batches", [1, 9, 10])
 def test_a_run_pauses_at_every_multiple_and_at_the_end_of_every_epoch_and_nowhere_else(every, batches):
-    journal, pauses = Journal(), []
+    progress, pauses = Progress(), []
     for epoch in range(4):
-        while journal.batch < batches:
-            steps = journal.steps_to_pause(batches, every)
-            journal.count([0.0] * steps, [lengths(1, 1)] * steps, 0.0)
-            pauses.append(journal.step)
-        journal.epoch, journal.batch = epoch + 1, 0
+        while progress.batch < batches:
+            steps = progress.steps_to_pause(batches, every)
+            progress.count([0.0] * steps, [lengths(1, 1)] * steps, 0.0)
+            pauses.append(progress.step)
+        progress.epoch, progress.batch = epoch + 1, 0
     steps = range(1, 4 * batches + 1)
     assert pauses == [s for s in steps if s % batches == 0 or any(n and s % n == 0 for n in every)]
 
 
 def test_what_was_done_is_added_up():
-    journal = Journal()
+    progress = Progress()
     draw, steps = np.random.default_rng(0), []
     for number in range(20):
         part = [draw.integers(1, 65, draw.integers(1, 33)) for _ in range(number % 4)]  # lengths of the rows of a step
-        journal.count([len(rows) / 4 for rows in part], part, 0.25)
+        progress.count([len(rows) / 4 for rows in part], part, 0.25)
         steps += part
-    assert journal.batch == journal.step == len(steps) == 30
-    assert journal.rows == sum(len(rows) for rows in steps)
-    assert journal.real_tokens == np.concatenate(steps).sum()
-    assert journal.loss_sum == journal.rows / 4
-    assert journal.train_seconds == 5
+    assert progress.batch == progress.step == len(steps) == 30
+    assert progress.rows == sum(len(rows) for rows in steps)
+    assert progress.real_tokens == np.concatenate(steps).sum()
+    assert progress.loss_sum == progress.rows / 4
+    assert progress.train_seconds == 5
 
 
 def test_the_training_loss_is_a_mean_over_the_rows_since_the_last_evaluation():
-    journal = Journal()
-    journal.count([8.0, 16.0], [lengths(16, 50)] * 2, 1.0)
-    journal.count([0.75], [lengths(3, 10)], 1.0)  # a short last batch counts for its rows
-    journal.note(scores(), "accuracy", 3, RATE)
-    journal.count([4.0], [lengths(16, 50)], 0.1234567)
-    journal.note(scores(), "accuracy", 3, RATE)
-    assert [entry["train_loss"] for entry in journal.history] == [24.75 / 35, 0.25]
-    assert [entry["train_seconds"] for entry in journal.history] == [2.0, 2.123]
-    assert (journal.loss_sum, journal.rows) == (0.0, 0)
+    progress = Progress()
+    progress.count([8.0, 16.0], [lengths(16, 50)] * 2, 1.0)
+    progress.count([0.75], [lengths(3, 10)], 1.0)  # a short last batch counts for its rows
+    progress.note(scores(), "accuracy", 3, RATE)
+    progress.count([4.0], [lengths(16, 50)], 0.1234567)
+    progress.note(scores(), "accuracy", 3, RATE)
+    assert [entry["train_loss"] for entry in progress.history] == [24.75 / 35, 0.25]
+    assert [entry["train_seconds"] for entry in progress.history] == [2.0, 2.123]
+    assert (progress.loss_sum, progress.rows) == (0.0, 0)
 
 
 def test_an_evaluation_is_kept_as_one_flat_object_that_json_can_hold():
-    journal = Journal()
-    ten_steps(journal)
-    journal.note(scores(loss=0.25), "loss", 40, RATE)
-    assert journal.history == [
+    progress = Progress()
+    ten_steps(progress)
+    progress.note(scores(loss=0.25), "loss", 40, RATE)
+    assert progress.history == [
         {
             "epoch": 0.25, "step": 10, "train_loss": 0.5, "valid_loss": 0.25, "accuracy": 0.5, "macro_f1": 0.4,
             "f1": 0.3, "mcc": 0.2, "learning_rate": RATE, "train_seconds": 1.5,
         }
     ]  # fmt: skip
-    assert json.loads(json.dumps(journal.history)) == journal.history
+    assert json.loads(json.dumps(progress.history)) == progress.history
 
 
 @pytest.mark.parametrize(
@@ -96,22 +96,22 @@ def test_an_evaluation_is_kept_as_one_flat_object_that_json_can_hold():
     ],
 )
 def test_the_best_is_the_highest_score_or_the_lowest_loss_and_of_equals_the_first(metric, values, best):
-    journal = Journal()
-    assert evaluated(journal, metric, values) == best
+    progress = Progress()
+    assert evaluated(progress, metric, values) == best
     chosen = min(values) if metric == "loss" else max(values)
-    assert journal.best_score == chosen
-    assert journal.best_step == 10 * (values.index(chosen) + 1)
-    assert journal.best() == journal.history[values.index(chosen)]
-    assert journal.stale == len(values) - 1 - values.index(chosen)
+    assert progress.best_score == chosen
+    assert progress.best_step == 10 * (values.index(chosen) + 1)
+    assert progress.best() == progress.history[values.index(chosen)]
+    assert progress.stale == len(values) - 1 - values.index(chosen)
 
 
 def test_a_journal_that_went_through_json_goes_on_as_if_nothing_had_happened():
-    whole, first = Journal(), Journal()
+    whole, first = Progress(), Progress()
     values = [0.5, 0.6, 0.55, 0.58, 0.7, 0.1]
     evaluated(whole, "accuracy", values)
     evaluated(first, "accuracy", values[:3])
     first.count([8.0] * 3, [lengths(16, 300)] * 3, 0.5)
-    second = Journal(**json.loads(json.dumps(asdict(first))))
+    second = Progress(**json.loads(json.dumps(asdict(first))))
     assert second == first
     second.count([8.0] * 7, [lengths(16, 300)] * 7, 1.0)
     second.note(scores(accuracy=values[3]), "accuracy", 40, RATE)
@@ -131,15 +131,15 @@ def test_a_journal_that_went_through_json_goes_on_as_if_nothing_had_happened():
     ],
 )
 def test_the_speed_is_the_tokens_a_second_of_all_steps(steps, seconds, a_second):
-    journal = Journal()
+    progress = Progress()
     for tokens, spent in steps:
-        journal.count([8.0], [lengths(16, tokens)], spent)
-    assert journal.speed() == {"train_seconds": seconds, "real_tokens_per_second": a_second}
+        progress.count([8.0], [lengths(16, tokens)], spent)
+    assert progress.speed() == {"train_seconds": seconds, "real_tokens_per_second": a_second}
 
 
 def test_two_journals_share_no_history():
-    evaluated(Journal(), "accuracy", [0.5])
-    assert Journal().history == []
+    evaluated(Progress(), "accuracy", [0.5])
+    assert Progress().history == []
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ def test_two_journals_share_no_history():
     ],
 )
 def test_the_last_line_shows_the_losses_and_the_scores_and_marks_the_best(metric, shown):
-    journal = Journal()
-    ten_steps(journal)
-    journal.note(scores(loss=0.25), metric, 40, RATE)
-    assert journal.last_line(metric) == f"epoch 0.25  step 10     {shown}  best so far"
+    progress = Progress()
+    ten_steps(progress)
+    progress.note(scores(loss=0.25), metric, 40, RATE)
+    assert progress.last_line(metric) == f"epoch 0.25  step 10     {shown}  best so far"
     for _ in range(3):
-        ten_steps(journal)
-    journal.note(scores(loss=0.25), metric, 40, RATE)
-    assert journal.last_line(metric) == f"epoch 1     step 40     {shown}"
+        ten_steps(progress)
+    progress.note(scores(loss=0.25), metric, 40, RATE)
+    assert progress.last_line(metric) == f"epoch 1     step 40     {shown}"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -169,37 +169,37 @@ def test_what_is_counted_does_not_depend_on_where_a_run_was_cut(seed):
     losses = draw.lognormal(0, 3, 40).tolist()  # of which the sum depends on the order
     found, sums = [], set()
     for cuts in ([], [20], [1, 2, 3, 39], sorted(draw.choice(40, 7, replace=False).tolist())):
-        journal, parts = Journal(), [slice(*ends) for ends in zip([0, *cuts], [*cuts, 40], strict=True)]
+        progress, parts = Progress(), [slice(*ends) for ends in zip([0, *cuts], [*cuts, 40], strict=True)]
         for part in parts:
-            journal = Journal(**json.loads(json.dumps(asdict(journal))))
-            journal.count(losses[part], steps[part], 0.0)
-        found.append(journal)
+            progress = Progress(**json.loads(json.dumps(asdict(progress))))
+            progress.count(losses[part], steps[part], 0.0)
+        found.append(progress)
         sums.add(sum(sum(losses[part]) for part in parts))
     assert len(sums) > 1
-    assert all(journal == found[0] for journal in found)
+    assert all(progress == found[0] for progress in found)
     assert found[0].step == 40
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_a_loss_that_is_no_number_is_left_out_of_the_mean_with_its_rows(bad):
-    journal = Journal()
-    journal.count([2.0, bad, 4.0], [lengths(4, 10), lengths(100, 1000), lengths(8, 20)], 1.0)
-    assert (journal.step, journal.batch, journal.real_tokens) == (3, 3, 1030)
-    journal.note(scores(), "accuracy", 3, RATE)
-    assert journal.history[0]["train_loss"] == 6.0 / 12
-    journal.count([bad], [lengths(4, 10)], 1.0)
-    journal.note(scores(), "accuracy", 3, RATE)
-    assert journal.history[1]["train_loss"] is None
-    assert "train loss no number" in journal.last_line("accuracy")
+    progress = Progress()
+    progress.count([2.0, bad, 4.0], [lengths(4, 10), lengths(100, 1000), lengths(8, 20)], 1.0)
+    assert (progress.step, progress.batch, progress.real_tokens) == (3, 3, 1030)
+    progress.note(scores(), "accuracy", 3, RATE)
+    assert progress.history[0]["train_loss"] == 6.0 / 12
+    progress.count([bad], [lengths(4, 10)], 1.0)
+    progress.note(scores(), "accuracy", 3, RATE)
+    assert progress.history[1]["train_loss"] is None
+    assert "train loss no number" in progress.last_line("accuracy")
 
 
 def test_an_evaluation_that_was_not_waited_for_is_still_due():
-    journal = Journal()
-    journal.count([1.0] * 4, [lengths(2, 5)] * 4, 1.0)
-    assert journal.evaluation_due(4, 0)
-    assert not journal.epoch_done(4, 0)
-    journal = Journal(**json.loads(json.dumps(asdict(journal))))
-    assert journal.evaluation_due(4, 0)
-    journal.note(scores(), "accuracy", 4, RATE)
-    assert not journal.evaluation_due(4, 0)
-    assert journal.epoch_done(4, 0)
+    progress = Progress()
+    progress.count([1.0] * 4, [lengths(2, 5)] * 4, 1.0)
+    assert progress.evaluation_due(4, 0)
+    assert not progress.epoch_done(4, 0)
+    progress = Progress(**json.loads(json.dumps(asdict(progress))))
+    assert progress.evaluation_due(4, 0)
+    progress.note(scores(), "accuracy", 4, RATE)
+    assert not progress.evaluation_due(4, 0)
+    assert progress.epoch_done(4, 0)

@@ -13,8 +13,8 @@ from tests.conftest import interrupted, script, started, wait_for
 from tests.runs.test_directory import ABOUT, NO_BAD
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
-from toolkit.runs.directory import RunFiles
-from toolkit.runs.progress import Journal
+from toolkit.runs.directory import RunDirectory
+from toolkit.runs.progress import Progress
 from toolkit.runs.scalars import Scalars
 
 RATES = ("--learning_rate", "3e-3", "--batch_size", "8", "--device", "cpu", "--precision", "fp32")
@@ -40,8 +40,8 @@ def expected(output: Path) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
-def journal(evaluations: int) -> Journal:
-    made = Journal()
+def progress(evaluations: int) -> Progress:
+    made = Progress()
     for number in range(1, evaluations + 1):
         made.count([8.0 / number] * 10, [np.full(16, 20)] * 10, 1.5)
         made.note({"loss": 1 / number, "accuracy": 1 - 1 / number, "macro_f1": 0.5}, "accuracy", 40, 1e-5)
@@ -101,7 +101,7 @@ def test_whenever_the_writing_ends_no_step_is_read_twice_and_none_is_lost(tmp_pa
 
     @contextmanager
     def opened(resume: bool):
-        with RunFiles(run, writes=True) as files:
+        with RunDirectory(run, writes=True) as files:
             files.want_scalars(True)
             files.open(Log(io.StringIO()), NO_BAD, ABOUT, resume)
             yield files
@@ -109,19 +109,19 @@ def test_whenever_the_writing_ends_no_step_is_read_twice_and_none_is_lost(tmp_pa
     def prepare() -> None:
         shutil.rmtree(run, ignore_errors=True)
         with opened(False) as files:
-            files.write_history(journal(3))
+            files.write_history(progress(3))
 
     def write() -> None:
         with opened(True) as files:
-            files.write_history(journal(4))
-            files.write_history(journal(5))
+            files.write_history(progress(4))
+            files.write_history(progress(5))
 
     for _ in interrupted(write, prepare, fails):
         steps = [step for step, _ in events(run / "tensorboard").get("accuracy", ())]
         assert steps == [10, 20, 30, 40, 50][: len(steps)]
         seen.add(len(steps))
         with opened(True) as files:
-            files.write_history(journal(5))
+            files.write_history(progress(5))
         assert events(run / "tensorboard") == expected(run)
         assert len(names(run / "tensorboard")) == 1
     assert seen >= {3, 4}
@@ -130,9 +130,9 @@ def test_whenever_the_writing_ends_no_step_is_read_twice_and_none_is_lost(tmp_pa
 def test_a_reader_that_looks_on_sees_each_step_once(tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     scalars = Scalars(tmp_path / "tensorboard")
-    scalars.write(journal(2).history)
+    scalars.write(progress(2).history)
     accumulator = reader.EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0}).Reload()
-    scalars.write(journal(3).history)
+    scalars.write(progress(3).history)
     accumulator.Reload()
     assert len(names(tmp_path)) == 1
     assert [(event.step, event.value) for event in accumulator.Scalars("accuracy")] == [
@@ -145,7 +145,7 @@ def test_a_reader_that_looks_on_sees_each_step_once(tmp_path):
 
 def test_a_loss_that_is_no_number_is_left_out(tmp_path):
     pytest.importorskip("tensorboard")
-    made = journal(2)
+    made = progress(2)
     made.history[0]["train_loss"] = None
     Scalars(tmp_path / "tensorboard").write(made.history)
     assert [step for step, _ in events(tmp_path / "tensorboard")["train_loss"]] == [20]

@@ -13,7 +13,7 @@ from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import grad_scaler, has_fused_adamw
 from toolkit.cli.console import Log
 from toolkit.compute.precision import choose_precision
-from toolkit.runs.progress import Journal
+from toolkit.runs.progress import Progress
 from toolkit.training.bad_steps import LISTED, StepGuard, count_bad_step, stop_if_too_many, until_too_many
 from toolkit.training.learner import Learner
 
@@ -181,14 +181,14 @@ def table(lines: list[int]) -> SimpleNamespace:
     return SimpleNamespace(path="data/trainset.csv", frame=pd.DataFrame(index=pd.Index(lines, name="line")))
 
 
-def told(journal: Journal, lines: list[int], rows: np.ndarray, has_table: bool = True) -> str:
+def told(progress: Progress, lines: list[int], rows: np.ndarray, has_table: bool = True) -> str:
     stream = io.StringIO()
-    count_bad_step(journal, Log(stream), table(lines) if has_table else None, 6, rows)
+    count_bad_step(progress, Log(stream), table(lines) if has_table else None, 6, rows)
     return stream.getvalue()
 
 
 def test_the_rows_of_a_bad_step_are_named_by_their_lines_in_the_file():
-    said = told(Journal(), [line * 10 for line in range(12)], ROWS)
+    said = told(Progress(), [line * 10 for line in range(12)], ROWS)
     assert said.splitlines() == [
         "step 7: the loss or its gradient is not a number, so the weights stay as they are",
         "           its rows: data/trainset.csv, lines 20, 40, 90",
@@ -198,41 +198,41 @@ def test_the_rows_of_a_bad_step_are_named_by_their_lines_in_the_file():
 def test_of_a_large_batch_the_first_rows_are_named():
     rows = np.arange(500)[::-1]
     assert f"lines {', '.join(map(str, range(1000, 1000 + LISTED)))}, ...\n" in told(
-        Journal(), [1000 + i for i in range(500)], rows
+        Progress(), [1000 + i for i in range(500)], rows
     )
-    exactly = told(Journal(), [1000 + i for i in range(LISTED)], np.arange(LISTED))
+    exactly = told(Progress(), [1000 + i for i in range(LISTED)], np.arange(LISTED))
     assert "..." not in exactly
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])
 def test_as_many_bad_steps_as_allowed_are_borne_and_one_more_ends_the_run(most):
-    journal, taken = Journal(), []
-    for batch in until_too_many(journal, most, range(10)):
+    progress, taken = Progress(), []
+    for batch in until_too_many(progress, most, range(10)):
         taken.append(batch)
         if batch > 1:
-            stop_if_too_many(journal, most, OFF)
-            told(journal, list(range(10)), ROWS)
+            stop_if_too_many(progress, most, OFF)
+            told(progress, list(range(10)), ROWS)
     assert taken == [0, 1, *range(2, 3 + most)]
-    assert list(until_too_many(journal, most, range(10))) == []
+    assert list(until_too_many(progress, most, range(10))) == []
     with pytest.raises(UserError) as caught:
-        stop_if_too_many(journal, most, OFF)
+        stop_if_too_many(progress, most, OFF)
     (line,) = caught.value.lines()
     assert f"in {most + 1} steps (--max_bad_steps {most})" in line
-    assert journal.bad_steps == most + 1
-    stop_if_too_many(journal, most + 1, OFF)  # a run may be gone on with and given more
+    assert progress.bad_steps == most + 1
+    stop_if_too_many(progress, most + 1, OFF)  # a run may be gone on with and given more
 
 
 def test_gradients_that_overflow_at_every_scale_end_the_run():
     for scale, too_small in ((65536.0, False), (1.0, False), (0.5, True)):
         scaler = SimpleNamespace(is_enabled=lambda: True, get_scale=lambda scale=scale: scale)
         with pytest.raises(UserError, match="overflow fp16 at any scale") if too_small else nullcontext():
-            stop_if_too_many(Journal(), 10, scaler)
+            stop_if_too_many(Progress(), 10, scaler)
 
 
 def test_a_process_without_the_table_counts_in_silence():
-    journal = Journal()
-    assert told(journal, [], ROWS, has_table=False) == ""
-    assert journal.bad_steps == 1
+    progress = Progress()
+    assert told(progress, [], ROWS, has_table=False) == ""
+    assert progress.bad_steps == 1
 
 
 def test_a_copy_of_the_model_is_what_the_guard_leaves_alone():

@@ -36,33 +36,33 @@ from torch.utils.data import TensorDataset
 
 import utils
 from toolkit.base.errors import run_script
-from toolkit.base.process import our_place
+from toolkit.base.process import this_process
 from toolkit.compute.precision import choose_precision
-from toolkit.compute.processes import World
+from toolkit.compute.processes import Processes
 
 
 def main():
-    folder, device, place = Path(sys.argv[1]), torch.device("cpu"), our_place()
+    folder, device, process = Path(sys.argv[1]), torch.device("cpu"), this_process()
     plan, precision = json.loads((folder / "plan.json").read_text()), choose_precision("fp32", device)
     tensors = load_file(folder / "dataset.safetensors")
     dataset = TensorDataset(*(tensors[name] for name in "0123"))
-    with World(place) as world:
-        dataset = utils.share_dataset(world, dataset if world.is_first else None)
+    with Processes(process) as processes:
+        dataset = utils.broadcast_dataset(processes, dataset if processes.is_main else None)
         for number, steps in enumerate(plan["runs"]):
-            utils.set_seed(world.rank)  # other weights in each process
+            utils.set_seed(processes.rank)  # other weights in each process
             model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0)[0]
             model.extra = torch.nn.Linear(4, 4)
             optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
             learner = utils.Learner(
-                utils.wrap(model, device, world), optimizer, lambda step: plan["rate"], precision, precision.scaler(),
-                device, world=world,
+                utils.wrap(model, device, processes), optimizer, lambda step: plan["rate"], precision,
+                precision.scaler(), device, processes=processes,
             )
             losses = []
             for rows, learner.limit.rows in steps:
                 utils.train_one_epoch(learner, dataset, [np.array(rows)], lambda loss, *_: losses.append(loss))
             assert utils.unwrap(learner.model) is model
-            model.loss_sums = torch.nn.Parameter(torch.tensor(world.means(losses)))
-            save_file(model.state_dict(), folder / f"{number}-{world.rank}.safetensors")
+            model.loss_sums = torch.nn.Parameter(torch.tensor(processes.all_reduce_mean(losses)))
+            save_file(model.state_dict(), folder / f"{number}-{processes.rank}.safetensors")
 
 
 sys.exit(run_script(main))
@@ -78,10 +78,10 @@ from torch.utils.data import TensorDataset
 
 import utils
 from toolkit.base.errors import run_script
-from toolkit.base.process import our_place
+from toolkit.base.process import this_process
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
-from toolkit.compute.processes import World
+from toolkit.compute.processes import Processes
 
 CPU = torch.device("cpu")
 
@@ -107,11 +107,11 @@ def make_short(model, most, where, late, until):
     model.bert.encoder.layer[0].intermediate.register_forward_hook(behind)
 
 
-def run(plan, scenario, dataset, world, said):
+def run(plan, scenario, dataset, processes, said):
     "Train as a scenario says, in as many stretches, each with a learner of its own; return the model and the steps."
     utils.set_seed(1)
     model = utils.new_classifier(plan["model"], plan["labels"], scenario["dropout"])[0]
-    if scenario["short"] == world.rank:
+    if scenario["short"] == processes.rank:
         make_short(model, scenario["most"], scenario["where"], scenario["late"], scenario["until"])
     precision, kept, step, attempts, limit = choose_precision("fp32", CPU), None, 0, 0, scenario["micro"]
     for stretch in scenario["stretches"]:
@@ -119,8 +119,8 @@ def run(plan, scenario, dataset, world, said):
         if kept is not None:
             optimizer.load_state_dict(kept)
         learner = utils.Learner(
-            utils.wrap(model, CPU, world), optimizer, lambda step: plan["rate"], precision, precision.scaler(), CPU,
-            step=step, seed=3, world=world, limit=RowLimit(limit, on_change=said.append),
+            utils.wrap(model, CPU, processes), optimizer, lambda step: plan["rate"], precision, precision.scaler(), CPU,
+            step=step, seed=3, processes=processes, limit=RowLimit(limit, on_change=said.append),
         )
         batches = [np.array(rows) for rows in stretch]
         utils.train_one_epoch(learner, dataset, batches, lambda *step: None)
@@ -129,17 +129,17 @@ def run(plan, scenario, dataset, world, said):
 
 
 def main():
-    folder, place = Path(sys.argv[1]), our_place()
+    folder, process = Path(sys.argv[1]), this_process()
     plan = json.loads((folder / "plan.json").read_text())
     tensors = load_file(folder / "dataset.safetensors")
     dataset, told = TensorDataset(*(tensors[name] for name in "0123")), {}
-    with World(place) as world:
+    with Processes(process) as processes:
         for name, scenario in plan["scenarios"].items():
             said = []
-            model, step = run(plan, scenario, dataset, world, said)
-            save_file(dict(model.state_dict()), folder / f"{name}-{world.rank}.safetensors")
+            model, step = run(plan, scenario, dataset, processes, said)
+            save_file(dict(model.state_dict()), folder / f"{name}-{processes.rank}.safetensors")
             told[name] = [step, said]
-    (folder / f"{place.rank}.json").write_text(json.dumps(told))
+    (folder / f"{process.rank}.json").write_text(json.dumps(told))
 
 
 sys.exit(run_script(main))

@@ -16,24 +16,24 @@ import os, signal, sys
 from pathlib import Path
 
 from toolkit.base.errors import run_script
-from toolkit.base.process import our_place
+from toolkit.base.process import this_process
 from toolkit.compute.memory import RowLimit
 from toolkit.training.stop_signals import StopAsked, StopSignals
-from toolkit.compute.processes import World
+from toolkit.compute.processes import Processes
 
 
 def main():
-    folder, told, at, place = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), our_place()
+    folder, told, at, process = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), this_process()
     said = []
-    limit = RowLimit(16 if place.rank == 1 else None, on_change=said.append)
-    with World(place) as world, StopSignals(world, limit) as signals:
-        world.share("we have met")
+    limit = RowLimit(16 if process.rank == 1 else None, on_change=said.append)
+    with Processes(process) as processes, StopSignals(processes, limit) as signals:
+        processes.broadcast("we have met")
         taken = []
         for batch in signals.until_agreed(range(50)):
             taken.append(batch)
-            if world.rank == 2 and batch == 1:
+            if processes.rank == 2 and batch == 1:
                 limit.rows = 4  # as when its memory runs out
-            if world.rank == told and batch == at:
+            if processes.rank == told and batch == at:
                 os.kill(os.getpid(), signal.SIGUSR1)
         watch, seen = signals.watched(lambda rows: seen.append(rows)), []
         try:
@@ -41,8 +41,8 @@ def main():
                 watch(rows)
         except StopAsked:
             pass
-        (folder / f"{world.rank}").write_text(f"{len(taken)} {len(seen)} {signals.name}")
-        (folder / f"limit {world.rank}").write_text(f"{limit.rows} {said}")
+        (folder / f"{processes.rank}").write_text(f"{len(taken)} {len(seen)} {signals.name}")
+        (folder / f"limit {processes.rank}").write_text(f"{limit.rows} {said}")
         signals.stop_if_agreed(len(taken), "my output")
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from toolkit.base.process import our_place
+from toolkit.base.process import this_process
 
 SHOWN = 10  # problems printed one by one before the rest become a count
 EXIT_USER_ERROR = 2
@@ -80,7 +80,7 @@ def run_script(main: Callable[[], None]) -> int:
     """
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character must not end a run
         stream.reconfigure(errors="backslashreplace")
-    if our_place().size == 1:
+    if this_process().size == 1:
         for number in heeded_signals(("SIGTERM", "SIGUSR1", "SIGHUP")):  # of several processes the launcher ends all
             signal.signal(number, _stop)
         return _run(main)
@@ -110,7 +110,7 @@ def _run(main: Callable[[], None]) -> int:
     except UserError as error:
         return _end(EXIT_USER_ERROR, *error.lines())
     except Stopped as stopped:
-        if our_place().is_first:
+        if this_process().is_main:
             print(stopped, file=sys.stderr, flush=True)
         return EXIT_STOPPED
     except ModuleNotFoundError as error:
@@ -140,9 +140,9 @@ def _end(status: int, *problems: str) -> int:
     Of several processes that make the same mistake the first one says it and the launcher then ends the others, so
     these wait a little before they speak.
     """
-    place = our_place()
-    if not place.is_first:
+    process = this_process()
+    if not process.is_main:
         time.sleep(FIRST_SPEAKS)
     for problem in problems:
-        print(f"error: {'' if place.is_first else f'{place}: '}{problem}", file=sys.stderr, flush=True)
+        print(f"error: {'' if process.is_main else f'{process}: '}{problem}", file=sys.stderr, flush=True)
     return status

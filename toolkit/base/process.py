@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Place:
+class Process:
     """The number of a process among all of a run, and among those of its machine."""
 
     rank: int = 0
@@ -14,7 +14,7 @@ class Place:
     local_rank: int = 0
 
     @property
-    def is_first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that prints and writes."""
         return self.rank == 0
 
@@ -22,8 +22,8 @@ class Place:
         return f"process {self.rank} on {socket.gethostname()}"
 
 
-def our_place() -> Place:
+def this_process() -> Process:
     """Return the place of this process: the first of one, unless a launcher says otherwise."""
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        return Place()
-    return Place(*(int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+        return Process()
+    return Process(*(int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))

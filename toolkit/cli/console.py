@@ -9,7 +9,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from toolkit.base.process import our_place
+from toolkit.base.process import this_process
 
 
 def one_line(text: str) -> str:
@@ -66,7 +66,7 @@ class Log:
 
 def bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
     """Return a progress bar on stderr, which the first process shows after a second, and on a terminal only."""
-    off = None if our_place().is_first else True  # None: off where there is no terminal
+    off = None if this_process().is_main else True  # None: off where there is no terminal
     return tqdm(
         total=total, initial=initial, desc=what, unit=f" {unit}", disable=off, delay=1, leave=False,
         file=sys.stderr, dynamic_ncols=True,

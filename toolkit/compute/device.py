@@ -5,38 +5,38 @@ import torch
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from toolkit.base.errors import UserError
-from toolkit.base.process import Place
+from toolkit.base.process import Process
 from toolkit.base.torch_versions import buffer_option, set_autocast_dtype
-from toolkit.compute.processes import ALONE, World
+from toolkit.compute.processes import ALONE, Processes
 
 
-def choose_device(name: str, place: Place = ALONE.place) -> torch.device:
+def choose_device(name: str, process: Process = ALONE.process) -> torch.device:
     """Return the device called `name`; "auto" is a CUDA card, else mps, else the CPU.
 
     Of several processes each takes the card of its number on its machine. Raises UserError if there is no such device.
     """
     mps, cards = torch.backends.mps.is_available(), torch.cuda.device_count()
     if name == "auto":
-        name = "cuda" if cards else "mps" if mps and place.size == 1 else "cpu"
+        name = "cuda" if cards else "mps" if mps and process.size == 1 else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
         raise UserError(f"--device {name}: no such kind of device; cpu, cuda, cuda:1 and mps are") from None
-    if place.size > 1:
+    if process.size > 1:
         if device.index is not None:
             raise UserError(f"--device {name}: of several processes each takes the card of its own number")
         if device.type == "cuda":
-            device = torch.device("cuda", place.local_rank)
+            device = torch.device("cuda", process.local_rank)
     there = {"cpu": 1, "cuda": cards, "mps": int(mps)}.get(device.type, 0)
     if (device.index or 0) >= there:
         raise UserError(f"--device {device}: this machine has {there} {device.type} devices")
-    if place.size > 1 and device.type == "cuda":
+    if process.size > 1 and device.type == "cuda":
         torch.cuda.set_device(device)
     return device
 
 
 def wrap(
-    model: torch.nn.Module, device: torch.device, world: World = ALONE, dtype: torch.dtype = torch.float32
+    model: torch.nn.Module, device: torch.device, processes: Processes = ALONE, dtype: torch.dtype = torch.float32
 ) -> torch.nn.Module:
     """Move a model to its device and give it to the other processes.
 
@@ -44,7 +44,7 @@ def wrap(
     format of autocast there.
     """
     model.to(device)
-    if world.size > 1:
+    if processes.size > 1:
         return _distributed(model, device)
     spread = device.type == "cuda" and device.index is None and torch.cuda.device_count() > 1
     return _spread(model, dtype) if spread else model

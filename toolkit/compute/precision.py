@@ -54,15 +54,15 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     return Precision(name, kind)
 
 
-def common_precision(name: str, device: torch.device, world) -> Precision:
-    """Return, in every process of a World, the Precision that the first one chooses for its device.
+def common_precision(name: str, device: torch.device, processes) -> Precision:
+    """Return, in every process of a Processes, the Precision that the first one chooses for its device.
 
     Raises UserError in a process that has another kind of device.
     """
-    kind = world.share(device.type)
+    kind = processes.broadcast(device.type)
     if kind != device.type:
         raise UserError(f"--device {device.type}: the first process computes on {kind}")
-    return choose_precision(world.first(lambda: choose_precision(name, device).name), device)
+    return choose_precision(processes.on_main(lambda: choose_precision(name, device).name), device)
 
 
 def _cuda_bf16(device: torch.device) -> bool:

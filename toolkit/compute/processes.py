@@ -1,6 +1,6 @@
 """The processes of a run, seen from one of them: what they tell each other, and what becomes of all if one fails.
 
-Everything goes by way of torch.distributed. A process that works alone has a World too, in which nothing happens.
+Everything goes by way of torch.distributed. A process that works alone has a Processes too, in which nothing happens.
 """
 
 import json
@@ -16,22 +16,22 @@ import torch
 import torch.distributed as dist
 
 from toolkit.base.errors import FIRST_SPEAKS, Stopped, UserError, first_line
-from toolkit.base.process import Place
+from toolkit.base.process import Process
 
 TO_COME = timedelta(minutes=10)  # for all processes to have begun
 PATIENCE = timedelta(days=7)  # for one that prepares while the others wait; one that has died is noticed at once
 
 
-class World:
+class Processes:
     """All processes of a run, and the place of this one among them; the first one reads, prints and writes.
 
     A context: who leaves it by an exception ends all the others, with one message and without a hang. Raises UserError
     on entering if the others cannot be reached.
     """
 
-    def __init__(self, place: Place = Place()):  # noqa: B008
-        self.place, self.rank, self.size = place, place.rank, place.size
-        self.is_first, self.store = place.is_first, None
+    def __init__(self, process: Process = Process()):  # noqa: B008
+        self.process, self.rank, self.size = process, process.rank, process.size
+        self.is_main, self.store = process.is_main, None
 
     def __enter__(self):
         if self.size == 1:
@@ -64,11 +64,11 @@ class World:
         lost = failed_since or gloo or isinstance(error, dist.DistError)  # a connection breaks when its other end dies
         problem = UserError(f"another process has ended or is out of reach ({_cause(error)})") if lost else error
         first = self._first_failure(problem)
-        if first["rank"] == self.rank or (self.is_first and not lost):
+        if first["rank"] == self.rank or (self.is_main and not lost):
             if lost:
                 raise problem from None
             return
-        if self.is_first and first["host"] != socket.gethostname():
+        if self.is_main and first["host"] != socket.gethostname():
             raise UserError(*first["problems"]) from None  # it was said on that machine's screen, and now on ours
         time.sleep(2 * FIRST_SPEAKS)  # ours follows from that one, which is said, before the end, by who met it
         raise SystemExit(1) from None
@@ -76,7 +76,7 @@ class World:
     def _first_failure(self, error: BaseException) -> dict:
         """Tell the others of a failure, and return the first that was told."""
         problems = error.lines() if isinstance(error, UserError) else [f"{type(error).__name__}: {first_line(error)}"]
-        mine = {"rank": self.rank, "host": socket.gethostname(), "problems": [f"{self.place}: {p}" for p in problems]}
+        mine = {"rank": self.rank, "host": socket.gethostname(), "problems": [f"{self.process}: {p}" for p in problems]}
         try:
             return json.loads(self.store.compare_set("failure", "", json.dumps(mine)))
         except RuntimeError:  # whoever keeps the store is gone
@@ -84,32 +84,32 @@ class World:
 
     # -- what the first one tells the others ---------------------------------------------------------------------------
 
-    def share(self, value=None):
+    def broadcast(self, value=None):
         """Return, in every process, the value that the first one gives: anything that json can hold."""
         if self.size == 1:
             return value
-        data = json.dumps(value).encode() if self.is_first else b""
+        data = json.dumps(value).encode() if self.is_main else b""
         length = torch.tensor([len(data)])
         dist.broadcast(length, 0)
         block = torch.frombuffer(bytearray(data or length.item()), dtype=torch.uint8)
         dist.broadcast(block, 0)
-        return value if self.is_first else json.loads(bytes(block.numpy()))
+        return value if self.is_main else json.loads(bytes(block.numpy()))
 
-    def first(self, make: Callable[[], object]):
+    def on_main(self, make: Callable[[], object]):
         """Return, in every process, what the first one makes."""
-        return self.share(make() if self.is_first else None)
+        return self.broadcast(make() if self.is_main else None)
 
-    def share_tensors(self, tensors: Mapping[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor] | None:
+    def broadcast_tensors(self, tensors: Mapping[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor] | None:
         """Return, in every process, the tensors on the CPU that the first one gives, or the None that it gives."""
         if self.size == 1:
             return tensors
         kinds = tensors and {name: [str(t.dtype).split(".")[1], list(t.shape)] for name, t in tensors.items()}
-        kinds = self.share(kinds)
+        kinds = self.broadcast(kinds)
         if kinds is None:
             return None
         found = {}
         for name, (dtype, shape) in kinds.items():
-            tensor = tensors[name].contiguous() if self.is_first else torch.empty(shape, dtype=getattr(torch, dtype))
+            tensor = tensors[name].contiguous() if self.is_main else torch.empty(shape, dtype=getattr(torch, dtype))
             if tensor.numel():
                 dist.broadcast(tensor.reshape(-1), 0)
             found[name] = tensor
@@ -117,7 +117,7 @@ class World:
 
     # -- what all bring together ---------------------------------------------------------------------------------------
 
-    def means(self, values: Sequence[torch.Tensor]) -> list[float]:
+    def all_reduce_mean(self, values: Sequence[torch.Tensor]) -> list[float]:
         """Return the mean over the processes of each of some values, to all of them.
 
         In fp64, in which the sum of a few numbers in fp32 is exact and so depends neither on its order nor on what
@@ -130,7 +130,7 @@ class World:
             dist.all_reduce(total)
         return (total / self.size).tolist()
 
-    def everywhere(self, flag: torch.Tensor) -> torch.Tensor:
+    def all_true(self, flag: torch.Tensor) -> torch.Tensor:
         """Return whether a flag, a bool tensor of one value, is up in every process."""
         if self.size == 1:
             return flag
@@ -138,7 +138,7 @@ class World:
         dist.all_reduce(least, dist.ReduceOp.MIN)
         return least.bool()
 
-    def largest(self, numbers: Sequence[int]) -> list[int]:
+    def all_reduce_max(self, numbers: Sequence[int]) -> list[int]:
         """Return, in every process, the largest value that any of them has of each of some whole numbers."""
         if self.size == 1:
             return list(numbers)
@@ -146,7 +146,7 @@ class World:
         dist.all_reduce(total, dist.ReduceOp.MAX)
         return total.tolist()
 
-    def sum_for_first(self, array: np.ndarray) -> np.ndarray:
+    def reduce_to_main(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of an array over the processes to the first one; what others get means nothing."""
         if self.size == 1 or not array.size:
             return array
@@ -155,7 +155,7 @@ class World:
         return total.numpy()
 
 
-ALONE = World()
+ALONE = Processes()
 
 
 def _attempt() -> str:

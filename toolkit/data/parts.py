@@ -9,7 +9,7 @@ from toolkit.base.disk import sync, sync_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
 from toolkit.base.lock import LOCK, lock_directory
 from toolkit.data.files import file_ending
-from toolkit.data.writers import ParquetFormat, TextFormat
+from toolkit.data.writers import ParquetWriter, TextWriter
 
 OURS = re.compile(r"\d{7}|whole\..*|\..*")
 
@@ -48,7 +48,7 @@ class Parts:
         """Keep a finished window."""
         write_bytes(self.path(number), data)
 
-    def join(self, count: int, form: TextFormat | ParquetFormat) -> None:
+    def join(self, count: int, form: TextWriter | ParquetWriter) -> None:
         """Make the output of the first `count` windows, put it in its place and remove the parts."""
         whole = self.folder / f"whole{file_ending(self.output)}"
         try:

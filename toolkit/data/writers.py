@@ -44,7 +44,7 @@ def with_predictions(
     ]
 
 
-class TextFormat:
+class TextWriter:
     """How rows are written in a text format: `header`, then `encode(rows)` of each window, then `footer`.
 
     Everything is utf-8. A txt file is like a tsv file without header and quotes; tabs and line breaks become blanks.
@@ -90,7 +90,7 @@ class TextFormat:
             whole.write(self.footer)
 
 
-class ParquetFormat:
+class ParquetWriter:
     """How rows are written as parquet; columns keep their types if the input is parquet, else they are strings."""
 
     def __init__(self, columns: Sequence[str], labels: Sequence[str], input_file: Path | None):
@@ -122,14 +122,14 @@ class ParquetFormat:
                 writer.write_table(self.pq.read_table(part, schema=self.schema))
 
 
-def choose_form(
+def choose_writer(
     output: Path | None,
     given: str,
     names: list[str],
     labels: Sequence[str],
     excel_safe: bool,
     parquet_input: Path | None,
-) -> TextFormat | ParquetFormat:
+) -> TextWriter | ParquetWriter:
     """Return how rows are written to `output` (None: standard output) that come in format `given` with columns `names`.
 
     Raises UserError for a combination that makes no sense and for columns that the output needs itself.
@@ -143,8 +143,8 @@ def choose_form(
     if excel_safe and kind not in ("csv", "tsv"):
         raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
     if kind == "parquet":
-        return ParquetFormat(names, labels, parquet_input)
-    return TextFormat(kind, names + added, excel_safe)
+        return ParquetWriter(names, labels, parquet_input)
+    return TextWriter(kind, names + added, excel_safe)
 
 
 def _json(row: dict) -> bytes:

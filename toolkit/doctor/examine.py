@@ -12,7 +12,7 @@ from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.data.tables import Table, Tokens
 from toolkit.doctor.duplicates import fold, near, same
-from toolkit.doctor.findings import SHOWN, Finding, Place, say_findings
+from toolkit.doctor.findings import SHOWN, Finding, Location, say_findings
 from toolkit.doctor.oddities import (
     missing_labels,
     odd_lengths,
@@ -55,14 +55,14 @@ class Rows:
         """Return the labels of a table's rows."""
         return self.labels[self.starts[table] : self.starts[table + 1]]
 
-    def show(self, row: int) -> Place:
+    def show(self, row: int) -> Location:
         """Return where a row stands and what it says."""
         table = self.tables[self.owner[row]]
         index, text = table.frame.index, self.texts[row].replace(BETWEEN, " | ")
         line = int(index[row - self.starts[self.owner[row]]])
-        return Place(self.names[self.owner[row]], index.name or "line", line, text, self.labels[row])
+        return Location(self.names[self.owner[row]], index.name or "line", line, text, self.labels[row])
 
-    def show_all(self, groups: Sequence[Sequence[int]]) -> list[list[Place]]:
+    def show_all(self, groups: Sequence[Sequence[int]]) -> list[list[Location]]:
         """Return the first few groups of rows as examples."""
         return [[self.show(row) for row in group] for group in groups[:SHOWN]]
 
@@ -78,7 +78,7 @@ def examine(tables: dict[str, Table], tokens: dict[str, Tokens]) -> list[Finding
             findings += missing_labels(train, rows.labels_of(number), file)
             scripts, _ = scripts_of([rows.texts[row] for row in rows.of(number)])
 
-        def show(row: int, start: int = rows.starts[number]) -> Place:
+        def show(row: int, start: int = rows.starts[number]) -> Location:
             """Return where a row of this table stands, by its number in the table."""
             return rows.show(start + row)
 

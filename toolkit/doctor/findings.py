@@ -17,7 +17,7 @@ def excerpt(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A row of a file."""
 
     file: str
@@ -40,7 +40,7 @@ class Finding:
     kind: str  # a key of TEXTS
     count: int
     facts: dict
-    examples: list[list[Place]] = field(default_factory=list)
+    examples: list[list[Location]] = field(default_factory=list)
 
     def what(self, language: str = "en") -> str:
         """Return what was found in a sentence."""

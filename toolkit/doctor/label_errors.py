@@ -23,8 +23,8 @@ from torch.utils.data import TensorDataset
 from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log, one_line
-from toolkit.compute.processes import World
-from toolkit.data.writers import TextFormat, prediction_columns, with_predictions
+from toolkit.compute.processes import Processes
+from toolkit.data.writers import TextWriter, prediction_columns, with_predictions
 from toolkit.doctor.examine import Rows
 from toolkit.doctor.findings import SHOWN
 from toolkit.evaluation.decision import softmax
@@ -85,19 +85,19 @@ class Folds:
     findings. Raises UserError if the rows are too few, or have a column that label_errors.csv needs itself.
     """
 
-    def __init__(self, folder: Path, log: Log, world: World, data: tuple, count: int, seed: int):
+    def __init__(self, folder: Path, log: Log, processes: Processes, data: tuple, count: int, seed: int):
         tables, self.labels, sets, self.encoder, _ = data
-        self.path, self.log, self.world = folder / FILE, log, world
+        self.path, self.log, self.processes = folder / FILE, log, processes
         self.dataset = join(sets["train"], sets["valid"])
         self.label_ids, folds = self.dataset.tensors[3].numpy(), None
-        if world.is_first:
+        if processes.is_main:
             self.rows = Rows({name: tables[name] for name in ("train", "valid")})
             self.records = [record for table in self.rows.tables for record in table.records]
             self.columns = list(dict.fromkeys(name for record in self.records for name in record))
             self.columns += prediction_columns(self.labels, self.columns, FACTS, SUGGESTED)
             folds = assign_folds(self.label_ids, self.rows.folded, count, seed).tolist()
             folder.mkdir(parents=True, exist_ok=True)  # before hours of training, if it cannot be made
-        self.folds = np.array(world.share(folds))
+        self.folds = np.array(processes.broadcast(folds))
 
     def __iter__(self) -> Iterator[tuple]:
         numbers = np.unique(self.folds)  # where many rows have one text, a fold may have none
@@ -114,7 +114,7 @@ class Folds:
 
     def _tables(self, rows: np.ndarray) -> dict:
         """Return a fold's training table, in the first process: where each row stands is its index."""
-        if not self.world.is_first:
+        if not self.processes.is_main:
             return {}
         train, *others = self.rows.tables
         frame = pd.concat([table.frame for table in self.rows.tables])
@@ -123,7 +123,7 @@ class Folds:
 
     def write(self, logits: Sequence[np.ndarray]) -> None:
         """Write label_errors.csv, by the logits of each fold's rows, and say what is in it."""
-        if not self.world.is_first:
+        if not self.processes.is_main:
             return
         in_order = np.argsort(self.folds, kind="stable")  # as the folds' rows come one behind the other
         probabilities = np.empty((len(in_order), len(self.labels)))
@@ -154,5 +154,5 @@ class Folds:
             file = str(self.rows.tables[self.rows.owner[row]].path)
             facts = (float(f"{quality[row]:.9g}"), file, self.rows.show(row).line)
             values |= dict(zip(FACTS, facts, strict=True))
-        form = TextFormat("csv", self.columns)
+        form = TextWriter("csv", self.columns)
         return form.header + form.encode(rows)

@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Tokens
-from toolkit.doctor.findings import SHOWN, Finding, Place, excerpt
+from toolkit.doctor.findings import SHOWN, Finding, Location, excerpt
 
 FEW = 10  # rows of a label
 UNEVEN = 10  # times as many rows as the rarest label has
@@ -56,7 +56,7 @@ def sorted_by_label(labels: Sequence[str], file: str) -> Iterator[Finding]:
 def odd_lengths(tokens: Tokens, file: str, show) -> Iterator[Finding]:
     """Yield rows without a known token, rows that are cut, rows of outlying length, and characters that are unknown.
 
-    `show` returns the Place of the row with a number.
+    `show` returns the Location of the row with a number.
     """
     rows, middle = len(tokens.counts), int(np.median(tokens.counts))
     empty = np.flatnonzero(tokens.known <= 0)
@@ -112,7 +112,7 @@ def telling_length(labels: Sequence[str], counts: np.ndarray) -> Iterator[Findin
         yield Finding("length_tells", len(labels), {"score": score, "label": excerpt(label), "share": share})
 
 
-def _first(rows, show) -> list[list[Place]]:
+def _first(rows, show) -> list[list[Location]]:
     return [[show(int(row))] for row in rows[:SHOWN]]
 
 

@@ -21,7 +21,7 @@ from toolkit.data.labels import split_seed, split_table
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import difference_intervals
-from toolkit.evaluation.metrics import Scored
+from toolkit.evaluation.metrics import ScoredSet
 from toolkit.runs.run_json import fingerprint
 
 WITHOUT_BLANKS = {"Chinese", "Japanese", "Thai", "Lao", "Khmer", "Myanmar"}
@@ -57,7 +57,7 @@ def score_answers(tables: dict[str, Table], answers: dict[str, dict[str, np.ndar
     }
 
 
-def beside_model(found: Scored, answers: dict[str, np.ndarray]) -> dict[str, dict]:
+def beside_model(found: ScoredSet, answers: dict[str, np.ndarray]) -> dict[str, dict]:
     """Return for each method its accuracy and macro_f1 on a scored table, and how far the model's differ from them.
 
     These are {difference, low, high}: the model's less the method's, with the 95% interval.

@@ -15,21 +15,21 @@ import numpy as np
 
 from toolkit.base.errors import UserError
 from toolkit.data.tables import Table
-from toolkit.data.writers import TextFormat
+from toolkit.data.writers import TextWriter
 from toolkit.evaluation.intervals import difference_intervals
 from toolkit.runs.run_json import fingerprint
 
 CHANCE = 0.05  # below it a p value is said to be more than chance
 
 
-class Other(NamedTuple):
+class OtherRun(NamedTuple):
     """Another run: how it was named, and its predictions, (N,) label numbers of the rows of our table in its order."""
 
     name: str
     answers: np.ndarray
 
 
-def read_other(given: str | None, table: Table, labels: list[str]) -> Other | None:
+def read_other(given: str | None, table: Table, labels: list[str]) -> OtherRun | None:
     """Return the run that --compare names, if any: its directory, or that of its model or of its test scores.
 
     Raises UserError if it was not scored, or not on this table as it is read here, or not with the model that it has.
@@ -54,7 +54,7 @@ def read_other(given: str | None, table: Table, labels: list[str]) -> Other | No
         elif (answers := _pair(folder / "predictions.csv", table)) is None:
             problem = f"other rows or labels of {table.path} were scored; score it again"
         else:
-            return Other(given, np.array([labels.index(answer) for answer in answers]))
+            return OtherRun(given, np.array([labels.index(answer) for answer in answers]))
     except (FileNotFoundError, NotADirectoryError):
         problem = "it has no test scores; score it first"
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
@@ -69,7 +69,7 @@ def _pair(path: Path, table: Table) -> list[str] | None:
     are alike in all of it any may be the other's.
     """
     names = [name for name in table.columns.values() if name is not None]
-    rows = csv.reader(io.StringIO(TextFormat("csv", names).encode(table.records).decode(), newline=""))
+    rows = csv.reader(io.StringIO(TextWriter("csv", names).encode(table.records).decode(), newline=""))
     keys = [(str(line), *row) for line, row in zip(table.frame.index, rows, strict=True)]
     waiting: dict[tuple, list[str]] = {}
     with path.open(encoding="utf-8", newline="") as stream:
@@ -82,7 +82,7 @@ def _pair(path: Path, table: Table) -> list[str] | None:
     return [row["prediction"] for row in found] if right == [row["correct"] == "yes" for row in found] else None
 
 
-def compare_runs(other: Other | None, label_ids: np.ndarray, ours: np.ndarray, count: int) -> dict:
+def compare_runs(other: OtherRun | None, label_ids: np.ndarray, ours: np.ndarray, count: int) -> dict:
     """Return what metrics.json says of another run beside ours; {} for None.
 
     label_ids and ours, our predictions, are (N,) numbers of `count` labels.

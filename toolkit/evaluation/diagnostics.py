@@ -10,7 +10,7 @@ import numpy as np
 from toolkit.evaluation.calibration import BINS
 from toolkit.evaluation.decision import softmax
 from toolkit.evaluation.intervals import share_interval
-from toolkit.evaluation.metrics import Scored
+from toolkit.evaluation.metrics import ScoredSet
 
 MOST_POINTS = 200  # of a curve
 MOST_CURVES = 10  # of several labels those with the least average precision
@@ -19,7 +19,7 @@ MOST_COLUMNS = 12
 QUANTILES = 5  # parts of about the same size, by length or number
 
 
-def diagnose(found: Scored, records: Sequence[dict], used: Sequence[str | None], max_length: int) -> dict:
+def diagnose(found: ScoredSet, records: Sequence[dict], used: Sequence[str | None], max_length: int) -> dict:
     """Return reliability, curves, thresholds (of two labels) and slices of a scored table.
 
     Args:
@@ -68,7 +68,7 @@ def thresholds(probability: np.ndarray, is_positive: np.ndarray) -> dict[str, li
     return {"threshold": at, "true_positives": true, "false_positives": false, **totals}
 
 
-def _curves(found: Scored) -> dict[str, dict[str, list]]:
+def _curves(found: ScoredSet) -> dict[str, dict[str, list]]:
     """Return for the positive of two labels, or the labels told apart the least, the points of its two curves."""
     from sklearn import metrics as sk  # here, since importing it takes a second
 
@@ -96,7 +96,7 @@ def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
     return np.stack([x, y], axis=1).round(6).tolist()
 
 
-def _by_length(found: Scored, max_length: int) -> Iterator[dict]:
+def _by_length(found: ScoredSet, max_length: int) -> Iterator[dict]:
     """Yield the slices by length in tokens, and by whether rows are truncated if some are and some are not."""
     groups = [(f"{low}–{high}", rows) for low, high, rows in _quantiles(found.tokens)]
     if len(groups) > 1:
@@ -106,7 +106,7 @@ def _by_length(found: Scored, max_length: int) -> Iterator[dict]:
         yield {"by": "truncated", "groups": _scored(found, [("no", ~cut), ("yes", cut)])}
 
 
-def _by_column(found: Scored, records: Sequence[dict], used: Sequence[str | None]) -> Iterator[dict]:
+def _by_column(found: ScoredSet, records: Sequence[dict], used: Sequence[str | None]) -> Iterator[dict]:
     """Yield the slices by the file's other columns: by value where there are few, by size where they are numbers."""
     names = [name for name in dict.fromkeys(name for record in records for name in record) if name not in used]
     made = 0
@@ -150,7 +150,7 @@ def _quantiles(numbers: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
     return [(numbers[rows].min(), numbers[rows].max(), rows) for rows in masks if rows.any()]
 
 
-def _scored(found: Scored, groups: Sequence[tuple[str, np.ndarray]]) -> list[dict]:
+def _scored(found: ScoredSet, groups: Sequence[tuple[str, np.ndarray]]) -> list[dict]:
     """Return accuracy, its 95% interval and macro_f1 of each group of rows."""
     result = []
     for name, rows in groups:

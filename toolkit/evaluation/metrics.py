@@ -12,7 +12,7 @@ from toolkit.evaluation.intervals import score_intervals
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredSet:
     """A scored table of N rows and C labels: what was predicted of it, and the scores, in the form of metrics.json."""
 
     logits: np.ndarray  # (N, C)

@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from toolkit.evaluation.explain import Segment
-from toolkit.evaluation.metrics import Scored
+from toolkit.evaluation.metrics import ScoredSet
 from toolkit.report.advice import Advice
 from toolkit.report.page_parts import clean, course, curves, facts, findings, scale
 from toolkit.report.texts_en import TEXTS
@@ -31,7 +31,7 @@ Explain = Callable[[np.ndarray, np.ndarray], list]
 
 
 def render(
-    found: Scored,
+    found: ScoredSet,
     scores: dict,
     table,
     run: dict,
@@ -123,7 +123,7 @@ def _confusions(counts: np.ndarray, labels: Sequence[str]) -> list[dict]:
     ]
 
 
-def _rows(found: Scored, table, cells: list, explain: Explain, explained: int) -> list[dict]:
+def _rows(found: ScoredSet, table, cells: list, explain: Explain, explained: int) -> list[dict]:
     """Return the rows that the page has: those that are wrong, and some of each cell."""
     order = np.argsort(np.where(found.right, 2 + found.confidence, -found.confidence), kind="stable")
     wrong = order[: int((~found.right).sum())][:MOST_WRONG].tolist()

@@ -11,13 +11,13 @@ from toolkit.base.disk import write_bytes, write_json
 from toolkit.cli.console import display_width, one_line, pad
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
-from toolkit.data.writers import TextFormat, prediction_columns, with_predictions
+from toolkit.data.writers import TextWriter, prediction_columns, with_predictions
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import beside_model
 from toolkit.evaluation.baselines import lines as baseline_lines
 from toolkit.evaluation.compare import comparison_lines
 from toolkit.evaluation.diagnostics import diagnose
-from toolkit.evaluation.metrics import Scored
+from toolkit.evaluation.metrics import ScoredSet
 from toolkit.report.advice import advise, headline
 from toolkit.report.page_html import Explain, render
 from toolkit.runs.run_json import data_facts, fingerprint, versions
@@ -31,7 +31,7 @@ def score_columns(records: Sequence[dict], labels: Sequence[str]) -> tuple[list[
 
 def write_scores(
     folder: Path,
-    found: Scored,
+    found: ScoredSet,
     table: Table,
     run: dict,
     model_dir: Path,
@@ -70,7 +70,7 @@ def write_scores(
 
 def write_report(
     folder: Path,
-    found: Scored,
+    found: ScoredSet,
     scores: dict,
     table: Table,
     run: dict,
@@ -95,7 +95,7 @@ def read_history(model_dir: Path) -> list[dict]:
     return history if best in history else []
 
 
-def _predictions(found: Scored, records: Sequence[dict], lines: Sequence[int], labels: Sequence[str]) -> bytes:
+def _predictions(found: ScoredSet, records: Sequence[dict], lines: Sequence[int], labels: Sequence[str]) -> bytes:
     """Return predictions.csv: the rows the model got wrong, most confident first, then the others in file order.
 
     To the input's columns and the predictions come `correct`, and `line`, where the row begins in the file.
@@ -106,7 +106,7 @@ def _predictions(found: Scored, records: Sequence[dict], lines: Sequence[int], l
     facts = [{"correct": "yes" if right[i] else "no", "line": lines[i]} for i in range(len(records))]
     rows = with_predictions(records, found.probabilities, found.predicted, labels)
     rows = [{**facts[i], **row} for i, row in enumerate(rows)]
-    form = TextFormat("csv", [*names, *added])
+    form = TextWriter("csv", [*names, *added])
     return form.header + form.encode([rows[i] for i in order])
 
 

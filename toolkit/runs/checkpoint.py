@@ -1,4 +1,4 @@
-"""The training state on disk: weights, optimizer, scaler and journal, as safetensors and json.
+"""The training state on disk: weights, optimizer, scaler and progress, as safetensors and json.
 
 The tensors of a save are in a file of their own; state.json names it and is replaced in one go, so that the last
 whole save is always the one that is read. It has the checksums of that file and of itself, so that a damaged save is
@@ -16,14 +16,14 @@ from safetensors.torch import load_file, save_file
 
 from toolkit.base.disk import filling, sweep, sync_directory, write_json
 from toolkit.base.errors import UserError
-from toolkit.runs.progress import Journal
+from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import fingerprint
 
 
 def begin_checkpoint(folder: Path, about: dict) -> None:
     """Note that a run has begun, so that it can be gone on with, though with its first step, before its first save."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_state(folder, {"tensors": None, "scaler": {}, "journal": asdict(Journal()), **about})
+    _write_state(folder, {"tensors": None, "scaler": {}, "progress": asdict(Progress()), **about})
 
 
 def note_options(folder: Path, about: dict) -> None:
@@ -33,21 +33,21 @@ def note_options(folder: Path, about: dict) -> None:
 
 def best_step(folder: Path) -> int:
     """Return the step of the best model of the last save, 0 if there is none."""
-    return ((read_state(folder) or {}).get("journal") or {}).get("best_step", 0)
+    return ((read_state(folder) or {}).get("progress") or {}).get("best_step", 0)
 
 
-def save_checkpoint(folder: Path, model, optimizer, scaler, journal: Journal, about: dict) -> None:
+def save_checkpoint(folder: Path, model, optimizer, scaler, progress: Progress, about: dict) -> None:
     """Write the training state of an unwrapped model; `about` (options, fingerprints) is kept beside it as it is."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    name = f"state-{journal.step}.safetensors"
+    name = f"state-{progress.step}.safetensors"
     with filling(folder / "tensors") as new:
         save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, new / name)
         digest = fingerprint(new / name)
     (new / name).replace(folder / name)
     sync_directory(folder)
-    state = {"tensors": {"file": name, "sha256": digest}, "scaler": scaler.state_dict(), "journal": asdict(journal)}
+    state = {"tensors": {"file": name, "sha256": digest}, "scaler": scaler.state_dict(), "progress": asdict(progress)}
     try:
         _write_state(folder, state | about)
     finally:
@@ -108,8 +108,8 @@ def read_checkpoint(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
         raise UserError(f"--resume: {path} is damaged ({error})") from None
 
 
-def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tensor]) -> Journal:
-    """Put what read_checkpoint gave into an unwrapped model, its optimizer and scaler, and return the journal.
+def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tensor]) -> Progress:
+    """Put what read_checkpoint gave into an unwrapped model, its optimizer and scaler, and return the progress.
 
     Raises UserError if it is not the state of such a model.
     """
@@ -126,6 +126,6 @@ def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tens
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         scaler.load_state_dict(state["scaler"])
     try:
-        return Journal(**state["journal"])
+        return Progress(**state["progress"])
     except TypeError as error:
         raise UserError(f"--resume: the run was begun by another version of this project ({error})") from None

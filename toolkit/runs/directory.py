@@ -9,12 +9,12 @@ from toolkit.cli.console import Log
 from toolkit.data.rows import write_rejected
 from toolkit.runs import checkpoint
 from toolkit.runs.curves import draw_curves
-from toolkit.runs.progress import Journal
+from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import clear_run, refuse_to_overwrite, step_of_model, sweep_run
 from toolkit.runs.scalars import Scalars
 
 
-class RunFiles:
+class RunDirectory:
     """The run directory; in a process that is not to write, nothing here does anything.
 
     A context, in which no other run can write to it. Raises UserError if another does. If it is one of several runs of
@@ -73,7 +73,7 @@ class RunFiles:
         rejected = [row for table in tables.values() for row in table.rejected]
         write_rejected(self.folder / "rejected_rows.csv", rejected)
 
-    def save(self, state: tuple, journal: Journal, about: dict) -> None:
+    def save(self, state: tuple, progress: Progress, about: dict) -> None:
         """Replace the checkpoint, and the model if a better one waits; `state` is (unwrapped model, optimizer, scaler).
 
         A new best model waits beside the old one until the checkpoint that tells of it is written, so that the two
@@ -81,7 +81,7 @@ class RunFiles:
         """
         if self.writes:
             try:
-                checkpoint.save_checkpoint(self.checkpoint_dir, *state, journal, about)
+                checkpoint.save_checkpoint(self.checkpoint_dir, *state, progress, about)
             finally:
                 self._settle_model()
 
@@ -96,17 +96,17 @@ class RunFiles:
         if step and step_of_model(self.model_dir) != step:
             raise UserError(f"--resume: {self.model_dir} is not the best model of this run, that of step {step}")
 
-    def write_history(self, journal: Journal) -> None:
+    def write_history(self, progress: Progress) -> None:
         """Replace metrics.jsonl, and add to the event file if it is wanted."""
         if self.writes:
-            write_json_lines(self.folder / "metrics.jsonl", journal.history)
+            write_json_lines(self.folder / "metrics.jsonl", progress.history)
         if self.scalars:
-            self.scalars.write(journal.history)
+            self.scalars.write(progress.history)
 
-    def draw(self, journal: Journal, metric: str) -> None:
+    def draw(self, progress: Progress, metric: str) -> None:
         """Replace curves.png, and add to the event file if it is wanted."""
         if self.writes:
             with replacing(self.folder / "curves.png") as new:
-                draw_curves(new, journal.history, metric, journal.best_step)
+                draw_curves(new, progress.history, metric, progress.best_step)
         if self.scalars:  # where no evaluation was left when they were first asked for
-            self.scalars.write(journal.history)
+            self.scalars.write(progress.history)

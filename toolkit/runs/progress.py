@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Journal:
+class Progress:
     """The course of a run; saved with each checkpoint. `loss_sum` and `rows` count from the last evaluation on."""
 
     epoch: int = 0  # the one under way, the first being 0

@@ -8,7 +8,7 @@ from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.parser import given_options
 from toolkit.runs.checkpoint import read_checkpoint, read_state, restore
-from toolkit.runs.progress import Journal
+from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import refuse_to_overwrite
 
 
@@ -63,12 +63,12 @@ def agreed_options(args: Namespace, parser: ArgumentParser, saved: dict, may_cha
     return saved | changed | {name: vars(args)[name] for name in ("output_dir", "overwrite")} | {"resume": True}
 
 
-def resume(folder: Path, state: tuple, about: dict, world) -> Journal:
+def resume(folder: Path, state: tuple, about: dict, processes) -> Progress:
     """Go on, in every process, from the save that the first one reads; `state` is (model, optimizer, scaler)."""
-    saved, tensors = read_checkpoint(folder) if world.is_first else (None, None)
-    if world.is_first:
+    saved, tensors = read_checkpoint(folder) if processes.is_main else (None, None)
+    if processes.is_main:
         check_same(saved, about)
-    return restore(*state, world.share(saved), world.share_tensors(tensors))
+    return restore(*state, processes.broadcast(saved), processes.broadcast_tensors(tensors))
 
 
 def check_same(state: dict, about: dict) -> None:

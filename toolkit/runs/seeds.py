@@ -27,16 +27,16 @@ MAY_CHANGE_IN_ALL = MAY_CHANGE | {"seeds": may_grow, "epochs": lambda *_: False}
 TEST_SCORES = ("test_accuracy", "test_macro_f1")
 
 
-def each_seed(args: Namespace, parser: ArgumentParser, world) -> Iterator[tuple[Namespace, "Seeds | None"]]:
+def each_seed(args: Namespace, parser: ArgumentParser, processes) -> Iterator[tuple[Namespace, "Seeds | None"]]:
     """Yield, in every process, the options of each run that --seeds asks for and that is not yet done, and its Seeds.
 
     A single run has the options as they are, and None. For the others `parser` is left as if the options of that run
     had stood on its command line. To check the data the first of them is enough. Raises UserError if --resume cannot go
     on so, or if another process writes there.
     """
-    log = Log(sys.stdout if world.is_first else None)
-    whole = Seeds(Path(args.output_dir), world.is_first and not args.check_data)
-    plan = world.first(lambda: whole.plan(args, parser))
+    log = Log(sys.stdout if processes.is_main else None)
+    whole = Seeds(Path(args.output_dir), processes.is_main and not args.check_data)
+    plan = processes.on_main(lambda: whole.plan(args, parser))
     if plan is None:
         yield args, None
         return

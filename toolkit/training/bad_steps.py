@@ -8,8 +8,8 @@ import torch
 
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
-from toolkit.compute.processes import ALONE, World
-from toolkit.runs.progress import Journal
+from toolkit.compute.processes import ALONE, Processes
+from toolkit.runs.progress import Progress
 
 LISTED = 32  # rows
 
@@ -21,8 +21,10 @@ class StepGuard:
     is the gradient scaler's business, which skips the step and tries a smaller scale; a loss that does is not.
     """
 
-    def __init__(self, world: World = ALONE, on_bad: Callable[[int, np.ndarray], None] = lambda step, rows: None):
-        self.world, self.on_bad, self.unread = world, on_bad, deque()
+    def __init__(
+        self, processes: Processes = ALONE, on_bad: Callable[[int, np.ndarray], None] = lambda step, rows: None
+    ):
+        self.processes, self.on_bad, self.unread = processes, on_bad, deque()
 
     def check(self, learner, loss: torch.Tensor, norm: torch.Tensor, rows: np.ndarray) -> None:
         """Make the step that the optimizer is about to take one of no effect if its loss or gradient is no number.
@@ -30,7 +32,7 @@ class StepGuard:
         `loss` and the gradient's `norm` have one value each; `rows` are the row numbers of the global batch.
         """
         scaled, optimizer = learner.scaler.is_enabled(), learner.optimizer
-        good = self.world.everywhere(torch.isfinite(loss) if scaled else torch.isfinite(loss) & torch.isfinite(norm))
+        good = self.processes.all_true(torch.isfinite(loss) if scaled else torch.isfinite(loss) & torch.isfinite(norm))
         if optimizer.defaults.get("fused") and not scaled:
             optimizer.found_inf = 1.0 - good.float()  # as GradScaler tells it; a fused step needs no other answer
         elif not scaled and not good.item():
@@ -52,9 +54,9 @@ class StepGuard:
                 self.on_bad(step, rows)
 
 
-def count_bad_step(journal: Journal, log: Log, table, step: int, rows: np.ndarray) -> None:
+def count_bad_step(progress: Progress, log: Log, table, step: int, rows: np.ndarray) -> None:
     """Count a bad step and log it with its rows of `table`, which the first process has."""
-    journal.bad_steps += 1
+    progress.bad_steps += 1
     if table is not None:
         lines = sorted(table.frame.index[rows].tolist())
         listed = ", ".join(map(str, lines[:LISTED])) + ", ..." * (len(lines) > LISTED)
@@ -62,15 +64,15 @@ def count_bad_step(journal: Journal, log: Log, table, step: int, rows: np.ndarra
         log(f"           its rows: {table.path}, {table.frame.index.name}s {listed}")
 
 
-def until_too_many(journal: Journal, most: int, batches: Iterable) -> Iterator:
+def until_too_many(progress: Progress, most: int, batches: Iterable) -> Iterator:
     """Yield batches until more than `most` steps were bad."""
     for batch in batches:
-        if journal.bad_steps > most:
+        if progress.bad_steps > most:
             return
         yield batch
 
 
-def stop_if_too_many(journal: Journal, most: int, scaler) -> None:
+def stop_if_too_many(progress: Progress, most: int, scaler) -> None:
     """Raise UserError if more than `most` steps were bad, now that what was done is saved.
 
     Likewise if the gradient scaler, which halves its scale at each overflow, makes gradients smaller than they are.
@@ -79,8 +81,8 @@ def stop_if_too_many(journal: Journal, most: int, scaler) -> None:
         raise UserError(
             "gradients overflow fp16 at any scale; begin anew with --precision bf16 or fp32, or lower rates"
         )
-    if journal.bad_steps > most:
+    if progress.bad_steps > most:
         raise UserError(
-            f"the loss or its gradient was not a number in {journal.bad_steps} steps (--max_bad_steps {most}); "
+            f"the loss or its gradient was not a number in {progress.bad_steps} steps (--max_bad_steps {most}); "
             "lower --learning_rate, or look at the rows of these steps in train.log"
         )

@@ -12,7 +12,7 @@ from toolkit.compute.batches import shares
 from toolkit.compute.device import device_count, seed_step
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import Precision
-from toolkit.compute.processes import ALONE, World
+from toolkit.compute.processes import ALONE, Processes
 from toolkit.models.touched_rows import TouchedRows, touched_rows
 from toolkit.training.bad_steps import StepGuard
 
@@ -30,7 +30,7 @@ class Learner:
     max_grad_norm: float = 1.0  # 0: off
     step: int = 0
     seed: int = 0  # of dropout
-    world: World = ALONE
+    processes: Processes = ALONE
     limit: RowLimit = field(default_factory=RowLimit)  # rows that a device holds at once
     guard: StepGuard = field(default_factory=StepGuard)
     synced: bool = False  # whether a gradient has been shared with the other processes
@@ -40,7 +40,7 @@ class Learner:
 
     def __post_init__(self):
         """Keep apart the gradients of embedding tables, unless other processes need them."""
-        if self.world.size == 1:
+        if self.processes.size == 1:
             self.tables = touched_rows(self.model, self.optimizer)
 
     def begin_step(self) -> float:
@@ -52,7 +52,7 @@ class Learner:
 
     def attempts(self, rows: np.ndarray) -> Iterator:
         """Yield contexts in which to find the gradient of a batch, with smaller pieces when the memory runs out."""
-        share = -(-len(rows) // (self.world.size * device_count(self.model)))
+        share = -(-len(rows) // (self.processes.size * device_count(self.model)))
         return self.limit.attempts(share, before_next=self._begin_anew)
 
     def _begin_anew(self) -> None:
@@ -65,7 +65,7 @@ class Learner:
     def _shared(self) -> Iterator[None]:
         """Enclose the forward pass behind which a gradient is shared."""
         yield
-        self.sharing = self.world.size > 1
+        self.sharing = self.processes.size > 1
 
     def pieces(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[np.ndarray, float, object]]:
         """Yield this process's pieces of a global batch, their weights, and the context of their forward passes.
@@ -79,15 +79,15 @@ class Learner:
         time that it uses them (of three processes, say), and a run that goes on must not.
         """
         size = self.limit.rows and self.limit.rows * device_count(self.model)
-        pieces = shares(rows, self.world.rank, self.world.size, size)
-        several, slots = self.world.size > 1, max(len(piece) * int(lengths[piece].max()) for piece, _ in pieces)
+        pieces = shares(rows, self.processes.rank, self.processes.size, size)
+        several, slots = self.processes.size > 1, max(len(piece) * int(lengths[piece].max()) for piece, _ in pieces)
         alone = rows[[lengths[rows].argmin()]], 0.0
         if several and not self.synced:
             for _ in range(2):
                 yield *alone, self._shared()
             self.synced = True
         self.sharing = False
-        seed_step(self.seed, self.step, self.world.rank)
+        seed_step(self.seed, self.step, self.processes.rank)
         careful = several and slots > self.proven
         for number, (piece, weight) in enumerate(pieces, 1):
             keep_back = several and (careful or number < len(pieces))
@@ -106,4 +106,4 @@ class Learner:
         """Forget the gradients; of several processes each keeps the memory, which is where the next are shared."""
         for table in self.tables:
             table.forget()
-        self.optimizer.zero_grad(set_to_none=self.world.size == 1)
+        self.optimizer.zero_grad(set_to_none=self.processes.size == 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from toolkit.base.errors import Stopped, heeded_signals
 from toolkit.compute.memory import NO_LIMIT, RowLimit
-from toolkit.compute.processes import World
+from toolkit.compute.processes import Processes
 
 SIGNALS = (
     "SIGTERM",
@@ -29,8 +29,8 @@ class StopSignals:
     `saves` nothing, the message of its end does not promise to go on.
     """
 
-    def __init__(self, world: World, limit: RowLimit | None = None, saves: bool = True):
-        self.world, self.limit, self.saves, self.name, self.noticed = world, limit or RowLimit(), saves, "", ""
+    def __init__(self, processes: Processes, limit: RowLimit | None = None, saves: bool = True):
+        self.processes, self.limit, self.saves, self.name, self.noticed = processes, limit or RowLimit(), saves, "", ""
         self.before, self.asked = {}, 0
 
     def __enter__(self):
@@ -50,7 +50,7 @@ class StopSignals:
         """Ask the other processes and say whether all are to stop, as one of them was told."""
         if not self.name:
             noticed = [self.noticed == name for name in SIGNALS]
-            *heard, tightness = self.world.largest([*noticed, -(self.limit.rows or NO_LIMIT)])
+            *heard, tightness = self.processes.all_reduce_max([*noticed, -(self.limit.rows or NO_LIMIT)])
             self.limit.tighten(-tightness)
             self.name = next((name for name, is_it in zip(SIGNALS, heard, strict=True) if is_it), "")
         return bool(self.name)
@@ -60,7 +60,7 @@ class StopSignals:
         if self.agreed() and not self.saves:
             raise Stopped(f"stopped by {self.name}; nothing is kept of this work; the same command begins it again")
         if self.agreed():
-            start = "python main.py" if self.world.size == 1 else "the same launcher and main.py"
+            start = "python main.py" if self.processes.size == 1 else "the same launcher and main.py"
             raise Stopped(
                 f"stopped by {self.name}; step {step} is saved. To go on: "
                 f"{start} --output_dir {shlex.quote(output_dir)} --resume"
@@ -83,7 +83,7 @@ class StopSignals:
             """Report a batch; StopAsked if the processes agree to stop."""
             on_batch(rows)
             self.asked += 1
-            if self.asked % self.world.size == 0 and self.agreed():
+            if self.asked % self.processes.size == 0 and self.agreed():
                 raise StopAsked
 
         return watch
