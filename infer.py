@@ -14,7 +14,7 @@ from toolkit.cli.options import given_columns, inference_options
 from toolkit.data.files import file_ending, need_file
 from toolkit.data.parts import Parts
 from toolkit.data.rows import Rejected, Row, stop_or_report, usable_text, windows
-from toolkit.data.unlabelled import Input
+from toolkit.data.unlabelled import Input, rejected_path
 from toolkit.data.writers import ParquetWriter, TextWriter, choose_writer, with_predictions
 from toolkit.runs.run_json import fingerprint, read_run
 
@@ -133,6 +133,9 @@ class Job:
         path = Path(given or Path(self.args.model_dir).parent / f"predictions{file_ending(source)}")
         if source != "-" and path.exists() and path.samefile(source):
             raise UserError(f"--output_file {path} is the input file")
+        listed = rejected_path(path)
+        if source != "-" and listed.exists() and listed.samefile(source):
+            raise UserError(f"{listed} is the input file; the rows that --output_file {path} leaves out go there")
         if path.exists() and not self.args.overwrite:
             raise UserError(f"{path} is already there; --overwrite replaces it, --output_file names another place")
         return path
@@ -173,7 +176,7 @@ class Job:
                     parts.write(number, self.form.encode(predict(window, progress_bar.update)))
                     fresh += len(window)
                 count, done = number + 1, done + len(window)
-        self.input.list_rejected(self.output.with_name(f"{self.output.name.split('.')[0]}.rejected_rows.csv"))
+        self.input.list_rejected(rejected_path(self.output))
         parts.join(count, self.form)
         self.say_accounts(done, f" ({done - fresh:,} of them by an earlier run)" if fresh < done else "")
         speed = fresh / (time.perf_counter() - started)

@@ -453,6 +453,20 @@ def test_bad_rows_of_the_input_stop_it_before_anything_is_written_or_are_left_ou
     assert pd.read_csv(tmp_path / "p.rejected_rows.csv")["line"].tolist() == [3, 4]
 
 
+def test_the_list_of_left_out_rows_belongs_to_one_output_and_is_never_the_input(trained, tmp_path):
+    (tmp_path / "jan.csv").write_text('text\nthe food\n""\n')
+    (tmp_path / "feb.csv").write_text("text\nthe food\n")
+    for month, ending in (("jan", "csv"), ("feb", "csv"), ("feb", "jsonl")):
+        output = tmp_path / f"preds.{month}.{ending}"
+        infer(trained, "--input_file", tmp_path / f"{month}.csv", "--output_file", output, "--on_bad_rows", "skip")
+    assert pd.read_csv(tmp_path / "preds.jan.rejected_rows.csv")["line"].tolist() == [3]
+    rows = shutil.copy(tmp_path / "feb.csv", tmp_path / "p.rejected_rows.csv")
+    refused = infer(trained, "--input_file", rows, "--output_file", tmp_path / "p.csv", status=2)
+    assert "p.rejected_rows.csv is the input file" in refused.stderr
+    refused = infer(trained, "--input_file", tmp_path / "feb.csv", "--output_file", rows, status=2)
+    assert "are for lists of rows" in refused.stderr
+
+
 def test_an_output_that_is_there_is_not_overwritten_unless_asked_to(trained, reviews, tmp_path):
     (tmp_path / "p.csv").write_text("mine")
     options = ["--data_dir", reviews, "--output_file", tmp_path / "p.csv"]

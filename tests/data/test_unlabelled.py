@@ -6,7 +6,7 @@ import pytest
 
 from toolkit.base.errors import UserError
 from toolkit.data.rows import Rejected
-from toolkit.data.unlabelled import Input
+from toolkit.data.unlabelled import Input, rejected_path
 
 SINGLE = {"text": "text", "text_pair": None}
 PAIRED = {"text": "text", "text_pair": "text_pair"}
@@ -178,3 +178,21 @@ def test_standard_input_that_is_kept_can_be_read_twice_and_keeps_its_name(tmp_pa
             found.list_rejected(tmp_path / "rejected_rows.csv")
             assert "standard input,4," in (tmp_path / "rejected_rows.csv").read_text(encoding="utf-8")
     assert not Path(found.path).exists()
+
+
+def test_the_list_of_the_default_output_is_called_after_it(tmp_path):
+    assert rejected_path(tmp_path / "predictions.csv") == tmp_path / "predictions.rejected_rows.csv"
+
+
+def test_no_two_outputs_share_a_list_of_what_they_left_out(tmp_path):
+    stems = ["preds", "preds.jan", "preds.feb", "preds.jan.feb", ".preds", "preds.csv", "preds.jsonl", "preds.csv.gz"]
+    endings = [".csv", ".tsv", ".json", ".jsonl", ".txt", ".parquet", ".csv.gz", ".jsonl.gz", ".CSV"]
+    outputs = {tmp_path / f"{stem}{ending}" for stem in stems for ending in endings}
+    lists = {rejected_path(output) for output in outputs}
+    assert len(lists) == len(outputs)
+    assert not lists & outputs
+
+
+def test_an_output_that_is_called_like_a_list_is_refused(tmp_path):
+    with pytest.raises(UserError, match="are for lists of rows"):
+        rejected_path(tmp_path / "preds.rejected_rows.csv")

@@ -5,9 +5,35 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from toolkit.data.files import Source
+from toolkit.base.errors import UserError
+from toolkit.data.files import Source, file_format
 from toolkit.data.reading import open_source, spooled
 from toolkit.data.rows import Rejected, Row, read_rows, stop_or_report, write_rejected
+
+REJECTED = ".rejected_rows.csv"
+
+
+def rejected_path(output: Path) -> Path:
+    """Return where the rows that an output leaves out are listed: beside it, and no other output's list is there.
+
+    For predictions.csv that is predictions.rejected_rows.csv; any other name is kept whole, as in
+    predictions.jsonl.rejected_rows.csv, since two outputs may differ in nothing but their endings. Raises UserError
+    for an output that is named as such a list.
+    """
+    if output.name.endswith(REJECTED):
+        raise UserError(f"--output_file {output}: names that end in {REJECTED} are for lists of rows that are left out")
+    stem = output.name.removesuffix(".csv")
+    if _is_output_name(stem):  # as of a.jsonl.csv, whose list would be that of a.jsonl
+        stem = output.name
+    return output.with_name(stem + REJECTED)
+
+
+def _is_output_name(name: str) -> bool:
+    try:
+        file_format(name)
+    except UserError:
+        return False
+    return True
 
 
 class Input:
