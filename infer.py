@@ -7,16 +7,18 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from toolkit.base.errors import UserError, run_script
+from toolkit.base.disk import fingerprint
+from toolkit.base.errors import UserError
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log, bar
+from toolkit.cli.exits import run_script
 from toolkit.cli.options import given_columns, inference_options
 from toolkit.data.files import file_ending, need_file
 from toolkit.data.parts import Parts
 from toolkit.data.rows import Rejected, Row, stop_or_report, usable_text, windows
 from toolkit.data.unlabelled import Input, rejected_path
 from toolkit.data.writers import ParquetWriter, TextWriter, choose_writer, with_predictions
-from toolkit.runs.run_json import fingerprint, read_run
+from toolkit.runs.run_json import read_run
 
 STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered together
 

@@ -6,9 +6,9 @@ from argparse import ArgumentParser, Namespace
 from contextlib import suppress
 from pathlib import Path
 
-from toolkit.base.errors import run_script
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log, TrainingBar, bar
+from toolkit.cli.exits import run_script
 from toolkit.cli.options import training_options
 from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import describe_run, refuse_to_overwrite, versions

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from toolkit.base.errors import run_script
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log
+from toolkit.cli.exits import run_script
 from toolkit.cli.options import given_columns, scoring_options
 from toolkit.data.files import need_file
 from toolkit.runs.run_json import read_run

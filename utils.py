@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import TensorDataset
 
-from toolkit.base.disk import filling, install_directory, write_bytes, write_json
+from toolkit.base.disk import filling, fingerprint, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import has_fused_adamw
 from toolkit.cli.console import bar
@@ -42,7 +42,7 @@ from toolkit.models.pretrained import (
     set_dropout,
 )
 from toolkit.runs.model_card import model_card
-from toolkit.runs.run_json import fingerprint, read_run
+from toolkit.runs.run_json import read_run
 from toolkit.tokens.truncation import kept_positions
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.learner import Learner

@@ -22,8 +22,8 @@ from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
 import main  # noqa: E402
 from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
-from toolkit.base.errors import run_script  # noqa: E402
 from toolkit.cli.console import TrainingBar  # noqa: E402
+from toolkit.cli.exits import run_script  # noqa: E402
 
 WORDS = [f"w{number}" for number in range(40)]
 TOO_LONG = 600  # seconds

@@ -22,8 +22,8 @@ import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 
 import utils  # noqa: E402
-from toolkit.base.errors import run_script  # noqa: E402
 from toolkit.base.process import this_process  # noqa: E402
+from toolkit.cli.exits import run_script  # noqa: E402
 from toolkit.compute.batches import training_batches  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
 from toolkit.compute.processes import ALONE, Processes  # noqa: E402

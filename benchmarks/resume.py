@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.forked import Launcher, clock, differences, make_data, options, result  # noqa: E402
-from toolkit.base.errors import EXIT_STOPPED  # noqa: E402
+from toolkit.cli.exits import EXIT_STOPPED  # noqa: E402
 
 SETTINGS = {
     "precision": ("fp32", "bf16"),

@@ -21,7 +21,8 @@ import main
 import test_code
 import utils
 from tests.conftest import script
-from toolkit.base.errors import UserError, run_script
+from toolkit.base.errors import UserError
+from toolkit.cli.exits import run_script
 from toolkit.cli.options import training_options
 from toolkit.doctor import labelled_files as reading
 

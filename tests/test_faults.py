@@ -19,7 +19,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from benchmarks.forked import differences, result
 from benchmarks.small_chinese_bert import wordpiece_tokenizer
 from tests.conftest import ROOT, WORDS, ended, processes, script, started, wait_for
-from toolkit.base.errors import EXIT_STOPPED
+from toolkit.cli.exits import EXIT_STOPPED
 from toolkit.runs.checkpoint import read_state
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts and limits are Linux's here")

@@ -1,17 +1,25 @@
 import errno
+import hashlib
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 from safetensors import SafetensorError
 
-from tests.conftest import interrupted
+from tests.conftest import ROOT, interrupted
 from toolkit.base.disk import (
+    LOCK_FILE,
     filling,
+    fingerprint,
     install_directory,
+    lock_directory,
     recover,
     replacing,
     sweep,
@@ -21,6 +29,15 @@ from toolkit.base.disk import (
 )
 from toolkit.base.errors import UserError
 
+HOLDS = """
+import sys, time
+from pathlib import Path
+from toolkit.base.disk import lock_directory
+
+lock = lock_directory(Path(sys.argv[1]))
+print("taken", flush=True)
+sys.stdin.read()
+"""
 VALUES = [{"a": 1, "房": [1.5, None, True]}, {"text": 'line\nbreak, "quote", 😀\u2028'}, {}]
 
 
@@ -273,3 +290,72 @@ def test_sweeping_removes_what_is_half_and_gives_back_what_is_whole(tmp_path):
         sweep(tmp_path / name)
     assert names(tmp_path) == ["file", "model"]
     assert (tmp_path / "model" / "config").read_text(encoding="utf-8") == ".model.old"
+
+
+# -- the lock on a directory -------------------------------------------------------------------------------------------
+
+
+def holder(folder) -> subprocess.Popen:
+    """Start a process that takes the lock of a directory and keeps it until its standard input ends."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
+    process = subprocess.Popen([sys.executable, "-c", HOLDS, str(folder)], cwd=ROOT, **pipes)
+    assert process.stdout.readline() == "taken\n"
+    return process
+
+
+def test_a_directory_is_locked_against_another_process_until_that_ends(tmp_path):
+    with holder(tmp_path) as process:
+        with pytest.raises(UserError) as caught:
+            lock_directory(tmp_path)
+        (line,) = caught.value.lines()
+        assert line.startswith(f"{tmp_path}: another run is writing there")
+        process.stdin.close()
+        assert process.wait() == 0
+    lock_directory(tmp_path).release()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_process_that_is_killed_leaves_no_lock_though_its_file_may_stay(tmp_path):
+    with holder(tmp_path) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert (tmp_path / LOCK_FILE).exists()
+    lock_directory(tmp_path).release()
+
+
+def test_a_lock_is_free_again_once_it_is_released(tmp_path):
+    lock_directory(tmp_path).release()
+    again = lock_directory(tmp_path)
+    with pytest.raises(UserError):
+        lock_directory(tmp_path)  # not even the same process has it twice
+    again.release()
+
+
+def test_two_directories_are_locked_each_by_itself(tmp_path):
+    locks = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        locks.append(lock_directory(tmp_path / name))
+    for lock in locks:
+        lock.release()
+
+
+def test_a_file_of_the_lock_s_name_that_a_crash_left_is_no_lock(tmp_path):
+    (tmp_path / LOCK_FILE).write_text("12345")
+    lock_directory(tmp_path).release()
+
+
+# -- the fingerprint of a file -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])
+def test_a_fingerprint_is_the_sha256_of_the_bytes(tmp_path, size):
+    data = np.random.default_rng(size).bytes(size)
+    (tmp_path / "file").write_bytes(data)
+    assert fingerprint(tmp_path / "file") == hashlib.sha256(data).hexdigest()
+
+
+def test_one_changed_byte_changes_the_fingerprint(tmp_path):
+    (tmp_path / "a").write_bytes(b"text,label\na,1\n")
+    (tmp_path / "b").write_bytes(b"text,label\na,2\n")
+    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")

@@ -8,8 +8,9 @@ import torch
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 import utils
+from tests.base.test_errors import SHORT
 from tests.conftest import WORDS
-from toolkit.base.errors import UserError, is_out_of_memory
+from toolkit.base.errors import UserError
 from toolkit.compute.batches import training_batches
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
@@ -17,34 +18,6 @@ from toolkit.compute.precision import choose_precision
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
 TEXTS = [f"the {WORDS[15 + i % 20]} was {'very ' * (i % 5)}{word} ." for i in range(10) for word in ("good", "bad")]
-CUDA = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
-SHORT = {
-    "CUDA": CUDA("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB"),
-    "the CPU": RuntimeError(
-        "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
-        "allocate 137438953472 bytes. Error code 12 (Cannot allocate memory)"
-    ),
-    "mps": RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 1.00 GB)"),
-    "cuBLAS": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-    "oneDNN": RuntimeError("could not allocate memory"),
-    "oneDNN's code": RuntimeError("could not create a primitive"),
-    "C++": RuntimeError("std::bad_alloc"),
-    "Python": MemoryError(),
-}
-NOT_SHORT = [
-    RuntimeError("CUDA error: device-side assert triggered"), ValueError("out of memory"), KeyboardInterrupt(), None,
-    RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"), OSError(12, "Cannot allocate memory"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("device", SHORT)
-def test_what_each_device_says_when_its_memory_runs_out_is_understood(device):
-    assert is_out_of_memory(SHORT[device])
-
-
-@pytest.mark.parametrize("error", NOT_SHORT, ids=repr)
-def test_other_errors_are_not_taken_for_it(error):
-    assert not is_out_of_memory(error)
 
 
 def fitting(most: int, rows: int, limit: RowLimit, error: BaseException = SHORT["CUDA"]) -> list[list[int]]:

@@ -37,7 +37,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from toolkit.base.errors import UserError, run_script
+from toolkit.base.errors import UserError
+from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
 from toolkit.compute.processes import Processes
 
@@ -105,7 +106,7 @@ import sys, time
 
 import torch
 
-from toolkit.base.errors import run_script
+from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
 from toolkit.compute.processes import Processes
 
@@ -125,7 +126,8 @@ sys.exit(run_script(main))
 FAILS_LAST = """
 import sys, time
 
-from toolkit.base.errors import UserError, run_script
+from toolkit.base.errors import UserError
+from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
 from toolkit.compute.processes import Processes
 

@@ -6,12 +6,12 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from toolkit.base.disk import fingerprint
 from toolkit.data.tables import Table
 from toolkit.evaluation import baselines
 from toolkit.evaluation.baselines import beside_model, lines, score_answers, simple_answers, training_table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.metrics import ScoredSet
-from toolkit.runs.run_json import fingerprint
 
 
 def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import interrupted
-from toolkit.base.disk import beside, filling
+from toolkit.base.disk import filling, hidden_sibling
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import grad_scaler
 from toolkit.cli.console import Log
@@ -165,7 +165,7 @@ def fill_model(folder, step: int) -> None:
 
 def put_model(run, step: int, state: str = "") -> None:
     """Put a model in its place, or where it waits or is on its way out."""
-    folder = beside(run / "bert_classifier", state) if state else run / "bert_classifier"
+    folder = hidden_sibling(run / "bert_classifier", state) if state else run / "bert_classifier"
     folder.mkdir(parents=True)
     fill_model(folder, step)
 

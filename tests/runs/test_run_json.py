@@ -10,11 +10,11 @@ import sklearn
 import torch
 import transformers
 
+from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.runs.run_json import (
     clear_run,
     data_facts,
-    fingerprint,
     read_run,
     refuse_to_overwrite,
     step_of_model,
@@ -25,19 +25,6 @@ RUN = {
     "base_model": "a/b", "labels": ["差", "好"], "positive_label": "好", "max_length": 64, "truncation": "head_tail",
     "columns": {"text": "text", "text_pair": None, "label": "label"},
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])
-def test_a_fingerprint_is_the_sha256_of_the_bytes(tmp_path, size):
-    data = np.random.default_rng(size).bytes(size)
-    (tmp_path / "file").write_bytes(data)
-    assert fingerprint(tmp_path / "file") == hashlib.sha256(data).hexdigest()
-
-
-def test_one_changed_byte_changes_the_fingerprint(tmp_path):
-    (tmp_path / "a").write_bytes(b"text,label\na,1\n")
-    (tmp_path / "b").write_bytes(b"text,label\na,2\n")
-    assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
 
 
 def test_the_versions_are_those_that_the_packages_say_of_themselves():

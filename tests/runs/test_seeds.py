@@ -15,10 +15,11 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.forked import differences, result
-from tests.base.test_lock import holder
+from tests.base.test_disk import holder
 from tests.conftest import ended, interrupted, processes, script, started, wait_for
-from toolkit.base.errors import EXIT_STOPPED, UserError
+from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
+from toolkit.cli.exits import EXIT_STOPPED
 from toolkit.cli.options import training_options
 from toolkit.runs.run_json import clear_run, read_run, refuse_to_overwrite, seed_folders, sweep_run
 from toolkit.runs.seeds import Seeds

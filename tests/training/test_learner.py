@@ -35,7 +35,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import TensorDataset
 
 import utils
-from toolkit.base.errors import run_script
+from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
 from toolkit.compute.precision import choose_precision
 from toolkit.compute.processes import Processes
@@ -77,7 +77,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils.data import TensorDataset
 
 import utils
-from toolkit.base.errors import run_script
+from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision

@@ -15,7 +15,7 @@ AGREES = """
 import os, signal, sys
 from pathlib import Path
 
-from toolkit.base.errors import run_script
+from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
 from toolkit.compute.memory import RowLimit
 from toolkit.training.stop_signals import StopAsked, StopSignals

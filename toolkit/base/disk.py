@@ -1,6 +1,7 @@
-"""Write files and directories so that a reader finds the old one or the new one, whole, at any instant."""
+"""Files and directories on the disk: replaced so that a reader finds the old or the new one, whole, at any instant."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -8,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from toolkit.base.errors import UserError
 
+LOCK_FILE = ".lock"
 
-def beside(path: Path, state: str) -> Path:
+
+def hidden_sibling(path: Path, state: str) -> Path:
     """Return the hidden name beside `path` of what is not in its place, or no longer: `state` is new, old or gone."""
     return path.with_name(f".{path.name}.{state}")
 
@@ -24,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     If the writing fails, as on a full disk, nothing is left of it and the old file stays.
     """
-    new = beside(path, "new")
+    new = hidden_sibling(path, "new")
     try:
         yield new
         sync(new)
@@ -43,14 +47,14 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Replace a json file in one go."""
-    write_bytes(path, (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n").encode())
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
+    write_bytes(path, f"{text}\n".encode())
 
 
 def write_json_lines(path: Path, values: list) -> None:
     """Replace a file of one json object a line in one go."""
-    write_bytes(
-        path, "".join(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values).encode()
-    )
+    lines = [json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values]
+    write_bytes(path, "".join(lines).encode())
 
 
 @contextmanager
@@ -59,7 +63,7 @@ def filling(folder: Path) -> Iterator[Path]:
 
     If the writing fails nothing is left of it. Raises UserError where safetensors or the tokenizers cannot write.
     """
-    new = beside(folder, "new")
+    new = hidden_sibling(folder, "new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     try:
@@ -86,7 +90,8 @@ def install_directory(path: Path) -> None:
 
     Two renames cannot be one: if the process dies between them, `recover` gives the old directory its name back.
     """
-    new, old = beside(path, "new"), beside(path, "old")
+    new = hidden_sibling(path, "new")
+    old = hidden_sibling(path, "old")
     recover(path)
     if path.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -102,7 +107,7 @@ def install_directory(path: Path) -> None:
 
 def recover(path: Path) -> None:
     """Give a directory its name back if install_directory was killed between its two renames."""
-    old = beside(path, "old")
+    old = hidden_sibling(path, "old")
     if old.is_dir() and not path.exists():
         old.rename(path)
 
@@ -110,11 +115,12 @@ def recover(path: Path) -> None:
 def sweep(path: Path) -> None:
     """Remove what killed processes left of a file or directory that was being written, and nothing that is whole."""
     recover(path)
-    for left in (beside(path, state) for state in ("new", "old", "gone")):
-        if left.is_dir():
-            shutil.rmtree(left)
+    for state in ("new", "old", "gone"):
+        leftover = hidden_sibling(path, state)
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
         else:
-            left.unlink(missing_ok=True)
+            leftover.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -135,3 +141,25 @@ def sync_directory(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def lock_directory(folder: Path) -> FileLock:
+    """Return the lock of a directory that is there, taken; UserError if another process has it.
+
+    The system lets go of it when the process ends, however that happens.
+    """
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{folder}: another run is writing there; wait for its end or name another place") from None
+    return lock
+
+
+def fingerprint(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from toolkit.base.errors import FIRST_SPEAKS, Stopped, UserError, first_line
+from toolkit.base.errors import Stopped, UserError, first_line
 from toolkit.base.process import Process
+from toolkit.cli.exits import MAIN_HEAD_START
 
 TO_COME = timedelta(minutes=10)  # for all processes to have begun
 PATIENCE = timedelta(days=7)  # for one that prepares while the others wait; one that has died is noticed at once
@@ -70,7 +71,7 @@ class Processes:
             return
         if self.is_main and first["host"] != socket.gethostname():
             raise UserError(*first["problems"]) from None  # it was said on that machine's screen, and now on ours
-        time.sleep(2 * FIRST_SPEAKS)  # ours follows from that one, which is said, before the end, by who met it
+        time.sleep(2 * MAIN_HEAD_START)  # ours follows from that one, which is said, before the end, by who met it
         raise SystemExit(1) from None
 
     def _first_failure(self, error: BaseException) -> dict:

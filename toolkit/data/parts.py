@@ -5,9 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
-from toolkit.base.disk import sync, sync_directory, write_bytes, write_json
+from toolkit.base.disk import LOCK_FILE, lock_directory, sync, sync_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
-from toolkit.base.lock import LOCK, lock_directory
 from toolkit.data.files import file_ending
 from toolkit.data.writers import ParquetWriter, TextWriter
 
@@ -36,7 +35,7 @@ class Parts:
             same = False
         if not same:
             for old in self.folder.iterdir():
-                if old.name != LOCK:
+                if old.name != LOCK_FILE:
                     old.unlink()
             write_json(manifest, made_from)
 

@@ -16,13 +16,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 
+from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.data.labels import split_seed, split_table
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import difference_intervals
 from toolkit.evaluation.metrics import ScoredSet
-from toolkit.runs.run_json import fingerprint
 
 WITHOUT_BLANKS = {"Chinese", "Japanese", "Thai", "Lao", "Khmer", "Myanmar"}
 MOST_ROWS = 50_000  # that it learns from, a random part, and

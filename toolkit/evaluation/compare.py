@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.data.tables import Table
 from toolkit.data.writers import TextWriter
 from toolkit.evaluation.intervals import difference_intervals
-from toolkit.runs.run_json import fingerprint
 
 CHANCE = 0.05  # below it a p value is said to be more than chance
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from toolkit.base.disk import write_bytes, write_json
+from toolkit.base.disk import fingerprint, write_bytes, write_json
 from toolkit.cli.console import display_width, one_line, pad
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
@@ -20,7 +20,7 @@ from toolkit.evaluation.diagnostics import diagnose
 from toolkit.evaluation.metrics import ScoredSet
 from toolkit.report.advice import advise, headline
 from toolkit.report.page_html import Explain, render
-from toolkit.runs.run_json import data_facts, fingerprint, versions
+from toolkit.runs.run_json import data_facts, versions
 
 
 def score_columns(records: Sequence[dict], labels: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -14,10 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from toolkit.base.disk import filling, sweep, sync_directory, write_json
+from toolkit.base.disk import filling, fingerprint, sweep, sync_directory, write_json
 from toolkit.base.errors import UserError
 from toolkit.runs.progress import Progress
-from toolkit.runs.run_json import fingerprint
 
 
 def begin_checkpoint(folder: Path, about: dict) -> None:

@@ -2,9 +2,16 @@
 
 from pathlib import Path
 
-from toolkit.base.disk import beside, install_directory, replacing, sweep, write_json_lines
+from toolkit.base.disk import (
+    LOCK_FILE,
+    hidden_sibling,
+    install_directory,
+    lock_directory,
+    replacing,
+    sweep,
+    write_json_lines,
+)
 from toolkit.base.errors import UserError
-from toolkit.base.lock import LOCK, lock_directory
 from toolkit.cli.console import Log
 from toolkit.data.rows import write_rejected
 from toolkit.runs import checkpoint
@@ -30,7 +37,7 @@ class RunDirectory:
 
     def __enter__(self):
         if (
-            self.writes and not self.whole and (self.folder / LOCK).exists()
+            self.writes and not self.whole and (self.folder / LOCK_FILE).exists()
         ):  # else the directory is left as it is until the run begins
             self.lock = lock_directory(self.folder)
         return self
@@ -87,7 +94,7 @@ class RunDirectory:
 
     def _settle_model(self) -> None:
         """Give the model that waits its place if it is the best one of the last save, else remove it."""
-        if 0 < step_of_model(beside(self.model_dir, "new")) == checkpoint.best_step(self.checkpoint_dir):
+        if 0 < step_of_model(hidden_sibling(self.model_dir, "new")) == checkpoint.best_step(self.checkpoint_dir):
             install_directory(self.model_dir)
         sweep(self.model_dir)
 

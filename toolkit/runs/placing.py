@@ -7,7 +7,7 @@ from pathlib import Path
 
 from markupsafe import escape
 
-from toolkit.base.disk import beside, install_directory, replacing, sweep, write_bytes, write_json
+from toolkit.base.disk import hidden_sibling, install_directory, replacing, sweep, write_bytes, write_json
 from toolkit.base.errors import UserError
 from toolkit.runs.run_json import RUN_FILES, SEEDS
 
@@ -18,7 +18,7 @@ def drop_weights(folder: Path, but_model: bool) -> None:
     """Remove the checkpoint of a run that is done, and its model, but for that of the best; small files stay."""
     for path in [folder / "checkpoint", *[folder / "bert_classifier"] * (not but_model)]:
         if path.is_dir():
-            path.rename(beside(path, "gone"))  # a half would be taken for a run
+            path.rename(hidden_sibling(path, "gone"))  # a half would be taken for a run
         sweep(path)
 
 
@@ -29,7 +29,7 @@ def place_run(source: Path, folder: Path, seed: int, lines: Sequence[str]) -> No
     the model is in neither place.
     """
     model_dir, waits = folder / "bert_classifier", source / "bert_classifier"
-    new = beside(model_dir, "new")
+    new = hidden_sibling(model_dir, "new")
     if waits.is_dir() or new.is_dir():
         _copy(source, folder, lines)
         if waits.is_dir():

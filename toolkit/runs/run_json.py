@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from toolkit.base.disk import beside, recover, sweep
+from toolkit.base.disk import hidden_sibling, recover, sweep
 from toolkit.base.errors import UserError
 from toolkit.models.trust import pickles, stray_files
 
@@ -30,15 +30,6 @@ RUN_FILES = (
 )
 OWN_FILES = ("run.json", "README.md")  # of the model directory; the others are written by save_pretrained
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scikit-learn", "safetensors")
-
-
-def fingerprint(path: Path) -> str:
-    """Return the sha256 of a file's bytes in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:
@@ -140,7 +131,7 @@ def clear_run(output_dir: Path) -> None:
             folder.rmdir()
     model_dir = output_dir / "bert_classifier"
     if (model_dir / "run.json").is_file():  # of a half a model no next start could know that it was one
-        model_dir.rename(beside(model_dir, "gone"))
+        model_dir.rename(hidden_sibling(model_dir, "gone"))
         sweep(model_dir)
     for pattern in reversed(RUN_FILES):  # by the first of them a run is known, so it is removed last
         for path in output_dir.glob(pattern):

@@ -12,9 +12,8 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolkit.base.disk import write_json
+from toolkit.base.disk import LOCK_FILE, lock_directory, write_json
 from toolkit.base.errors import UserError
-from toolkit.base.lock import LOCK, lock_directory
 from toolkit.cli.console import Log
 from toolkit.cli.options import LARGEST_SEED
 from toolkit.data.labels import split_seed
@@ -64,7 +63,7 @@ class Seeds:
         there = args.resume and (self.folder / SEEDS).is_file()
         if args.seeds == 1 and not there:
             return None
-        if self.writes and (self.folder / LOCK).exists():
+        if self.writes and (self.folder / LOCK_FILE).exists():
             self.lock = lock_directory(self.folder)
         options = vars(args)
         if there:

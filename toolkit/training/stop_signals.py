@@ -4,7 +4,8 @@ import shlex
 import signal
 from collections.abc import Callable, Iterable, Iterator
 
-from toolkit.base.errors import Stopped, heeded_signals
+from toolkit.base.errors import Stopped
+from toolkit.cli.exits import handleable_signals
 from toolkit.compute.memory import NO_LIMIT, RowLimit
 from toolkit.compute.processes import Processes
 
@@ -34,7 +35,7 @@ class StopSignals:
         self.before, self.asked = {}, 0
 
     def __enter__(self):
-        self.before = {number: signal.signal(number, self._notice) for number in heeded_signals(SIGNALS)}
+        self.before = {number: signal.signal(number, self._notice) for number in handleable_signals(SIGNALS)}
         return self
 
     def __exit__(self, *_):

@@ -1,0 +1,120 @@
+"""How a script ends: what it says of an error, and its exit status."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
+from types import FrameType
+
+from toolkit.base.errors import FULL, Stopped, UserError, first_line, is_out_of_memory
+from toolkit.base.process import this_process
+
+EXIT_DEFECT = 1
+EXIT_USER_ERROR = 2
+EXIT_STOPPED = 75  # sysexits.h: a failure that is over when one tries again
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+MAIN_HEAD_START = 6  # seconds before other processes speak; torchrun looks every 5 of them in its older versions
+
+
+def run_script(main: Callable[[], None]) -> int:
+    """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 75 for Stopped, 130 for Ctrl-C.
+
+    A missing package, a file that cannot be written and too little memory are 2 too. Any other exception is a defect
+    of ours and keeps its traceback. Each of several processes ends at once: in an orderly end, threads that let go of
+    what they have sent may want the interpreter that ends, and one that has failed could wait for others that wait
+    for it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character must not end a run
+    if this_process().size == 1:  # several processes are ended by their launcher
+        for number in handleable_signals(("SIGTERM", "SIGUSR1", "SIGHUP")):
+            signal.signal(number, _raise_stopped)
+        return _exit_status(main)
+    try:
+        status = _exit_status(main)
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        status = EXIT_DEFECT
+        sys.excepthook(*sys.exc_info())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def handleable_signals(names: Sequence[str]) -> list[int]:
+    """Return the numbers of those signals that can be handled here: the system has them and nobody has them ignored.
+
+    They can be handled in the main thread alone; in others there are none.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def _raise_stopped(number: int, _frame: FrameType | None) -> None:
+    """Answer a signal where no step of training is under way: end in order, so that temporary files are removed."""
+    name = signal.Signals(number).name
+    raise Stopped(
+        f"stopped by {name}; what was saved is whole; the same command begins again, main.py --resume goes on"
+    )
+
+
+def _exit_status(main: Callable[[], None]) -> int:
+    """Run main(), say what was wrong in a line a problem, and return the exit status; a defect is raised."""
+    try:
+        main()
+    except UserError as error:
+        _say_problems(error.lines())
+        return EXIT_USER_ERROR
+    except Stopped as stopped:
+        if this_process().is_main:
+            print(stopped, file=sys.stderr, flush=True)
+        return EXIT_STOPPED
+    except KeyboardInterrupt:
+        _say_problems(["interrupted"])
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our pipe has left, as `head` does; what is buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except Exception as error:
+        problem = _problem_of_the_machine(error)
+        if not problem:
+            raise
+        _say_problems([problem])
+        return EXIT_USER_ERROR
+    return 0
+
+
+def _problem_of_the_machine(error: Exception) -> str:
+    """Return what the user can mend on the machine, such as a full disk; "" if an exception is a defect of ours."""
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").split(".")[0]
+        if package in {"", "toolkit", "utils"}:
+            return ""
+        return f"the package {package!r} is not installed; README.md has the install command"
+    if is_out_of_memory(error):
+        return f"out of memory ({first_line(error)})"
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in FULL):
+        return f"{error.filename or 'the output'}: {error.strerror}"
+    return ""
+
+
+def _say_problems(problems: Sequence[str]) -> None:
+    """Print a line for each problem on stderr.
+
+    Of several processes that make the same mistake the main one says it and the launcher then ends the others, so
+    these wait a little before they speak.
+    """
+    process = this_process()
+    if not process.is_main:
+        time.sleep(MAIN_HEAD_START)
+    speaker = "" if process.is_main else f"{process}: "
+    for problem in problems:
+        print(f"error: {speaker}{problem}", file=sys.stderr, flush=True)
