@@ -12,7 +12,8 @@ from toolkit.base.errors import UserError
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log, bar
 from toolkit.cli.exits import run_script
-from toolkit.cli.options import given_columns, inference_options
+from toolkit.cli.options import given_columns, inference_parser
+from toolkit.cli.sections import ColumnOptions, options_from
 from toolkit.data.files import file_ending, need_file
 from toolkit.data.parts import Parts
 from toolkit.data.rows import Rejected, Row, stop_or_report, usable_text, windows
@@ -25,9 +26,9 @@ STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered tog
 
 def main() -> None:
     """Check the input, load the model, and classify one text, a stream or a file."""
-    args, process = inference_options().parse_args(), this_process()
+    args, process = inference_parser().parse_args(), this_process()
     run = read_run(Path(args.model_dir))
-    columns = given_columns(args, run["columns"], label=False)
+    columns = given_columns(options_from(ColumnOptions, vars(args)), run["columns"], label=False)
     # Of several processes only the first reads and writes, and not before the others have come.
     job = first_reading(args, run, columns) if process.size == 1 else None
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.

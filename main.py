@@ -2,30 +2,30 @@
 
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log, TrainingBar, bar
 from toolkit.cli.exits import run_script
-from toolkit.cli.options import training_options
+from toolkit.cli.options import fine_tuning_options
+from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import describe_run, refuse_to_overwrite, versions
 
 
 def main() -> None:
     """Check the options, find the other processes of the run, and train with them."""
-    parser, process = training_options(), this_process()
-    args = parser.parse_args()
-    is_run = not args.check_data and not args.find_label_errors
-    if process.is_main and not args.resume and is_run:
-        refuse_to_overwrite(Path(args.output_dir), args.overwrite)
+    options, process = fine_tuning_options(), this_process()
+    is_run = options.trains_a_run
+    if process.is_main and not options.output.resume and is_run:
+        refuse_to_overwrite(Path(options.output.output_dir), options.output.overwrite)
     import_the_rest()
     with Processes(process) as processes:
-        for one, whole in seeds.each_seed(args, parser, processes):
-            with RunDirectory(Path(one.output_dir), process.is_main and is_run, whole) as files:
-                fine_tune(one, parser, processes, files)
+        for own, whole in seeds.each_seed(options, processes):
+            with RunDirectory(Path(own.output.output_dir), process.is_main and is_run, whole) as files:
+                fine_tune(own, processes, files)
 
 
 def import_the_rest() -> None:
@@ -52,15 +52,17 @@ def import_the_rest() -> None:
     from toolkit.compute.processes import Processes
 
 
-def fine_tune(args: Namespace, parser: ArgumentParser, processes, files) -> None:
+def fine_tune(options: FineTuningOptions, processes, files) -> None:
     """Read and check the data, train, keep the best model, and say what happened; all but training is the first's."""
     log = Log(sys.stdout if processes.is_main else None)
-    args = Namespace(**processes.on_main(lambda: resuming.resumed_options(args, parser, log)))
+    values = processes.on_main(lambda: resuming.resumed_options(options, log).as_dict())
+    options = options_from(FineTuningOptions, values, options.given)
+    args = Namespace(**options.as_dict())
     files.want_scalars(args.tensorboard)
     device = utils.choose_device(args.device, processes.process)
     precision = common_precision(args.precision, device, processes)
     source = pretrained.resolve_model(args.model)
-    tables, beside, labels = read_data(args, log) if processes.is_main else ({}, {}, None)
+    tables, beside, labels = read_data(args, options.split_seed, log) if processes.is_main else ({}, {}, None)
     utils.set_seed(args.seed)
     model, tokenizer, new = utils.new_classifier(source, labels := processes.broadcast(labels), args.dropout, args.fast)
     encoder, sets, findings = None, {}, []
@@ -86,13 +88,13 @@ def fine_tune(args: Namespace, parser: ArgumentParser, processes, files) -> None
     run.finish()
 
 
-def read_data(args: Namespace, log: Log) -> tuple[dict, dict, list[str]]:
+def read_data(args: Namespace, split_seed: int, log: Log) -> tuple[dict, dict, list[str]]:
     """Return the tables called train, valid and, if --test_file names one, test; one beside them; and the labels."""
     given = {"train": args.train_file, "valid": args.valid_file, "test": args.test_file}
     columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
     return reading.read_data(
         utils.read_table, log, given, args.data_dir, columns, args.encoding, args.on_bad_rows,
-        valid_ratio=args.valid_ratio, seed=utils.split_seed(vars(args)), drop_leaked=args.drop_leaked,
+        valid_ratio=args.valid_ratio, seed=split_seed, drop_leaked=args.drop_leaked,
         keep_records=args.find_label_errors,
     )  # fmt: skip
 

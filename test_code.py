@@ -6,14 +6,15 @@ from pathlib import Path
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log
 from toolkit.cli.exits import run_script
-from toolkit.cli.options import given_columns, scoring_options
+from toolkit.cli.options import given_columns, scoring_parser
+from toolkit.cli.sections import ColumnOptions, options_from
 from toolkit.data.files import need_file
 from toolkit.runs.run_json import read_run
 
 
 def main() -> None:
     """Read the test set, predict its labels, and write and show how right they are."""
-    args, process = scoring_options().parse_args(), this_process()
+    args, process = scoring_parser().parse_args(), this_process()
     model_dir = Path(args.model_dir)
     run, folder = read_run(model_dir), Path(args.output_dir or model_dir.parent) / "test"
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if process.is_main else None
@@ -42,7 +43,7 @@ def main() -> None:
         }
         if not processes.is_main:
             return utils.help_predict(utils.load_model(model_dir, device, precision, args.fast)[0], **how)
-        columns = given_columns(args, run["columns"], label=True)
+        columns = given_columns(options_from(ColumnOptions, vars(args)), run["columns"], label=True)
         table = utils.read_table(Path(test_file), columns, args.encoding, args.on_bad_rows, keep_records=True)
         log.item("data", table.accounts())
         utils.encode_labels(table, run["labels"])  # what is wrong with the file is said before the model is loaded

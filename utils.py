@@ -23,7 +23,7 @@ from toolkit.compute.device import choose_device, device_count, thread_count, un
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import Precision
 from toolkit.compute.processes import ALONE, Processes
-from toolkit.data.labels import encode_labels, learn_labels, split_seed, split_table
+from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.data.reading import open_source
 from toolkit.data.rows import Rejected, Row, read_rows, stop_or_report
 from toolkit.data.tables import Table, Tokens, to_frame
@@ -48,7 +48,7 @@ from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.learner import Learner
 
 __all__ = [  # of the spine, from other rooms
-    "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_seed", "split_table", "thread_count",
+    "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_table", "thread_count",
     "to_frame", "unwrap", "wrap",
 ]  # fmt: skip
 TOKENIZE_AT_ONCE = 1000  # texts

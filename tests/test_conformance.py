@@ -23,7 +23,7 @@ import utils
 from tests.conftest import script
 from toolkit.base.errors import UserError
 from toolkit.cli.exits import run_script
-from toolkit.cli.options import training_options
+from toolkit.cli.options import training_parser
 from toolkit.doctor import labelled_files as reading
 
 TEN_MB = 10_000_000
@@ -574,7 +574,7 @@ def here(tmp_path, monkeypatch) -> Path:
 
 def read(path: Path, options: Sequence[str]):
     """Read a training file as main.py does with these options, leaving out what cannot be used."""
-    args = training_options().parse_args(list(options))
+    args = training_parser().parse_args(list(options))
     columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
     return reading.read_tables(utils.read_table, {"train": path}, columns, args.encoding, "skip")["train"]
 

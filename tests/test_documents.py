@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from toolkit.cli.options import inference_options, scoring_options, training_options
+from toolkit.cli.options import inference_parser, scoring_parser, training_parser
 
 SCRIPTS = ["main.py", "test_code.py", "infer.py"]
 ROOMS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "toolkit").rglob("*.py"))
@@ -61,7 +61,7 @@ def options_of(parser) -> set[str]:
 def test_documents_name_options_that_exist(document):
     path = ROOT / document if (ROOT / document).exists() else ROOT / "docs" / document
     lines = re.findall(r"python (?:main|test_code|infer)\.py ([^\n&]*)", path.read_text(encoding="utf-8"))
-    known = options_of(training_options()) | options_of(scoring_options()) | options_of(inference_options())
+    known = options_of(training_parser()) | options_of(scoring_parser()) | options_of(inference_parser())
     for line in lines:
         for option in re.findall(r"(?<![\w-])--[a-z][a-z_]+", line):
             assert option in known, f"{document}: {option}"

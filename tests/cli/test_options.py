@@ -7,10 +7,19 @@ from pathlib import Path
 import pytest
 
 from toolkit.base.errors import UserError
-from toolkit.cli.options import given_columns, inference_options, scoring_options, training_options
+from toolkit.cli.options import (
+    fine_tuning_options,
+    given_columns,
+    inference_options,
+    inference_parser,
+    scoring_options,
+    scoring_parser,
+    training_parser,
+)
+from toolkit.cli.sections import flat
 
 ROOT = Path(__file__).resolve().parents[2]
-PARSERS = {"main.py": training_options, "test_code.py": scoring_options, "infer.py": inference_options}
+PARSERS = {"main.py": training_parser, "test_code.py": scoring_parser, "infer.py": inference_parser}
 NAMES = {  # the names that scripts and documents rely on
     "main.py": """train_file valid_file test_file valid_ratio text_column pair_column label_column encoding on_bad_rows
         model max_length truncation dropout epochs batch_size micro_batch_size learning_rate weight_decay adam_beta1
@@ -81,9 +90,9 @@ def test_no_option_may_be_abbreviated(script):
     ],
 )
 def test_names_known_from_elsewhere_are_accepted(alias, value, name, meant):
-    by_alias = training_options().parse_args([alias, value])
+    by_alias = training_parser().parse_args([alias, value])
     assert getattr(by_alias, name) == meant
-    assert by_alias == training_options().parse_args([f"--{name}", value])
+    assert by_alias == training_parser().parse_args([f"--{name}", value])
 
 
 @pytest.mark.parametrize(
@@ -119,7 +128,7 @@ def test_names_known_from_elsewhere_are_accepted(alias, value, name, meant):
 def test_a_value_that_training_cannot_use_is_refused_in_one_line_that_names_the_option(option, wrong):
     for word in wrong:
         with pytest.raises(UserError) as caught:
-            training_options().parse_args([f"--{option}={word}"])
+            training_parser().parse_args([f"--{option}={word}"])
         assert len(caught.value.lines()) == 1
         assert f"--{option}" in caught.value.lines()[0]
 
@@ -146,7 +155,7 @@ def test_a_value_that_training_cannot_use_is_refused_in_one_line_that_names_the_
     ],
 )
 def test_the_ends_of_a_range_are_taken(option, right):
-    assert [getattr(training_options().parse_args([f"--{option}={value}"]), option) for value in right] == right
+    assert [getattr(training_parser().parse_args([f"--{option}={value}"]), option) for value in right] == right
 
 
 @pytest.mark.parametrize("script", ["test_code.py", "infer.py"])
@@ -175,7 +184,7 @@ def test_what_makes_a_model_fast_can_be_turned_off(script):
 
 
 def test_training_has_the_defaults_that_the_documents_give():
-    args = vars(training_options().parse_args([]))
+    args = vars(training_parser().parse_args([]))
     expected = {
         "data_dir": "data", "text_column": "text", "pair_column": None, "label_column": "label", "valid_ratio": 0.1,
         "model": None, "max_length": None, "epochs": 3, "batch_size": 16, "learning_rate": 5e-5, "weight_decay": 0.01,
@@ -187,13 +196,41 @@ def test_training_has_the_defaults_that_the_documents_give():
 
 
 def test_the_options_of_a_run_can_be_kept_as_json():
-    options = vars(training_options().parse_args(["--overwrite", "--max_length", "64"]))
+    options = vars(training_parser().parse_args(["--overwrite", "--max_length", "64"]))
     assert json.loads(json.dumps(options)) == options
+
+
+READERS = {"main.py": fine_tuning_options, "test_code.py": scoring_options, "infer.py": inference_options}
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_the_sections_have_every_option_in_the_order_and_with_the_value_that_the_parser_gives_it(script):
+    parsed = vars(PARSERS[script]().parse_args([]))
+    values = flat(READERS[script]([]))
+    if script == "infer.py":
+        assert values.pop("label_column") is None  # of the section that it shares with the others
+    if script == "main.py":
+        assert list(values) == list(parsed)
+    assert values == parsed
+
+
+def test_other_values_are_as_if_they_had_stood_on_the_command_line():
+    options = fine_tuning_options(["--epochs", "7", "--output_dir", "out"])
+    assert options.given == {"epochs": 7, "output_dir": "out"}
+    other = options.with_values(seed=5, output_dir="out/seed-5")
+    assert (other.training.seed, other.output.output_dir, other.training.epochs) == (5, "out/seed-5", 7)
+    assert other.given == {"epochs": 7, "output_dir": "out/seed-5", "seed": 5}
+    assert options.output.output_dir == "out"
+
+
+@pytest.mark.parametrize(("words", "seed"), [([], 42), (["--seed", "3"], 3), (["--seed", "3", "--split_seed", "0"], 0)])
+def test_the_rows_are_held_out_by_split_seed_if_it_is_given(words, seed):
+    assert fine_tuning_options(words).split_seed == seed
 
 
 def test_options_are_known_without_loading_the_heavy_packages():
     code = (
-        "import sys; from toolkit.cli.options import *; training_options(), scoring_options(), inference_options(); "
+        "import sys; from toolkit.cli.options import *; training_parser(), scoring_parser(), inference_parser(); "
         "print(sorted({'torch', 'transformers', 'pandas', 'numpy', 'sklearn', 'matplotlib'} & {*sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
@@ -213,14 +250,14 @@ TRAINED = {"text": "review", "text_pair": "title", "label": "stars"}
     ],
 )
 def test_columns_are_those_of_the_training_unless_they_are_named(words, columns):
-    assert given_columns(scoring_options().parse_args(words), TRAINED, label=True) == columns
+    assert given_columns(scoring_options(words).columns, TRAINED, label=True) == columns
 
 
 def test_inference_reads_no_label():
-    args = inference_options().parse_args(["--text_column", "body"])
-    assert given_columns(args, TRAINED, label=False) == {"text": "body", "text_pair": "title", "label": None}
+    columns = inference_options(["--text_column", "body"]).columns
+    assert given_columns(columns, TRAINED, label=False) == {"text": "body", "text_pair": "title", "label": None}
 
 
 def test_a_pair_column_is_refused_for_a_model_of_single_texts():
     with pytest.raises(UserError, match="--pair_column: this model was trained on single texts"):
-        given_columns(scoring_options().parse_args(["--pair_column", "b"]), TRAINED | {"text_pair": None}, label=True)
+        given_columns(scoring_options(["--pair_column", "b"]).columns, TRAINED | {"text_pair": None}, label=True)

@@ -1,12 +1,11 @@
 import io
-from argparse import Namespace
 
 import pytest
 
 from tests.runs.test_checkpoint import ABOUT, parts
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
-from toolkit.cli.options import training_options
+from toolkit.cli.options import fine_tuning_options
 from toolkit.compute.processes import ALONE
 from toolkit.runs.checkpoint import begin_checkpoint, save_checkpoint
 from toolkit.runs.progress import Progress
@@ -15,14 +14,13 @@ from toolkit.runs.resume import MAY_CHANGE, resume, resumed_options
 # -- options ----------------------------------------------------------------------------------------------------------
 
 
-def resumed(folder, monkeypatch, saved: dict, *given: str) -> dict:
+def resumed(folder, saved: dict, *given: str) -> dict:
     """Return the options of a run that was begun with `saved` and is gone on with by these words."""
-    parser = training_options()
-    options = {**vars(parser.parse_args([])), **saved}
+    options = {**fine_tuning_options([]).as_dict(), **saved}
     write_state = {**ABOUT, "options": options}
     begin_checkpoint(folder / "checkpoint", write_state)
-    monkeypatch.setattr("sys.argv", ["main.py", "--output_dir", str(folder), "--resume", *given])
-    return resumed_options(parser.parse_args(), parser, Log(io.StringIO()))
+    options = fine_tuning_options(["--output_dir", str(folder), "--resume", *given])
+    return resumed_options(options, Log(io.StringIO())).as_dict()
 
 
 CHANGES = {  # (saved, given on the command line) of each option that may change
@@ -47,23 +45,23 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_an_option_that_does_not_say_what_a_step_does_may_change(tmp_path, monkeypatch, name):
+def test_an_option_that_does_not_say_what_a_step_does_may_change(tmp_path, name):
     before, given = CHANGES[name]
-    found = resumed(tmp_path, monkeypatch, {name: before}, f"--{name}", given)
+    found = resumed(tmp_path, {name: before}, f"--{name}", given)
     assert str(found[name]) == given
     assert found["resume"] is True
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_an_option_that_says_what_a_step_does_may_not_and_both_values_are_named(tmp_path, monkeypatch, name):
+def test_an_option_that_says_what_a_step_does_may_not_and_both_values_are_named(tmp_path, name):
     before, given = REFUSED[name]
     with pytest.raises(UserError) as caught:
-        resumed(tmp_path, monkeypatch, {name: before}, f"--{name}", given)
+        resumed(tmp_path, {name: before}, f"--{name}", given)
     assert caught.value.lines() == [f"--{name} {given}: the run to resume has {before}"]
 
 
 def test_every_option_is_known_to_change_or_not():
-    options = set(vars(training_options().parse_args([])))
+    options = set(fine_tuning_options([]).as_dict())
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
     untested |= {"find_label_errors", "tensorboard"}
     assert set(CHANGES) | set(REFUSED) | untested == options
@@ -71,32 +69,32 @@ def test_every_option_is_known_to_change_or_not():
 
 
 @pytest.mark.parametrize("name", ["fast", "drop_leaked"])
-def test_a_switch_that_says_what_a_step_does_may_not_change_either(tmp_path, monkeypatch, name):
+def test_a_switch_that_says_what_a_step_does_may_not_change_either(tmp_path, name):
     with pytest.raises(UserError, match=f"--{name} False: the run to resume has True"):
-        resumed(tmp_path, monkeypatch, {name: True}, f"--no-{name}")
+        resumed(tmp_path, {name: True}, f"--no-{name}")
 
 
-def test_the_options_of_the_save_win_over_defaults_and_several_differences_are_told_together(tmp_path, monkeypatch):
-    found = resumed(tmp_path / "a", monkeypatch, {"batch_size": 7, "learning_rate": 0.5, "seed": 3})
+def test_the_options_of_the_save_win_over_defaults_and_several_differences_are_told_together(tmp_path):
+    found = resumed(tmp_path / "a", {"batch_size": 7, "learning_rate": 0.5, "seed": 3})
     assert (found["batch_size"], found["learning_rate"], found["seed"]) == (7, 0.5, 3)
-    same = resumed(tmp_path / "b", monkeypatch, {"batch_size": 7}, "--batch_size", "7", "--epochs", "3")
+    same = resumed(tmp_path / "b", {"batch_size": 7}, "--batch_size", "7", "--epochs", "3")
     assert same["batch_size"] == 7
     with pytest.raises(UserError) as caught:
-        resumed(tmp_path / "c", monkeypatch, {}, "--batch_size", "9", "--seed", "1", "--epochs", "9")
+        resumed(tmp_path / "c", {}, "--batch_size", "9", "--seed", "1", "--epochs", "9")
     assert caught.value.lines() == [
         "--batch_size 9: the run to resume has 16", "--seed 1: the run to resume has 42",
     ]  # fmt: skip
 
 
-def test_a_run_that_was_moved_goes_on_where_it_is(tmp_path, monkeypatch):
-    found = resumed(tmp_path / "moved", monkeypatch, {"output_dir": "where/it/was"})
+def test_a_run_that_was_moved_goes_on_where_it_is(tmp_path):
+    found = resumed(tmp_path / "moved", {"output_dir": "where/it/was"})
     assert found["output_dir"] == str(tmp_path / "moved")
 
 
 def test_where_no_run_has_begun_resume_begins_one(tmp_path):
-    parser, stream = training_options(), io.StringIO()
-    args = Namespace(**{**vars(parser.parse_args([])), "resume": True, "output_dir": str(tmp_path)})
-    assert resumed_options(args, parser, Log(stream))["resume"] is False
+    stream = io.StringIO()
+    options = fine_tuning_options(["--resume", "--output_dir", str(tmp_path)])
+    assert resumed_options(options, Log(stream)).output.resume is False
     assert "no run has begun" in stream.getvalue()
 
 

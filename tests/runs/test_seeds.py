@@ -20,7 +20,7 @@ from tests.conftest import ended, interrupted, processes, script, started, wait_
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.exits import EXIT_STOPPED
-from toolkit.cli.options import training_options
+from toolkit.cli.options import fine_tuning_options
 from toolkit.runs.run_json import clear_run, read_run, refuse_to_overwrite, seed_folders, sweep_run
 from toolkit.runs.seeds import Seeds
 
@@ -258,11 +258,10 @@ def put_run(whole: Path, seed: int) -> None:
 
 def go_on(folder: Path, seeds: int, *more: str) -> None:
     """Do what main.py does with several seeds, without the training."""
-    parser = training_options()
-    args = parser.parse_args([f"--output_dir={folder}", "--seed=1", f"--seeds={seeds}", "--resume", *more])
+    options = fine_tuning_options([f"--output_dir={folder}", "--seed=1", f"--seeds={seeds}", "--resume", *more])
     whole = Seeds(folder, writes=True)
     try:
-        for _, seed in whole.plan(args, parser)["left"]:
+        for _, seed in whole.plan(options)["left"]:
             whole.begin(ABOUT)
             if not (folder / f"seed-{seed}").exists():
                 put_run(folder, seed)

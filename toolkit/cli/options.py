@@ -1,10 +1,20 @@
 """The command line options of the three scripts. Nothing heavy is imported here, so --help is immediate."""
 
 import argparse
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from typing import Any
 
 from toolkit.base.errors import UserError
-from toolkit.cli.parser import Parser, number
+from toolkit.cli.parser import Parser, given_options, number
+from toolkit.cli.sections import (
+    ColumnOptions,
+    FineTuningOptions,
+    InferenceOptions,
+    Record,
+    ScoringOptions,
+    options_from_namespace,
+)
 
 # fmt: off
 LARGEST_SEED = 2**63 - 1
@@ -21,30 +31,35 @@ SWITCH = argparse.BooleanOptionalAction
 FORMATS = ("auto", "fp32", "bf16", "fp16")
 
 
-def _auto_or(convert):
+def _auto_or(convert: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return a converter that leaves the word auto as it is."""
-    return lambda text: text if text == "auto" else convert(text)
+
+    def parse(word: str) -> Any:
+        """Return auto, or the value that the word stands for."""
+        return word if word == "auto" else convert(word)
+
+    return parse
 
 
-def _add_reading(group) -> None:
+def _add_reading(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are told apart)")
     group.add_argument("--on_bad_rows", default="stop", choices=["stop", "skip"], help="rows that cannot be used: report them and stop, or leave them out and list them in rejected_rows.csv")
 
 
-def _add_columns(group, label: bool) -> None:
+def _add_columns(group: argparse._ArgumentGroup, label: bool) -> None:
     group.add_argument("--text_column", metavar="NAME", help="column of the text (off: as in training)")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text (off: as in training)")
     if label:
         group.add_argument("--label_column", metavar="NAME", help="column of the label (off: as in training)")
 
 
-def _add_machine(group, formats: tuple[str, ...] = FORMATS) -> None:
+def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORMATS) -> None:
     group.add_argument("--precision", default="auto", choices=formats, help="number format of the matrix products; auto takes the fastest that is safe on this machine")
     group.add_argument("--fast", action=SWITCH, default=True, help="leave out what the classifier never reads, and on a CPU padding; draw dropout and lay out weights the quick way; the results are the same but for rounding and for what dropout draws (default: on)")
     group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best there is")
 
 
-def _add_prediction(group) -> None:
+def _add_prediction(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
     group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that the rows of the validation set predicted with 0.8, say, are right in about eight of ten cases; it changes no prediction (default: on)")
     group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="of two labels, predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is more probable)")
@@ -52,12 +67,12 @@ def _add_prediction(group) -> None:
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8, for x86 processors, stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
 
 
-def _add_report(group) -> None:
+def _add_report(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--report_language", default="en", choices=["en", "zh"], help="language of report.html")
     group.add_argument("--explain_rows", type=number(int, 0, 200), default=20, metavar="ROWS", help="rows that are wrong, the most confident ones, of which report.html shows the words that mattered; each takes as long as some 24 others do to score (0: none)")
 
 
-def _add_data(group) -> None:
+def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
     group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from (off: trainset.* of --data_dir)")
     group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir, else, and with --train_file, a part of the training rows)")
@@ -73,7 +88,7 @@ def _add_data(group) -> None:
     group.add_argument("--folds", type=number(int, 2), default=5, metavar="N", help="parts into which --find_label_errors divides the training and validation rows; each is predicted by a model of the others")
 
 
-def _add_model(group) -> None:
+def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
     group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer texts are truncated (off: as many as the model can take)")
     group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what a row that is too long loses: the end of the longer text of a pair, of the first, of the second (and of the other if that is not enough), or the middle")
@@ -81,7 +96,7 @@ def _add_model(group) -> None:
     group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
 
 
-def _add_training(group) -> None:
+def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--epochs", "--num_train_epochs", type=_count, default=3, metavar="N", help="times that every training row is seen")
     group.add_argument("--batch_size", type=_count, default=16, metavar="ROWS", help="rows a step, over all devices and processes together")
     group.add_argument("--micro_batch_size", type=_count, metavar="ROWS", help="rows that one device holds at once; less of them takes less memory and gives the same result (off: all of a batch)")
@@ -116,8 +131,8 @@ def _check_training(args: argparse.Namespace) -> None:
             raise UserError("--find_label_errors needs the package cleanlab (pip install cleanlab)")
 
 
-def training_options() -> Parser:
-    """Return the options of main.py."""
+def training_parser() -> Parser:
+    """Return the parser of main.py."""
     parser = Parser(_check_training, prog="main.py", description="Fine-tune a BERT text classifier on data/trainset.*, keeping the epoch that is best on data/validset.*.", epilog=EPILOG)
     _add_data(parser.add_argument_group("data"))
     _add_model(parser.add_argument_group("model"))
@@ -132,8 +147,8 @@ def training_options() -> Parser:
     return parser
 
 
-def scoring_options() -> Parser:
-    """Return the options of test_code.py."""
+def scoring_parser() -> Parser:
+    """Return the parser of test_code.py."""
     parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
@@ -150,8 +165,8 @@ def scoring_options() -> Parser:
     return parser
 
 
-def inference_options() -> Parser:
-    """Return the options of infer.py."""
+def inference_parser() -> Parser:
+    """Return the parser of infer.py."""
     parser = Parser(prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--input_file", metavar="FILE", help="rows to classify, - for standard input (off: unlabelled.* of --data_dir)")
@@ -171,9 +186,32 @@ def inference_options() -> Parser:
     return parser
 
 
-def given_columns(args: argparse.Namespace, trained: dict, label: bool) -> dict:
+def fine_tuning_options(words: Sequence[str] | None = None) -> FineTuningOptions:
+    """Return the options of main.py from `words`, by default those of the command line; UserError for a mistake."""
+    return _parsed(training_parser(), FineTuningOptions, words)
+
+
+def scoring_options(words: Sequence[str] | None = None) -> ScoringOptions:
+    """Return the options of test_code.py from `words`, by default those of the command line; UserError for a mistake."""
+    return _parsed(scoring_parser(), ScoringOptions, words)
+
+
+def inference_options(words: Sequence[str] | None = None) -> InferenceOptions:
+    """Return the options of infer.py from `words`, by default those of the command line; UserError for a mistake."""
+    return _parsed(inference_parser(), InferenceOptions, words)
+
+
+def _parsed(parser: Parser, kind: type[Record], words: Sequence[str] | None) -> Record:
+    namespace = parser.parse_args(words)
+    return options_from_namespace(kind, namespace, given_options(parser))
+
+
+def given_columns(options: ColumnOptions, trained: dict, label: bool) -> dict:
     """Return the names of the columns to read: as in training, but for those that the command line names."""
-    columns = {"text": args.text_column, "text_pair": args.pair_column, "label": args.label_column if label else None}
-    if args.pair_column and not trained["text_pair"]:
+    if options.pair_column and not trained["text_pair"]:
         raise UserError("--pair_column: this model was trained on single texts")
-    return {name: given or (trained[name] if label or name != "label" else None) for name, given in columns.items()}
+    return {
+        "text": options.text_column or trained["text"],
+        "text_pair": options.pair_column or trained["text_pair"],
+        "label": (options.label_column or trained["label"]) if label else None,
+    }

@@ -1,6 +1,6 @@
 """The labels of a training file, their numbers, and the rows that are held out where there is no validation file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -32,12 +32,6 @@ def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
             + (f" and {len(first) - 10} more" if len(first) > 10 else "")
         )
     return table.frame["label"].map({label: i for i, label in enumerate(labels)}).to_numpy(np.int64)
-
-
-def split_seed(options: Mapping) -> int:
-    """Return the seed that decides which rows are held out, from the options of a run: --split_seed, else --seed."""
-    given = options.get("split_seed")
-    return options["seed"] if given is None else given
 
 
 def stratified_sample(labels: np.ndarray, ratio: float, seed: int) -> np.ndarray:

@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 
 from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
-from toolkit.data.labels import split_seed, split_table
+from toolkit.cli.sections import FineTuningOptions, options_from
+from toolkit.data.labels import split_table
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import difference_intervals
@@ -84,7 +85,8 @@ def training_table(run: dict, read: Callable[[Path, dict, str | None], Table]) -
         if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
             there = read(path, run["columns"], options["encoding"])
             if valid["file"] == train["file"] and not options["valid_file"]:
-                there, _ = split_table(there, options["valid_ratio"], split_seed(options))
+                split_seed = options_from(FineTuningOptions, options).split_seed
+                there, _ = split_table(there, options["valid_ratio"], split_seed)
             return there
     return None
 

@@ -1,12 +1,11 @@
 """Go on with a run: what of it may change, and what has to be as it was when it began."""
 
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
-from toolkit.cli.parser import given_options
+from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.runs.checkpoint import read_checkpoint, read_state, restore
 from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import refuse_to_overwrite
@@ -31,36 +30,36 @@ MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
 ) | {"epochs": may_grow}  # fmt: skip
 
 
-def resumed_options(args: Namespace, parser: ArgumentParser, log: Log) -> dict:
+def resumed_options(options: FineTuningOptions, log: Log) -> FineTuningOptions:
     """Return the options of a run: with --resume those of the checkpoint if there is one, else those given.
 
     Raises UserError if one on the command line says otherwise, or if something else is in the way.
     """
-    if not args.resume:
-        return vars(args)
-    folder = Path(args.output_dir)
+    if not options.output.resume:
+        return options
+    folder = Path(options.output.output_dir)
     state = read_state(folder / "checkpoint")
     if state is None:
-        refuse_to_overwrite(folder, args.overwrite)
+        refuse_to_overwrite(folder, options.output.overwrite)
         log.item("resume", f"no run has begun in {folder}, so this one begins")
-        return vars(args) | {"resume": False}
-    return agreed_options(args, parser, state["options"], MAY_CHANGE)
+        return options_from(FineTuningOptions, options.as_dict() | {"resume": False}, options.given)
+    return agreed_options(options, state["options"], MAY_CHANGE)
 
 
-def agreed_options(args: Namespace, parser: ArgumentParser, saved: dict, may_change: dict[str, Callable]) -> dict:
+def agreed_options(options: FineTuningOptions, saved: dict, may_change: dict[str, Callable]) -> FineTuningOptions:
     """Return the `saved` options of a run with what the command line says otherwise.
 
     Raises UserError if it does for one that may not change; `may_change` has a function of (given, saved) by name.
     """
-    given = given_options(parser)
-    saved = vars(args) | saved  # an option that is newer than what is saved has its default
-    changed = {name: value for name, value in given.items() if value != saved[name]}
+    saved = options.as_dict() | saved  # an option that is newer than what is saved has its default
+    changed = {name: value for name, value in options.given.items() if value != saved[name]}
     refused = [
         name for name, value in changed.items() if not may_change.get(name, lambda *_: False)(value, saved[name])
     ]
     if refused:
-        raise UserError(*(f"--{name} {given[name]}: the run to resume has {saved[name]}" for name in refused))
-    return saved | changed | {name: vars(args)[name] for name in ("output_dir", "overwrite")} | {"resume": True}
+        raise UserError(*(f"--{name} {options.given[name]}: the run to resume has {saved[name]}" for name in refused))
+    of_this_command = {"output_dir": options.output.output_dir, "overwrite": options.output.overwrite, "resume": True}
+    return options_from(FineTuningOptions, saved | changed | of_this_command, options.given)
 
 
 def resume(folder: Path, state: tuple, about: dict, processes) -> Progress:

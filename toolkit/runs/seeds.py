@@ -8,7 +8,6 @@ import gc
 import json
 import statistics
 import sys
-from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from toolkit.base.disk import LOCK_FILE, lock_directory, write_json
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.options import LARGEST_SEED
-from toolkit.data.labels import split_seed
+from toolkit.cli.sections import FineTuningOptions, options_from
+from toolkit.compute.processes import Processes
 from toolkit.runs.placing import drop_weights, place_run
 from toolkit.runs.resume import MAY_CHANGE, agreed_options, check_same, may_grow
 from toolkit.runs.run_json import SEEDS, clear_run, refuse_to_overwrite, seed_folder, sweep_run
@@ -26,26 +26,25 @@ MAY_CHANGE_IN_ALL = MAY_CHANGE | {"seeds": may_grow, "epochs": lambda *_: False}
 TEST_SCORES = ("test_accuracy", "test_macro_f1")
 
 
-def each_seed(args: Namespace, parser: ArgumentParser, processes) -> Iterator[tuple[Namespace, "Seeds | None"]]:
+def each_seed(options: FineTuningOptions, processes: Processes) -> Iterator[tuple[FineTuningOptions, "Seeds | None"]]:
     """Yield, in every process, the options of each run that --seeds asks for and that is not yet done, and its Seeds.
 
-    A single run has the options as they are, and None. For the others `parser` is left as if the options of that run
-    had stood on its command line. To check the data the first of them is enough. Raises UserError if --resume cannot go
-    on so, or if another process writes there.
+    A single run has the options as they are, and None. The others have theirs as if these had stood on the command
+    line. To check the data the first of them is enough. Raises UserError if --resume cannot go on so, or if another
+    process writes there.
     """
     log = Log(sys.stdout if processes.is_main else None)
-    whole = Seeds(Path(args.output_dir), processes.is_main and not args.check_data)
-    plan = processes.on_main(lambda: whole.plan(args, parser))
+    whole = Seeds(Path(options.output.output_dir), processes.is_main and not options.data.check_data)
+    plan = processes.on_main(lambda: whole.plan(options))
     if plan is None:
-        yield args, None
+        yield options, None
         return
-    options, words = plan["options"], parser.words
+    of_all = options_from(FineTuningOptions, plan["options"], options.given)
     for number, seed in plan["left"]:
-        own = {"seed": seed, "seeds": 1, "split_seed": split_seed(options)}
-        own |= {"output_dir": str(seed_folder(whole.folder, seed))}
-        parser.words = [*words, *(f"--{name}={value}" for name, value in own.items())]
-        log.item("seed", f"{seed}, run {number} of {options['seeds']}")
-        yield Namespace(**options | own | {"resume": args.resume}), whole
+        run_dir = str(seed_folder(whole.folder, seed))
+        own = of_all.with_values(seed=seed, seeds=1, split_seed=of_all.split_seed, output_dir=run_dir)
+        log.item("seed", f"{seed}, run {number} of {of_all.training.seeds}")
+        yield options_from(FineTuningOptions, own.as_dict() | {"resume": options.output.resume}, own.given), whole
         whole.note(seed)
         log()
         gc.collect()  # parts of a run refer to each other, and the next one may need the memory
@@ -58,22 +57,22 @@ class Seeds:
     def __init__(self, folder: Path, writes: bool):
         self.folder, self.writes, self.lock, self.begun, self.state = folder, writes, None, False, {}
 
-    def plan(self, args: Namespace, parser: ArgumentParser) -> dict | None:
+    def plan(self, given: FineTuningOptions) -> dict | None:
         """Return the options of the whole, and what is left to do as pairs (number, seed); None for a single run."""
-        there = args.resume and (self.folder / SEEDS).is_file()
-        if args.seeds == 1 and not there:
+        there = given.output.resume and (self.folder / SEEDS).is_file()
+        if given.training.seeds == 1 and not there:
             return None
         if self.writes and (self.folder / LOCK_FILE).exists():
             self.lock = lock_directory(self.folder)
-        options = vars(args)
+        options = given.as_dict()
         if there:
             self.state = self._read()
-            options = agreed_options(args, parser, self.state["options"], MAY_CHANGE_IN_ALL)
+            options = agreed_options(given, self.state["options"], MAY_CHANGE_IN_ALL).as_dict()
             self._place()
-        elif args.resume and (self.folder / "checkpoint" / "state.json").is_file():
-            raise UserError(f"--seeds {args.seeds}: the run to resume has 1")
-        elif args.resume:
-            refuse_to_overwrite(self.folder, args.overwrite)
+        elif given.output.resume and (self.folder / "checkpoint" / "state.json").is_file():
+            raise UserError(f"--seeds {given.training.seeds}: the run to resume has 1")
+        elif given.output.resume:
+            refuse_to_overwrite(self.folder, given.output.overwrite)
         self.begun = there
         if options["seed"] + options["seeds"] - 1 > LARGEST_SEED:
             raise UserError(f"--seeds {options['seeds']}: the last seed would be above {LARGEST_SEED}")
@@ -81,7 +80,7 @@ class Seeds:
         done = {run["seed"] for run in self.state.get("runs", ())}
         self.state = {"runs": [], **self.state, "options": options, "metric": options["metric"], "seeds": seeds}
         left = [(number, seed) for number, seed in enumerate(seeds, 1) if seed not in done]
-        return {"options": options, "left": [(1, seeds[0])] if args.check_data else left}
+        return {"options": options, "left": [(1, seeds[0])] if given.data.check_data else left}
 
     def begin(self, about: dict) -> None:
         """Note that the whole has begun or goes on, before one of its runs `about` this writes anything.

@@ -1,0 +1,215 @@
+"""The options of the three scripts as records, in sections: what is known of a command below its parser."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """What the columns of a file are called (None: as in training, or the usual name)."""
+
+    text_column: str | None
+    pair_column: str | None
+    label_column: str | None
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How files are read."""
+
+    encoding: str | None  # None: told apart
+    on_bad_rows: str  # stop or skip
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The labelled files of a run, and what is done with them before training."""
+
+    data_dir: str
+    train_file: str | None
+    valid_file: str | None
+    test_file: str | None
+    valid_ratio: float
+    columns: ColumnOptions
+    reading: ReadingOptions
+    drop_leaked: bool
+    check_data: bool
+    find_label_errors: bool
+    folds: int
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The pretrained model, and how texts are cut for it."""
+
+    model: str | None  # None: the embedded one
+    max_length: int | None  # tokens; None: as many as the model takes
+    truncation: str
+    max_unknown: float  # share of the characters
+    dropout: float | None  # None: the model's own
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the model is trained and the best one chosen."""
+
+    epochs: int
+    batch_size: int  # rows, over all devices and processes together
+    micro_batch_size: int | None  # rows of one device at once; None: all of a batch
+    learning_rate: float
+    weight_decay: float
+    adam_beta1: float
+    adam_beta2: float
+    adam_epsilon: float
+    warmup_ratio: float
+    scheduler: str
+    max_grad_norm: float  # 0: off
+    metric: str
+    positive_label: str | None
+    threshold: float | str | None  # a probability, auto, or None for the more probable label
+    eval_steps: int  # 0: off
+    early_stopping: int  # evaluations; 0: off
+    save_steps: int  # 0: off
+    max_bad_steps: int
+    seed: int
+    split_seed: int | None  # None: that of seed
+    seeds: int
+
+
+@dataclass(frozen=True)
+class MachineOptions:
+    """What a script computes on, and in which number format."""
+
+    precision: str
+    fast: bool
+    device: str
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where a run is written."""
+
+    output_dir: str
+    tensorboard: bool
+    overwrite: bool
+    resume: bool
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What report.html is made with."""
+
+    report_language: str  # en or zh
+    explain_rows: int
+
+
+@dataclass(frozen=True)
+class FineTuningOptions:
+    """The options of main.py; `given` has those that stood on the command line."""
+
+    data: DataOptions
+    model: ModelOptions
+    training: TrainingOptions
+    machine: MachineOptions
+    output: OutputOptions
+    report: ReportOptions
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def split_seed(self) -> int:
+        """The seed that decides which rows are held out: --split_seed, else --seed."""
+        split_seed = self.training.split_seed
+        return self.training.seed if split_seed is None else split_seed
+
+    @property
+    def trains_a_run(self) -> bool:
+        """Whether the command leaves a run behind."""
+        return not self.data.check_data and not self.data.find_label_errors
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values by the options' names, as they stand in run.json."""
+        return flat(self)
+
+    def with_values(self, **values: Any) -> "FineTuningOptions":
+        """Return options with other values, by the options' names, as if they had stood on the command line."""
+        return options_from(FineTuningOptions, self.as_dict() | values, {**self.given, **values})
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How logits are made and what is made of them."""
+
+    batch_size: int
+    calibrated: bool
+    threshold: float | None  # None: as in run.json
+    machine: MachineOptions
+    min_agreement: float  # share of the rows; 0: int8 is not compared with fp32
+
+
+@dataclass(frozen=True)
+class ScoringOptions:
+    """The options of test_code.py."""
+
+    test_file: str | None
+    compare: str | None
+    data_dir: str
+    columns: ColumnOptions
+    reading: ReadingOptions
+    model_dir: str
+    prediction: PredictionOptions
+    output_dir: str | None
+    report: ReportOptions
+
+
+@dataclass(frozen=True)
+class InferenceOptions:
+    """The options of infer.py."""
+
+    input_file: str | None
+    output_file: str | None
+    input_format: str | None
+    text: str | None
+    text_pair: str | None
+    data_dir: str
+    columns: ColumnOptions
+    reading: ReadingOptions
+    model_dir: str
+    prediction: PredictionOptions
+    excel_safe: bool
+    overwrite: bool
+
+
+def options_from(kind: type[Record], values: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Record:
+    """Return a record of options from their values by name; a section takes its own, and None where there is none."""
+    sections: dict[str, Any] = {}
+    for section in fields(kind):  # type: ignore[arg-type]
+        if section.name == "given":
+            sections["given"] = dict(given or {})
+        elif isinstance(section.type, type) and is_dataclass(section.type):
+            sections[section.name] = options_from(section.type, values)
+        else:
+            sections[section.name] = values.get(section.name)
+    return kind(**sections)
+
+
+def options_from_namespace(kind: type[Record], namespace: Namespace, given: Mapping[str, Any]) -> Record:
+    """Return a record of options from what argparse has parsed."""
+    return options_from(kind, vars(namespace), given)
+
+
+def flat(options: object) -> dict[str, Any]:
+    """Return the values of a record of options by name, those of its sections among them, in their order."""
+    values: dict[str, Any] = {}
+    for section in fields(options):  # type: ignore[arg-type]
+        value = getattr(options, section.name)
+        if section.name == "given":
+            continue
+        if is_dataclass(value):
+            values |= flat(value)
+        else:
+            values[section.name] = value
+    return values
