@@ -12,11 +12,11 @@ from toolkit.base.errors import UserError
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log, bar
 from toolkit.cli.exits import run_script
-from toolkit.cli.options import given_columns, inference_parser
+from toolkit.cli.options import inference_parser
 from toolkit.cli.sections import ColumnOptions, options_from
 from toolkit.data.files import file_ending, need_file
 from toolkit.data.parts import Parts
-from toolkit.data.rows import Rejected, Row, stop_or_report, usable_text, windows
+from toolkit.data.rows import Columns, Rejected, Row, stop_or_report, usable_text, windows
 from toolkit.data.unlabelled import Input, rejected_path
 from toolkit.data.writers import ParquetWriter, TextWriter, choose_writer, with_predictions
 from toolkit.runs.run_json import read_run
@@ -28,7 +28,7 @@ def main() -> None:
     """Check the input, load the model, and classify one text, a stream or a file."""
     args, process = inference_parser().parse_args(), this_process()
     run = read_run(Path(args.model_dir))
-    columns = given_columns(options_from(ColumnOptions, vars(args)), run["columns"], label=False)
+    columns = Columns.from_json(run["columns"]).renamed(options_from(ColumnOptions, vars(args))).unlabelled()
     # Of several processes only the first reads and writes, and not before the others have come.
     job = first_reading(args, run, columns) if process.size == 1 else None
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
@@ -84,7 +84,7 @@ def main() -> None:
             utils.broadcast_dataset(processes, None)  # there is no more to help with
 
 
-def first_reading(args: Namespace, run: dict, columns: dict):
+def first_reading(args: Namespace, run: dict, columns: Columns):
     """Return the row that --text is, or the Job; UserError for what is wrong with the input or in the way."""
     return one_text(args, run) if args.text is not None else Job(args, run["labels"], columns)
 
@@ -109,7 +109,7 @@ def one_text(args: Namespace, run: dict) -> Row:
 class Job:
     """What is read from where, and how and where it is written."""
 
-    def __init__(self, args: Namespace, labels: list[str], columns: dict):
+    def __init__(self, args: Namespace, labels: list[str], columns: Columns):
         self.args, self.labels, self.log = args, labels, Log(sys.stderr)
         if args.text_pair is not None:
             raise UserError("--text_pair goes with --text")
@@ -199,7 +199,7 @@ class Job:
             "input": fingerprint(Path(self.input.path)),
             "run": fingerprint(model_dir / "run.json"),
             "weights": [weights.st_size, weights.st_mtime_ns],
-            "columns": self.input.columns,
+            "columns": self.input.columns.as_json(),
             "read_as": [self.kind, self.names],
             "output": self.output.name,
             **{name: getattr(self.args, name) for name in names},

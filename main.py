@@ -10,7 +10,8 @@ from toolkit.base.process import this_process
 from toolkit.cli.console import Log, TrainingBar, bar
 from toolkit.cli.exits import run_script
 from toolkit.cli.options import fine_tuning_options
-from toolkit.cli.sections import FineTuningOptions, options_from
+from toolkit.cli.sections import ColumnOptions, FineTuningOptions, options_from
+from toolkit.data.rows import Columns
 from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import describe_run, refuse_to_overwrite, versions
 
@@ -91,7 +92,7 @@ def fine_tune(options: FineTuningOptions, processes, files) -> None:
 def read_data(args: Namespace, split_seed: int, log: Log) -> tuple[dict, dict, list[str]]:
     """Return the tables called train, valid and, if --test_file names one, test; one beside them; and the labels."""
     given = {"train": args.train_file, "valid": args.valid_file, "test": args.test_file}
-    columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
+    columns = Columns.to_train_on(options_from(ColumnOptions, vars(args)))
     return reading.read_data(
         utils.read_table, log, given, args.data_dir, columns, args.encoding, args.on_bad_rows,
         valid_ratio=args.valid_ratio, seed=split_seed, drop_leaked=args.drop_leaked,

@@ -6,9 +6,10 @@ from pathlib import Path
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log
 from toolkit.cli.exits import run_script
-from toolkit.cli.options import given_columns, scoring_parser
+from toolkit.cli.options import scoring_parser
 from toolkit.cli.sections import ColumnOptions, options_from
 from toolkit.data.files import need_file
+from toolkit.data.rows import Columns
 from toolkit.runs.run_json import read_run
 
 
@@ -43,7 +44,7 @@ def main() -> None:
         }
         if not processes.is_main:
             return utils.help_predict(utils.load_model(model_dir, device, precision, args.fast)[0], **how)
-        columns = given_columns(options_from(ColumnOptions, vars(args)), run["columns"], label=True)
+        columns = Columns.from_json(run["columns"]).renamed(options_from(ColumnOptions, vars(args)))
         table = utils.read_table(Path(test_file), columns, args.encoding, args.on_bad_rows, keep_records=True)
         log.item("data", table.accounts())
         utils.encode_labels(table, run["labels"])  # what is wrong with the file is said before the model is loaded

@@ -5,7 +5,7 @@ Shapes: N rows of a file, B rows of a batch, L tokens of its longest row, C labe
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from toolkit.compute.precision import Precision
 from toolkit.compute.processes import ALONE, Processes
 from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.data.reading import open_source
-from toolkit.data.rows import Rejected, Row, read_rows, stop_or_report
+from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_or_report
 from toolkit.data.tables import Table, Tokens, to_frame
 from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.explain import attribute
@@ -69,32 +69,31 @@ def set_seed(seed: int) -> None:
 
 def read_table(
     path: Path,
-    columns: dict[str, str | None],
+    columns: Columns,
     encoding: str | None = None,
     on_bad_rows: str = "stop",
     keep_records: bool = False,
 ) -> Table:
     """Read a labelled csv, tsv, json, jsonl, txt or parquet file.
 
-    `columns` names the file's columns for text, text_pair (None: single texts; "?": text_pair if it is there) and
-    label. Raises UserError that lists the rows that cannot be used, unless `on_bad_rows` is "skip".
+    The text_pair of `columns` may be TEXT_PAIR_IF_PRESENT. Raises UserError that lists the rows that cannot be used,
+    unless `on_bad_rows` is "skip".
     """
     with open_source(path, encoding) as source:
-        text, pair, label = columns["text"], columns["text_pair"], columns["label"]
-        if pair == "?":
-            pair = "text_pair" if "text_pair" in source.columns else None
-        rows = list(read_rows(source, text, pair, label))
+        if columns.text_pair == TEXT_PAIR_IF_PRESENT:
+            columns = replace(columns, text_pair="text_pair" if "text_pair" in source.columns else None)
+        rows = list(read_rows(source, columns))
     used = [row for row in rows if isinstance(row, Row)]
     rejected = [row for row in rows if isinstance(row, Rejected)]
     stop_or_report(rejected, len(rows), on_bad_rows)
     if not used:
         raise UserError(f"{path}: there are no rows{', only a header' * (source.format in ('csv', 'tsv'))}")
     frame = to_frame(used, unit=source.unit)
-    frame = frame if pair else frame.drop(columns="text_pair")
+    frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
     if records and source.format == "txt":  # whose columns have names of their own
-        columns = {"text": "text", "label": "label"}
-    return Table(Path(path), frame, rejected, records, {**columns, "text_pair": pair}, fingerprint(Path(path)))
+        columns = Columns()
+    return Table(Path(path), frame, rejected, records, columns, fingerprint(Path(path)))
 
 
 # -- texts to tokens --------------------------------------------------------------------------------------------------

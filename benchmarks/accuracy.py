@@ -25,9 +25,10 @@ from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, se
 import utils  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
 from toolkit.data.files import find_file  # noqa: E402
+from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.models.pretrained import resolve_model  # noqa: E402
 
-COLUMNS = {"text": "text", "text_pair": "?", "label": "label"}
+COLUMNS = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
 
 
 class Rows(torch.utils.data.Dataset):

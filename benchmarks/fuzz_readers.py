@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 TIME_LIMIT = 10  # seconds a file
 LONGEST_LINE = 4000  # characters of a message
 MOST_FAILURES = 20
-COLUMNS = {"text": "text", "text_pair": "?", "label": "label"}
+COLUMN_NAMES = ("text", "text_pair", "label")
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".txt")
 ENCODINGS = (
     *("utf-8", "utf-8", "utf-8", "utf-8-sig", "gbk", "gb18030"),
@@ -162,16 +162,18 @@ def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
     import utils
     from toolkit.base.errors import UserError
     from toolkit.data.reading import open_source
+    from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
     from toolkit.doctor import labelled_files as reading
 
+    columns = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
     try:
-        table = reading.read_tables(utils.read_table, {"train": path}, COLUMNS, encoding, "skip")["train"]
+        table = reading.read_tables(utils.read_table, {"train": path}, columns, encoding, "skip")["train"]
     except UserError as error:
         check_lines(error)
         tally["refused"] += 1
         table = None
     try:
-        strict = reading.read_tables(utils.read_table, {"train": path}, COLUMNS, encoding, "stop")["train"]
+        strict = reading.read_tables(utils.read_table, {"train": path}, columns, encoding, "stop")["train"]
         require(table and not table.rejected and strict.frame.equals(table.frame), "stop passes what skip rejects")
     except UserError as error:
         check_lines(error)
@@ -208,10 +210,10 @@ def check_cells(cells: list[str]) -> None:
 def check_inference(path: Path, encoding: str | None) -> None:
     """Read a file as infer.py does: once to count, once to use."""
     from toolkit.base.errors import UserError
-    from toolkit.data.rows import Rejected
+    from toolkit.data.rows import Columns, Rejected
     from toolkit.data.unlabelled import Input
 
-    found, rejected = Input(str(path), {"text": "text", "text_pair": None}, encoding, "skip", None), []
+    found, rejected = Input(str(path), Columns(label=None), encoding, "skip", None), []
     try:
         total, _, names = found.scan()
     except UserError as error:
@@ -244,7 +246,7 @@ def random_json(draw: random.Random, depth: int = 0) -> object:
     if depth < 4 and kind < 0.15:
         return [random_json(draw, depth + 1) for _ in range(draw.randrange(4))]
     if depth < 4 and kind < 0.3:
-        return {draw.choice((*COLUMNS, *TEXTS)): random_json(draw, depth + 1) for _ in range(draw.randrange(4))}
+        return {draw.choice((*COLUMN_NAMES, *TEXTS)): random_json(draw, depth + 1) for _ in range(draw.randrange(4))}
     return draw.choice(
         (*TEXTS, *LABELS, 0, 1, -7, 1.0, 0.5, 1e30, float("nan"), float("inf"), None, True, False, 10**40, "\ud83d")
     )

@@ -28,6 +28,7 @@ from toolkit.compute.batches import training_batches  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
 from toolkit.compute.processes import ALONE, Processes  # noqa: E402
 from toolkit.data.files import find_file  # noqa: E402
+from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.models.pretrained import resolve_model  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -46,7 +47,7 @@ def learner_of(args: argparse.Namespace, labels: list[str], processes: Processes
 
 def measure(args: argparse.Namespace, batch_size: int, processes: Processes) -> dict[str, float]:
     """Return the seconds of a step, medians, in each of the three ways."""
-    columns = {"text": "text", "text_pair": "?", "label": "label"}
+    columns = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
     table = utils.read_table(find_file(args.folder, "trainset"), columns)
     labels = utils.learn_labels(table)
     alone, model, tokenizer = learner_of(args, labels, ALONE)

@@ -17,9 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import utils  # noqa: E402
+from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.models.pretrained import resolve_model  # noqa: E402
 
-COLUMNS = {"text": "text", "text_pair": "?", "label": "label"}
+COLUMNS = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
 
 
 def measure(file: Path, model: str | None, rounds: int) -> list[str]:

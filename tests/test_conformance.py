@@ -23,7 +23,8 @@ import utils
 from tests.conftest import script
 from toolkit.base.errors import UserError
 from toolkit.cli.exits import run_script
-from toolkit.cli.options import training_parser
+from toolkit.cli.options import fine_tuning_options
+from toolkit.data.rows import Columns
 from toolkit.doctor import labelled_files as reading
 
 TEN_MB = 10_000_000
@@ -574,9 +575,9 @@ def here(tmp_path, monkeypatch) -> Path:
 
 def read(path: Path, options: Sequence[str]):
     """Read a training file as main.py does with these options, leaving out what cannot be used."""
-    args = training_parser().parse_args(list(options))
-    columns = {"text": args.text_column, "text_pair": args.pair_column or "?", "label": args.label_column}
-    return reading.read_tables(utils.read_table, {"train": path}, columns, args.encoding, "skip")["train"]
+    data = fine_tuning_options(list(options)).data
+    columns = Columns.to_train_on(data.columns)
+    return reading.read_tables(utils.read_table, {"train": path}, columns, data.reading.encoding, "skip")["train"]
 
 
 def expected_lines(file: File, path: Path) -> list[str]:

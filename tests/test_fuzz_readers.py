@@ -22,9 +22,10 @@ import utils
 from benchmarks import fuzz_readers
 from benchmarks.fuzz_readers import Failure, check, check_lines, make_file, warm_up, watched, with_hypothesis
 from toolkit.base.errors import UserError
+from toolkit.data.rows import Columns
 
 ALIKE = {"deadline": None, "database": None, "derandomize": True}  # the same files each time, and none kept
-COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
+COLUMNS = Columns()
 BREAK = re.compile("\r\n|\r|\n")
 
 

@@ -12,13 +12,14 @@ from toolkit.base.errors import UserError
 from toolkit.compute.batches import training_batches
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
+from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.training.schedule import learning_rate_factor
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
 EPSILON = 1e-4  # large, since AdamW would blow the rounding of gradients that should be zero up to whole steps
-COLUMNS = {"text": "text", "text_pair": "?", "label": "label"}
+COLUMNS = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
 THINGS, JUDGEMENTS = ("food", "room", "lamp", "staff"), ("good", "bad", "nice", "awful", "xyz")
 PAIRED = [(thing, word) for thing in THINGS for word in JUDGEMENTS]
 TEXTS = [f"the {thing} was {'very ' * (i % 7)}{word} ." for i, (thing, word) in enumerate(PAIRED)]

@@ -9,7 +9,6 @@ import pytest
 from toolkit.base.errors import UserError
 from toolkit.cli.options import (
     fine_tuning_options,
-    given_columns,
     inference_options,
     inference_parser,
     scoring_options,
@@ -235,29 +234,3 @@ def test_options_are_known_without_loading_the_heavy_packages():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
-
-
-TRAINED = {"text": "review", "text_pair": "title", "label": "stars"}
-
-
-@pytest.mark.parametrize(
-    ("words", "columns"),
-    [
-        ([], {"text": "review", "text_pair": "title", "label": "stars"}),
-        (["--text_column", "body"], {"text": "body", "text_pair": "title", "label": "stars"}),
-        (["--pair_column", "head"], {"text": "review", "text_pair": "head", "label": "stars"}),
-        (["--label_column", "gold"], {"text": "review", "text_pair": "title", "label": "gold"}),
-    ],
-)
-def test_columns_are_those_of_the_training_unless_they_are_named(words, columns):
-    assert given_columns(scoring_options(words).columns, TRAINED, label=True) == columns
-
-
-def test_inference_reads_no_label():
-    columns = inference_options(["--text_column", "body"]).columns
-    assert given_columns(columns, TRAINED, label=False) == {"text": "body", "text_pair": "title", "label": None}
-
-
-def test_a_pair_column_is_refused_for_a_model_of_single_texts():
-    with pytest.raises(UserError, match="--pair_column: this model was trained on single texts"):
-        given_columns(scoring_options(["--pair_column", "b"]).columns, TRAINED | {"text_pair": None}, label=True)

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import seen
 from toolkit.base.errors import UserError
 from toolkit.data.reading import open_source
-from toolkit.data.rows import read_rows
+from toolkit.data.rows import Columns, read_rows
 
 ROWS = [
     {"text": "房间很大，一直来", "label": "好"},
@@ -102,7 +102,7 @@ def test_one_damaged_byte_spoils_its_own_row_and_no_other(tmp_path, kind, encodi
     path = tmp_path / f"rows.{kind}"
     path.write_bytes(b"".join(lines))
     with open_source(path) as source:
-        found = list(read_rows(source, "text", None, "label"))
+        found = list(read_rows(source, Columns()))
     row = len(rows) - 12
     assert [(used.text, used.label) for used in found[:row] + found[row + 1 :]] == [
         (good["text"], good["label"]) for good in rows[:row] + rows[row + 1 :]

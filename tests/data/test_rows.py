@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from toolkit.base.errors import UserError
+from toolkit.cli.sections import ColumnOptions
 from toolkit.data.reading import open_source
-from toolkit.data.rows import Rejected, Row, read_rows, sort_labels, stop_or_report, windows, write_rejected
+from toolkit.data.rows import Columns, Rejected, Row, read_rows, sort_labels, stop_or_report, windows, write_rejected
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,7 +22,7 @@ def write(path, content):
 
 def read(path, text="text", pair=None, label="label"):
     with open_source(path) as source:
-        return list(read_rows(source, text, pair, label))
+        return list(read_rows(source, Columns(text, pair, label)))
 
 
 def one(tmp_path, row: str, **columns):
@@ -298,3 +299,30 @@ def test_where_no_row_is_rejected_there_is_no_file_of_them(tmp_path):
     assert path.exists()
     write_rejected(path, [])
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "columns"),
+    [
+        ((None, None, None), Columns("review", "title", "stars")),
+        (("body", None, None), Columns("body", "title", "stars")),
+        ((None, "head", None), Columns("review", "head", "stars")),
+        ((None, None, "gold"), Columns("review", "title", "gold")),
+    ],
+)
+def test_columns_are_those_of_the_training_unless_they_are_named(given, columns):
+    trained = Columns.from_json({"text": "review", "text_pair": "title", "label": "stars"})
+    assert trained.renamed(ColumnOptions(*given)) == columns
+    assert trained.renamed(ColumnOptions(*given)).unlabelled() == Columns(columns.text, columns.text_pair, None)
+
+
+def test_columns_come_back_from_json_with_their_names_in_order():
+    for columns, names in ((Columns("a", "b", "c"), ["a", "b", "c"]), (Columns("a", None, "c"), ["a", "c"])):
+        assert list(columns.as_json()) == ["text", "text_pair", "label"]
+        assert Columns.from_json(json.loads(json.dumps(columns.as_json()))) == columns
+        assert columns.names == names
+
+
+def test_a_pair_column_is_refused_for_a_model_of_single_texts():
+    with pytest.raises(UserError, match="--pair_column: this model was trained on single texts"):
+        Columns("review", None, "stars").renamed(ColumnOptions(None, "b", None))

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from toolkit.base.errors import UserError
-from toolkit.data.rows import Rejected
+from toolkit.data.rows import Columns, Rejected
 from toolkit.data.unlabelled import Input, rejected_path
 
-SINGLE = {"text": "text", "text_pair": None}
-PAIRED = {"text": "text", "text_pair": "text_pair"}
+SINGLE = Columns("text", None, None)
+PAIRED = Columns("text", "text_pair", None)
 CSV = 'id,text\n1,good food\n2,\n3,"two\nlines"\n4\n5,差\n'
 JSONL = '{"text": "good"}\n{"text": 7, "id": 1}\n\n[1]\n{"id": 2}\n{"text": "bad", "note": null}\n{"text"\n'
 TXT = "good food\n\n  very bad \r\n差评\n"

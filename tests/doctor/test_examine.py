@@ -7,6 +7,7 @@ import pytest
 
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
+from toolkit.data.rows import Columns
 from toolkit.data.tables import Table, Tokens
 from toolkit.doctor.examine import examine, without_leaked
 from toolkit.doctor.findings import Finding, say_findings
@@ -18,7 +19,7 @@ def table(name: str, rows: list[tuple], first_line: int = 2) -> Table:
     """Return a table of rows (text, label) or (text, text_pair, label)."""
     columns = ["text", "text_pair", "label"] if len(rows[0]) == 3 else ["text", "label"]
     index = pd.Index(range(first_line, first_line + len(rows)), name="line")
-    return Table(Path("data", name), pd.DataFrame(rows, index, columns, dtype=object), [], [], {}, "")
+    return Table(Path("data", name), pd.DataFrame(rows, index, columns, dtype=object), [], [], Columns(), "")
 
 
 def tokens(of: Table, **given) -> Tokens:

@@ -18,6 +18,7 @@ from tests.conftest import TOO_LONG, processes, script, started, wait_for
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.compute.processes import ALONE
+from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.doctor.label_errors import Folds, assign_folds, join, label_quality, likely_errors
 
@@ -138,7 +139,7 @@ def folds_of(folder: Path, train: list[tuple], valid: list[tuple], more: dict | 
     for name, part in (("train", train), ("valid", valid)):
         records = [{"text": text, "label": label, **(more or {})} for text, label in part]
         frame = pd.DataFrame(part, pd.Index(range(2, 2 + len(part)), name="line"), ["text", "label"], dtype=object)
-        tables[name] = Table(Path(f"{name}.csv"), frame, [], records, {"text_pair": None}, "")
+        tables[name] = Table(Path(f"{name}.csv"), frame, [], records, Columns(), "")
         ids = torch.tensor([labels.index(label) for _, label in part])
         numbers = torch.arange(start, start := start + len(part), dtype=torch.int32)[:, None]
         sets[name] = TensorDataset(numbers, torch.zeros(len(part), 0), torch.ones(len(part)).long(), ids)

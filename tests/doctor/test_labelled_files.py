@@ -3,10 +3,11 @@
 import pytest
 
 from toolkit.base.errors import UserError
+from toolkit.data.rows import Columns
 from toolkit.doctor.labelled_files import read_beside, read_tables
 from utils import read_table
 
-COLUMNS = {"text": "text", "text_pair": None, "label": "label"}
+COLUMNS = Columns()
 
 
 def test_a_testset_beside_is_looked_at_only_if_it_can_be_read(tmp_path):

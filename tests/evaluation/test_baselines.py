@@ -7,6 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from toolkit.base.disk import fingerprint
+from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation import baselines
 from toolkit.evaluation.baselines import beside_model, lines, score_answers, simple_answers, training_table
@@ -16,7 +17,7 @@ from toolkit.evaluation.metrics import ScoredSet
 
 def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:
     columns = ["text", "text_pair", "label"] if len(rows[0]) == 3 else ["text", "label"]
-    return Table(Path(name), pd.DataFrame(rows, columns=columns, dtype=object), [], [], {}, sha256)
+    return Table(Path(name), pd.DataFrame(rows, columns=columns, dtype=object), [], [], Columns(), sha256)
 
 
 def compare(tables: dict) -> dict:
@@ -95,7 +96,7 @@ def test_of_a_saved_model_the_training_file_is_read_again_as_it_was_if_it_is_the
 
     assert training_table(run, read) is train
     path = Path(run["data"]["train"]["file"])
-    assert asked == [(path, run["columns"], "gbk")]
+    assert asked == [(path, Columns("review", None, "stars"), "gbk")]
     path.write_text("other")
     assert training_table(run, read) is None
     path.unlink()

@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from tests.conftest import script
 from toolkit.base.errors import UserError
+from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation.compare import OtherRun, compare_runs, comparison_lines, mcnemar, read_other
 
@@ -146,9 +147,7 @@ def scored(tmp_path):
     answers = ["pro", "pro", "con", "con", "con"]
     frame = pd.DataFrame({"text": TEXTS, "label": labels}, pd.Index([2, 3, 5, 6, 6], name="line"), dtype=object)
     records = [{"text": text, "label": label} for text, label in zip(TEXTS, labels, strict=True)]
-    table = Table(
-        Path("t.csv"), frame, [], records, {"text": "text", "text_pair": None, "label": "label"}, "the file's"
-    )
+    table = Table(Path("t.csv"), frame, [], records, Columns(), "the file's")
     written = frame.reset_index()
     written["prediction"], written["prob_con"] = answers, 0.5
     written["correct"] = np.where(written["label"] == written["prediction"], "yes", "no")

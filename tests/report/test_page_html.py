@@ -14,6 +14,7 @@ from sklearn import metrics as sk
 
 from tests.browser import opened
 from tests.conftest import script
+from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import simple_answers
@@ -247,8 +248,7 @@ def written(
     names = np.array(found.labels, object)[found.label_ids]
     frame = pd.DataFrame({"text": [f"text {i}" for i in range(len(names))], "label": names}, dtype=object)
     frame.index.name = "line"
-    columns = {"text": "text", "text_pair": None, "label": "label"}
-    table = Table(Path("t.csv"), frame, [], frame.to_dict("records"), columns, "0")
+    table = Table(Path("t.csv"), frame, [], frame.to_dict("records"), Columns(), "0")
     model = folder / "bert_classifier"
     model.mkdir()
     (model / "model.safetensors").touch()
@@ -316,15 +316,13 @@ def test_what_was_not_checked_is_not_called_sound_and_a_leak_is_told_once(tmp_pa
     assert scores["findings"] is None
     assert (sound in page, gone in page) == (False, True)
     frame = pd.DataFrame({"text": ["other one", "other two"], "label": ["label 0", "label 1"]}, dtype=object)
-    train = Table(Path("train.csv"), frame, [], [], {}, "1")
+    train = Table(Path("train.csv"), frame, [], [], Columns(), "1")
     scores, page = written(tmp_path / "b", found, train=train, findings=[])
     assert scores["findings"] == []
     assert (sound in page, gone in page) == (True, False)
     leaked = replace(train, frame=frame.assign(text=["TEXT 1", "text  2"]))
-    leak = leaks(
-        leaked,
-        Table(Path("t.csv"), pd.DataFrame({"text": [f"text {i}" for i in range(30)], "label": "x"}), [], [], {}, ""),
-    )
+    texts = pd.DataFrame({"text": [f"text {i}" for i in range(30)], "label": "x"})
+    leak = leaks(leaked, Table(Path("t.csv"), texts, [], [], Columns(), ""))
     scores, page = written(tmp_path / "c", found, train=leaked, findings=[each.as_json() for each in leak])
     assert [each["kind"] for each in scores["findings"]] == ["leak"]
     assert page.count(leak[0].what()) == 1

@@ -8,7 +8,6 @@ from typing import Any
 from toolkit.base.errors import UserError
 from toolkit.cli.parser import Parser, given_options, number
 from toolkit.cli.sections import (
-    ColumnOptions,
     FineTuningOptions,
     InferenceOptions,
     Record,
@@ -204,14 +203,3 @@ def inference_options(words: Sequence[str] | None = None) -> InferenceOptions:
 def _parsed(parser: Parser, kind: type[Record], words: Sequence[str] | None) -> Record:
     namespace = parser.parse_args(words)
     return options_from_namespace(kind, namespace, given_options(parser))
-
-
-def given_columns(options: ColumnOptions, trained: dict, label: bool) -> dict:
-    """Return the names of the columns to read: as in training, but for those that the command line names."""
-    if options.pair_column and not trained["text_pair"]:
-        raise UserError("--pair_column: this model was trained on single texts")
-    return {
-        "text": options.text_column or trained["text"],
-        "text_pair": options.pair_column or trained["text_pair"],
-        "label": (options.label_column or trained["label"]) if label else None,
-    }

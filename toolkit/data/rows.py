@@ -3,18 +3,68 @@
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from toolkit.base.disk import replacing
 from toolkit.base.errors import UserError
+from toolkit.cli.sections import ColumnOptions
 from toolkit.data.files import Source, shown
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
 COLUMNS_SHOWN = 20
 SURROGATE = re.compile("[\ud800-\udfff]")
+TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair if the file has one; no name holds a NUL
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a file calls the columns of text, text_pair (None: single texts) and label (None: unlabelled rows)."""
+
+    text: str = "text"
+    text_pair: str | None = None
+    label: str | None = "label"
+
+    @classmethod
+    def to_train_on(cls, options: ColumnOptions) -> "Columns":
+        """Return the columns that options name, with a text_pair if they name one or the file has one."""
+        defaults = cls()
+        return cls(
+            options.text_column or defaults.text,
+            options.pair_column or TEXT_PAIR_IF_PRESENT,
+            options.label_column or defaults.label,
+        )
+
+    @classmethod
+    def from_json(cls, names: Mapping) -> "Columns":
+        """Return the columns that run.json names."""
+        return cls(names["text"], names["text_pair"], names["label"])
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return what run.json says of them."""
+        return {"text": self.text, "text_pair": self.text_pair, "label": self.label}
+
+    def renamed(self, options: ColumnOptions) -> "Columns":
+        """Return them with the names that options give; UserError for one of a text_pair where there is none."""
+        if options.pair_column and not self.text_pair:
+            raise UserError("--pair_column: this model was trained on single texts")
+        return Columns(
+            options.text_column or self.text,
+            options.pair_column or self.text_pair,
+            options.label_column or self.label,
+        )
+
+    def unlabelled(self) -> "Columns":
+        """Return the columns of a file without labels."""
+        return replace(self, label=None)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of those that there are."""
+        return [name for name in (self.text, self.text_pair, self.label) if name is not None]
 
 
 class Row(NamedTuple):
@@ -48,15 +98,15 @@ def _unusable(column: str, why: str) -> _Unusable:
     return _Unusable(f"{shown.repr(column)[1:-1]} {why}")  # the name as it stands, if it is of an ordinary length
 
 
-def read_rows(source: Source, text: str, text_pair: str | None, label: str | None) -> Iterator[Row | Rejected]:
+def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     """Yield every row of `source` in the file's order, as a Row or as Rejected.
 
-    `text`, `text_pair` and `label` are the names of the columns; None means that there is none to read. The columns
-    of a txt file are always called text and label. Raises UserError if the file lacks a column.
+    The columns of a txt file are always called text and label. Raises UserError if the file lacks one of `columns`.
     """
+    text, text_pair, label = columns.text, columns.text_pair, columns.label
     if source.format == "txt":
         text, label = "text", label and "label"
-    option_of = {}
+    option_of: dict[str, str] = {}
     for option, column in (("text", text), ("pair", text_pair), ("label", label)):
         if column is not None and (other := option_of.setdefault(column, option)) != option:
             raise UserError(f"{source.name}: --{other}_column and --{option}_column both name {shown.repr(column)}")

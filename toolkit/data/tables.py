@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.data.rows import Rejected, Row
+from toolkit.data.rows import Columns, Rejected, Row
 
-COLUMNS = ("text", "text_pair", "label")
+FRAME_COLUMNS = ("text", "text_pair", "label")
 
 
 @dataclass
@@ -24,13 +24,8 @@ class Table:
     frame: pd.DataFrame
     rejected: list[Rejected]
     records: list[dict]
-    columns: dict[str, str | None]  # the file's names of text, text_pair and label
+    columns: Columns
     sha256: str  # of the file when it was read
-
-    @property
-    def pair_column(self) -> str | None:
-        """The file's column of the second text, None for single texts."""
-        return self.columns["text_pair"]
 
     @property
     def texts(self) -> list[str]:
@@ -60,4 +55,4 @@ class Tokens:
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
     """Return rows as a DataFrame of text, text_pair, label with the line (or what `unit` says) as its index."""
     index = pd.Index([row.line for row in rows], name=unit)
-    return pd.DataFrame({name: [getattr(row, name) for row in rows] for name in COLUMNS}, index, dtype=object)
+    return pd.DataFrame({name: [getattr(row, name) for row in rows] for name in FRAME_COLUMNS}, index, dtype=object)

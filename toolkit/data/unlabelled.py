@@ -8,7 +8,7 @@ from pathlib import Path
 from toolkit.base.errors import UserError
 from toolkit.data.files import Source, file_format
 from toolkit.data.reading import open_source, spooled
-from toolkit.data.rows import Rejected, Row, read_rows, stop_or_report, write_rejected
+from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_or_report, write_rejected
 
 REJECTED = ".rejected_rows.csv"
 
@@ -39,11 +39,10 @@ def _is_output_name(name: str) -> bool:
 class Input:
     """Rows to classify; `path` "-" is standard input, which is in `kind` format, txt if None.
 
-    `columns` names those of text and text_pair (None: single texts). `rejected` counts the rows that were left out of
-    those gone through so far.
+    `columns` has no label. `rejected` counts the rows that were left out of those gone through so far.
     """
 
-    def __init__(self, path: str, columns: dict, encoding: str | None, on_bad_rows: str, kind: str | None):
+    def __init__(self, path: str, columns: Columns, encoding: str | None, on_bad_rows: str, kind: str | None):
         self.path, self.name = path, "standard input" if path == "-" else path
         self.columns, self.encoding, self.on_bad_rows = columns, encoding, on_bad_rows
         self.kind, self.rejected, self.spool = (kind or "txt") if path == "-" else None, 0, None
@@ -103,4 +102,4 @@ class Input:
             return write_rejected(path, (row for row in self._rows(source) if isinstance(row, Rejected)))
 
     def _rows(self, source: Source) -> Iterator[Row | Rejected]:
-        return read_rows(source, self.columns["text"], self.columns["text_pair"], None)
+        return read_rows(source, self.columns)

@@ -11,6 +11,7 @@ from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.data.files import find_file, need_file
 from toolkit.data.labels import learn_labels, split_table
+from toolkit.data.rows import Columns
 from toolkit.data.tables import Table, Tokens
 from toolkit.doctor.examine import examine, say_findings, without_leaked
 from toolkit.doctor.findings import Finding
@@ -23,7 +24,7 @@ def read_data(
     log: Log,
     given: dict[str, str | None],
     folder: str,
-    columns: dict,
+    columns: Columns,
     encoding: str | None,
     on_bad_rows: str,
     *,
@@ -61,7 +62,7 @@ def read_data(
 def read_tables(
     read: Callable[..., Table],
     files: dict[str, str | Path | None],
-    columns: dict,
+    columns: Columns,
     encoding: str | None,
     on_bad_rows: str,
     keep_records: Collection[str] = ("test",),
@@ -85,7 +86,7 @@ def read_tables(
 
 
 def read_beside(
-    read: Callable[..., Table], folder: str | None, columns: dict, encoding: str | None, needed: bool
+    read: Callable[..., Table], folder: str | None, columns: Columns, encoding: str | None, needed: bool
 ) -> dict[str, Table]:
     """Return, as "test", the testset.* of a folder, for a look at it; nothing if there is none, or none to be read.
 

@@ -20,6 +20,7 @@ from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.data.labels import split_table
+from toolkit.data.rows import Columns
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import difference_intervals
@@ -73,7 +74,7 @@ def beside_model(found: ScoredSet, answers: dict[str, np.ndarray]) -> dict[str, 
     return result
 
 
-def training_table(run: dict, read: Callable[[Path, dict, str | None], Table]) -> Table | None:
+def training_table(run: dict, read: Callable[[Path, Columns, str | None], Table]) -> Table | None:
     """Return the training table of `run`, a run.json, None if the file is no longer what it was.
 
     `read` reads a file, with these columns in this encoding. Rows that were held out to validate are held out here too;
@@ -83,7 +84,7 @@ def training_table(run: dict, read: Callable[[Path, dict, str | None], Table]) -
         train, valid, options = run["data"]["train"], run["data"]["valid"], run["options"]
         path = Path(train["file"])
         if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
-            there = read(path, run["columns"], options["encoding"])
+            there = read(path, Columns.from_json(run["columns"]), options["encoding"])
             if valid["file"] == train["file"] and not options["valid_file"]:
                 split_seed = options_from(FineTuningOptions, options).split_seed
                 there, _ = split_table(there, options["valid_ratio"], split_seed)

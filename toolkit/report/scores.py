@@ -47,7 +47,6 @@ def write_scores(
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
-    used = [name for column, name in table.columns.items() if name is not None]
     scores = {
         **found.scores,
         "headline": headline(found.scores, run["options"].get("metric", "accuracy"), run["positive_label"]),
@@ -56,7 +55,7 @@ def write_scores(
         "versions": versions(),
         "baselines": beside_model(found, answers),
         "findings": [finding.as_json() for finding in leaks(train, table)] if train else None,
-        **diagnose(found, table.records, used, run["max_length"]),
+        **diagnose(found, table.records, table.columns.names, run["max_length"]),
         **more,
     }
     scores["advice"] = [piece.as_json() for piece in advise(scores, run, read_history(model_dir))]

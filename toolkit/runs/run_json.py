@@ -17,7 +17,9 @@ FITS = {  # what run.json must be for the scripts to go by it
     "labels": lambda value: (
         isinstance(value, list) and set(map(type, value)) == {str} and len(set(value)) == len(value)
     ),
-    "columns": lambda value: all(name is None or isinstance(name, str) for name in value.values()),
+    "columns": lambda value: (
+        isinstance(value["text"], str) and all(name is None or isinstance(name, str) for name in value.values())
+    ),
     "max_length": lambda value: type(value) is int and value > 0,
     "truncation": lambda value: isinstance(value, str),
 }
@@ -164,7 +166,7 @@ def describe_run(base_model: str, data: tuple, positive: int, options: dict) -> 
         "base_model": base_model,
         "labels": labels,
         "positive_label": labels[positive],
-        "columns": tables["train"].columns,
+        "columns": tables["train"].columns.as_json(),
         "max_length": encoder.max_length,
         "truncation": encoder.truncation,
         "options": options,
