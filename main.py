@@ -6,6 +6,7 @@ from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 
+from toolkit.base.disk import DirectoryLock
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log, TrainingBar, bar
 from toolkit.cli.exits import run_script
@@ -206,11 +207,15 @@ class Run:
         trained = f"trained for {self.progress.speed_line()}; the best model is in {model_dir}"
         self.log("\n".join([*baselines.lines(simple.get("valid", {})), trained]))
         if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
-            what = (table, self.facts())
-            scores = score_files.write_scores(folder, found, *what, model_dir, self.tables["train"], answers["test"])
-            self.log("\n".join(["", *score_files.score_lines(scores)]))
-            explain = utils.explainer(model_dir, self.encoder, table, self.how["device"])
-            score_files.write_report(folder, found, scores, *what, args.report_language, explain, args.explain_rows)
+            with DirectoryLock(folder) as lock:
+                lock.take()
+                what = (table, self.facts())
+                scores = score_files.write_scores(
+                    folder, found, *what, model_dir, self.tables["train"], answers["test"]
+                )
+                self.log("\n".join(["", *score_files.score_lines(scores)]))
+                explain = utils.explainer(model_dir, self.encoder, table, self.how["device"])
+                score_files.write_report(folder, found, scores, *what, args.report_language, explain, args.explain_rows)
 
 
 if __name__ == "__main__":

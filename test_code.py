@@ -1,9 +1,11 @@
 """Score the saved model on a labelled test set; python test_code.py --help lists the options."""
 
 import sys
+from argparse import Namespace
 from pathlib import Path
 
-from toolkit.base.process import this_process
+from toolkit.base.disk import DirectoryLock
+from toolkit.base.process import Process, this_process
 from toolkit.cli.console import Log
 from toolkit.cli.exits import run_script
 from toolkit.cli.options import scoring_parser
@@ -14,10 +16,17 @@ from toolkit.runs.run_json import read_run
 
 
 def main() -> None:
-    """Read the test set, predict its labels, and write and show how right they are."""
+    """Check the options, and score the model where nobody else writes scores."""
     args, process = scoring_parser().parse_args(), this_process()
     model_dir = Path(args.model_dir)
     run, folder = read_run(model_dir), Path(args.output_dir or model_dir.parent) / "test"
+    with DirectoryLock(folder, process.is_main) as lock:
+        score(args, process, run, lock)
+
+
+def score(args: Namespace, process: Process, run: dict, lock: DirectoryLock) -> None:
+    """Read the test set, predict its labels, and write and show how right they are."""
+    model_dir, folder = Path(args.model_dir), lock.folder
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if process.is_main else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
@@ -62,6 +71,7 @@ def main() -> None:
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     answers = simple_answers({"train": train, "test": table}).get("test", {})
     comparison = compare_runs(other, found.label_ids, found.predicted, len(found.labels))
+    lock.take()
     scores = write_scores(folder, found, table, run, model_dir, train, answers, more=comparison)
     log("\n".join(["", *score_lines(scores)]))
     explain = utils.explainer(model_dir, encoder, table, device)

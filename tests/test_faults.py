@@ -18,6 +18,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from benchmarks.forked import differences, result
 from benchmarks.small_chinese_bert import wordpiece_tokenizer
+from tests.base.test_disk import holder
 from tests.conftest import ROOT, WORDS, ended, processes, script, started, wait_for
 from toolkit.cli.exits import EXIT_STOPPED
 from toolkit.runs.checkpoint import read_state
@@ -552,6 +553,65 @@ def test_a_second_run_into_a_directory_is_refused_until_the_first_is_dead(review
         process.kill()
     script("main.py", "--output_dir", output, "--resume")
     assert same_but_for_places(undisturbed(reviews), result(output)) == []
+
+
+IN_THE_MIDDLE = """
+import time
+from pathlib import Path
+from toolkit.report import scores
+
+write_scores = scores.write_scores
+
+def patched(folder, *rest, **how):
+    written = write_scores(folder, *rest, **how)
+    Path(folder, "waiting").touch()
+    time.sleep(600)
+
+scores.write_scores = patched
+"""
+
+
+def test_scores_are_written_by_one_process_at_a_time_and_the_second_is_refused(
+    reviews, english_bert, model_dir, tmp_path
+):
+    folder = tmp_path / "o" / "test"
+    words = ["--model_dir", model_dir, "--data_dir", reviews, "--output_dir", tmp_path / "o", "--device", "cpu"]
+    with started("test_code.py", *words, before=IN_THE_MIDDLE) as process:
+        wait_for(process, (folder / "waiting").exists)
+        before = names(folder)
+        line = f"error: {folder}: another run is writing there; wait for its end or name another place\n"
+        done = script("test_code.py", *words, status=2)
+        assert done.stderr == line
+        done = script("main.py", *options(reviews, english_bert, tmp_path / "o", "--epochs", 1), status=2)
+        assert done.stderr == line
+        assert names(folder) == before
+        assert names(tmp_path / "o") == {".lock", "test", *(f"test/{name}" for name in before)}
+        process.kill()
+    script("test_code.py", *words)
+    assert names(folder) == (before | {"report.html"})
+
+
+def test_a_run_whose_scores_are_in_the_way_of_others_keeps_its_model_and_scores_it_later(
+    reviews, english_bert, tmp_path
+):
+    output = tmp_path / "o"
+    with started("main.py", *options(reviews, english_bert, output)) as process:
+        wait_for(process, lambda: evaluated(output))
+        (output / "test").mkdir()
+        with holder(output / "test") as other:
+            _, error = process.communicate(timeout=120)
+            other.stdin.close()
+    assert error == f"error: {output / 'test'}: another run is writing there; wait for its end or name another place\n"
+    assert names(output / "test") == {".lock"}
+    script("main.py", "--output_dir", output, "--resume")
+    assert names(output / "test") >= {"metrics.json", "predictions.csv", "report.html"}
+
+
+def test_scores_that_are_refused_leave_nothing_behind(reviews, model_dir, tmp_path):
+    (reviews / "testset.csv").write_text("text,label\nthe food,neither\n")
+    words = ["--model_dir", model_dir, "--data_dir", reviews, "--output_dir", tmp_path / "o", "--device", "cpu"]
+    script("test_code.py", *words, status=2)
+    assert not (tmp_path / "o").exists()
 
 
 # -- the two checks of resuming, a few cases of each ------------------------------------------------------------------

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from tests.conftest import ROOT, interrupted
 from toolkit.base.disk import (
     LOCK_FILE,
+    DirectoryLock,
     filling,
     fingerprint,
     install_directory,
@@ -343,6 +344,37 @@ def test_two_directories_are_locked_each_by_itself(tmp_path):
 def test_a_file_of_the_lock_s_name_that_a_crash_left_is_no_lock(tmp_path):
     (tmp_path / LOCK_FILE).write_text("12345")
     lock_directory(tmp_path).release()
+
+
+def test_a_directory_that_is_not_there_yet_is_made_and_locked_where_the_work_begins(tmp_path):
+    folder = tmp_path / "deep" / "folder"
+    with DirectoryLock(folder) as lock:
+        assert not folder.parent.exists()
+        lock.take()
+        lock.take()
+        with pytest.raises(UserError):
+            lock_directory(folder)
+    lock_directory(folder).release()
+
+
+def test_a_directory_that_was_locked_before_is_locked_from_the_start(tmp_path):
+    lock_directory(tmp_path).release()
+    (tmp_path / LOCK_FILE).touch()
+    with DirectoryLock(tmp_path):
+        with pytest.raises(UserError):
+            lock_directory(tmp_path)
+        with pytest.raises(UserError), DirectoryLock(tmp_path):
+            pass
+    lock_directory(tmp_path).release()
+
+
+def test_a_process_that_is_not_to_write_locks_nothing_and_makes_nothing(tmp_path):
+    held = lock_directory(tmp_path)
+    for folder in (tmp_path, tmp_path / "missing"):
+        with DirectoryLock(folder, writes=False) as lock:
+            lock.take()
+    assert not (tmp_path / "missing").exists()
+    held.release()
 
 
 # -- the fingerprint of a file -----------------------------------------------------------------------------------------

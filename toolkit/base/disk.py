@@ -156,6 +156,37 @@ def lock_directory(folder: Path) -> FileLock:
     return lock
 
 
+class DirectoryLock:
+    """A context in which the lock of a directory can be taken; it is released at the end.
+
+    A directory that has been locked before is locked on entering, so that a second process is refused before it begins
+    its work. One that has not, or that is not there yet, is left as it is until `take` is called, so that a script that
+    ends by a mistake before it writes leaves nothing behind. Raises UserError if another process has the lock. In a
+    process that is not to write, nothing here does anything.
+    """
+
+    def __init__(self, folder: Path, writes: bool = True):
+        self.folder = folder
+        self.writes = writes
+        self.lock: FileLock | None = None
+
+    def __enter__(self) -> "DirectoryLock":
+        if self.writes and (self.folder / LOCK_FILE).exists():
+            self.lock = lock_directory(self.folder)
+        return self
+
+    def take(self) -> None:
+        """Make the directory if it is missing, and take its lock if this has not been done."""
+        if self.writes and self.lock is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.lock = lock_directory(self.folder)
+
+    def __exit__(self, *_: object) -> None:
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
+
+
 def fingerprint(path: Path) -> str:
     """Return the sha256 of a file's bytes in hex."""
     digest = hashlib.sha256()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from toolkit.base.disk import hidden_sibling, recover, sweep
+from toolkit.base.disk import LOCK_FILE, DirectoryLock, hidden_sibling, recover, sweep
 from toolkit.base.errors import UserError
 from toolkit.models.trust import pickles, stray_files
 
@@ -122,7 +122,19 @@ def sweep_run(output_dir: Path) -> None:
 
 
 def clear_run(output_dir: Path) -> None:
-    """Remove the files of an earlier run, or of several of one command, models included, and nothing else."""
+    """Remove the files of an earlier run, or of several of one command, models included, and nothing else.
+
+    Raises UserError, and removes nothing, if scores are being written there.
+    """
+    with DirectoryLock(output_dir / "test"):
+        _clear(output_dir)
+    (output_dir / "test" / LOCK_FILE).unlink(missing_ok=True)
+    for name in ("checkpoint", "test", "tensorboard"):
+        if (output_dir / name).is_dir() and not any((output_dir / name).iterdir()):
+            (output_dir / name).rmdir()
+
+
+def _clear(output_dir: Path) -> None:
     for folder in seed_folders(output_dir):
         sweep_run(folder)
         sweep(folder / "checkpoint" / "tensors")
@@ -138,9 +150,6 @@ def clear_run(output_dir: Path) -> None:
     for pattern in reversed(RUN_FILES):  # by the first of them a run is known, so it is removed last
         for path in output_dir.glob(pattern):
             path.unlink()
-    for name in ("checkpoint", "test", "tensorboard"):
-        if (output_dir / name).is_dir() and not any((output_dir / name).iterdir()):
-            (output_dir / name).rmdir()
 
 
 def data_facts(tables: dict, sets: dict) -> dict:
