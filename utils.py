@@ -91,8 +91,6 @@ def read_table(
     frame = to_frame(used, unit=source.unit)
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
-    if records and source.format == "txt":  # whose columns have names of their own
-        columns = Columns()
     return Table(Path(path), frame, rejected, records, columns, fingerprint(Path(path)))
 
 

@@ -318,6 +318,26 @@ def test_without_a_validation_file_the_rows_held_out_are_looked_at_too(cleanlab,
     ]
 
 
+@pytest.mark.parametrize("txt", ["trainset", "validset"])
+def test_a_txt_and_a_csv_file_are_joined_by_the_names_of_the_csv_file(cleanlab, planted, english_bert, tmp_path, txt):
+    rows = pd.read_csv(planted[0] / "trainset.csv").rename(columns={"text": "review", "label": "stars"})
+    for name, part in (("trainset", rows[:120]), ("validset", rows[120:])):
+        if name == txt:
+            lines = part["review"] + "\t" + part["stars"] + "\n"
+            (tmp_path / f"{name}.txt").write_text("".join(lines))
+        else:
+            part.to_csv(tmp_path / f"{name}.csv", index=False)
+    names = ("--text_column", "review", "--label_column", "stars", "--folds", "2", "--epochs", "1")
+    script("main.py", *options(tmp_path, english_bert, tmp_path / "out", *names))
+    found = pd.read_csv(tmp_path / "out" / "label_errors.csv")
+    expected = ["review", "stars", "id"] if txt == "trainset" else ["id", "review", "stars"]
+    assert list(found.columns) == [*expected, *ADDED]
+    written = dict(zip(rows["review"], rows["stars"], strict=True))
+    assert len(found) > 0
+    assert {Path(file).suffix for file in found["file"]} == {".csv", ".txt"}
+    assert all(written[row.review] == row.stars for row in found.itertuples())
+
+
 def test_two_processes_find_what_one_finds(cleanlab, planted, english_bert, tmp_path):
     same = ("--folds", "2", "--epochs", "2", "--adam_epsilon", "1e-4")
     script("main.py", *options(planted[0], english_bert, tmp_path / "one", *same))

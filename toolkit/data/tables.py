@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from toolkit.data.files import file_format
 from toolkit.data.rows import Columns, Rejected, Row
 
 FRAME_COLUMNS = ("text", "text_pair", "label")
@@ -26,6 +27,17 @@ class Table:
     records: list[dict]
     columns: Columns
     sha256: str  # of the file when it was read
+
+    @property
+    def record_columns(self) -> Columns:
+        """What the columns are called in `records`: those of a txt file are always text and label."""
+        return Columns() if file_format(self.path) == "txt" else self.columns
+
+    def named_records(self) -> list[dict]:
+        """Return the rows as they stand in the file, the columns of a txt file being called as in `columns`."""
+        if self.record_columns == self.columns:
+            return self.records
+        return [{self.columns.text: row["text"], self.columns.label: row["label"]} for row in self.records]
 
     @property
     def texts(self) -> list[str]:

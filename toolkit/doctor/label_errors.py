@@ -92,7 +92,7 @@ class Folds:
         self.label_ids, folds = self.dataset.tensors[3].numpy(), None
         if processes.is_main:
             self.rows = Rows({name: tables[name] for name in ("train", "valid")})
-            self.records = [record for table in self.rows.tables for record in table.records]
+            self.records = [record for table in self.rows.tables for record in table.named_records()]
             self.columns = list(dict.fromkeys(name for record in self.records for name in record))
             self.columns += prediction_columns(self.labels, self.columns, FACTS, SUGGESTED)
             folds = assign_folds(self.label_ids, self.rows.folded, count, seed).tolist()

@@ -68,7 +68,7 @@ def _pair(path: Path, table: Table) -> list[str] | None:
     Rows are told apart by their line and, since a json array may stand on one, by their texts and label. Of rows that
     are alike in all of it any may be the other's.
     """
-    names = table.columns.names
+    names = table.record_columns.names
     rows = csv.reader(io.StringIO(TextWriter("csv", names).encode(table.records).decode(), newline=""))
     keys = [(str(line), *row) for line, row in zip(table.frame.index, rows, strict=True)]
     waiting: dict[tuple, list[str]] = {}

@@ -55,7 +55,7 @@ def write_scores(
         "versions": versions(),
         "baselines": beside_model(found, answers),
         "findings": [finding.as_json() for finding in leaks(train, table)] if train else None,
-        **diagnose(found, table.records, table.columns.names, run["max_length"]),
+        **diagnose(found, table.records, table.record_columns.names, run["max_length"]),
         **more,
     }
     scores["advice"] = [piece.as_json() for piece in advise(scores, run, read_history(model_dir))]
