@@ -129,7 +129,7 @@ class Run:
             self.about |= describe_run(args.model or pretrained.EMBEDDED, data, self.positive, vars(args))
         if args.resume:
             self.progress = resuming.resume(self.files.checkpoint_dir, self.state, self.about, processes)
-        self.limit = memory.RowLimit(args.micro_batch_size, on_change=log)
+        self.limit = memory.RowLimit(self.progress.row_limit or args.micro_batch_size, on_change=log)
         self.learner = utils.Learner(
             utils.wrap(model, device, processes, precision.dtype), optimizer, lambda n: args.learning_rate * factor(n),
             precision, self.state[2], device, args.max_grad_norm, self.progress.step, args.seed, processes, self.limit,
@@ -154,7 +154,7 @@ class Run:
                 self.take_steps(batches, progress_bar)
                 if progress.evaluation_due(len(batches), args.eval_steps) and not self.signals.agreed():
                     self.evaluate()
-                args.micro_batch_size = self.limit.rows  # so that a resumed run need not find it again
+                progress.row_limit = self.limit.rows  # so that a resumed run need not find it again
                 self.files.save(self.state, progress, self.about)
                 guard.stop_if_too_many(progress, args.max_bad_steps, self.state[2])
                 self.signals.stop_if_agreed(progress.step, str(self.files.named))

@@ -456,7 +456,9 @@ def test_a_batch_that_does_not_fit_the_memory_is_cut_up_with_the_same_result(man
         assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
         assert one["valid_loss"] == pytest.approx(other["valid_loss"], abs=1e-4)
     saved = read_state(tight / "checkpoint")
-    assert saved["options"]["micro_batch_size"] == int(said[-1][1].replace(",", ""))
+    assert saved["progress"]["row_limit"] == int(said[-1][1].replace(",", ""))
+    assert saved["options"]["micro_batch_size"] is None
+    assert json.loads((tight / "bert_classifier" / "run.json").read_text())["options"]["micro_batch_size"] is None
     for name, file in (("test_code.py", "--test_file"), ("infer.py", "--input_file")):
         more = ["--output_dir", tmp_path] if name == "test_code.py" else ["--output_file", tmp_path / "p.csv"]
         model = ["--model_dir", free / "bert_classifier", "--batch_size", 256, "--device", "cpu"]

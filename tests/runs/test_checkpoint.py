@@ -17,6 +17,7 @@ from toolkit.runs import checkpoint
 from toolkit.runs.checkpoint import (
     begin_checkpoint,
     clean_checkpoint,
+    note_options,
     read_state,
     save_checkpoint,
 )
@@ -69,6 +70,24 @@ def test_a_run_that_has_begun_can_be_gone_on_with_before_its_first_save(tmp_path
     assert resume(tmp_path / "run", state, ABOUT, ALONE) == Progress()
     for mine, theirs in zip(state[0].state_dict().values(), parts(0)[0].state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def of_rows(micro_batch_size: int | None) -> dict:
+    return ABOUT | {"options": {"micro_batch_size": micro_batch_size}}
+
+
+def test_the_row_limit_is_saved_as_itself_and_holds_until_another_micro_batch_size_is_given(tmp_path):
+    save_checkpoint(tmp_path, *parts(0), Progress(step=1, row_limit=4), of_rows(None))
+    assert read_state(tmp_path)["options"] == {"micro_batch_size": None}
+    assert resume(tmp_path, parts(0), of_rows(None), ALONE).row_limit == 4
+    assert resume(tmp_path, parts(0), of_rows(16), ALONE).row_limit is None
+
+
+@pytest.mark.parametrize(("size", "limit"), [(None, 4), (16, None)])
+def test_a_row_limit_is_not_found_again_after_the_options_that_a_run_is_gone_on_with_are_noted(tmp_path, size, limit):
+    save_checkpoint(tmp_path, *parts(0), Progress(step=1, row_limit=4), of_rows(None))
+    note_options(tmp_path, of_rows(size))
+    assert resume(tmp_path, parts(0), of_rows(size), ALONE).row_limit == limit
 
 
 def test_the_state_of_another_model_is_refused(tmp_path):

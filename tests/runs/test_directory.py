@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
@@ -103,7 +104,8 @@ def earlier(tmp_path):
     for name, text in content.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    checkpoint._write_state(tmp_path / "checkpoint", {"tensors": {"file": "state-5.safetensors"}})
+    state = {"tensors": {"file": "state-5.safetensors"}, "progress": asdict(Progress(step=5)), **ABOUT}
+    checkpoint._write_state(tmp_path / "checkpoint", state)
     return tmp_path
 
 

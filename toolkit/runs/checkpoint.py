@@ -27,7 +27,14 @@ def begin_checkpoint(folder: Path, about: dict) -> None:
 
 def note_options(folder: Path, about: dict) -> None:
     """Note what a run is gone on with, so that it stays so if it is killed before its next save."""
-    _write_state(folder, read_state(folder) | about)
+    _write_state(folder, gone_on_with(read_state(folder), about) | about)
+
+
+def gone_on_with(state: dict, about: dict) -> dict:
+    """Return the save of a run that is gone on with as `about` says: another --micro_batch_size ends its row limit."""
+    if state["options"].get("micro_batch_size") == about["options"].get("micro_batch_size"):
+        return state
+    return state | {"progress": state["progress"] | {"row_limit": None}}
 
 
 def best_step(folder: Path) -> int:

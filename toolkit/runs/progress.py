@@ -20,6 +20,7 @@ class Progress:
     train_seconds: float = 0.0
     real_tokens: int = 0  # padding left out
     bad_steps: int = 0  # those whose loss or gradient was not a number
+    row_limit: int | None = None  # rows that a device holds at once, fewer where memory ran out; None: all of a batch
     history: list[dict] = field(default_factory=list)  # the objects of metrics.jsonl
 
     def steps_to_pause(self, batches: int, every: Sequence[int]) -> int:

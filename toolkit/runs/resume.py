@@ -6,7 +6,7 @@ from pathlib import Path
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.sections import FineTuningOptions, options_from
-from toolkit.runs.checkpoint import read_checkpoint, read_state, restore
+from toolkit.runs.checkpoint import gone_on_with, read_checkpoint, read_state, restore
 from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import refuse_to_overwrite
 
@@ -67,6 +67,7 @@ def resume(folder: Path, state: tuple, about: dict, processes) -> Progress:
     saved, tensors = read_checkpoint(folder) if processes.is_main else (None, None)
     if processes.is_main:
         check_same(saved, about)
+        saved = gone_on_with(saved, about)
     return restore(*state, processes.broadcast(saved), processes.broadcast_tensors(tensors))
 
 
