@@ -1,5 +1,6 @@
 """Fine-tune a BERT text classifier on labelled text; python main.py --help lists the options."""
 
+import gc
 import sys
 import time
 from argparse import Namespace
@@ -81,8 +82,18 @@ def fine_tune(options: FineTuningOptions, processes, files) -> None:
     sets = {name: utils.broadcast_dataset(processes, sets.get(name)) for name in ("train", "valid")}
     data = (tables, labels, sets, encoder, findings)
     if args.find_label_errors:
-        folds = label_errors.Folds(Path(args.output_dir), log, processes, data, args.folds, args.seed)
-        folds.write([held_out_logits(args, log, processes, files, fold, source, precision, device) for fold in folds])
+        error_list = None
+        if processes.is_main:
+            error_list = label_errors.prepare_error_list(Path(args.output_dir), tables, labels)
+        dataset = label_errors.join_datasets(sets["train"], sets["valid"])
+        search = label_errors.begin_search(processes, dataset, error_list, args.folds, args.seed)
+        logits = []
+        for fold in search.folds:
+            log(str(fold))
+            data = (search.tables(fold), labels, search.datasets(fold), encoder, [])
+            logits.append(held_out_logits(args, log, processes, files, data, source, precision, device))
+            gc.collect()  # a model and its optimizer, which refer to each other, before the next are made
+        search.finish(log, logits)
         return
     run = Run(args, log, processes, files, data, model, precision, device)
     with stopping.StopSignals(processes, run.limit) as run.signals:

@@ -24,7 +24,8 @@ import pandas as pd  # noqa: E402
 from opencc import OpenCC  # noqa: E402
 
 from toolkit.doctor.duplicates import ANY_HAN  # noqa: E402
-from toolkit.doctor.examine import Rows, nearly_same  # noqa: E402
+from toolkit.doctor.examine import nearly_equal_rows  # noqa: E402
+from toolkit.doctor.labelled_rows import LabelledRows, number_rows  # noqa: E402
 
 traditional = OpenCC("s2t").convert
 
@@ -62,20 +63,20 @@ def alter(text: str, draw: random.Random) -> str:
     return joint.join(words)
 
 
-def found_rows(rows: Rows) -> dict[str, set[tuple[int, int]]]:
+def found_rows(rows: LabelledRows) -> dict[str, set[tuple[int, int]]]:
     """Return for each finding the rows, as (table, row of it), that are part of it."""
     first: dict[str, int] = {}
     found: dict[str, set] = {"exact": set(), "leak": set(), "conflict": set(), "near": set(), "near leak": set()}
     labels: dict[str, set] = {}
-    for row, text in enumerate(rows.folded):
+    for row, text in enumerate(rows.normalized):
         labels.setdefault(text, set()).add(rows.labels[row])
         if first.setdefault(text, row) != row:
-            found["exact" if rows.owner[row] == rows.owner[first[text]] else "leak"].add(row)
-    found["conflict"] = {row for row, text in enumerate(rows.folded) if len(labels[text]) > 1}
-    for row, like in nearly_same(rows):
-        if rows.owner[like] == 0:
-            found["near leak" if rows.owner[row] else "near"].add(row)
-    return {kind: {(int(rows.owner[row]), int(row - rows.starts[rows.owner[row]])) for row in each}
+            found["exact" if rows.table_of[row] == rows.table_of[first[text]] else "leak"].add(row)
+    found["conflict"] = {row for row, text in enumerate(rows.normalized) if len(labels[text]) > 1}
+    for row, like in nearly_equal_rows(rows):
+        if rows.table_of[like] == 0:
+            found["near leak" if rows.table_of[row] else "near"].add(row)
+    return {kind: {(int(rows.table_of[row]), int(row - rows.starts[rows.table_of[row]])) for row in each}
             for kind, each in found.items()}  # fmt: skip
 
 
@@ -116,16 +117,16 @@ def main() -> None:
     print("| data | finding | planted | recall | precision |\n|---|---|---|---|---|")
     for folder in args.folders:
         tables = {name: read(folder, f"{name}set") for name in ("train", "valid", "test")}
-        before = found_rows(Rows(tables))
+        before = found_rows(number_rows(tables))
         changed, planted = plant(tables, args.planted, random.Random(args.seed))
         started = time.perf_counter()
-        after = found_rows(rows := Rows(changed))
+        after = found_rows(rows := number_rows(changed))
         seconds = time.perf_counter() - started
-        texts = {rows.folded[rows.starts[table] + place] for table, place in planted["conflict"]}
+        texts = {rows.normalized[rows.starts[table] + place] for table, place in planted["conflict"]}
         for kind, its_rows in planted.items():
             new = after[kind] - before[kind] - set().union(*planted.values())
             if kind == "conflict":  # a row whose text was repeated with another label is in conflict too
-                new = {row for row in new if rows.folded[rows.starts[row[0]] + row[1]] not in texts}
+                new = {row for row in new if rows.normalized[rows.starts[row[0]] + row[1]] not in texts}
             hit, count = len(its_rows & after[kind]), len(its_rows)
             print(f"| {folder.name} | {kind} | {count} | {hit / count:.1%} | {hit / (hit + len(new)):.1%} |")
         count = sum(len(table.frame) for table in changed.values())

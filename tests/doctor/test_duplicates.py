@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from datasketch import MinHashLSH
 
-from toolkit.doctor.duplicates import ALIKE, fold, near, runs, same, similarity
+from toolkit.doctor.duplicates import (
+    MIN_SIMILARITY,
+    equal_groups,
+    near_duplicates,
+    ngram_hashes,
+    normalize,
+    similarity,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,33 +25,33 @@ from toolkit.doctor.duplicates import ALIKE, fold, near, runs, same, similarity
         ("ﬁne\u00a0 tea", "Fine tea"),
     ],
 )
-def test_what_makes_no_difference_to_a_reader_is_folded(one, other):
-    assert fold(one) == fold(other)
-    assert fold(fold(one)) == fold(one)
+def test_what_makes_no_difference_to_a_reader_is_normalized(one, other):
+    assert normalize(one) == normalize(other)
+    assert normalize(normalize(one)) == normalize(one)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("no table", "notable"), ("good", "goods"), ("很好", "不好"), ("a.b", "ab"), ("e", "é")]
 )
 def test_what_makes_a_difference_is_not(one, other):
-    assert fold(one) != fold(other)
+    assert normalize(one) != normalize(other)
 
 
 def test_groups_are_those_of_equal_texts_in_order():
-    assert same(["a", "b", "a", "c", "b", "a"]) == [[0, 2, 5], [1, 4]]
-    assert same([]) == same(["a", "b"]) == []
+    assert equal_groups(["a", "b", "a", "c", "b", "a"]) == [[0, 2, 5], [1, 4]]
+    assert equal_groups([]) == equal_groups(["a", "b"]) == []
 
 
 @pytest.mark.parametrize("size", [2, 4])
-def test_runs_are_as_many_as_there_are_different_ones(size):
+def test_n_grams_are_as_many_as_there_are_different_ones(size):
     text = "abcabcabcdefgh" * 3 if size == 4 else "房间很好房间很好早餐不错" * 3
-    assert len(runs(text)) == len({text[i : i + size] for i in range(len(text) - size + 1)})
+    assert len(ngram_hashes(text)) == len({text[i : i + size] for i in range(len(text) - size + 1)})
 
 
 @pytest.mark.parametrize("text", ["", "a", "abcd", "好", "\U0001f600", "\x00"])
-def test_texts_shorter_than_a_run_have_one(text):
-    assert len(runs(text)) == 1
-    assert similarity(runs(text), runs(text)) == 1.0
+def test_texts_shorter_than_an_n_gram_have_one(text):
+    assert len(ngram_hashes(text)) == 1
+    assert similarity(ngram_hashes(text), ngram_hashes(text)) == 1.0
 
 
 def words(count: int, seed: int) -> list[str]:
@@ -58,7 +65,7 @@ def test_similarity_is_jaccard_s():
         other = text[: 10 + seed] + text[20 + seed :]
         sets = [{each[i : i + 4] for i in range(len(each) - 3)} for each in (text, other)]
         expected = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
-        assert similarity(runs(text), runs(other)) == pytest.approx(expected)
+        assert similarity(ngram_hashes(text), ngram_hashes(other)) == pytest.approx(expected)
 
 
 def test_pairs_above_the_limit_are_found_and_no_others():
@@ -71,8 +78,8 @@ def test_pairs_above_the_limit_are_found_and_no_others():
             text[changed * 3] = words(1, 1000 + seed * 10 + changed)[0]
             texts.append(" ".join(text))
     owner = [number % 2 for number in range(len(texts))]
-    found, sets = list(near(texts, owner)), [runs(text) for text in texts]
-    assert all(other < number and similarity(sets[number], sets[other]) >= ALIKE for number, other in found)
+    found, sets = list(near_duplicates(texts, owner)), [ngram_hashes(text) for text in texts]
+    assert all(other < number and similarity(sets[number], sets[other]) >= MIN_SIMILARITY for number, other in found)
     assert len({(number, owner[other]) for number, other in found}) == len(found)
     first, expected = [], {}  # texts that are not nearly the same as an earlier one of their owner
     for number in range(len(texts)):
@@ -80,8 +87,8 @@ def test_pairs_above_the_limit_are_found_and_no_others():
             each: max((similarity(sets[number], sets[o]) for o in first if owner[o] == each), default=0)
             for each in (0, 1)
         }
-        expected |= {(number, each): like for each, like in best.items() if like >= ALIKE}
-        first += [number] * (best[owner[number]] < ALIKE)
+        expected |= {(number, each): like for each, like in best.items() if like >= MIN_SIMILARITY}
+        first += [number] * (best[owner[number]] < MIN_SIMILARITY)
     hit = {(number, owner[other]) for number, other in found}
     assert {key for key, like in expected.items() if like >= 0.8} <= hit
     assert len(hit) >= 0.9 * len(expected) > 30
@@ -98,7 +105,7 @@ def test_many_texts_that_are_all_alike_take_no_square_of_time(monkeypatch):
 
     monkeypatch.setattr("toolkit.doctor.duplicates.MinHashLSH", Index)
     texts = [f"the order with the number {number} has been sent and will come on monday" for number in range(600)]
-    found = list(near(texts, np.arange(600) % 2))
+    found = list(near_duplicates(texts, np.arange(600) % 2))
     assert {number for number, _ in found} >= set(range(2, 600))
     assert sum(looked_at) <= 600 * 20
 
@@ -106,5 +113,5 @@ def test_many_texts_that_are_all_alike_take_no_square_of_time(monkeypatch):
 def test_of_a_long_text_the_beginning_counts():
     draw = random.Random(0)
     long = "".join(draw.choices("abcdefgh ", k=200_000))
-    assert len(runs(long)) <= 10_000
-    assert list(near([long, long[:150_000] + "x" * 50_000], [0, 0])) == [(1, 0)]
+    assert len(ngram_hashes(long)) <= 10_000
+    assert list(near_duplicates([long, long[:150_000] + "x" * 50_000], [0, 0])) == [(1, 0)]

@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 import signal
+import sys
 import warnings
 from pathlib import Path
 
@@ -20,7 +21,16 @@ from toolkit.cli.console import Log
 from toolkit.compute.processes import ALONE
 from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
-from toolkit.doctor.label_errors import Folds, assign_folds, join, label_quality, likely_errors
+from toolkit.doctor.label_errors import (
+    Search,
+    assign_folds,
+    begin_search,
+    join_datasets,
+    label_quality,
+    likely_errors,
+    list_folds,
+    prepare_error_list,
+)
 
 FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--dropout", "0", "--device", "cpu", "--precision", "fp32")
 ADDED = ["suggested_label", "prob_con", "prob_pro", "label_quality", "file", "line"]
@@ -80,7 +90,7 @@ def test_joined_datasets_keep_all_rows_whichever_is_wider():
         for n, width in ((2, 5), (3, 4))
     )
     for pair in ((one, other), (other, one)):
-        ids, types, lengths = join(*pair).tensors
+        ids, types, lengths = join_datasets(*pair).tensors
         assert (ids.shape, ids.dtype, types.shape) == ((5, 5), torch.int32, (5, 0))
         assert ids.sum() == 2 * 5 + 3 * 4
         assert lengths.tolist() == [*pair[0].tensors[2], *pair[1].tensors[2]]
@@ -132,19 +142,25 @@ def test_the_least_likely_label_comes_first(cleanlab):
 # -- a search without training ----------------------------------------------------------------------------------------
 
 
-def folds_of(folder: Path, train: list[tuple], valid: list[tuple], more: dict | None = None, count: int = 4) -> Folds:
-    """Return the folds of rows (text, label), whose only token is the number of the row; all are counted through."""
-    labels, rows = sorted({label for _, label in train}), [*train, *valid]
+def search_of(folder: Path, train: list[tuple], valid: list[tuple], more: dict | None = None, count: int = 4) -> Search:
+    """Return a search through rows (text, label), whose only token is the number of the row, counted through."""
+    labels = sorted({label for _, label in train})
     tables, sets, start = {}, {}, 0
     for name, part in (("train", train), ("valid", valid)):
         records = [{"text": text, "label": label, **(more or {})} for text, label in part]
         frame = pd.DataFrame(part, pd.Index(range(2, 2 + len(part)), name="line"), ["text", "label"], dtype=object)
         tables[name] = Table(Path(f"{name}.csv"), frame, [], records, Columns(), "")
         ids = torch.tensor([labels.index(label) for _, label in part])
-        numbers = torch.arange(start, start := start + len(part), dtype=torch.int32)[:, None]
+        numbers = torch.arange(start, start + len(part), dtype=torch.int32)[:, None]
         sets[name] = TensorDataset(numbers, torch.zeros(len(part), 0), torch.ones(len(part)).long(), ids)
-    assert start == len(rows)
-    return Folds(folder, Log(None), ALONE, (tables, labels, sets, None, []), count, seed=0)
+        start += len(part)
+    dataset = join_datasets(sets["train"], sets["valid"])
+    return begin_search(ALONE, dataset, prepare_error_list(folder, tables, labels), count, seed=0)
+
+
+def numbers_of(dataset: TensorDataset) -> list[int]:
+    """Return the numbers of the rows of a dataset of a search_of()."""
+    return dataset.tensors[0].ravel().tolist()
 
 
 def plain(count: int, start: int = 0) -> list[tuple[str, str]]:
@@ -152,29 +168,46 @@ def plain(count: int, start: int = 0) -> list[tuple[str, str]]:
 
 
 def test_each_row_is_held_out_once_and_is_then_no_training_row(tmp_path):
-    seen, folds = [], folds_of(tmp_path, plain(30), plain(10, start=30))
-    for tables, labels, sets, _, _ in folds:
-        train, valid = (sets[name].tensors[0].ravel().tolist() for name in ("train", "valid"))
+    search, seen = search_of(tmp_path, plain(30), plain(10, start=30)), []
+    for fold in search.folds:
+        train, valid = (numbers_of(search.datasets(fold)[name]) for name in ("train", "valid"))
         assert sorted(train + valid) == list(range(40))
-        assert tables["train"].frame["text"].tolist() == [f"text {i}" for i in train]
-        assert labels == ["a", "b"]
+        assert search.tables(fold)["train"].frame["text"].tolist() == [f"text {i}" for i in train]
         seen += valid
     assert sorted(seen) == list(range(40))
 
 
+def test_folds_are_counted_as_they_are_whatever_number_was_asked_for():
+    folds = list_folds(np.array([0, 3, 3, 1, 0]))
+    assert [fold.held_out_rows.tolist() for fold in folds] == [[0, 4], [3], [1, 2]]
+    assert [fold.training_rows.tolist() for fold in folds] == [[1, 2, 3], [0, 1, 2, 4], [0, 3, 4]]
+    assert str(folds[2]) == "fold 3 of 3: 2 of 5 rows are held out"
+
+
+def test_a_process_that_has_no_tables_gets_the_same_folds_and_writes_nothing(tmp_path):
+    search = search_of(tmp_path, plain(30), plain(10, start=30))
+    other = Search(search.dataset, search.folds, None)
+    fold = search.folds[0]
+    assert other.tables(fold) == {}
+    assert numbers_of(other.datasets(fold)["valid"]) == fold.held_out_rows.tolist()
+    other.finish(Log(sys.stdout), [])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_texts_that_differ_in_nothing_a_reader_minds_are_held_out_together(tmp_path):
     rows = [*plain(30), ("TEXT  3", "a"), ("ｔｅｘｔ ３", "b"), ("臺灣 text", "a"), ("台湾text", "b")]
-    for *_, sets, _, _ in folds_of(tmp_path, rows, [(" text 3", "a"), *plain(5, start=50)]):
-        held_out = set(sets["valid"].tensors[0].ravel().tolist())
+    for fold in search_of(tmp_path, rows, [(" text 3", "a"), *plain(5, start=50)]).folds:
+        held_out = set(fold.held_out_rows.tolist())
         assert len({3, 30, 31, 34} & held_out) in (0, 4)
         assert len({32, 33} & held_out) in (0, 2)
 
 
-def write(folds: Folds, probability_of_b: np.ndarray) -> list[dict]:
+def write(search: Search, probability_of_b: np.ndarray) -> list[dict]:
     """Return the rows of label_errors.csv where each row is predicted so."""
     both = np.log(np.column_stack([1 - probability_of_b, probability_of_b]))
-    folds.write([both[sets["valid"].tensors[0].ravel().numpy()] for *_, sets, _, _ in folds])
-    with folds.path.open(encoding="utf-8", newline="") as stream:
+    logits = [both[numbers_of(search.datasets(fold)["valid"])] for fold in search.folds]
+    search.finish(Log(None), logits)
+    with search.error_list.path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -184,7 +217,7 @@ def test_a_prediction_goes_to_its_row_whichever_file_and_fold_it_is_in(cleanlab,
     sure = np.where(np.arange(100) % 2 == 1, 1 - chance, chance)
     for row in (12, 47, 90):
         sure[row] = 1 - sure[row]
-    rows = write(folds_of(tmp_path, train, valid), sure)
+    rows = write(search_of(tmp_path, train, valid), sure)
     assert {(row["file"], int(row["line"]), row["text"]) for row in rows} == {
         ("train.csv", 14, "text 12"), ("train.csv", 49, "text 47"), ("valid.csv", 12, "text 90")}  # fmt: skip
     for row in rows:
@@ -194,22 +227,19 @@ def test_a_prediction_goes_to_its_row_whichever_file_and_fold_it_is_in(cleanlab,
         assert float(row["label_quality"]) == pytest.approx(float(row[f"prob_{row['label']}"]), abs=1e-6)
 
 
-def test_a_row_whose_label_no_model_has_seen_is_not_suspected(cleanlab, tmp_path):
-    said = []
-    folds = folds_of(tmp_path, [*plain(40), ("rare", "c"), ("twice", "d"), ("Twice", "d")], plain(10, start=40))
-    folds.log = type(
-        "Said", (), {"__call__": lambda _, line: said.append(line), "item": lambda _, *it: said.append(it)}
-    )()
+def test_a_row_whose_label_no_model_has_seen_is_not_suspected(cleanlab, tmp_path, capsys):
+    search = search_of(tmp_path, [*plain(40), ("rare", "c"), ("twice", "d"), ("Twice", "d")], plain(10, start=40))
     logits = np.array([[4.0, 0, -4, -4], [0, 4.0, -4, -4]])
-    folds.write([logits[sets["valid"].tensors[3].numpy() % 2] for *_, sets, _, _ in folds])
-    assert folds.path.read_text().count("\n") == 1
-    assert "3 rows could not be judged" in said[-1][1]
+    label_ids = search.dataset.tensors[3].numpy()
+    search.finish(Log(sys.stdout), [logits[label_ids[fold.held_out_rows] % 2] for fold in search.folds])
+    assert search.error_list.path.read_text().count("\n") == 1
+    assert "3 rows could not be judged" in capsys.readouterr().out
 
 
 def test_a_column_that_the_file_needs_itself_is_refused_before_anything_is_trained(tmp_path):
     for name in ("suggested_label", "prob_a", "label_quality", "file", "line"):
         with pytest.raises(UserError, match=name):
-            folds_of(tmp_path / "new", plain(40), plain(10, start=40), {name: "x"})
+            search_of(tmp_path / "new", plain(40), plain(10, start=40), {name: "x"})
     assert not (tmp_path / "new").exists()
 
 

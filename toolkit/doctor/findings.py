@@ -1,19 +1,20 @@
-"""What the data doctor can find, and how it is told: what it is, how many rows, examples, and what to do about it."""
+"""A finding about the data: what it is, how many rows it concerns, examples, and what to do about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from toolkit.cli.console import Log, one_line
 from toolkit.doctor.texts import TEXTS
 
-SHOWN = 3  # examples
-EXCERPT = 60  # characters of a text
+MAX_EXAMPLES = 3  # of a finding
+EXCERPT_LENGTH = 60  # characters of a text or label
 
 
 def excerpt(text: str) -> str:
     """Return the beginning of a text on one line."""
-    flat = one_line(text[: 10 * EXCERPT])
-    return flat if len(flat) <= EXCERPT else flat[: EXCERPT - 1] + "…"
+    flat = one_line(text[: 10 * EXCERPT_LENGTH])
+    return flat if len(flat) <= EXCERPT_LENGTH else flat[: EXCERPT_LENGTH - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -32,43 +33,57 @@ class Location:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the data that a user would want to know: `count` rows, `facts` that its texts tell.
+    """Something about the data that a user would want to know.
 
-    An example is a row, or the rows that have something in common.
+    An example is a row, or several rows that have something in common.
     """
 
     kind: str  # a key of TEXTS
-    count: int
-    facts: dict
+    count: int  # rows, or what the texts of this kind count
+    facts: dict[str, Any]  # what the texts are filled in with
     examples: list[list[Location]] = field(default_factory=list)
 
-    def what(self, language: str = "en") -> str:
-        """Return what was found in a sentence."""
+    def sentence(self, language: str = "en") -> str:
+        """Return what was found."""
         return TEXTS[self.kind][language][0].format(count=self.count, **self.facts)
 
     def advice(self, language: str = "en") -> str:
-        """Return what to do about it in a sentence."""
+        """Return what to do about it."""
         return TEXTS[self.kind][language][1].format(count=self.count, **self.facts)
 
-    def as_json(self) -> dict:
-        """Return it for run.json, which travels with the model, so without the texts."""
-        told = {"kind": self.kind, "count": self.count, "what": self.what(), "advice": self.advice()}
-        names = ("file", "unit", "line", "label")
-        places = [[{name: getattr(place, name) for name in names} for place in each] for each in self.examples]
-        return {**told, "facts": self.facts, "examples": places}
+    def as_json(self) -> dict[str, Any]:
+        """Return it for run.json, which travels with the model, so without the texts of the rows."""
+        examples = [
+            [{"file": row.file, "unit": row.unit, "line": row.line, "label": row.label} for row in example]
+            for example in self.examples
+        ]
+        return {
+            "kind": self.kind,
+            "count": self.count,
+            "what": self.sentence(),
+            "advice": self.advice(),
+            "facts": self.facts,
+            "examples": examples,
+        }
 
 
-def say_findings(log: Log, findings: Sequence[Finding], whole: bool) -> None:
-    """Say what was found; the `whole` of it with examples and advice, else a line for each."""
+def say_findings(log: Log, findings: Sequence[Finding], detailed: bool) -> None:
+    """Say what was found, a line for each finding; `detailed`: with examples and advice."""
     if not findings:
         log.item("findings", "none: no duplicates, leaks or conflicting labels, and nothing else that looks wrong")
+        return
     for number, finding in enumerate(findings):
-        log.item("findings" * (number == 0), one_line(finding.what()))
-        for row, *others in finding.examples if whole else ():
-            log.item("", f"    {row}")
-            for other in others:
-                log.item("", f"      = {other}")
-        if whole:
-            log.item("", f"    -> {one_line(finding.advice())}")
-    if findings and not whole:
+        log.item("findings" if number == 0 else "", one_line(finding.sentence()))
+        if detailed:
+            _say_details(log, finding)
+    if not detailed:
         log.item("", "--check_data shows examples and says what to do")
+
+
+def _say_details(log: Log, finding: Finding) -> None:
+    """Say a finding's examples and advice."""
+    for row, *others in finding.examples:
+        log.item("", f"    {row}")
+        for other in others:
+            log.item("", f"      = {other}")
+    log.item("", f"    -> {one_line(finding.advice())}")

@@ -1,16 +1,17 @@
-"""Rows whose labels are likely wrong: each is predicted by a model that has not seen it, and the predictions compared.
+"""Rows whose labels are likely wrong: each row is predicted by a model that was trained without it.
 
-By confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset labels",
-section 3, by cleanlab): a row is a likely error if another label than its own is at least as probable as that label is,
-on average, among the rows that have it. Labels that a model is seldom sure of thus need less to be suggested.
+All labelled rows are divided into folds; for each fold a model is trained on the other ones and predicts it. Which rows
+are suspicious is decided by confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating
+uncertainty in dataset labels", section 3, by cleanlab): a row is a likely error if another label than its own is at
+least as probable as that label is, on average, among the rows that have it. Labels that a model is seldom sure of thus
+need less to be suggested.
 
 Shapes: N rows, those to train on before those to validate on; C labels.
 """
 
-import gc
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,35 @@ from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log, one_line
 from toolkit.compute.processes import Processes
+from toolkit.data.tables import Table
 from toolkit.data.writers import TextWriter, prediction_columns, with_predictions
-from toolkit.doctor.examine import Rows
-from toolkit.doctor.findings import SHOWN
+from toolkit.doctor.findings import MAX_EXAMPLES
+from toolkit.doctor.labelled_rows import LabelledRows, number_rows
 from toolkit.evaluation.decision import softmax
 
-FILE = "label_errors.csv"
-SUGGESTED = "suggested_label"
-FACTS = ("label_quality", "file", "line")
+FILE_NAME = "label_errors.csv"
+SUGGESTED_LABEL = "suggested_label"  # the columns that are added to a row's own, besides its probabilities
+LABEL_QUALITY = "label_quality"
+FILE = "file"
+LINE = "line"
+
+
+# -- folds ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A part of the labelled rows, held out from the model that predicts it."""
+
+    number: int  # from 1
+    fold_count: int
+    training_rows: np.ndarray  # (N - H,) row numbers, ascending
+    held_out_rows: np.ndarray  # (H,) row numbers, ascending
+
+    def __str__(self) -> str:
+        held_out = len(self.held_out_rows)
+        total = len(self.training_rows) + held_out
+        return f"fold {self.number} of {self.fold_count}: {held_out:,} of {total:,} rows are held out"
 
 
 def assign_folds(label_ids: np.ndarray, texts: Sequence[str], count: int, seed: int) -> np.ndarray:
@@ -40,8 +62,11 @@ def assign_folds(label_ids: np.ndarray, texts: Sequence[str], count: int, seed: 
     Raises UserError if the rows are too few for `count` folds. A label may have fewer rows than that.
     """
     groups = pd.factorize(np.array(texts, object))[0]
-    if (most := np.bincount(label_ids).max()) < count or (most := groups.max() + 1) < count:
-        raise UserError(f"--folds {count}: there are too few rows for that; {most} folds would do")
+    rows_of_top_label = int(np.bincount(label_ids).max())
+    distinct_texts = int(groups.max()) + 1
+    for most_folds in (rows_of_top_label, distinct_texts):
+        if most_folds < count:
+            raise UserError(f"--folds {count}: there are too few rows for that; {most_folds} folds would do")
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed % 2**32)
     folds = np.empty(len(label_ids), int)
     with warnings.catch_warnings():
@@ -51,108 +76,175 @@ def assign_folds(label_ids: np.ndarray, texts: Sequence[str], count: int, seed: 
     return folds
 
 
+def list_folds(assignment: np.ndarray) -> list[Fold]:
+    """Return the folds of rows, given the fold (N,) of each; where many rows have one text, a fold may have none."""
+    numbers = np.unique(assignment)
+    return [
+        Fold(position, len(numbers), np.flatnonzero(assignment != number), np.flatnonzero(assignment == number))
+        for position, number in enumerate(numbers, 1)
+    ]
+
+
+def join_datasets(train: TensorDataset, valid: TensorDataset) -> TensorDataset:
+    """Return the rows of two datasets as one; the narrower one's are padded with zeros, which no model sees."""
+    joined = []
+    for first, second in zip(train.tensors, valid.tensors, strict=True):
+        if first.ndim == 2:
+            width = max(first.shape[1], second.shape[1])
+            first = F.pad(first, (0, width - first.shape[1]))
+            second = F.pad(second, (0, width - second.shape[1]))
+        joined.append(torch.cat([first, second]))
+    return TensorDataset(*joined)
+
+
+def select_rows(dataset: TensorDataset, rows: np.ndarray) -> TensorDataset:
+    """Return the rows of a dataset that have these numbers."""
+    chosen = torch.from_numpy(rows)
+    return TensorDataset(*(tensor[chosen] for tensor in dataset.tensors))
+
+
+# -- confident learning -----------------------------------------------------------------------------------------------
+
+
 def label_quality(label_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return for each row (N,) from 0 to 1 how likely its label is right: the probability that it is predicted with."""
-    from cleanlab.rank import get_label_quality_scores
+    from cleanlab.rank import get_label_quality_scores  # noqa: PLC0415 - optional
 
     return get_label_quality_scores(label_ids, probabilities, method="self_confidence")
 
 
 def likely_errors(label_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the numbers of the rows whose labels are likely wrong, the most suspicious one first."""
-    from cleanlab.filter import find_label_issues
+    from cleanlab.filter import find_label_issues  # noqa: PLC0415 - optional
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a label with very few rows
-        found = np.flatnonzero(find_label_issues(label_ids, probabilities, filter_by="confident_learning", n_jobs=1))
-    return found[np.argsort(label_quality(label_ids, probabilities)[found], kind="stable")]
+        is_error = find_label_issues(label_ids, probabilities, filter_by="confident_learning", n_jobs=1)
+    errors = np.flatnonzero(is_error)
+    quality = label_quality(label_ids, probabilities)
+    return errors[np.argsort(quality[errors], kind="stable")]
 
 
-def join(one: TensorDataset, other: TensorDataset) -> TensorDataset:
-    """Return the rows of two datasets as one; those of the narrower one are filled up with zeros, unseen by a model."""
-    joined = []
-    for pair in zip(one.tensors, other.tensors, strict=True):
-        width = max(tensor.shape[-1] for tensor in pair)
-        pair = [F.pad(tensor, (0, width - tensor.shape[1])) if tensor.ndim == 2 else tensor for tensor in pair]
-        joined.append(torch.cat(pair))
-    return TensorDataset(*joined)
+def unseen_labels(folds: Sequence[Fold], label_ids: np.ndarray) -> np.ndarray:
+    """Return which rows (N,) bool are predicted by a model that has no training row with their label."""
+    unseen = np.zeros(len(label_ids), bool)
+    for fold in folds:
+        training_labels = label_ids[fold.training_rows]
+        unseen[fold.held_out_rows] = ~np.isin(label_ids[fold.held_out_rows], training_labels)
+    return unseen
 
 
-class Folds:
-    """The labelled rows of a run, in folds: iterates over what a Run works on, with a fold held out as "valid".
+# -- label_errors.csv -------------------------------------------------------------------------------------------------
 
-    `data` is what a Run works on, with all rows: tables, which the first process has, labels, datasets, encoder and
-    findings. Raises UserError if the rows are too few, or have a column that label_errors.csv needs itself.
+
+@dataclass(frozen=True)
+class ErrorList:
+    """label_errors.csv before anything is predicted: where it will be, and the rows that it is chosen from."""
+
+    path: Path
+    labels: list[str]
+    rows: LabelledRows
+    records: list[dict]  # (N,) the rows as they stand in their files
+    columns: list[str]  # of label_errors.csv
+
+
+def prepare_error_list(folder: Path, tables: dict[str, Table], labels: list[str]) -> ErrorList:
+    """Return what label_errors.csv in a folder is chosen from: the rows of the tables "train" and "valid".
+
+    Raises UserError if a table has a column that label_errors.csv needs itself.
     """
+    rows = number_rows({name: tables[name] for name in ("train", "valid")})
+    records = [record for table in rows.tables for record in table.named_records()]
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    columns += prediction_columns(labels, columns, (LABEL_QUALITY, FILE, LINE), SUGGESTED_LABEL)
+    return ErrorList(folder / FILE_NAME, labels, rows, records, columns)
 
-    def __init__(self, folder: Path, log: Log, processes: Processes, data: tuple, count: int, seed: int):
-        tables, self.labels, sets, self.encoder, _ = data
-        self.path, self.log, self.processes = folder / FILE, log, processes
-        self.dataset = join(sets["train"], sets["valid"])
-        self.label_ids, folds = self.dataset.tensors[3].numpy(), None
-        if processes.is_main:
-            self.rows = Rows({name: tables[name] for name in ("train", "valid")})
-            self.records = [record for table in self.rows.tables for record in table.named_records()]
-            self.columns = list(dict.fromkeys(name for record in self.records for name in record))
-            self.columns += prediction_columns(self.labels, self.columns, FACTS, SUGGESTED)
-            folds = assign_folds(self.label_ids, self.rows.folded, count, seed).tolist()
-            folder.mkdir(parents=True, exist_ok=True)  # before hours of training, if it cannot be made
-        self.folds = np.array(processes.broadcast(folds))
 
-    def __iter__(self) -> Iterator[tuple]:
-        numbers = np.unique(self.folds)  # where many rows have one text, a fold may have none
-        for place, number in enumerate(numbers, 1):
-            held_out = self.folds == number
-            self.log(f"fold {place} of {len(numbers)}: {held_out.sum():,} of {len(held_out):,} rows are held out")
-            parts = {"train": np.flatnonzero(~held_out), "valid": np.flatnonzero(held_out)}
-            sets = {
-                name: TensorDataset(*(tensor[torch.from_numpy(rows)] for tensor in self.dataset.tensors))
-                for name, rows in parts.items()
-            }
-            yield self._tables(parts["train"]), self.labels, sets, self.encoder, []
-            gc.collect()  # a model and its optimizer, which are held in a circle, before the next are made
+def training_table(rows: LabelledRows, fold: Fold) -> Table:
+    """Return the table that a fold's model is trained on; its index says where each row stands in its file."""
+    paths = dict.fromkeys(str(table.path) for table in rows.tables)
+    frame = pd.concat([table.frame for table in rows.tables]).iloc[fold.training_rows]
+    return replace(rows.tables[0], path=Path(" and ".join(paths)), frame=frame, records=[])
 
-    def _tables(self, rows: np.ndarray) -> dict:
-        """Return a fold's training table, in the first process: where each row stands is its index."""
-        if not self.processes.is_main:
+
+def write_error_list(
+    error_list: ErrorList, log: Log, folds: Sequence[Fold], label_ids: np.ndarray, logits: Sequence[np.ndarray]
+) -> None:
+    """Write label_errors.csv, by the logits (H, C) of each fold's held-out rows, and say what is in it."""
+    probabilities = np.empty((len(label_ids), len(error_list.labels)))
+    for fold, fold_logits in zip(folds, logits, strict=True):
+        probabilities[fold.held_out_rows] = softmax(fold_logits)
+    unseen = unseen_labels(folds, label_ids)
+    errors = [row for row in likely_errors(label_ids, probabilities).tolist() if not unseen[row]]
+    quality = label_quality(label_ids, probabilities)
+    write_bytes(error_list.path, _csv(error_list, errors, probabilities[errors], quality[errors]))
+    where = f", the most suspicious first: {error_list.path}" if errors else f"; {error_list.path} is empty"
+    log.item("suspicious", f"{len(errors):,} of {len(label_ids):,} rows are worth a second look{where}")
+    for row in errors[:MAX_EXAMPLES]:
+        suggested = one_line(error_list.labels[probabilities[row].argmax()])
+        log.item("", f"    {error_list.rows.location(row)} looks like {suggested}")
+    if unseen.any():
+        log.item("", f"{unseen.sum():,} rows could not be judged: no other fold has their label")
+
+
+def _csv(error_list: ErrorList, errors: Sequence[int], probabilities: np.ndarray, quality: np.ndarray) -> bytes:
+    """Return label_errors.csv: the suspicious rows, the labels predicted for them, and where they stand.
+
+    The probabilities (E, C) and label qualities (E,) are those of the suspicious rows.
+    """
+    rows = error_list.rows
+    records = [error_list.records[row] for row in errors]
+    lines = with_predictions(records, probabilities, probabilities.argmax(axis=1), error_list.labels, SUGGESTED_LABEL)
+    for row, line, row_quality in zip(errors, lines, quality, strict=True):
+        line[LABEL_QUALITY] = float(f"{row_quality:.9g}")
+        line[FILE] = str(rows.tables[rows.table_of[row]].path)
+        line[LINE] = rows.location(row).line
+    writer = TextWriter("csv", error_list.columns)
+    return writer.header + writer.encode(lines)
+
+
+# -- the search -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search for label errors: all labelled rows, the folds they are divided into, and the list to be written."""
+
+    dataset: TensorDataset  # N rows
+    folds: list[Fold]
+    error_list: ErrorList | None  # in the main process only
+
+    def tables(self, fold: Fold) -> dict[str, Table]:
+        """Return the table that a fold's model is trained on as "train"; nothing in processes that have none."""
+        if self.error_list is None:
             return {}
-        train, *others = self.rows.tables
-        frame = pd.concat([table.frame for table in self.rows.tables])
-        paths = dict.fromkeys(str(table.path) for table in (train, *others))
-        return {"train": replace(train, path=Path(" and ".join(paths)), frame=frame.iloc[rows], records=[])}
+        return {"train": training_table(self.error_list.rows, fold)}
 
-    def write(self, logits: Sequence[np.ndarray]) -> None:
-        """Write label_errors.csv, by the logits of each fold's rows, and say what is in it."""
-        if not self.processes.is_main:
-            return
-        in_order = np.argsort(self.folds, kind="stable")  # as the folds' rows come one behind the other
-        probabilities = np.empty((len(in_order), len(self.labels)))
-        probabilities[in_order] = softmax(np.concatenate(logits))
-        unseen = self._unseen()
-        errors = [row for row in likely_errors(self.label_ids, probabilities).tolist() if not unseen[row]]
-        write_bytes(self.path, self._csv(errors, probabilities))
-        where = f", the most suspicious first: {self.path}" if errors else f"; {self.path} is empty"
-        self.log.item("suspicious", f"{len(errors):,} of {len(unseen):,} rows are worth a second look{where}")
-        for row in errors[:SHOWN]:
-            suggested = one_line(self.labels[probabilities[row].argmax()])
-            self.log.item("", f"    {self.rows.show(row)} looks like {suggested}")
-        if unseen.any():
-            self.log.item("", f"{unseen.sum():,} rows could not be judged: no other fold has their label")
+    def datasets(self, fold: Fold) -> dict[str, TensorDataset]:
+        """Return what a fold's model is trained on as "train", and what it predicts as "valid"."""
+        return {
+            "train": select_rows(self.dataset, fold.training_rows),
+            "valid": select_rows(self.dataset, fold.held_out_rows),
+        }
 
-    def _unseen(self) -> np.ndarray:
-        """Return which rows (N,) bool were predicted by a model that had never seen their label."""
-        counts = np.zeros((self.folds.max() + 1, len(self.labels)), int)
-        np.add.at(counts, (self.folds, self.label_ids), 1)
-        return (counts.sum(axis=0) == counts[self.folds])[np.arange(len(self.folds)), self.label_ids]
+    def finish(self, log: Log, logits: Sequence[np.ndarray]) -> None:
+        """Write label_errors.csv in the main process, by the logits (H, C) of each fold's held-out rows."""
+        if self.error_list is not None:
+            label_ids = self.dataset.tensors[3].numpy()
+            write_error_list(self.error_list, log, self.folds, label_ids, logits)
 
-    def _csv(self, errors: Sequence[int], probabilities: np.ndarray) -> bytes:
-        """Return label_errors.csv: the rows as they stand, the labels predicted for them, and where they stand."""
-        quality = label_quality(self.label_ids, probabilities)
-        records, of_errors = [self.records[row] for row in errors], probabilities[errors]
-        rows = with_predictions(records, of_errors, of_errors.argmax(axis=1), self.labels, SUGGESTED)
-        for row, values in zip(errors, rows, strict=True):
-            file = str(self.rows.tables[self.rows.owner[row]].path)
-            facts = (float(f"{quality[row]:.9g}"), file, self.rows.show(row).line)
-            values |= dict(zip(FACTS, facts, strict=True))
-        form = TextWriter("csv", self.columns)
-        return form.header + form.encode(rows)
+
+def begin_search(
+    processes: Processes, dataset: TensorDataset, error_list: ErrorList | None, count: int, seed: int
+) -> Search:
+    """Divide the rows of a dataset into `count` folds by `seed`, the same in every process; make the list's folder.
+
+    Raises UserError if the rows are too few for that.
+    """
+    assignment = None
+    if error_list is not None:
+        label_ids = dataset.tensors[3].numpy()
+        assignment = assign_folds(label_ids, error_list.rows.normalized, count, seed).tolist()
+        error_list.path.parent.mkdir(parents=True, exist_ok=True)  # before hours of training, if it cannot be made
+    assignment = np.array(processes.broadcast(assignment))
+    return Search(dataset, list_folds(assignment), error_list)

@@ -13,8 +13,8 @@ from toolkit.data.files import find_file, need_file
 from toolkit.data.labels import learn_labels, split_table
 from toolkit.data.rows import Columns
 from toolkit.data.tables import Table, Tokens
-from toolkit.doctor.examine import examine, say_findings, without_leaked
-from toolkit.doctor.findings import Finding
+from toolkit.doctor.examine import examine, without_leaked
+from toolkit.doctor.findings import Finding, say_findings
 from toolkit.report.scores import score_columns
 from toolkit.runs.banner import say_labels, say_lengths
 

@@ -8,114 +8,131 @@ import numpy as np
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
-from toolkit.data.scripts import main_script
 from toolkit.data.tables import Tokens
-from toolkit.doctor.findings import SHOWN, Finding, Location, excerpt
+from toolkit.doctor.findings import Finding, excerpt
+from toolkit.doctor.labelled_rows import LabelledRows
 
-FEW = 10  # rows of a label
-UNEVEN = 10  # times as many rows as the rarest label has
-SHARE = 0.01  # of the rows of a file, from which on truncation, unknown characters and other scripts are worth a word
-LEAST = 3  # rows in another script
-LONG = 10  # times the middle length
-TELLING = 0.1  # more labels told by the length than by always saying the most frequent one
-SAMPLE = 20_000  # rows on which it is tried what the length tells
-LEAVES = 8  # lengths that it tells apart
-LISTED = 10  # labels
+MIN_LABEL_ROWS = 10  # training rows of a label
+MAX_IMBALANCE = 10  # times as many rows as the rarest label has
+MIN_SHARE = 0.01  # of a file's rows, for truncated rows, unknown characters and other scripts to be worth a word
+MIN_OTHER_SCRIPT_ROWS = 3
+MAX_LENGTH_RATIO = 10  # times the median length
+MIN_ACCURACY_GAIN = 0.1  # by the length, over always predicting the most frequent label
+MAX_LENGTH_SAMPLE = 20_000  # rows on which it is tried whether the length tells the label
+MAX_TREE_LEAVES = 8  # ranges of length that the tree tells apart
+MAX_LISTED_LABELS = 10
 
 
 def uneven_labels(labels: Sequence[str]) -> Iterator[Finding]:
     """Yield labels of the training rows that are too rare or too frequent."""
     counts = Counter(labels)
-    most, frequent = counts.most_common(1)[0]
-    rare = min(counts.values())
-    few = [f"{label} {count:,}" for label, count in counts.items() if count < FEW]
-    if few:
-        yield Finding("few_rows", len(few), {"labels": len(counts), "least": FEW, "listed": _list(few)})
-    if frequent >= UNEVEN * rare:
-        facts = {"share": frequent / len(labels), "label": excerpt(most), "ratio": frequent / rare}
-        yield Finding("imbalance", frequent, facts)
+    top_label, top_count = counts.most_common(1)[0]
+    lowest_count = min(counts.values())
+    rare = [f"{label} {count:,}" for label, count in counts.items() if count < MIN_LABEL_ROWS]
+    if rare:
+        yield Finding("few_rows", len(rare), {"labels": len(counts), "least": MIN_LABEL_ROWS, "listed": _list(rare)})
+    if top_count >= MAX_IMBALANCE * lowest_count:
+        facts = {"share": top_count / len(labels), "label": excerpt(top_label), "ratio": top_count / lowest_count}
+        yield Finding("imbalance", top_count, facts)
 
 
-def missing_labels(labels: Sequence[str], there: Sequence[str], file: str) -> Iterator[Finding]:
-    """Yield the labels of the training rows that do not occur in another file."""
-    known = sorted(set(labels))
-    missing = sorted(set(known) - set(there))
+def missing_labels(training_labels: Sequence[str], labels: Sequence[str], file: str) -> Iterator[Finding]:
+    """Yield the labels of the training rows that are not among the labels of another file's rows."""
+    known = sorted(set(training_labels))
+    missing = sorted(set(known) - set(labels))
     if missing:
         facts = {"labels": len(known), "file": file, "listed": _list(missing)}
         yield Finding("missing_labels", len(missing), facts)
 
 
 def sorted_by_label(labels: Sequence[str], file: str) -> Iterator[Finding]:
-    """Yield that the rows of a file are in the order of their labels: far fewer changes than by chance."""
-    changes = sum(one != other for one, other in zip(labels, labels[1:], strict=False))
-    by_chance = (len(labels) - 1) * (1 - sum((count / len(labels)) ** 2 for count in Counter(labels).values()))
-    if by_chance >= FEW and changes < by_chance / 3:
-        yield Finding("sorted", len(labels), {"file": file, "runs": changes + 1, "expected": round(by_chance) + 1})
+    """Yield that the rows of a file are in the order of their labels: the label changes far less often than by chance.
 
-
-def odd_lengths(tokens: Tokens, file: str, show) -> Iterator[Finding]:
-    """Yield rows without a known token, rows that are cut, rows of outlying length, and characters that are unknown.
-
-    `show` returns the Location of the row with a number.
+    By chance, a row has the label of the row before it with the sum of the squared shares of the labels.
     """
-    rows, middle = len(tokens.counts), int(np.median(tokens.counts))
+    changes = sum(label != previous for previous, label in zip(labels, labels[1:], strict=False))
+    same_by_chance = sum((count / len(labels)) ** 2 for count in Counter(labels).values())
+    changes_by_chance = (len(labels) - 1) * (1 - same_by_chance)
+    if changes_by_chance >= MIN_LABEL_ROWS and changes < changes_by_chance / 3:
+        facts = {"file": file, "runs": changes + 1, "expected": round(changes_by_chance) + 1}
+        yield Finding("sorted", len(labels), facts)
+
+
+def odd_lengths(rows: LabelledRows, table: int, tokens: Tokens) -> Iterator[Finding]:
+    """Yield a table's rows without a known token, rows that are cut, very long rows, and its unknown characters."""
+    file = rows.names[table]
+    row_count = len(tokens.counts)
+    median = int(np.median(tokens.counts))
     empty = np.flatnonzero(tokens.known <= 0)
-    cut = np.flatnonzero(tokens.counts > tokens.max_length)
-    outlying = np.flatnonzero(tokens.counts > LONG * middle)
+    truncated = _longest_first(np.flatnonzero(tokens.counts > tokens.max_length), tokens.counts)
+    long = _longest_first(np.flatnonzero(tokens.counts > MAX_LENGTH_RATIO * median), tokens.counts)
+    first_row = rows.starts[table]
     if len(empty):
-        yield Finding("empty", len(empty), {"file": file}, _first(empty, show))
-    if len(cut) and len(cut) >= SHARE * rows:
-        longest = cut[np.argsort(-tokens.counts[cut], kind="stable")]
-        facts = {"rows": rows, "file": file, "max_length": tokens.max_length}
-        yield Finding("truncated", len(cut), facts, _first(longest, show))
-    if len(outlying):
-        longest = outlying[np.argsort(-tokens.counts[outlying], kind="stable")]
-        yield Finding("long", len(outlying), {"file": file, "times": LONG, "middle": middle}, _first(longest, show))
-    if tokens.unknown_share >= SHARE:
-        yield Finding("unknown", rows, {"share": tokens.unknown_share, "file": file})
+        yield Finding("empty", len(empty), {"file": file}, _examples(rows, first_row + empty))
+    if len(truncated) and len(truncated) >= MIN_SHARE * row_count:
+        facts = {"rows": row_count, "file": file, "max_length": tokens.max_length}
+        yield Finding("truncated", len(truncated), facts, _examples(rows, first_row + truncated))
+    if len(long):
+        facts = {"file": file, "times": MAX_LENGTH_RATIO, "middle": median}
+        yield Finding("long", len(long), facts, _examples(rows, first_row + long))
+    if tokens.unknown_share >= MIN_SHARE:
+        yield Finding("unknown", row_count, {"share": tokens.unknown_share, "file": file})
 
 
-def other_scripts(scripts: Sequence[str | None], usual: str | None, file: str, show) -> Iterator[Finding]:
-    """Yield rows in another script than the `usual` one."""
-    others = [number for number, script in enumerate(scripts) if script not in (None, usual)]
-    if len(others) >= max(SHARE * len(scripts), LEAST):
+def other_scripts(
+    rows: LabelledRows, table: int, scripts: Sequence[str | None], usual_script: str | None
+) -> Iterator[Finding]:
+    """Yield a table's rows that are not in the usual script; `scripts` has that of each row, None for no letters."""
+    others = [number for number, script in enumerate(scripts) if script not in (None, usual_script)]
+    if len(others) >= max(MIN_SHARE * len(scripts), MIN_OTHER_SCRIPT_ROWS):
         counts = Counter(scripts[number] for number in others)
         listed = ", ".join(f"{script} {count:,}" for script, count in counts.most_common())
-        facts = {"rows": len(scripts), "file": file, "script": usual or "none", "others": listed}
-        yield Finding("scripts", len(others), facts, _first(others, show))
+        facts = {"rows": len(scripts), "file": rows.names[table], "script": usual_script or "none", "others": listed}
+        yield Finding("scripts", len(others), facts, _examples(rows, rows.starts[table] + np.array(others)))
 
 
-def scripts_of(texts: Sequence[str]) -> tuple[list[str | None], str | None]:
-    """Return the script of each text, and that of most of them."""
-    scripts = [main_script(text) for text in texts]
+def most_frequent_script(scripts: Sequence[str | None]) -> str | None:
+    """Return the script of most texts, None if none of them has letters."""
     counts = Counter(script for script in scripts if script)
-    return scripts, max(counts, key=counts.__getitem__) if counts else None
+    return max(counts, key=counts.__getitem__) if counts else None
 
 
 def telling_length(labels: Sequence[str], counts: np.ndarray) -> Iterator[Finding]:
-    """Yield that labels can be told by the length alone, counts (N,) in tokens: by a small decision tree.
+    """Yield that a small decision tree tells the labels by the length alone, counts (N,) in tokens.
 
-    It is tried on rows that the tree has not seen, in five parts (Breiman et al. 1984, section 3.4).
+    Its accuracy is that of 5-fold cross-validation (Breiman et al. 1984, section 3.4).
     """
-    chosen = np.random.default_rng(0).permutation(len(labels))[:SAMPLE]
-    answers, lengths = np.array(labels, dtype=object)[chosen], counts[chosen, None]
-    label, count = Counter(answers.tolist()).most_common(1)[0]
-    share = count / len(answers)
-    if len(answers) < 10 * FEW:
+    sample = np.random.default_rng(0).permutation(len(labels))[:MAX_LENGTH_SAMPLE]
+    if len(sample) < 10 * MIN_LABEL_ROWS:
         return
-    tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=FEW, random_state=0)
-    parts = KFold(5, shuffle=True, random_state=0)
+    true_labels = np.array(labels, dtype=object)[sample]
+    lengths = counts[sample, None]  # (N, 1)
+    top_label, top_count = Counter(true_labels.tolist()).most_common(1)[0]
+    share = top_count / len(sample)
+    tree = DecisionTreeClassifier(max_leaf_nodes=MAX_TREE_LEAVES, min_samples_leaf=MIN_LABEL_ROWS, random_state=0)
+    splitter = KFold(5, shuffle=True, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nearly as many labels as rows, of which the user is told elsewhere
-        score = float((cross_val_predict(tree, lengths, answers, cv=parts) == answers).mean())
-    if score >= share + TELLING:
-        yield Finding("length_tells", len(labels), {"score": score, "label": excerpt(label), "share": share})
+        warnings.simplefilter("ignore")  # nearly as many labels as rows, which is a finding of its own
+        predictions = cross_val_predict(tree, lengths, true_labels, cv=splitter)
+    accuracy = float((predictions == true_labels).mean())
+    if accuracy >= share + MIN_ACCURACY_GAIN:
+        facts = {"score": accuracy, "label": excerpt(top_label), "share": share}
+        yield Finding("length_tells", len(labels), facts)
 
 
-def _first(rows, show) -> list[list[Location]]:
-    return [[show(int(row))] for row in rows[:SHOWN]]
+def _longest_first(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return row numbers by descending length; rows of one length keep their order."""
+    return rows[np.argsort(-counts[rows], kind="stable")]
+
+
+def _examples(rows: LabelledRows, numbers: np.ndarray) -> list:
+    """Return the locations of the first few rows."""
+    return rows.examples([[number] for number in numbers.tolist()])
 
 
 def _list(names: Sequence[str]) -> str:
-    more = f" (+ {len(names) - LISTED})" if len(names) > LISTED else ""
-    return ", ".join(map(excerpt, names[:LISTED])) + more
+    """Return the first few names, and how many there are more."""
+    listed = ", ".join(map(excerpt, names[:MAX_LISTED_LABELS]))
+    if len(names) > MAX_LISTED_LABELS:
+        listed += f" (+ {len(names) - MAX_LISTED_LABELS})"
+    return listed

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from tests.doctor.toy_tables import clean, findings_by_kind, table, tokens, unlike
+from toolkit.doctor.examine import examine
+from toolkit.doctor.oddities import telling_length
+
+
+@pytest.mark.parametrize(
+    ("labels", "kinds"),
+    [
+        ("ab" * 60, set()),
+        ("a" * 111 + "b" * 9, {"few_rows", "imbalance"}),
+        ("a" * 60 + "b" * 60, {"sorted"}),
+        ("ab" * 40 + "c" * 40, set()),
+        ("abc" * 40 + "d", {"few_rows", "imbalance"}),
+    ],
+)
+def test_odd_numbers_and_orders_of_labels_are_found(labels, kinds):
+    draw = np.random.default_rng(0)
+    if "sorted" not in kinds:
+        labels = "".join(draw.permutation(list(labels)))
+    rows = list(zip(unlike(len(labels)), labels, strict=True))
+    assert set(findings_by_kind(train=table("t", rows))) == kinds
+
+
+def test_labels_without_a_row_in_another_file_are_named():
+    texts = unlike(130)
+    rows = [(text, "abc"[number % 3]) for number, text in enumerate(texts)]
+    valid = [row for row in rows[100:] if row[1] != "b"]
+    findings = findings_by_kind(train=table("t", rows[:100]), valid=table("v", valid))
+    assert findings["missing_labels"][0].facts == {"labels": 3, "file": "v", "listed": "b"}
+
+
+def test_odd_lengths_and_unknown_tokens_are_found():
+    rows = table("t", clean(unlike(100)))
+    counts, known = np.full(100, 14), np.full(100, 12)
+    counts[[3, 50]] = 150, 600
+    known[[7, 8]] = 0
+    given = {"train": tokens(rows, counts=counts, known=known, unknown_share=0.05, max_length=512)}
+    findings = {finding.kind: finding for finding in examine({"train": rows}, given)}
+    assert set(findings) == {"empty", "truncated", "long", "unknown"}
+    assert [place.line for each in findings["empty"].examples for place in each] == [9, 10]
+    assert [place.line for each in findings["long"].examples for place in each] == [52, 5]
+    assert (findings["truncated"].count, findings["long"].count) == (1, 2)
+    assert "5.0%" in findings["unknown"].sentence()
+
+
+def test_rows_in_another_script_are_found():
+    texts = [*unlike(94), "房间很干净", "это очень хорошо", "朝食がとても美味しい", "ＯＫ 12", "12 !!", "no 酒"]
+    facts = findings_by_kind(train=table("t", clean(texts)))["scripts"][0].facts
+    assert facts["script"] == "Latin"
+    assert facts["others"] == "Chinese 1, Cyrillic 1, Japanese 1"
+
+
+def test_a_label_that_the_length_tells_is_found_and_chance_is_not():
+    draw = np.random.default_rng(0)
+    labels = draw.choice(["a", "b"], 400).tolist()
+    by_chance = draw.integers(5, 50, 400)
+    told = by_chance + 60 * (np.array(labels) == "b")
+    assert list(telling_length(labels, by_chance)) == []
+    (finding,) = telling_length(labels, told)
+    assert finding.facts["score"] > 0.95
