@@ -79,10 +79,15 @@ def read_table(
     The text_pair of `columns` may be TEXT_PAIR_IF_PRESENT. Raises UserError that lists the rows that cannot be used,
     unless `on_bad_rows` is "skip".
     """
+    pair_if_present = columns.text_pair == TEXT_PAIR_IF_PRESENT
     with open_source(path, encoding) as source:
-        if columns.text_pair == TEXT_PAIR_IF_PRESENT:
+        if pair_if_present:
             columns = replace(columns, text_pair="text_pair" if "text_pair" in source.columns else None)
         rows = list(read_rows(source, columns))
+    may_come_late = pair_if_present and columns.text_pair is None and source.columns_of_first is not None
+    if may_come_late and any(isinstance(row.values, dict) and "text_pair" in row.values for row in rows):
+        columns = replace(columns, text_pair="text_pair")
+        return read_table(path, columns, encoding, on_bad_rows, keep_records)
     used = [row for row in rows if isinstance(row, Row)]
     rejected = [row for row in rows if isinstance(row, Rejected)]
     stop_or_report(rejected, len(rows), on_bad_rows)

@@ -1,4 +1,5 @@
 import copy
+import json
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from toolkit.base.errors import UserError
 from toolkit.compute.batches import training_batches
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
+from toolkit.data.json_rows import HEAD
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.training.schedule import learning_rate_factor
@@ -87,6 +89,48 @@ def test_labels_that_cannot_be_those_of_a_classifier_are_refused(tmp_path, label
     path.write_text("text,label\n" + "".join(f"x,{label}\n" for label in labels))
     with pytest.raises(UserError, match=message):
         utils.learn_labels(utils.read_table(path, COLUMNS))
+
+
+def json_text(rows: list[dict], name: str) -> str:
+    """Return rows as the json file of this name has them: an array or one object a line."""
+    lines = [json.dumps(row) for row in rows]
+    return "[\n" + ",\n".join(lines) + "\n]\n" if name == "rows.json" else "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("before", [1, HEAD - 1, HEAD, HEAD + 44])
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+def test_a_text_pair_is_noticed_wherever_it_first_appears(tmp_path, name, before):
+    rows = [{"text": f"a {i}", "label": "x"} for i in range(before)]
+    rows += [{"text": "b", "text_pair": "c", "label": "y"}, {"text": "d", "text_pair": "", "label": "y"}]
+    path, shift = tmp_path / name, 2 if name == "rows.json" else 1
+    path.write_text(json_text(rows, name))
+    with pytest.raises(UserError) as caught:
+        utils.read_table(path, COLUMNS)
+    assert str(caught.value.args[0]) == f"{path}, line {shift}: text_pair is empty"
+    assert f"{before + 1:,} of {before + 2:,} rows cannot be used" in caught.value.summary
+    table = utils.read_table(path, COLUMNS, on_bad_rows="skip", keep_records=True)
+    assert table.columns == Columns(text_pair="text_pair")
+    assert table.frame[["text", "text_pair", "label"]].values.tolist() == [["b", "c", "y"]]
+    assert table.records == [rows[before]]
+    assert [row.line for row in table.rejected] == [*range(shift, before + shift), before + 1 + shift]
+
+
+def test_a_text_pair_that_stands_in_a_bad_row_alone_is_noticed_too(tmp_path):
+    rows = [{"text": f"a {i}", "label": "x"} for i in range(HEAD)] + [{"text": "", "text_pair": "c", "label": "y"}]
+    (tmp_path / "rows.jsonl").write_text(json_text(rows, "rows.jsonl"))
+    with pytest.raises(UserError, match="text_pair is empty"):
+        utils.read_table(tmp_path / "rows.jsonl", COLUMNS)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_a_text_pair_in_the_last_of_many_rows_makes_pairs_in_other_formats(tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    rows = pd.DataFrame({"text": ["a"] * 3000, "text_pair": [None] * 2999 + ["c"], "label": "x"})
+    rows.to_csv(tmp_path / name, index=False) if name == "rows.csv" else rows.to_parquet(tmp_path / name)
+    table = utils.read_table(tmp_path / name, COLUMNS, on_bad_rows="skip")
+    assert (len(table.frame), len(table.rejected)) == (1, 2999)
+    assert table.frame["text_pair"].tolist() == ["c"]
 
 
 def test_a_split_loses_no_row(reviews):

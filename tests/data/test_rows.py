@@ -9,6 +9,7 @@ import pytest
 
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
+from toolkit.data.json_rows import HEAD
 from toolkit.data.reading import open_source
 from toolkit.data.rows import Columns, Rejected, Row, read_rows, sort_labels, stop_or_report, windows, write_rejected
 
@@ -185,6 +186,27 @@ def test_a_missing_column_is_an_error_that_names_those_there_are(tmp_path, name,
     with pytest.raises(UserError) as caught:
         read(write(tmp_path / name, content), **columns)
     assert str(caught.value) == f"{tmp_path / name}: {problem}"
+
+
+@pytest.mark.parametrize("missing", ["text", "text_pair", "label"])
+@pytest.mark.parametrize("array", [False, True])
+def test_rows_before_a_column_first_appears_are_bad_rows_and_the_others_are_read(tmp_path, missing, array):
+    row = {"text": "a", "text_pair": "b", "label": "c"}
+    rows = [{name: value for name, value in row.items() if name != missing}] * (HEAD + 1) + [row, {}]
+    lines = [json.dumps(each) for each in rows]
+    content = "[\n" + ",\n".join(lines) + "]" if array else "\n".join(lines)
+    *bad, good, last = read(write(tmp_path / "rows.json", content), pair="text_pair")
+    assert len(bad) == HEAD + 1
+    assert {each.reason for each in bad} == {f"{missing} is empty"}
+    assert good[1:4] == ("a", "b", "c")
+    assert last.reason == "text is empty"
+
+
+@pytest.mark.parametrize("count", [HEAD - 1, HEAD, HEAD + 1])
+def test_a_column_that_no_object_has_is_a_missing_one_however_many_there_are(tmp_path, count):
+    path = write(tmp_path / "rows.jsonl", '{"text": "a", "label": "b"}\n' * count)
+    with pytest.raises(UserError, match="no column 'review', only 'text', 'label'; --text_column can name another"):
+        read(path, text="review")
 
 
 def test_the_columns_of_a_txt_file_have_no_names_to_give(tmp_path):

@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -49,6 +50,44 @@ def test_a_scan_names_the_columns_that_only_a_late_row_has(tmp_path):
     lines = ['{"text": "a"}'] * 1000 + ['{"text": "b", "seen_late": 1}']
     found = given(written(tmp_path, "rows.jsonl", "\n".join(lines)))
     assert found.scan() == (1001, "jsonl", ["text", "seen_late"])
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_rows_before_the_first_with_a_second_text_are_counted_and_listed(tmp_path, ending):
+    lines = [json.dumps({"text": f"a {i}"}) for i in range(300)] + [json.dumps({"text": "b", "text_pair": "c", "n": 1})]
+    content = "[" + ",\n".join(lines) + "]" if ending == "json" else "\n".join(lines)
+    found = given(written(tmp_path, f"rows.{ending}", content), columns=PAIRED)
+    assert found.scan() == (1, ending, ["text", "text_pair", "n"])
+    assert texts(found) == ["b"]
+    assert found.rejected == 300
+    with pytest.raises(UserError) as caught:
+        given(found.path, "stop", PAIRED).scan()
+    assert str(caught.value.args[0]) == f"{found.path}, line 1: text_pair is empty"
+
+
+def test_a_pipe_without_a_column_is_refused_before_its_end(monkeypatch):
+    def lines():
+        yield from [b'{"txt": "a"}\n'] * 300
+        raise AssertionError("it was read to its end")
+
+    class Pipe(io.RawIOBase):
+        def __init__(self):
+            self.lines = lines()
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer) -> int:
+            line = next(self.lines)
+            buffer[: len(line)] = line
+            return len(line)
+
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(Pipe())))
+    found = given("-", kind="jsonl")
+    with found.open() as source, pytest.raises(UserError) as caught:
+        next(found.usable(source))
+    said = "no column 'text' in the first 256 objects, only 'txt'; --text_column can name another"
+    assert str(caught.value) == f"standard input: {said}"
 
 
 @pytest.mark.parametrize(

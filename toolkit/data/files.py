@@ -25,7 +25,10 @@ class Record(NamedTuple):
 
 @dataclass
 class Source:
-    """An open file: its columns (the keys of its first objects for json) and its records, to iterate over once."""
+    """An open file: its columns (the keys of its first objects for json) and its records, to iterate over once.
+
+    `columns_of_first` says of how many objects, where there may be more of them with other keys.
+    """
 
     name: str
     format: str
@@ -33,6 +36,8 @@ class Source:
     records: Iterator[Record]
     stream: IO | None = None
     unit: str = "line"  # what `Record.line` counts: a parquet file has rows
+    columns_of_first: int | None = None
+    is_pipe: bool = False  # standard input, whose end cannot be waited for
 
     def __enter__(self):
         return self

@@ -35,7 +35,8 @@ def _source(name: str, kind: str, records: Iterator[Record], stream: TextIO) -> 
     """Return the source; its columns are the keys of its first 256 objects, in the order of their appearance."""
     head = list(islice(records, HEAD))
     columns = list(dict.fromkeys(key for record in head for key in record.values or ()))
-    return Source(name, kind, columns, chain(head, records), stream)
+    first = HEAD if len(head) == HEAD else None
+    return Source(name, kind, columns, chain(head, records), stream, columns_of_first=first)
 
 
 def _parse(line: int, text: str) -> Record:

@@ -37,6 +37,7 @@ def open_source(path: str | Path, encoding: str | None = None, kind: str | None 
     except UNREADABLE as error:
         raise _unreadable(name, error) from None
     source.records = _guarded(name, source.records)
+    source.is_pipe = path == "-"
     return source
 
 

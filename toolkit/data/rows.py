@@ -101,37 +101,64 @@ def _unusable(column: str, why: str) -> _Unusable:
 def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     """Yield every row of `source` in the file's order, as a Row or as Rejected.
 
-    The columns of a txt file are always called text and label. Raises UserError if the file lacks one of `columns`.
+    The columns of a txt file are always called text and label. Raises UserError if the file lacks one of `columns`:
+    at once, or at the end of a json file that is longer than what its columns are known from.
     """
-    text, text_pair, label = columns.text, columns.text_pair, columns.label
     if source.format == "txt":
-        text, label = "text", label and "label"
-    option_of: dict[str, str] = {}
-    for option, column in (("text", text), ("pair", text_pair), ("label", label)):
-        if column is not None and (other := option_of.setdefault(column, option)) != option:
-            raise UserError(f"{source.name}: --{other}_column and --{option}_column both name {shown.repr(column)}")
-        if column is not None and source.columns and column not in source.columns:
-            there = ", ".join(map(shown.repr, source.columns[:COLUMNS_SHOWN]))
-            there += ", ..." * (len(source.columns) > COLUMNS_SHOWN)
-            hint = "a txt file is text<TAB>label" if source.format == "txt" else f"--{option}_column can name another"
-            raise UserError(f"{source.name}: no column {shown.repr(column)}, only {there}; {hint}")
+        columns = Columns("text", columns.text_pair, columns.label and "label")
+    absent = _absent_columns(source, columns)
+    if absent and (source.columns_of_first is None or source.is_pipe):
+        raise _no_column(source, absent)
     for line, values, problem, raw in source.records:
+        if absent and values is not None:
+            absent = {column: option for column, option in absent.items() if column not in values}
         try:
-            if problem:
+            if problem or values is None:
                 raise _Unusable(problem)
-            cells = _text(values, text), _text(values, text_pair), _label(values, label)
+            text = _text(values, columns.text)
+            text_pair = None if columns.text_pair is None else _text(values, columns.text_pair)
+            label = None if columns.label is None else _label(values, columns.label)
             if source.format not in ("json", "jsonl", "parquet"):  # there a lone surrogate is data, here a damaged byte
                 for column, value in values.items():
                     _plain(value, column)
         except _Unusable as reason:
             yield Rejected(source.name, source.unit, line, str(reason), raw if values is None else values)
         else:
-            yield Row(line, *cells, values)
+            yield Row(line, text, text_pair, label, values)
+    if absent:
+        raise _no_column(source, absent)
 
 
-def _text(values: dict, column: str | None) -> str | None:
-    if column is None:
-        return None
+def _absent_columns(source: Source, columns: Columns) -> dict[str, str]:
+    """Return which of `columns` are not among those of `source`, with the option that names each.
+
+    Raises UserError if two options name one column.
+    """
+    option_of: dict[str, str] = {}
+    for option, column in (("text", columns.text), ("pair", columns.text_pair), ("label", columns.label)):
+        if column is None:
+            continue
+        if column in option_of:
+            both = f"--{option_of[column]}_column and --{option}_column"
+            raise UserError(f"{source.name}: {both} both name {shown.repr(column)}")
+        option_of[column] = option
+    if not source.columns:
+        return {}
+    return {column: option for column, option in option_of.items() if column not in source.columns}
+
+
+def _no_column(source: Source, absent: dict[str, str]) -> UserError:
+    """Return the error that says that the first of the `absent` columns is not there."""
+    column, option = next(iter(absent.items()))
+    names = list(map(shown.repr, source.columns[:COLUMNS_SHOWN]))
+    if len(source.columns) > COLUMNS_SHOWN:
+        names.append("...")
+    where = f" in the first {source.columns_of_first} objects" if source.is_pipe and source.columns_of_first else ""
+    hint = "a txt file is text<TAB>label" if source.format == "txt" else f"--{option}_column can name another"
+    return UserError(f"{source.name}: no column {shown.repr(column)}{where}, only {', '.join(names)}; {hint}")
+
+
+def _text(values: dict, column: str) -> str:
     value = values.get(column)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
         value = str(value)
@@ -142,10 +169,8 @@ def _text(values: dict, column: str | None) -> str | None:
     return _plain(value, column)
 
 
-def _label(values: dict, column: str | None) -> str | None:
+def _label(values: dict, column: str) -> str:
     """Return a label as a string: 1, 1.0 and "1" are one label, true is "true"."""
-    if column is None:
-        return None
     value = values.get(column)
     if isinstance(value, bool):
         return str(value).lower()
