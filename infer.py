@@ -46,7 +46,7 @@ def main() -> None:
             processes.broadcast(args.batch_size),
             common_precision(args.precision, device, processes),
         )
-        limit = RowLimit(on_change=Log(sys.stderr if processes.is_main else None))
+        limit = RowLimit(log=Log(sys.stderr if processes.is_main else None))
         how = {
             "batch_size": batch_size,
             "precision": precision,

@@ -34,22 +34,25 @@ def main() -> None:
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
     global utils, RunDirectory, Processes, common_precision, banner, baselines, batching
-    global guard, label_errors, memory, metrics, pretrained, reading, resuming, schedule, score_files, seeds, stopping
+    global bad_steps, label_errors, learning, memory, metrics, optimizing, pretrained, reading, resuming, score_files
+    global Machine, seeds, stopping
     import utils  # noqa: I001
     from toolkit.runs import banner
     from toolkit.evaluation import baselines
     from toolkit.compute import batches as batching
-    from toolkit.training import bad_steps as guard
+    from toolkit.training import bad_steps
+    from toolkit.training import learner as learning
     from toolkit.doctor import label_errors
     from toolkit.compute import memory
     from toolkit.evaluation import metrics
     from toolkit.models import pretrained
     from toolkit.doctor import labelled_files as reading
     from toolkit.runs import resume as resuming
-    from toolkit.training import schedule
+    from toolkit.training import optimizer as optimizing
     from toolkit.report import scores as score_files
     from toolkit.runs import seeds
     from toolkit.training import stop_signals as stopping
+    from toolkit.compute.machine import Machine
     from toolkit.compute.precision import common_precision
     from toolkit.runs.directory import RunDirectory
     from toolkit.compute.processes import Processes
@@ -117,7 +120,7 @@ def held_out_logits(args: Namespace, log: Log, processes, files, data: tuple, so
     utils.set_seed(args.seed)
     model, *_ = utils.new_classifier(source, data[1], args.dropout, args.fast)
     run = Run(args, log, processes, files, data, model, precision, device)
-    with stopping.StopSignals(processes, run.limit, saves=False) as run.signals:
+    with stopping.StopSignals(processes, run.limit, resumable=False) as run.signals:
         run.train()
     return run.logits
 
@@ -131,23 +134,27 @@ class Run:
         self.lengths = self.sets["train"].tensors[2].numpy()
         self.positive = metrics.positive_id(self.labels, args.positive_label, args.metric, args.threshold)
         self.steps_an_epoch = -(-len(self.lengths) // args.batch_size)
-        factor = schedule.learning_rate_factor(args.scheduler, args.epochs * self.steps_an_epoch, args.warmup_ratio)
+        machine = Machine(device, precision, processes)
+        schedule = optimizing.Schedule(
+            args.learning_rate, args.scheduler, args.epochs * self.steps_an_epoch, args.warmup_ratio
+        )
         betas = (args.adam_beta1, args.adam_beta2)
-        optimizer = utils.make_optimizer(model.to(device), args.weight_decay, betas, args.adam_epsilon)
+        optimizer = optimizing.make_optimizer(model.to(device), args.weight_decay, betas, args.adam_epsilon)
         self.state = (model, optimizer, precision.scaler())  # what a checkpoint holds
         self.about = {"precision": precision.name, "device": str(device), "processes": processes.size}
         if processes.is_main:
             self.about |= describe_run(args.model or pretrained.EMBEDDED, data, self.positive, vars(args))
         if args.resume:
             self.progress = resuming.resume(self.files.checkpoint_dir, self.state, self.about, processes)
-        self.limit = memory.RowLimit(self.progress.row_limit or args.micro_batch_size, on_change=log)
-        self.learner = utils.Learner(
-            utils.wrap(model, device, processes, precision.dtype), optimizer, lambda n: args.learning_rate * factor(n),
-            precision, self.state[2], device, args.max_grad_norm, self.progress.step, args.seed, processes, self.limit,
-            guard.StepGuard(
-                processes, lambda *at: guard.count_bad_step(self.progress, log, self.tables.get("train"), *at)
-            ),
+        self.limit = memory.RowLimit(self.progress.row_limit or args.micro_batch_size, log)
+        settings = learning.StepSettings(schedule.learning_rate, args.max_grad_norm, args.seed)
+        self.learner = learning.Learner(
+            machine.wrap_for_training(model), optimizer, self.state[2], settings, machine, self.limit,
+            self.progress.step,
         )  # fmt: skip
+        self.bad_steps = bad_steps.BadStepMonitor(
+            self.learner.guard, self.progress, log, self.tables.get("train"), args.max_bad_steps
+        )
         how = {"precision": precision, "device": device, "processes": processes, "limit": self.limit}
         self.how = how | {"batch_size": args.batch_size}
         steps = (self.lengths, args.batch_size, args.epochs, args.seed, self.progress.step)
@@ -163,12 +170,12 @@ class Run:
             batches = batching.training_batches(self.lengths, args.batch_size, args.seed, epoch)
             while not progress.epoch_done(len(batches), args.early_stopping):
                 self.take_steps(batches, progress_bar)
-                if progress.evaluation_due(len(batches), args.eval_steps) and not self.signals.agreed():
+                if progress.evaluation_due(len(batches), args.eval_steps) and not self.signals.should_stop():
                     self.evaluate()
                 progress.row_limit = self.limit.rows  # so that a resumed run need not find it again
                 self.files.save(self.state, progress, self.about)
-                guard.stop_if_too_many(progress, args.max_bad_steps, self.state[2])
-                self.signals.stop_if_agreed(progress.step, str(self.files.named))
+                self.bad_steps.stop_if_too_many()
+                self.signals.raise_if_stopping(progress.step, str(self.files.named))
             progress.epoch, progress.batch = epoch + 1, 0
         progress_bar.close()
         if progress.step < args.epochs * self.steps_an_epoch:
@@ -181,23 +188,25 @@ class Run:
             return  # it was asked to stop before this evaluation was through
         steps = progress.steps_to_pause(len(batches), (args.eval_steps, args.save_steps))
         part = batches[progress.batch :][:steps]
-        wanted = guard.until_too_many(progress, args.max_bad_steps, self.signals.until_agreed(part))
+        wanted = self.bad_steps.until_too_many(self.signals.until_stop(part))
         utils.train_one_epoch(self.learner, self.sets["train"], wanted, progress_bar.stepper(losses))
-        self.learner.guard.read()
+        self.bad_steps.count(wait=True)
         taken = [self.lengths[rows] for rows in part[: len(losses)]]
         progress.count(self.processes.all_reduce_mean(losses), taken, time.perf_counter() - started)
 
     def evaluate(self) -> None:
         """Score the validation set, note the result, and keep the model if it is the best so far."""
         learner, dataset, progress = self.learner, self.sets["valid"], self.progress
-        with bar(len(dataset), "evaluating", "rows") as progress_bar, suppress(stopping.StopAsked):
-            on_batch = self.signals.watched(progress_bar.update)
+        with bar(len(dataset), "evaluating", "rows") as progress_bar, suppress(stopping.PredictionInterrupted):
+            on_batch = self.signals.add_stop_check(progress_bar.update)
             self.logits = utils.predict_logits(learner.model, dataset, on_batch=on_batch, **self.how)
-        if self.signals.agreed():
+        if self.signals.should_stop():
             return
         about = (dataset.tensors[3].numpy(), self.positive, self.args.threshold, self.args.metric)
         found = self.processes.on_main(lambda: metrics.quick_scores(self.logits, *about))
-        is_best = progress.note(found, self.args.metric, self.steps_an_epoch, learner.learning_rate(progress.step - 1))
+        is_best = progress.note(
+            found, self.args.metric, self.steps_an_epoch, learner.settings.learning_rate(progress.step - 1)
+        )
         if is_best and self.files.writes:
             utils.save_model(self.files.model_dir, learner.model, self.encoder.tokenizer, self.facts(), waits=True)
         self.files.write_history(progress)

@@ -43,7 +43,7 @@ def score(args: Namespace, process: Process, run: dict, lock: DirectoryLock) -> 
     with Processes(process) as processes:
         device, batch_size = utils.choose_device(args.device, process), processes.broadcast(args.batch_size)
         precision = common_precision(args.precision, device, processes)
-        limit = RowLimit(on_change=log)
+        limit = RowLimit(log=log)
         how = {
             "batch_size": batch_size,
             "precision": precision,

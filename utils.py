@@ -16,7 +16,6 @@ from torch.utils.data import TensorDataset
 
 from toolkit.base.disk import filling, fingerprint, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
-from toolkit.base.torch_versions import has_fused_adamw
 from toolkit.cli.console import bar
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import choose_device, device_count, thread_count, unwrap, wrap
@@ -45,7 +44,7 @@ from toolkit.runs.model_card import model_card
 from toolkit.runs.run_json import read_run
 from toolkit.tokens.truncation import kept_positions
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
-from toolkit.training.learner import Learner
+from toolkit.training.learner import GradientPass, Learner
 
 __all__ = [  # of the spine, from other rooms
     "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_table", "thread_count",
@@ -235,17 +234,6 @@ def new_classifier(
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
-def make_optimizer(model: torch.nn.Module, weight_decay: float, betas: tuple[float, float], epsilon: float):
-    """Return AdamW (Loshchilov and Hutter 2019) without decay on one-dimensional weights: biases and LayerNorm."""
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
-    ]
-    fused = has_fused_adamw(weights[0].device.type)
-    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=epsilon, fused=fused)
-
-
 def train_one_epoch(
     learner: Learner,
     dataset: TensorDataset,
@@ -265,11 +253,11 @@ def train_one_epoch(
         rate = learner.begin_step()
         for attempt in learner.attempts(rows):
             with attempt:
-                mean_loss = torch.zeros((), device=learner.device)
-                for piece, weight, sharing in learner.pieces(rows, lengths):
-                    mean_loss += _add_gradient(learner, dataset, piece, weight, sharing)
+                mean_loss = torch.zeros((), device=learner.machine.device)
+                for gradient_pass in learner.passes(rows, lengths):
+                    mean_loss += _add_gradient(learner, dataset, gradient_pass)
         norm = learner.clip_gradient()
-        learner.guard.check(learner, mean_loss, norm, rows)
+        learner.guard.check(learner.step, mean_loss, norm, rows)
         learner.scaler.step(learner.optimizer)
         learner.scaler.update()
         learner.zero_grad()
@@ -277,15 +265,15 @@ def train_one_epoch(
         on_step(mean_loss * len(rows), len(rows), rate)
 
 
-def _add_gradient(learner: Learner, dataset: TensorDataset, piece: np.ndarray, weight: float, sharing) -> torch.Tensor:
-    """Go forward and backward through a piece of a batch and return its part of the loss.
+def _add_gradient(learner: Learner, dataset: TensorDataset, gradient_pass: GradientPass) -> torch.Tensor:
+    """Go forward and backward through some rows of a batch and return their part of the loss.
 
     A function of its own, so that where the memory runs out nothing of the graph is held while the step is repeated.
     """
-    inputs, label_ids = batch_tensors(dataset, piece, learner.device)
-    with sharing, learner.precision.autocast():
+    inputs, label_ids = batch_tensors(dataset, gradient_pass.rows, learner.machine.device)
+    with learner.gradient_sharing(gradient_pass), learner.machine.precision.autocast():
         logits = learner.model(**inputs).logits  # (B, C)
-    loss = F.cross_entropy(logits.float(), label_ids, reduction="sum") * weight
+    loss = F.cross_entropy(logits.float(), label_ids, reduction="sum") * gradient_pass.weight
     learner.scaler.scale(loss).backward()
     return loss.detach()
 

@@ -25,11 +25,14 @@ import utils  # noqa: E402
 from toolkit.base.process import this_process  # noqa: E402
 from toolkit.cli.exits import run_script  # noqa: E402
 from toolkit.compute.batches import training_batches  # noqa: E402
+from toolkit.compute.machine import Machine  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
 from toolkit.compute.processes import ALONE, Processes  # noqa: E402
 from toolkit.data.files import find_file  # noqa: E402
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.models.pretrained import resolve_model  # noqa: E402
+from toolkit.training.learner import Learner, StepSettings  # noqa: E402
+from toolkit.training.optimizer import make_optimizer  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -38,10 +41,11 @@ def learner_of(args: argparse.Namespace, labels: list[str], processes: Processes
     """Return a learner with a model of its own, that model, and its tokenizer."""
     utils.set_seed(0)
     model, tokenizer, _ = utils.new_classifier(resolve_model(args.model), labels, None)
-    precision = choose_precision(args.precision, CPU)
-    optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), 1e-8)
-    wrapped, scaler = utils.wrap(model, CPU, processes), precision.scaler()
-    learner = utils.Learner(wrapped, optimizer, lambda step: 1e-5, precision, scaler, CPU, processes=processes)
+    machine = Machine(CPU, choose_precision(args.precision, CPU), processes)
+    optimizer = make_optimizer(model, 0.01, (0.9, 0.999), 1e-8)
+    settings = StepSettings(lambda step: 1e-5)
+    scaler = machine.precision.scaler()
+    learner = Learner(machine.wrap_for_training(model), optimizer, scaler, settings, machine)
     return learner, model, tokenizer
 
 

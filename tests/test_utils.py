@@ -11,12 +11,14 @@ import utils
 from tests.conftest import WORDS, bert_tokenizer
 from toolkit.base.errors import UserError
 from toolkit.compute.batches import training_batches
+from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
 from toolkit.data.json_rows import HEAD
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.models.pretrained import load_tokenizer
-from toolkit.training.schedule import learning_rate_factor
+from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.optimizer import Schedule, make_optimizer
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
@@ -37,12 +39,10 @@ def encoder_of(folder, pairs=False, max_length=None, truncation="longest_first")
     return model, utils.make_encoder(tokenizer, model.config, model, max_length, truncation, pairs)
 
 
-def learner_of(model, micro_batch_size=None, max_grad_norm=1.0, rate=1e-3, precision=FP32) -> utils.Learner:
-    optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), EPSILON)
-    return utils.Learner(
-        model, optimizer, lambda step: rate, precision, precision.scaler(), CPU, max_grad_norm,
-        limit=RowLimit(micro_batch_size),
-    )  # fmt: skip
+def learner_of(model, micro_batch_size=None, max_grad_norm=1.0, rate=1e-3, precision=FP32) -> Learner:
+    optimizer = make_optimizer(model, 0.01, (0.9, 0.999), EPSILON)
+    settings = StepSettings(lambda step: rate, max_grad_norm)
+    return Learner(model, optimizer, precision.scaler(), settings, Machine(CPU, precision), RowLimit(micro_batch_size))
 
 
 def nothing(*_):
@@ -251,8 +251,7 @@ def test_the_learning_rate_of_each_step_is_the_schedule_s(english_bert):
     model, encoder = encoder_of(english_bert)
     dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
     learner = learner_of(model)
-    factor = learning_rate_factor("linear", 6, 0.5)
-    learner.learning_rate = lambda step: 0.01 * factor(step)
+    learner.settings = StepSettings(Schedule(0.01, "linear", total_steps=6, warmup_ratio=0.5).learning_rate)
     rates = []
     for epoch in range(2):
         utils.train_one_epoch(learner, dataset, training_batches(full, 8, 0, epoch), lambda *s: rates.append(s[2]))

@@ -3,9 +3,9 @@ import pytest
 
 from toolkit.compute.batches import (
     WINDOW,
+    micro_batches,
     padding_share,
     prediction_batches,
-    shares,
     training_batches,
 )
 
@@ -39,34 +39,38 @@ def test_batches_of_like_length_hold_little_padding():
 
 @pytest.mark.parametrize("micro", [None, 1, 2, 3, 7, 8, 1000])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
-def test_the_shares_of_all_processes_are_the_batch_and_weigh_what_its_mean_does(size, micro):
+def test_the_micro_batches_of_all_processes_are_the_batch_and_weigh_what_its_mean_does(size, micro):
     for count in [*range(1, 20), 64, 65, 127]:
         rows = np.random.default_rng(count).permutation(500)[:count]
-        parts = [shares(rows, rank, size, micro) for rank in range(size)]
-        used = [piece.tolist() for part in parts for piece, weight in part if weight > 0]
+        parts = [micro_batches(rows, rank, size, micro) for rank in range(size)]
+        everything = [each for part in parts for each in part]
+        used = [each.rows.tolist() for each in everything if each.weight > 0]
         assert sorted(sum(used, [])) == sorted(rows.tolist())
-        weights = [sum(len(piece) * weight for piece, weight in part) for part in parts]
+        weights = [sum(len(each.rows) * each.weight for each in part) for part in parts]
         assert sum(weights) / size == pytest.approx(1)
-        assert len({weight for part in parts for _, weight in part if weight > 0}) == 1  # every row counts alike
+        assert len({each.weight for each in everything if each.weight > 0}) == 1  # every row counts alike
         assert len({len(part) for part in parts}) == 1
-        assert max(len(piece) for part in parts for piece, _ in part) <= (micro or count)
-        rows_of_each = [sum(len(piece) for piece, weight in part if weight) for part in parts]
+        assert max(len(each.rows) for each in everything) <= (micro or count)
+        rows_of_each = [sum(len(each.rows) for each in part if each.weight) for part in parts]
         assert max(rows_of_each) - min(rows_of_each) <= 1
+
+
+def as_lists(rows: np.ndarray, rank: int, size: int, micro: int | None) -> list[tuple[list[int], float]]:
+    return [(each.rows.tolist(), each.weight) for each in micro_batches(rows, rank, size, micro)]
 
 
 @pytest.mark.parametrize("micro", [None, 1, 5])
 def test_a_process_that_a_small_batch_leaves_without_rows_takes_one_that_counts_for_nothing(micro):
     rows = np.array([17, 4])
-    assert [[(piece.tolist(), weight) for piece, weight in shares(rows, rank, 4, micro)] for rank in range(4)] == [
+    assert [as_lists(rows, rank, 4, micro) for rank in range(4)] == [
         [([17], 2.0)], [([4], 2.0)], [([17], 0.0)], [([17], 0.0)],
     ]  # fmt: skip
 
 
 def test_a_process_with_fewer_rows_than_the_others_fills_up_with_one_that_counts_for_nothing():
     rows = np.array([7, 5, 3, 9, 1])
-    first, second = ([(piece.tolist(), weight) for piece, weight in shares(rows, rank, 2, 1)] for rank in range(2))
-    assert first == [([7], 0.4), ([3], 0.4), ([1], 0.4)]
-    assert second == [([5], 0.4), ([9], 0.4), ([7], 0.0)]
+    assert as_lists(rows, 0, 2, 1) == [([7], 0.4), ([3], 0.4), ([1], 0.4)]
+    assert as_lists(rows, 1, 2, 1) == [([5], 0.4), ([9], 0.4), ([7], 0.0)]
 
 
 def test_prediction_batches_are_sorted_within_windows_and_stay_inside_them():

@@ -12,8 +12,11 @@ from tests.base.test_errors import SHORT
 from tests.conftest import WORDS
 from toolkit.base.errors import UserError
 from toolkit.compute.batches import training_batches
+from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
+from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.optimizer import make_optimizer
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
@@ -36,7 +39,7 @@ def fitting(most: int, rows: int, limit: RowLimit, error: BaseException = SHORT[
 @pytest.mark.parametrize("error", SHORT.values(), ids=SHORT.keys())
 def test_the_rows_are_halved_until_they_fit_and_stay_so(error):
     said = []
-    limit = RowLimit(on_change=said.append)
+    limit = RowLimit(log=said.append)
     assert fitting(3, 13, limit, error) == [[13], [7], [4, 3, 3, 3][:1], [2, 2, 2, 2, 2, 2, 1]]
     assert said == [
         "out of memory with 13 rows at once; going on with 7",
@@ -55,7 +58,7 @@ def test_a_batch_smaller_than_the_limit_is_what_is_halved():
 
 
 def test_a_single_row_that_does_not_fit_ends_it_with_one_line():
-    said, tries, limit = [], 0, RowLimit(on_change=lambda line: said.append(line))
+    said, tries, limit = [], 0, RowLimit(log=lambda line: said.append(line))
     with pytest.raises(UserError) as caught:
         for attempt in limit.attempts(4):
             with attempt:
@@ -150,10 +153,11 @@ def given(english_bert):
     return model, dataset, sorted(training_batches(lengths, 8, seed=0, epoch=0), key=len, reverse=True)
 
 
-def train(model, dataset, batches, limit: RowLimit, seed: int = 0) -> tuple[dict, utils.Learner, list[float]]:
+def train(model, dataset, batches, limit: RowLimit, seed: int = 0) -> tuple[dict, Learner, list[float]]:
     """Train and return the weights, the learner and the sums of the losses."""
-    optimizer, losses = utils.make_optimizer(model, 0.01, (0.9, 0.999), 1e-4), []
-    learner = utils.Learner(model, optimizer, lambda step: 1e-3, FP32, FP32.scaler(), CPU, seed=seed, limit=limit)
+    optimizer, losses = make_optimizer(model, 0.01, (0.9, 0.999), 1e-4), []
+    settings = StepSettings(lambda step: 1e-3, seed=seed)
+    learner = Learner(model, optimizer, FP32.scaler(), settings, Machine(CPU, FP32), limit)
     utils.train_one_epoch(learner, dataset, batches, lambda loss, *_: losses.append(loss.item()))
     inner = model.model if isinstance(model, Greedy) else model
     return copy.deepcopy(inner.state_dict()), learner, losses
@@ -165,7 +169,7 @@ def test_a_run_that_is_short_of_memory_is_the_run_with_smaller_pieces_from_the_s
     model, dataset, batches = given
     said = []
     greedy = Greedy(copy.deepcopy(model), most, where, SHORT[device])
-    weights, learner, losses = train(greedy, dataset, batches, RowLimit(on_change=said.append))
+    weights, learner, losses = train(greedy, dataset, batches, RowLimit(log=said.append))
     expected, other, its_losses = train(copy.deepcopy(model), dataset, batches, RowLimit(micro))
     assert learner.limit.rows == micro
     assert len(said) == greedy.failed == {2: 2, 4: 1, 1: 3}[micro]
@@ -206,7 +210,7 @@ def test_what_is_dropped_in_a_repeated_step_is_what_smaller_pieces_would_have_dr
 def test_predictions_that_are_short_of_memory_are_the_same_and_stay_in_order(given):
     model, dataset, _ = given
     said = []
-    limit = RowLimit(on_change=said.append)
+    limit = RowLimit(log=said.append)
     expected = utils.predict_logits(model, dataset, 8, FP32, CPU)
     greedy = Greedy(model, 2, "forward", SHORT["the CPU"])
     done = []

@@ -8,9 +8,11 @@ from torch.utils.data import TensorDataset
 import utils
 from tests.models.test_fast_bert import classifier
 from toolkit.base.torch_versions import has_fused_adamw
+from toolkit.compute.machine import Machine
 from toolkit.compute.precision import choose_precision
 from toolkit.models.touched_rows import TouchableEmbedding, make_touchable, touched_rows
-from toolkit.training.learner import Learner
+from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.optimizer import make_optimizer
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
@@ -24,10 +26,15 @@ def dataset(rows: int = 24, length: int = 12) -> TensorDataset:
     return TensorDataset(ids, torch.zeros(rows, 0, dtype=torch.uint8), lengths, torch.arange(rows) % 3)
 
 
+def learner_of(model: torch.nn.Module, optimizer: torch.optim.Optimizer, norm: float = 1.0) -> Learner:
+    settings = StepSettings(lambda step: 1e-2, max_grad_norm=norm)
+    return Learner(model, optimizer, FP32.scaler(), settings, Machine(CPU, FP32))
+
+
 def trained(model: torch.nn.Module, steps: list[list[int]], micro: int | None = None, norm: float = 0.05):
     """Return the learner after it has taken steps with these rows."""
-    optimizer = utils.make_optimizer(model, 0.1, (0.9, 0.999), 1e-6)
-    learner = Learner(model, optimizer, lambda step: 1e-2, FP32, FP32.scaler(), CPU, max_grad_norm=norm)
+    optimizer = make_optimizer(model, 0.1, (0.9, 0.999), 1e-6)
+    learner = learner_of(model, optimizer, norm)
     learner.limit.rows = micro
     norms, clip = [], learner.clip_gradient
     learner.clip_gradient = lambda: norms.append(clip()) or norms[-1]
@@ -83,11 +90,11 @@ def test_a_step_that_is_not_a_number_changes_nothing():
         return output if bad else output * float("nan")
 
     model.classifier.register_forward_hook(poison)
-    optimizer = utils.make_optimizer(model, 0.1, (0.9, 0.999), 1e-6)
-    learner = Learner(model, optimizer, lambda step: 1e-2, FP32, FP32.scaler(), CPU)
-    learner.guard.on_bad = lambda step, rows: bad.append(step)
+    optimizer = make_optimizer(model, 0.1, (0.9, 0.999), 1e-6)
+    learner = learner_of(model, optimizer)
     rows = np.arange(6)
     utils.train_one_epoch(learner, dataset(), [rows], lambda *_: None)
+    bad = [bad_step.step for bad_step in learner.guard.take_bad_steps()]
     assert bad == [0]
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     utils.train_one_epoch(learner, dataset(), [rows], lambda *_: None)
@@ -117,8 +124,8 @@ def test_a_table_that_is_another_weight_too_or_is_never_read_changes_nothing():
     model = classifier()
     model.extra = TouchableEmbedding(7, 3)
     before = model.extra.weight.detach().clone()
-    optimizer = utils.make_optimizer(model, 0.1, (0.9, 0.999), 1e-6)
-    learner = Learner(model, optimizer, lambda step: 1e-2, FP32, FP32.scaler(), CPU)
+    optimizer = make_optimizer(model, 0.1, (0.9, 0.999), 1e-6)
+    learner = learner_of(model, optimizer)
     assert len(learner.tables) == 1
     utils.train_one_epoch(learner, dataset(), [np.arange(6)], lambda *_: None)
     assert torch.equal(model.extra.weight, before)

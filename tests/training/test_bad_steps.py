@@ -12,10 +12,11 @@ import utils
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import grad_scaler, has_fused_adamw
 from toolkit.cli.console import Log
+from toolkit.compute.machine import Machine
 from toolkit.compute.precision import choose_precision
 from toolkit.runs.progress import Progress
-from toolkit.training.bad_steps import LISTED, StepGuard, count_bad_step, stop_if_too_many, until_too_many
-from toolkit.training.learner import Learner
+from toolkit.training.bad_steps import MAX_LISTED_ROWS, BadStepMonitor, StepGuard
+from toolkit.training.learner import Learner, StepSettings
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
@@ -68,9 +69,14 @@ def dataset(count: int = 16) -> torch.utils.data.TensorDataset:
     return torch.utils.data.TensorDataset(ids, types, lengths, torch.arange(count) % 2)
 
 
-def learner_of(model, fused: bool, guard: StepGuard, scaler=None) -> Learner:
+def learner_of(model, fused: bool, scaler=None) -> Learner:
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=0.1, fused=fused)
-    return Learner(model, optimizer, lambda step: 0.01, FP32, scaler or FP32.scaler(), CPU, guard=guard)
+    settings = StepSettings(lambda step: 0.01)
+    return Learner(model, optimizer, scaler or FP32.scaler(), settings, Machine(CPU, FP32))
+
+
+def bad_steps_of(learner: Learner) -> list[tuple[int, list[int]]]:
+    return [(bad_step.step, bad_step.rows.tolist()) for bad_step in learner.guard.take_bad_steps()]
 
 
 def state_of(learner: Learner) -> dict[str, torch.Tensor]:
@@ -97,19 +103,18 @@ FUSED = [False, pytest.param(True, marks=pytest.mark.skipif(not has_fused_adamw(
 @pytest.mark.parametrize("fused", FUSED)
 @pytest.mark.parametrize("bad_step", [0, 2])
 def test_a_step_that_is_no_number_leaves_weights_moments_and_step_counts_to_the_bit(kind, fused, bad_step):
-    seen, guard = [], StepGuard(on_bad=lambda step, rows: seen.append((step, rows.tolist())))
-    learner = learner_of(Classifier(*KINDS[kind], spoiled=[bad_step]), fused, guard)
+    learner = learner_of(Classifier(*KINDS[kind], spoiled=[bad_step]), fused)
     batches = [np.array(rows) for rows in ([0, 1, 2], [3, 4], [5, 6, 7], [8, 9])]
     take(learner, batches[:bad_step])
     before = state_of(learner)
     losses = take(learner, [batches[bad_step]])
     after = state_of(learner)
-    assert seen == [(bad_step, batches[bad_step].tolist())]
+    assert bad_steps_of(learner) == [(bad_step, batches[bad_step].tolist())]
     assert all(torch.equal(after[name], before[name]) for name in before), kind
     assert np.isfinite(losses[0]) == ("of a finite loss" in kind)
     assert learner.step == bad_step + 1
     take(learner, [batches[3]])
-    assert len(seen) == 1
+    assert bad_steps_of(learner) == []
     changed = state_of(learner)
     assert not any(torch.equal(changed[name], before[name]) for name in ("classifier.weight", "classifier.bias"))
     assert all(torch.isfinite(tensor).all() for tensor in changed.values())
@@ -119,7 +124,7 @@ def test_a_step_that_is_no_number_leaves_weights_moments_and_step_counts_to_the_
 @pytest.mark.parametrize("fused", FUSED)
 def test_the_steps_around_one_that_is_no_number_are_those_of_a_run_without_it(kind, fused):
     batches = [np.array(rows) for rows in ([0, 1, 2], [3, 4], [5, 6, 7], [8, 9])]
-    spoiled = learner_of(Classifier(*KINDS[kind], spoiled=[1]), fused, StepGuard())
+    spoiled = learner_of(Classifier(*KINDS[kind], spoiled=[1]), fused)
     take(spoiled, batches)
     plain = torch.optim.AdamW((model := Classifier()).parameters(), lr=0.01, weight_decay=0.1, fused=fused)
     ids, _, _, labels = dataset().tensors
@@ -138,7 +143,7 @@ def test_the_moments_of_a_fused_and_of_an_unfused_run_agree_after_bad_steps():
         pytest.skip("torch before 2.4")
     found = []
     for fused in (False, True):
-        learner = learner_of(Classifier(float("nan"), spoiled=[0, 1, 3]), fused, StepGuard())
+        learner = learner_of(Classifier(float("nan"), spoiled=[0, 1, 3]), fused)
         take(learner, [np.array([i, i + 1]) for i in range(6)])
         found.append(state_of(learner))
     assert found[0]["classifier.weight step"].item() == found[1]["classifier.weight step"].item() == 3
@@ -150,12 +155,13 @@ def scaled(value: float, gradient: float, spoiled, steps: int) -> tuple[list, li
     """Train with a gradient scaler; return which steps were bad, the scales after each step, and the learner."""
     if not hasattr(torch.amp, "GradScaler"):
         pytest.skip("torch before 2.3 has no scaler for the CPU")
-    seen, scales, guard = [], [], StepGuard(on_bad=lambda step, rows: seen.append(step))
+    seen, scales = [], []
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=1000)
-    learner = learner_of(Classifier(value, gradient, spoiled), False, guard, scaler)
+    learner = learner_of(Classifier(value, gradient, spoiled), False, scaler)
     for i in range(steps):
         take(learner, [np.array([i, i + 1])])
         scales.append(scaler.get_scale())
+        seen += [step for step, _ in bad_steps_of(learner)]
     return seen, scales, learner
 
 
@@ -181,15 +187,37 @@ def table(lines: list[int]) -> SimpleNamespace:
     return SimpleNamespace(path="data/trainset.csv", frame=pd.DataFrame(index=pd.Index(lines, name="line")))
 
 
-def told(progress: Progress, lines: list[int], rows: np.ndarray, has_table: bool = True) -> str:
+def monitor_of(most: int = 10, lines: list[int] | None = None, progress: Progress | None = None, scaler=OFF):
+    """Return a monitor of a guard of its own, and the stream of its log; without `lines` it has no table."""
+    guard = StepGuard(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))]), scaler)
     stream = io.StringIO()
-    count_bad_step(progress, Log(stream), table(lines) if has_table else None, 6, rows)
+    training_table = None if lines is None else table(lines)
+    return BadStepMonitor(guard, progress or Progress(), Log(stream), training_table, most), stream
+
+
+def take_step(guard: StepGuard, step: int, rows: np.ndarray, is_bad: bool) -> None:
+    guard.check(step, torch.tensor(float("nan") if is_bad else 0.5), torch.tensor(1.0), rows)
+
+
+def said_of(lines: list[int], rows: np.ndarray) -> str:
+    monitor, stream = monitor_of(lines=lines)
+    take_step(monitor.guard, 6, rows, is_bad=True)
+    monitor.count()
     return stream.getvalue()
 
 
+def test_the_guard_tells_of_each_bad_step_once():
+    guard = monitor_of()[0].guard
+    for step, is_bad in enumerate([False, True, False, True]):
+        take_step(guard, step, ROWS + step, is_bad)
+    assert [(bad_step.step, bad_step.rows.tolist()) for bad_step in guard.take_bad_steps(wait=True)] == [
+        (1, [5, 3, 10]), (3, [7, 5, 12]),
+    ]  # fmt: skip
+    assert guard.take_bad_steps(wait=True) == []
+
+
 def test_the_rows_of_a_bad_step_are_named_by_their_lines_in_the_file():
-    said = told(Progress(), [line * 10 for line in range(12)], ROWS)
-    assert said.splitlines() == [
+    assert said_of([line * 10 for line in range(12)], ROWS).splitlines() == [
         "step 7: the loss or its gradient is not a number, so the weights stay as they are",
         "           its rows: data/trainset.csv, lines 20, 40, 90",
     ]
@@ -197,46 +225,61 @@ def test_the_rows_of_a_bad_step_are_named_by_their_lines_in_the_file():
 
 def test_of_a_large_batch_the_first_rows_are_named():
     rows = np.arange(500)[::-1]
-    assert f"lines {', '.join(map(str, range(1000, 1000 + LISTED)))}, ...\n" in told(
-        Progress(), [1000 + i for i in range(500)], rows
-    )
-    exactly = told(Progress(), [1000 + i for i in range(LISTED)], np.arange(LISTED))
+    first_lines = ", ".join(map(str, range(1000, 1000 + MAX_LISTED_ROWS)))
+    assert f"lines {first_lines}, ...\n" in said_of([1000 + i for i in range(500)], rows)
+    exactly = said_of([1000 + i for i in range(MAX_LISTED_ROWS)], np.arange(MAX_LISTED_ROWS))
     assert "..." not in exactly
 
 
 @pytest.mark.parametrize("most", [0, 1, 3])
 def test_as_many_bad_steps_as_allowed_are_borne_and_one_more_ends_the_run(most):
-    progress, taken = Progress(), []
-    for batch in until_too_many(progress, most, range(10)):
+    (monitor, stream), taken = monitor_of(most, lines=list(range(10))), []
+    for batch in monitor.until_too_many(range(10)):
+        monitor.stop_if_too_many()
         taken.append(batch)
-        if batch > 1:
-            stop_if_too_many(progress, most, OFF)
-            told(progress, list(range(10)), ROWS)
+        take_step(monitor.guard, batch, ROWS, is_bad=batch > 1)
     assert taken == [0, 1, *range(2, 3 + most)]
-    assert list(until_too_many(progress, most, range(10))) == []
+    assert list(monitor.until_too_many(range(10))) == []
     with pytest.raises(UserError) as caught:
-        stop_if_too_many(progress, most, OFF)
+        monitor.stop_if_too_many()
     (line,) = caught.value.lines()
     assert f"in {most + 1} steps (--max_bad_steps {most})" in line
-    assert progress.bad_steps == most + 1
-    stop_if_too_many(progress, most + 1, OFF)  # a run may be gone on with and given more
+    assert monitor.progress.bad_steps == most + 1
+    assert stream.getvalue().count("the loss or its gradient is not a number") == most + 1
+    monitor_of(most + 1, progress=monitor.progress)[0].stop_if_too_many()  # a run may be gone on with and given more
+
+
+def test_a_bad_step_is_said_before_the_next_batch_is_asked_for():
+    monitor, stream = monitor_of(lines=list(range(10)))
+
+    def batches():
+        for batch in range(3):
+            assert stream.getvalue().count("its rows") == batch
+            yield batch
+
+    for batch in monitor.until_too_many(batches()):
+        take_step(monitor.guard, batch, ROWS, is_bad=True)
+    assert monitor.progress.bad_steps == 3
 
 
 def test_gradients_that_overflow_at_every_scale_end_the_run():
     for scale, too_small in ((65536.0, False), (1.0, False), (0.5, True)):
         scaler = SimpleNamespace(is_enabled=lambda: True, get_scale=lambda scale=scale: scale)
+        monitor, _ = monitor_of(scaler=scaler)
         with pytest.raises(UserError, match="overflow fp16 at any scale") if too_small else nullcontext():
-            stop_if_too_many(Progress(), 10, scaler)
+            monitor.stop_if_too_many()
 
 
 def test_a_process_without_the_table_counts_in_silence():
-    progress = Progress()
-    assert told(progress, [], ROWS, has_table=False) == ""
-    assert progress.bad_steps == 1
+    monitor, stream = monitor_of()
+    take_step(monitor.guard, 6, ROWS, is_bad=True)
+    monitor.count()
+    assert stream.getvalue() == ""
+    assert monitor.progress.bad_steps == 1
 
 
 def test_a_copy_of_the_model_is_what_the_guard_leaves_alone():
-    learner = learner_of(Classifier(float("nan"), spoiled=range(5)), has_fused_adamw("cpu"), StepGuard())
+    learner = learner_of(Classifier(float("nan"), spoiled=range(5)), has_fused_adamw("cpu"))
     before = copy.deepcopy(learner.model.state_dict())
     losses = take(learner, [np.array([0, 1])] * 5)
     assert np.isnan(losses).all()

@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 
 import utils
 from tests.conftest import ended, processes
+from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
-from toolkit.training.learner import Learner
+from toolkit.training.learner import Learner, StepSettings
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
@@ -37,26 +38,28 @@ from torch.utils.data import TensorDataset
 import utils
 from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
-from toolkit.compute.precision import choose_precision
+from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
+from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.optimizer import make_optimizer
 
 
 def main():
-    folder, device, process = Path(sys.argv[1]), torch.device("cpu"), this_process()
-    plan, precision = json.loads((folder / "plan.json").read_text()), choose_precision("fp32", device)
+    folder, process = Path(sys.argv[1]), this_process()
+    plan = json.loads((folder / "plan.json").read_text())
     tensors = load_file(folder / "dataset.safetensors")
     dataset = TensorDataset(*(tensors[name] for name in "0123"))
     with Processes(process) as processes:
+        machine = choose_machine("cpu", "fp32", processes)
         dataset = utils.broadcast_dataset(processes, dataset if processes.is_main else None)
         for number, steps in enumerate(plan["runs"]):
             utils.set_seed(processes.rank)  # other weights in each process
             model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0)[0]
             model.extra = torch.nn.Linear(4, 4)
-            optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
-            learner = utils.Learner(
-                utils.wrap(model, device, processes), optimizer, lambda step: plan["rate"], precision,
-                precision.scaler(), device, processes=processes,
-            )
+            optimizer = make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
+            settings = StepSettings(lambda step: plan["rate"])
+            wrapped = machine.wrap_for_training(model)
+            learner = Learner(wrapped, optimizer, machine.precision.scaler(), settings, machine)
             losses = []
             for rows, learner.limit.rows in steps:
                 utils.train_one_epoch(learner, dataset, [np.array(rows)], lambda loss, *_: losses.append(loss))
@@ -79,11 +82,11 @@ from torch.utils.data import TensorDataset
 import utils
 from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
+from toolkit.compute.machine import choose_machine
 from toolkit.compute.memory import RowLimit
-from toolkit.compute.precision import choose_precision
 from toolkit.compute.processes import Processes
-
-CPU = torch.device("cpu")
+from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.optimizer import make_optimizer
 
 
 def make_short(model, most, where, late, until):
@@ -107,21 +110,20 @@ def make_short(model, most, where, late, until):
     model.bert.encoder.layer[0].intermediate.register_forward_hook(behind)
 
 
-def run(plan, scenario, dataset, processes, said):
+def run(plan, scenario, dataset, machine, said):
     "Train as a scenario says, in as many stretches, each with a learner of its own; return the model and the steps."
     utils.set_seed(1)
     model = utils.new_classifier(plan["model"], plan["labels"], scenario["dropout"])[0]
-    if scenario["short"] == processes.rank:
+    if scenario["short"] == machine.processes.rank:
         make_short(model, scenario["most"], scenario["where"], scenario["late"], scenario["until"])
-    precision, kept, step, attempts, limit = choose_precision("fp32", CPU), None, 0, 0, scenario["micro"]
+    kept, step, settings = None, 0, StepSettings(lambda step: plan["rate"], seed=3)
     for stretch in scenario["stretches"]:
-        optimizer = utils.make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
+        optimizer = make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
         if kept is not None:
             optimizer.load_state_dict(kept)
-        learner = utils.Learner(
-            utils.wrap(model, CPU, processes), optimizer, lambda step: plan["rate"], precision, precision.scaler(), CPU,
-            step=step, seed=3, processes=processes, limit=RowLimit(limit, on_change=said.append),
-        )
+        wrapped, scaler = machine.wrap_for_training(model), machine.precision.scaler()
+        limit = RowLimit(scenario["micro"], log=said.append)
+        learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, step)
         batches = [np.array(rows) for rows in stretch]
         utils.train_one_epoch(learner, dataset, batches, lambda *step: None)
         kept, step = optimizer.state_dict(), learner.step
@@ -134,9 +136,10 @@ def main():
     tensors = load_file(folder / "dataset.safetensors")
     dataset, told = TensorDataset(*(tensors[name] for name in "0123")), {}
     with Processes(process) as processes:
+        machine = choose_machine("cpu", "fp32", processes)
         for name, scenario in plan["scenarios"].items():
             said = []
-            model, step = run(plan, scenario, dataset, processes, said)
+            model, step = run(plan, scenario, dataset, machine, said)
             save_file(dict(model.state_dict()), folder / f"{name}-{processes.rank}.safetensors")
             told[name] = [step, said]
     (folder / f"{process.rank}.json").write_text(json.dumps(told))
@@ -149,7 +152,8 @@ sys.exit(run_script(main))
 def small_learner(seed: int = 0, **options) -> Learner:
     model = torch.nn.Sequential(torch.nn.Linear(3, 50), torch.nn.Dropout(0.5))
     optimizer = torch.optim.SGD([{"params": model[0].weight, "lr": 7.0}, {"params": model[0].bias}], lr=9.0)
-    return Learner(model, optimizer, lambda step: 0.5 / (1 + step), FP32, FP32.scaler(), CPU, seed=seed, **options)
+    settings = StepSettings(lambda step: 0.5 / (1 + step), seed=seed)
+    return Learner(model, optimizer, FP32.scaler(), settings, Machine(CPU, FP32), **options)
 
 
 # -- one process alone -----------------------------------------------------------------------------------------------
@@ -157,18 +161,18 @@ def small_learner(seed: int = 0, **options) -> Learner:
 
 @pytest.mark.parametrize("micro_batch_size", [None, 1, 2, 3, 7, 8, 100])
 @pytest.mark.parametrize("count", [1, 2, 7, 16])
-def test_the_pieces_of_a_process_alone_are_all_rows_once_and_weigh_one(count, micro_batch_size):
+def test_the_passes_of_a_process_alone_are_all_rows_once_and_weigh_one(count, micro_batch_size):
     rows = np.random.default_rng(0).permutation(100)[:count]
     learner = small_learner(limit=RowLimit(micro_batch_size))
-    pieces = list(learner.pieces(rows, np.arange(1, 101)))
-    assert sorted(np.concatenate([piece for piece, _, _ in pieces]).tolist()) == sorted(rows.tolist())
-    assert sum(len(piece) * weight for piece, weight, _ in pieces) == pytest.approx(1)
-    assert len({weight for _, weight, _ in pieces}) == 1
-    assert max(len(piece) for piece, _, _ in pieces) <= (micro_batch_size or count)
-    for _, _, context in pieces:
-        with context:  # there is no other process, so none of them is special
+    passes = list(learner.passes(rows, np.arange(1, 101)))
+    assert sorted(np.concatenate([each.rows for each in passes]).tolist()) == sorted(rows.tolist())
+    assert sum(len(each.rows) * each.weight for each in passes) == pytest.approx(1)
+    assert len({each.weight for each in passes}) == 1
+    assert max(len(each.rows) for each in passes) <= (micro_batch_size or count)
+    for each in passes:
+        with learner.gradient_sharing(each):  # there is no other process, so none of them is special
             pass
-    assert not learner.sharing
+    assert not learner.has_shared
 
 
 def test_a_step_has_the_learning_rate_of_its_number_in_every_group_of_weights():
@@ -181,10 +185,10 @@ def test_a_step_has_the_learning_rate_of_its_number_in_every_group_of_weights():
 
 
 def dropped(learner: Learner, step: int) -> list[list[bool]]:
-    """Return which outputs are dropped in the forward passes of the pieces of a step."""
+    """Return which outputs are dropped in the forward passes of a step."""
     learner.step = step
     passes = []
-    for _ in learner.pieces(np.arange(2), np.ones(2, np.int64)):
+    for _ in learner.passes(np.arange(2), np.ones(2, np.int64)):
         passes.append((learner.model[1](torch.ones(200)) == 0).tolist())
     return passes
 
@@ -201,10 +205,10 @@ def test_what_a_step_drops_depends_on_the_seed_and_its_number_alone():
     assert dropped(small_learner(seed=6, limit=RowLimit(1)), 3) != first
 
 
-def test_a_process_alone_has_pieces_without_an_extra_row_and_knows_what_has_fitted():
+def test_a_process_alone_has_passes_without_an_extra_row_and_knows_what_has_fitted():
     learner, lengths = small_learner(limit=RowLimit(2)), np.array([3, 9, 5, 4, 2])
     for _ in range(2):
-        assert [len(piece) for piece, _, _ in learner.pieces(np.arange(5), lengths)] == [2, 2, 1]
+        assert [len(each.rows) for each in learner.passes(np.arange(5), lengths)] == [2, 2, 1]
 
 
 # -- two processes ---------------------------------------------------------------------------------------------------

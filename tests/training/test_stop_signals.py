@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ended, processes
 from toolkit.base.errors import Stopped
 from toolkit.compute.processes import ALONE
-from toolkit.training.stop_signals import SIGNALS, StopAsked, StopSignals
+from toolkit.training.stop_signals import SIGNALS, PredictionInterrupted, StopSignals
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send itself these signals")
 AGREES = """
@@ -18,32 +18,32 @@ from pathlib import Path
 from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
 from toolkit.compute.memory import RowLimit
-from toolkit.training.stop_signals import StopAsked, StopSignals
+from toolkit.training.stop_signals import PredictionInterrupted, StopSignals
 from toolkit.compute.processes import Processes
 
 
 def main():
     folder, told, at, process = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), this_process()
     said = []
-    limit = RowLimit(16 if process.rank == 1 else None, on_change=said.append)
+    limit = RowLimit(16 if process.rank == 1 else None, log=said.append)
     with Processes(process) as processes, StopSignals(processes, limit) as signals:
         processes.broadcast("we have met")
         taken = []
-        for batch in signals.until_agreed(range(50)):
+        for batch in signals.until_stop(range(50)):
             taken.append(batch)
             if processes.rank == 2 and batch == 1:
                 limit.rows = 4  # as when its memory runs out
             if processes.rank == told and batch == at:
                 os.kill(os.getpid(), signal.SIGUSR1)
-        watch, seen = signals.watched(lambda rows: seen.append(rows)), []
+        watch, seen = signals.add_stop_check(lambda rows: seen.append(rows)), []
         try:
             for rows in range(50):
                 watch(rows)
-        except StopAsked:
+        except PredictionInterrupted:
             pass
-        (folder / f"{processes.rank}").write_text(f"{len(taken)} {len(seen)} {signals.name}")
+        (folder / f"{processes.rank}").write_text(f"{len(taken)} {len(seen)} {signals.signal_name}")
         (folder / f"limit {processes.rank}").write_text(f"{limit.rows} {said}")
-        signals.stop_if_agreed(len(taken), "my output")
+        signals.raise_if_stopping(len(taken), "my output")
 
 
 sys.exit(run_script(main))
@@ -58,27 +58,27 @@ def send(name: str) -> None:
 def test_each_of_the_signals_is_noticed_and_ends_the_batches_after_the_one_under_way(name):
     taken = []
     with StopSignals(ALONE) as signals:
-        for batch in signals.until_agreed(range(10)):
+        for batch in signals.until_stop(range(10)):
             taken.append(batch)
             if batch == 3:
                 send(name)
         assert taken == [0, 1, 2, 3]
-        assert signals.name == name
-        assert list(signals.until_agreed(range(10))) == []
+        assert signals.signal_name == name
+        assert list(signals.until_stop(range(10))) == []
 
 
 def test_without_a_signal_all_batches_come_and_nothing_ends():
     with StopSignals(ALONE) as signals:
-        assert list(signals.until_agreed("abc")) == ["a", "b", "c"]
-        signals.stop_if_agreed(3, "output")
-        assert not signals.agreed()
+        assert list(signals.until_stop("abc")) == ["a", "b", "c"]
+        signals.raise_if_stopping(3, "output")
+        assert not signals.should_stop()
 
 
 def test_the_message_says_the_signal_the_step_and_the_command_that_goes_on():
     with StopSignals(ALONE) as signals:
         send("SIGTERM")
         with pytest.raises(Stopped) as caught:
-            signals.stop_if_agreed(1234, "my runs/it's")
+            signals.raise_if_stopping(1234, "my runs/it's")
     said, command = str(caught.value).split("To go on: ")
     assert "SIGTERM" in said
     assert "step 1234 is saved" in said
@@ -86,10 +86,10 @@ def test_the_message_says_the_signal_the_step_and_the_command_that_goes_on():
 
 
 def test_what_saves_nothing_does_not_promise_to_go_on():
-    with StopSignals(ALONE, saves=False) as signals:
+    with StopSignals(ALONE, resumable=False) as signals:
         send("SIGTERM")
         with pytest.raises(Stopped, match="SIGTERM; nothing is kept") as caught:
-            signals.stop_if_agreed(1234, "output")
+            signals.raise_if_stopping(1234, "output")
     assert "--resume" not in str(caught.value)
 
 
@@ -97,14 +97,14 @@ def test_the_first_signal_is_the_one_that_is_named():
     with StopSignals(ALONE) as signals:
         send("SIGUSR1")
         send("SIGTERM")
-        assert signals.agreed()
-        assert signals.name == "SIGUSR1"
+        assert signals.should_stop()
+        assert signals.signal_name == "SIGUSR1"
 
 
 def test_a_second_interrupt_stops_at_once():
     with StopSignals(ALONE) as signals:
         send("SIGINT")
-        assert signals.agreed()
+        assert signals.should_stop()
         with pytest.raises(KeyboardInterrupt):
             send("SIGINT")
             threading.Event().wait(10)  # where Python looks for signals
@@ -123,7 +123,7 @@ def test_in_a_thread_where_signals_cannot_be_handled_nothing_fails():
 
     def body():
         with StopSignals(ALONE) as signals:
-            found.append(list(signals.until_agreed(range(3))))
+            found.append(list(signals.until_stop(range(3))))
 
     thread = threading.Thread(target=body)
     thread.start()
@@ -134,10 +134,10 @@ def test_in_a_thread_where_signals_cannot_be_handled_nothing_fails():
 def test_a_prediction_is_left_after_the_batch_under_way():
     done = []
     with StopSignals(ALONE) as signals:
-        watch = signals.watched(done.append)
+        watch = signals.add_stop_check(done.append)
         watch(8)
         send("SIGTERM")
-        with pytest.raises(StopAsked):
+        with pytest.raises(PredictionInterrupted):
             watch(7)
     assert done == [8, 7]
 
@@ -149,7 +149,7 @@ def test_a_signal_that_was_ignored_before_stays_ignored(name):
     try:
         with StopSignals(ALONE) as signals:
             send(name)
-            assert not signals.agreed()
+            assert not signals.should_stop()
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
         signal.signal(number, before)

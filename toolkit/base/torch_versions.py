@@ -5,12 +5,17 @@ from inspect import signature
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+try:
+    from torch.amp import GradScaler
+except ImportError:  # before torch 2.3
+    from torch.cuda.amp import GradScaler  # type: ignore[assignment]
 
-def grad_scaler(device_type: str, enabled: bool):
-    """Return a GradScaler: torch.amp has one since 2.3, torch.cuda.amp until then."""
+
+def grad_scaler(device_type: str, enabled: bool) -> GradScaler:
+    """Return a GradScaler; before torch 2.3 there is only one for CUDA."""
     if hasattr(torch.amp, "GradScaler"):
-        return torch.amp.GradScaler(device_type, enabled=enabled)
-    return torch.cuda.amp.GradScaler(enabled=enabled)
+        return GradScaler(device_type, enabled=enabled)
+    return GradScaler(enabled=enabled)
 
 
 def has_fused_adamw(device_type: str) -> bool:

@@ -1,8 +1,10 @@
-"""Which rows are used together: batches of rows of like length, and rows held out for validation."""
+"""Which rows are used together: batches of rows of like length, and what one process has of a batch."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-POOL = 50  # batches' worth of rows that are sorted by length together
+BATCHES_SORTED_TOGETHER = 50  # whose rows are sorted by length when training
 WINDOW = 4096  # rows of a file that are sorted by length together when predicting
 
 
@@ -20,29 +22,39 @@ def training_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
-    size = POOL * batch_size
-    pools = [order[i : i + size] for i in range(0, len(order), size)]
+    pool_size = BATCHES_SORTED_TOGETHER * batch_size
+    pools = [order[start : start + pool_size] for start in range(0, len(order), pool_size)]
     by_length = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
-    batches = [by_length[i : i + batch_size] for i in range(0, len(by_length), batch_size)]
+    batches = [by_length[start : start + batch_size] for start in range(0, len(by_length), batch_size)]
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def shares(rows: np.ndarray, rank: int, size: int, micro_batch_size: int | None) -> list[tuple[np.ndarray, float]]:
-    """Cut the share of one of `size` processes in a global batch into pieces that fit the memory.
+@dataclass(frozen=True)
+class MicroBatch:
+    """Rows of a global batch that go through the model at once, in one process."""
 
-    Each piece has its weight: what its sum of losses is multiplied by, so that the mean of that over the processes is
-    the mean loss of the batch. All processes get the same number of pieces; one that has no row for a piece is given
-    some row of weight 0, since its backward pass is awaited by the others.
+    rows: np.ndarray  # row numbers, (B,)
+    weight: float  # what the sum of their losses is multiplied by
+
+
+def micro_batches(rows: np.ndarray, rank: int, size: int, limit: int | None) -> list[MicroBatch]:
+    """Cut what one of `size` processes has of a global batch into micro-batches that fit the memory.
+
+    Their weights are such that the mean over the processes of the weighted sums of the losses is the mean loss of the
+    global batch. All processes get the same number of micro-batches; one that has no row for one of them is given some
+    row of weight 0, since its backward pass is awaited by the others.
 
     Args:
         rows: row numbers of the global batch, (B,).
         rank: number of the process.
         size: how many there are.
-        micro_batch_size: most rows of a piece (None: any number).
+        limit: most rows of a micro-batch (None: any number).
     """
-    count = -(-len(rows[::size]) // micro_batch_size) if micro_batch_size else 1
-    pieces = np.array_split(rows[rank::size], count)
-    return [(piece, size / len(rows)) if len(piece) else (rows[:1], 0.0) for piece in pieces]
+    rows_of_first = len(rows[::size])  # no process has more
+    count = 1 if limit is None else -(-rows_of_first // limit)
+    parts = np.array_split(rows[rank::size], count)
+    weight = size / len(rows)
+    return [MicroBatch(part, weight) if len(part) else MicroBatch(rows[:1], 0.0) for part in parts]
 
 
 def prediction_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -51,13 +63,14 @@ def prediction_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]
     Longest first, because a batch that does not fit the memory then fails at once. `lengths` is (N,), in tokens.
     """
     batches = []
-    for start in range(0, len(lengths), WINDOW):
-        order = start + np.argsort(-lengths[start : start + WINDOW], kind="stable")
-        batches += [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    for window_start in range(0, len(lengths), WINDOW):
+        order = window_start + np.argsort(-lengths[window_start : window_start + WINDOW], kind="stable")
+        batches += [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     return batches
 
 
 def padding_share(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
     """Return the share of the batches' token slots that hold padding."""
     slots = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
-    return 1 - sum(int(lengths[batch].sum()) for batch in batches) / max(slots, 1)
+    tokens = sum(int(lengths[batch].sum()) for batch in batches)
+    return 1 - tokens / max(slots, 1)

@@ -2,67 +2,86 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from types import TracebackType
 
 import numpy as np
 import torch
 
 from toolkit.base.errors import UserError, first_line, is_out_of_memory
+from toolkit.cli.console import Log
 
 NO_LIMIT = 1 << 40  # rows
 
 
-class _Attempt:
-    """A context that takes the exception of memory that ran out, and notes what it says."""
+class Attempt:
+    """A context in which to work on so many rows at once; it takes the exception of memory that runs out in it.
 
-    shortage = ""
+    `shortage` is what that exception says, "" if there was none.
+    """
 
-    def __enter__(self):
+    def __init__(self, rows: int):
+        self.rows = rows
+        self.shortage = ""
+
+    @property
+    def will_be_repeated(self) -> bool:
+        """Whether the memory ran out, and may suffice for fewer rows."""
+        return self.shortage != "" and self.rows > 1
+
+    def __enter__(self) -> "Attempt":
         return self
 
-    def __exit__(self, kind, error, trace) -> bool:
-        self.shortage = first_line(error) if is_out_of_memory(error) else ""
-        return bool(self.shortage)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is not None and is_out_of_memory(error):
+            self.shortage = first_line(error)
+        return self.shortage != ""
 
 
 class RowLimit:
-    """How many rows go through a model at once (None: any number); halved when the memory runs out.
+    """How many rows go through a model at once on a device (None: any number); halved when the memory runs out.
 
-    `on_change` gets a line that says so.
+    `log` gets a line that says so.
     """
 
-    def __init__(self, rows: int | None = None, on_change: Callable[[str], None] = lambda line: None):
-        self.rows, self.on_change = rows, on_change
+    def __init__(self, rows: int | None = None, log: Callable[[str], object] | None = None):
+        self.rows = rows
+        self.log = log or Log(None)
 
-    def attempts(self, rows: int, before_next: Callable[[], None] = lambda: None) -> Iterator[_Attempt]:
+    def attempts(self, rows: int) -> Iterator[Attempt]:
         """Yield contexts in which to work on `rows` rows, cut to the limit, until the memory suffices for it.
 
-        What is in a context begins anew each time, after `before_next`. Raises UserError if it does not suffice for
-        a single row.
+        What is in a context begins anew each time. Raises UserError if the memory does not suffice for a single row.
         """
         while True:
-            attempt = _Attempt()
+            attempt = Attempt(min(rows, self.rows or rows))
             yield attempt
             if not attempt.shortage:
                 return
-            now = min(rows, self.rows or rows)
-            if now <= 1:
+            if not attempt.will_be_repeated:
                 raise UserError(
                     f"out of memory with a single row at once ({attempt.shortage}); a shorter --max_length takes less"
                 )
-            self.rows = -(-now // 2)
-            before_next()
+            self.rows = -(-attempt.rows // 2)
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            self.on_change(f"out of memory with {now:,} rows at once; going on with {self.rows:,}")
+            self.log(f"out of memory with {attempt.rows:,} rows at once; going on with {self.rows:,}")
 
     def tighten(self, rows: int) -> None:
         """Take the limit that another process has found, if it is a lower one."""
         if rows < (self.rows or NO_LIMIT):
             self.rows = rows
-            self.on_change(f"out of memory in another process; going on with {rows:,} rows at once")
+            self.log(f"out of memory in another process; going on with {rows:,} rows at once")
+
+    def on_devices(self, count: int) -> int | None:
+        """Return how many rows `count` devices together hold at once; None for any number."""
+        return None if self.rows is None else self.rows * count
 
     def cut(self, rows: np.ndarray, devices: int = 1) -> list[np.ndarray]:
-        """Cut row numbers into pieces within the limit, which is that of each of `devices`."""
-        most = self.rows and self.rows * devices
-        return np.array_split(rows, -(-len(rows) // most)) if most and len(rows) else [rows]
+        """Cut row numbers into parts within the limit, which is that of each of `devices`."""
+        limit = self.on_devices(devices)
+        if limit is None or not len(rows):
+            return [rows]
+        return np.array_split(rows, -(-len(rows) // limit))

@@ -1,88 +1,148 @@
-"""Steps whose loss or gradient is not a number: noticed, told, and kept from touching the weights."""
+"""Steps whose loss or gradient is not a number: noticed, logged, and kept from touching the weights."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from toolkit.base.errors import UserError
+from toolkit.base.torch_versions import GradScaler
 from toolkit.cli.console import Log
 from toolkit.compute.processes import ALONE, Processes
+from toolkit.data.tables import Table
 from toolkit.runs.progress import Progress
 
-LISTED = 32  # rows
+MAX_LISTED_ROWS = 32
+
+
+@dataclass(frozen=True)
+class BadStep:
+    """A step whose loss or gradient was not a number: its number, counted from 0, and its rows (B,)."""
+
+    step: int
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Check:
+    """The check of a step; `is_good` is a bool tensor of one value, on the CPU once `copied` has happened."""
+
+    step: int
+    rows: np.ndarray
+    is_good: torch.Tensor
+    copied: torch.cuda.Event | None
 
 
 class StepGuard:
-    """Looks at each step before it is taken; `on_bad` gets the number and the rows of one that is not.
+    """Checks each step before the optimizer takes it, and keeps those that are not a number from having an effect.
 
     The answers of a GPU are read a step later, so that it need not wait for the next. In fp16 a gradient that overflows
     is the gradient scaler's business, which skips the step and tries a smaller scale; a loss that does is not.
     """
 
-    def __init__(
-        self, processes: Processes = ALONE, on_bad: Callable[[int, np.ndarray], None] = lambda step, rows: None
-    ):
-        self.processes, self.on_bad, self.unread = processes, on_bad, deque()
+    def __init__(self, optimizer: torch.optim.Optimizer, scaler: GradScaler, processes: Processes = ALONE):
+        self.optimizer = optimizer
+        self.scaler = scaler
+        self.processes = processes
+        self._unread: deque[_Check] = deque()
+        self._bad_steps: list[BadStep] = []
 
-    def check(self, learner, loss: torch.Tensor, norm: torch.Tensor, rows: np.ndarray) -> None:
+    def check(self, step: int, loss: torch.Tensor, norm: torch.Tensor, rows: np.ndarray) -> None:
         """Make the step that the optimizer is about to take one of no effect if its loss or gradient is no number.
 
-        `loss` and the gradient's `norm` have one value each; `rows` are the row numbers of the global batch.
+        `loss` and the gradient's `norm` have one value each; `rows` are the row numbers of the global batch, (B,).
         """
-        scaled, optimizer = learner.scaler.is_enabled(), learner.optimizer
-        good = self.processes.all_true(torch.isfinite(loss) if scaled else torch.isfinite(loss) & torch.isfinite(norm))
-        if optimizer.defaults.get("fused") and not scaled:
-            optimizer.found_inf = 1.0 - good.float()  # as GradScaler tells it; a fused step needs no other answer
-        elif not scaled and not good.item():
-            optimizer.zero_grad()  # weights without a gradient are not changed
-        ready = None
-        if good.is_cuda:
-            good, ready = good.to("cpu", non_blocking=True), torch.cuda.Event()
-            ready.record()
-        self.unread.append((learner.step, rows, good, ready))
-        self.read(leave=int(ready is not None))
+        has_scaler = self.scaler.is_enabled()
+        is_good = torch.isfinite(loss) if has_scaler else torch.isfinite(loss) & torch.isfinite(norm)
+        is_good = self.processes.all_true(is_good)
+        if self.optimizer.defaults.get("fused") and not has_scaler:
+            # This is how GradScaler tells a fused optimizer to leave a step out, which then needs no answer here.
+            self.optimizer.found_inf = 1.0 - is_good.float()  # type: ignore[attr-defined]
+        elif not has_scaler and not is_good.item():
+            self.optimizer.zero_grad()  # weights without a gradient are not changed
+        copied = None
+        if is_good.is_cuda:
+            is_good = is_good.to("cpu", non_blocking=True)
+            copied = torch.cuda.Event()
+            copied.record()
+        self._unread.append(_Check(step, rows, is_good, copied))
+        self._read(leave=0 if copied is None else 1)
 
-    def read(self, leave: int = 0) -> None:
+    def take_bad_steps(self, wait: bool = False) -> list[BadStep]:
+        """Return the bad steps that were noticed since this was last called.
+
+        The last step may be missing, whose check is still on its way from a GPU, unless we are to `wait` for it.
+        """
+        if wait:
+            self._read()
+        bad_steps = self._bad_steps
+        self._bad_steps = []
+        return bad_steps
+
+    def _read(self, leave: int = 0) -> None:
         """Read the answers of all steps but the last `leave`."""
-        while len(self.unread) > leave:
-            step, rows, good, ready = self.unread.popleft()
-            if ready is not None:
-                ready.synchronize()
-            if not good.item():
-                self.on_bad(step, rows)
+        while len(self._unread) > leave:
+            check = self._unread.popleft()
+            if check.copied is not None:
+                check.copied.synchronize()
+            if not check.is_good.item():
+                self._bad_steps.append(BadStep(check.step, check.rows))
 
 
-def count_bad_step(progress: Progress, log: Log, table, step: int, rows: np.ndarray) -> None:
-    """Count a bad step and log it with its rows of `table`, which the first process has."""
-    progress.bad_steps += 1
-    if table is not None:
-        lines = sorted(table.frame.index[rows].tolist())
-        listed = ", ".join(map(str, lines[:LISTED])) + ", ..." * (len(lines) > LISTED)
-        log(f"step {step + 1}: the loss or its gradient is not a number, so the weights stay as they are")
-        log(f"           its rows: {table.path}, {table.frame.index.name}s {listed}")
+class BadStepMonitor:
+    """Counts the bad steps of a run in its progress, logs their rows, and ends the run when there are too many.
 
-
-def until_too_many(progress: Progress, most: int, batches: Iterable) -> Iterator:
-    """Yield batches until more than `most` steps were bad."""
-    for batch in batches:
-        if progress.bad_steps > most:
-            return
-        yield batch
-
-
-def stop_if_too_many(progress: Progress, most: int, scaler) -> None:
-    """Raise UserError if more than `most` steps were bad, now that what was done is saved.
-
-    Likewise if the gradient scaler, which halves its scale at each overflow, makes gradients smaller than they are.
+    `table` is the training table, which only the main process has; more than `max_bad_steps` are too many.
     """
-    if scaler.is_enabled() and scaler.get_scale() < 1:
-        raise UserError(
-            "gradients overflow fp16 at any scale; begin anew with --precision bf16 or fp32, or lower rates"
-        )
-    if progress.bad_steps > most:
-        raise UserError(
-            f"the loss or its gradient was not a number in {progress.bad_steps} steps (--max_bad_steps {most}); "
-            "lower --learning_rate, or look at the rows of these steps in train.log"
-        )
+
+    def __init__(self, guard: StepGuard, progress: Progress, log: Log, table: Table | None, max_bad_steps: int):
+        self.guard = guard
+        self.progress = progress
+        self.log = log
+        self.table = table
+        self.max_bad_steps = max_bad_steps
+
+    def count(self, wait: bool = False) -> None:
+        """Count and log the bad steps since the last count; `wait` as StepGuard.take_bad_steps has it."""
+        for bad_step in self.guard.take_bad_steps(wait):
+            self.progress.bad_steps += 1
+            self._log_rows(bad_step)
+
+    def until_too_many(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield batches until too many steps were bad; each step is to be taken before the next batch is asked for."""
+        for batch in batches:
+            if self.progress.bad_steps > self.max_bad_steps:
+                return
+            yield batch
+            self.count()
+
+    def stop_if_too_many(self) -> None:
+        """Raise UserError if too many steps were bad, now that what was done is saved.
+
+        Likewise if the gradient scaler, which halves its scale at each overflow, makes gradients smaller than they are.
+        """
+        scaler = self.guard.scaler
+        if scaler.is_enabled() and scaler.get_scale() < 1:
+            raise UserError(
+                "gradients overflow fp16 at any scale; begin anew with --precision bf16 or fp32, or lower rates"
+            )
+        if self.progress.bad_steps > self.max_bad_steps:
+            raise UserError(
+                f"the loss or its gradient was not a number in {self.progress.bad_steps} steps "
+                f"(--max_bad_steps {self.max_bad_steps}); "
+                "lower --learning_rate, or look at the rows of these steps in train.log"
+            )
+
+    def _log_rows(self, bad_step: BadStep) -> None:
+        """Log a bad step with the lines in the file of its rows."""
+        if self.table is None:
+            return
+        index = self.table.frame.index
+        lines = sorted(index[bad_step.rows].tolist())
+        listed = ", ".join(str(line) for line in lines[:MAX_LISTED_ROWS])
+        if len(lines) > MAX_LISTED_ROWS:
+            listed += ", ..."
+        self.log(f"step {bad_step.step + 1}: the loss or its gradient is not a number, so the weights stay as they are")
+        self.log(f"           its rows: {self.table.path}, {index.name}s {listed}")

@@ -1,109 +1,143 @@
 """What a step of training needs besides data, and how the processes of a run share it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from toolkit.base.errors import UserError
-from toolkit.compute.batches import shares
+from toolkit.base.torch_versions import GradScaler
+from toolkit.compute.batches import micro_batches
 from toolkit.compute.device import device_count, seed_step
-from toolkit.compute.memory import RowLimit
-from toolkit.compute.precision import Precision
-from toolkit.compute.processes import ALONE, Processes
+from toolkit.compute.machine import Machine
+from toolkit.compute.memory import Attempt, RowLimit
 from toolkit.models.touched_rows import TouchedRows, touched_rows
 from toolkit.training.bad_steps import StepGuard
 
 
+@dataclass(frozen=True)
+class StepSettings:
+    """How the steps of a run are taken."""
+
+    learning_rate: Callable[[int], float]  # of the step of a number, counted from 0
+    max_grad_norm: float = 1.0  # a larger gradient is scaled down to this norm; 0: off
+    seed: int = 0  # of what dropout draws
+
+
+@dataclass(frozen=True)
+class GradientPass:
+    """A forward and backward pass, which adds to the gradient of a step; all passes of a step have it together."""
+
+    rows: np.ndarray  # row numbers, (B,)
+    weight: float  # what the sum of their losses is multiplied by
+    shares_gradient: bool  # whether the processes share the gradient in this backward pass
+
+
 @dataclass
 class Learner:
-    """A model with all that a step of training needs besides data; `step` counts the steps that are done."""
+    """A model with all that a step of training needs besides data.
+
+    `model` is in the wrapper that Machine.wrap_for_training gave it, `limit` says how many rows a device holds at once,
+    and `step` counts the steps that are done.
+    """
 
     model: torch.nn.Module
     optimizer: torch.optim.Optimizer
-    learning_rate: Callable[[int], float]
-    precision: Precision
-    scaler: object
-    device: torch.device
-    max_grad_norm: float = 1.0  # 0: off
+    scaler: GradScaler
+    settings: StepSettings
+    machine: Machine
+    limit: RowLimit = field(default_factory=RowLimit)
     step: int = 0
-    seed: int = 0  # of dropout
-    processes: Processes = ALONE
-    limit: RowLimit = field(default_factory=RowLimit)  # rows that a device holds at once
-    guard: StepGuard = field(default_factory=StepGuard)
-    synced: bool = False  # whether a gradient has been shared with the other processes
-    sharing: bool = False  # whether one is being shared
-    proven: int = 0  # token slots of the largest piece that has fitted the memory
-    tables: list[TouchedRows] = field(init=False, default_factory=list)  # whose gradients are kept apart
+    guard: StepGuard = field(init=False)
+    tables: list[TouchedRows] = field(init=False)  # embedding tables whose gradients are kept apart
+    is_warm: bool = field(init=False, default=False)  # whether a gradient has been shared with the other processes
+    has_shared: bool = field(init=False, default=False)  # whether that of this step has been, at least in part
+    fitting_slots: int = field(init=False, default=0)  # token slots of the largest pass that has fitted the memory
 
     def __post_init__(self):
         """Keep apart the gradients of embedding tables, unless other processes need them."""
-        if self.processes.size == 1:
-            self.tables = touched_rows(self.model, self.optimizer)
+        processes = self.machine.processes
+        self.guard = StepGuard(self.optimizer, self.scaler, processes)
+        self.tables = touched_rows(self.model, self.optimizer) if processes.size == 1 else []
 
     def begin_step(self) -> float:
         """Set and return the learning rate of the next step."""
-        rate = self.learning_rate(self.step)
+        rate = self.settings.learning_rate(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         return rate
 
-    def attempts(self, rows: np.ndarray) -> Iterator:
-        """Yield contexts in which to find the gradient of a batch, with smaller pieces when the memory runs out."""
-        share = -(-len(rows) // (self.processes.size * device_count(self.model)))
-        return self.limit.attempts(share, before_next=self._begin_anew)
+    def attempts(self, rows: np.ndarray) -> Iterator[Attempt]:
+        """Yield contexts in which to find the gradient of a batch, with smaller passes when the memory runs out."""
+        devices = self.machine.processes.size * device_count(self.model)
+        rows_per_device = -(-len(rows) // devices)
+        for attempt in self.limit.attempts(rows_per_device):
+            yield attempt
+            if attempt.will_be_repeated:
+                self._forget_gradient()
 
-    def _begin_anew(self) -> None:
+    def _forget_gradient(self) -> None:
         """Forget what there is of a gradient; UserError if the other processes have already got some of it."""
-        if self.sharing:
+        if self.has_shared:
             raise UserError("out of memory while a gradient was shared; --resume with a smaller --micro_batch_size")
         self.zero_grad()
 
-    @contextmanager
-    def _shared(self) -> Iterator[None]:
-        """Enclose the forward pass behind which a gradient is shared."""
-        yield
-        self.sharing = self.processes.size > 1
+    def passes(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[GradientPass]:
+        """Yield the passes of this process over its part of a global batch; `lengths` are those of all rows, in tokens.
 
-    def pieces(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[np.ndarray, float, object]]:
-        """Yield this process's pieces of a global batch, their weights, and the context of their forward passes.
+        What is dropped in them depends on the seed, the step and the process alone.
 
-        What is dropped in them depends on the seed, the step and the process alone. `lengths` are those of all rows.
-
-        Each process shares its gradient once a step, in the backward pass of its last piece. One that runs out of
-        memory then could not begin anew, since the others have its part already; so where a piece is larger than all
-        before it, a row of weight 0 comes last. DistributedDataParallel learns its static graph from another one,
-        before the first step, and from a second one on its buffers are where they stay: it rounds otherwise the first
-        time that it uses them (of three processes, say), and a run that goes on must not.
+        Each process shares its gradient once a step, in the backward pass of its last pass. One that runs out of
+        memory then could not begin anew, since the others have its part already; so where a pass is larger than all
+        before it, a row of weight 0 comes last. DistributedDataParallel learns its static graph from another such
+        pass, before the first step, and from a second one on its buffers are where they stay: it rounds otherwise the
+        first time that it uses them (of three processes, say), and a run that goes on must not.
         """
-        size = self.limit.rows and self.limit.rows * device_count(self.model)
-        pieces = shares(rows, self.processes.rank, self.processes.size, size)
-        several, slots = self.processes.size > 1, max(len(piece) * int(lengths[piece].max()) for piece, _ in pieces)
-        alone = rows[[lengths[rows].argmin()]], 0.0
-        if several and not self.synced:
-            for _ in range(2):
-                yield *alone, self._shared()
-            self.synced = True
-        self.sharing = False
-        seed_step(self.seed, self.step, self.processes.rank)
-        careful = several and slots > self.proven
-        for number, (piece, weight) in enumerate(pieces, 1):
-            keep_back = several and (careful or number < len(pieces))
-            yield piece, weight, self.model.no_sync() if keep_back else self._shared()
-        self.proven = max(self.proven, slots)
-        if careful:
-            yield *alone, self._shared()
+        processes = self.machine.processes
+        is_one_of_several = processes.size > 1
+        shortest_row = rows[[lengths[rows].argmin()]]
+        empty_pass = GradientPass(shortest_row, weight=0.0, shares_gradient=True)
+        if is_one_of_several and not self.is_warm:
+            yield empty_pass
+            yield empty_pass
+            self.is_warm = True
+        self.has_shared = False
+        seed_step(self.settings.seed, self.step, processes.rank)
+        limit = self.limit.on_devices(device_count(self.model))
+        parts = micro_batches(rows, processes.rank, processes.size, limit)
+        slots = max(len(part.rows) * int(lengths[part.rows].max()) for part in parts)
+        may_not_fit = slots > self.fitting_slots
+        for number, part in enumerate(parts, 1):
+            is_last = number == len(parts)
+            yield GradientPass(part.rows, part.weight, is_one_of_several and is_last and not may_not_fit)
+        self.fitting_slots = max(self.fitting_slots, slots)
+        if is_one_of_several and may_not_fit:
+            yield empty_pass
+
+    def gradient_sharing(self, gradient_pass: GradientPass) -> AbstractContextManager:
+        """Return the context of a forward pass that decides whether its backward pass shares the gradient."""
+        if gradient_pass.shares_gradient:
+            return self._noting_that_it_shares()
+        if isinstance(self.model, DistributedDataParallel):
+            return self.model.no_sync()
+        return nullcontext()
+
+    @contextmanager
+    def _noting_that_it_shares(self) -> Iterator[None]:
+        yield
+        self.has_shared = True  # from here on, as the backward pass begins
 
     def clip_gradient(self) -> torch.Tensor:
         """Scale the gradient down to max_grad_norm if its norm is larger, and return the norm that it had."""
         self.scaler.unscale_(self.optimizer)
         weights = [*self.model.parameters(), *(table.touched for table in self.tables)]
-        return torch.nn.utils.clip_grad_norm_(weights, self.max_grad_norm or float("inf"))
+        return torch.nn.utils.clip_grad_norm_(weights, self.settings.max_grad_norm or float("inf"))
 
     def zero_grad(self) -> None:
         """Forget the gradients; of several processes each keeps the memory, which is where the next are shared."""
         for table in self.tables:
             table.forget()
-        self.optimizer.zero_grad(set_to_none=self.processes.size == 1)
+        self.optimizer.zero_grad(set_to_none=self.machine.processes.size == 1)

@@ -3,6 +3,10 @@
 import shlex
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Any
+
+import numpy as np
 
 from toolkit.base.errors import Stopped
 from toolkit.cli.exits import handleable_signals
@@ -10,81 +14,94 @@ from toolkit.compute.memory import NO_LIMIT, RowLimit
 from toolkit.compute.processes import Processes
 
 SIGNALS = (
-    "SIGTERM",
-    "SIGINT",
-    "SIGUSR1",
-    "SIGHUP",
-)  # a machine that is taken away, Ctrl-C, SLURM's warning, no terminal
+    "SIGTERM",  # a machine that is taken away
+    "SIGINT",  # Ctrl-C
+    "SIGUSR1",  # SLURM's warning
+    "SIGHUP",  # a terminal that is closed
+)
 
 
-class StopAsked(Exception):
+class PredictionInterrupted(Exception):
     """Ends a prediction of which the result is no longer wanted."""
 
 
 class StopSignals:
-    """Notices the signals while it is entered; `name` is the one that the processes have agreed to stop for, "" before.
+    """Notices the signals while it is entered; `signal_name` is the one that all processes stop for, "" before.
 
     A second SIGINT stops at once. Signals reach each process by itself, so all ask each other before every step; at the
     same time they agree on how many rows the memory holds, which one of them may have found to be fewer. A signal that
-    whoever started us has chosen to ignore (nohup, a job in the background) stays ignored. If the work
-    `saves` nothing, the message of its end does not promise to go on.
+    whoever started us has chosen to ignore (nohup, a job in the background) stays ignored. If the work is not
+    `resumable`, the message of its end does not promise to go on.
     """
 
-    def __init__(self, processes: Processes, limit: RowLimit | None = None, saves: bool = True):
-        self.processes, self.limit, self.saves, self.name, self.noticed = processes, limit or RowLimit(), saves, "", ""
-        self.before, self.asked = {}, 0
+    def __init__(self, processes: Processes, limit: RowLimit | None = None, resumable: bool = True):
+        self.processes = processes
+        self.limit = limit or RowLimit()
+        self.resumable = resumable
+        self.signal_name = ""
+        self._received_name = ""  # of the first signal that this process got
+        self._previous_handlers: dict[int, Any] = {}
+        self._predicted_batches = 0
 
-    def __enter__(self):
-        self.before = {number: signal.signal(number, self._notice) for number in handleable_signals(SIGNALS)}
+    def __enter__(self) -> "StopSignals":
+        for number in handleable_signals(SIGNALS):
+            self._previous_handlers[number] = signal.signal(number, self._receive)
         return self
 
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
-    def _notice(self, number: int, _) -> None:
-        self.noticed = self.noticed or signal.Signals(number).name
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        """Note the first signal; a second Ctrl-C is Python's to handle."""
+        self._received_name = self._received_name or signal.Signals(number).name
         if number == signal.SIGINT:
             signal.signal(number, signal.default_int_handler)
 
-    def agreed(self) -> bool:
-        """Ask the other processes and say whether all are to stop, as one of them was told."""
-        if not self.name:
-            noticed = [self.noticed == name for name in SIGNALS]
-            *heard, tightness = self.processes.all_reduce_max([*noticed, -(self.limit.rows or NO_LIMIT)])
-            self.limit.tighten(-tightness)
-            self.name = next((name for name, is_it in zip(SIGNALS, heard, strict=True) if is_it), "")
-        return bool(self.name)
+    def should_stop(self) -> bool:
+        """Ask the other processes, and say whether all are to stop because one of them got a signal."""
+        if not self.signal_name:
+            received = [int(self._received_name == name) for name in SIGNALS]
+            rows = self.limit.rows or NO_LIMIT
+            *received_by_any, minus_fewest_rows = self.processes.all_reduce_max([*received, -rows])
+            self.limit.tighten(-minus_fewest_rows)
+            names = [name for name, is_received in zip(SIGNALS, received_by_any, strict=True) if is_received]
+            self.signal_name = names[0] if names else ""
+        return self.signal_name != ""
 
-    def stop_if_agreed(self, step: int, output_dir: str) -> None:
+    def raise_if_stopping(self, step: int, output_dir: str) -> None:
         """Raise Stopped if all processes are to stop, now that what they have done is saved, if it is."""
-        if self.agreed() and not self.saves:
-            raise Stopped(f"stopped by {self.name}; nothing is kept of this work; the same command begins it again")
-        if self.agreed():
-            start = "python main.py" if self.processes.size == 1 else "the same launcher and main.py"
+        if not self.should_stop():
+            return
+        if not self.resumable:
             raise Stopped(
-                f"stopped by {self.name}; step {step} is saved. To go on: "
-                f"{start} --output_dir {shlex.quote(output_dir)} --resume"
+                f"stopped by {self.signal_name}; nothing is kept of this work; the same command begins it again"
             )
+        start = "python main.py" if self.processes.size == 1 else "the same launcher and main.py"
+        raise Stopped(
+            f"stopped by {self.signal_name}; step {step} is saved. To go on: "
+            f"{start} --output_dir {shlex.quote(output_dir)} --resume"
+        )
 
-    def until_agreed(self, batches: Iterable) -> Iterator:
+    def until_stop(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield batches until they are through or all processes are to stop."""
         for batch in batches:
-            if self.agreed():
+            if self.should_stop():
                 return
             yield batch
 
-    def watched(self, on_batch: Callable[[int], object]) -> Callable[[int], object]:
-        """Return `on_batch` for a prediction, with a look for signals; it raises StopAsked if all are to stop.
+    def add_stop_check(self, on_batch: Callable[[int], object]) -> Callable[[int], object]:
+        """Return `on_batch`, which a prediction calls after each batch, with a look for signals behind it.
 
-        The processes take the batches in turn and ask each other once they have each had one.
+        It raises PredictionInterrupted if all processes are to stop. They take the batches in turn and ask each other
+        once they have each had one.
         """
 
-        def watch(rows: int) -> None:
-            """Report a batch; StopAsked if the processes agree to stop."""
+        def report_and_check(rows: int) -> None:
+            """Report a batch of so many rows; PredictionInterrupted if the processes agree to stop."""
             on_batch(rows)
-            self.asked += 1
-            if self.asked % self.processes.size == 0 and self.agreed():
-                raise StopAsked
+            self._predicted_batches += 1
+            if self._predicted_batches % self.processes.size == 0 and self.should_stop():
+                raise PredictionInterrupted
 
-        return watch
+        return report_and_check
