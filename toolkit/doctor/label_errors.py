@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from scipy.special import softmax
 from sklearn.model_selection import StratifiedGroupKFold
 from torch.utils.data import TensorDataset
 
@@ -29,7 +30,6 @@ from toolkit.data.tables import Table
 from toolkit.data.writers import TextWriter, prediction_columns, with_predictions
 from toolkit.doctor.findings import MAX_EXAMPLES
 from toolkit.doctor.labelled_rows import LabelledRows, number_rows
-from toolkit.evaluation.decision import softmax
 
 FILE_NAME = "label_errors.csv"
 SUGGESTED_LABEL = "suggested_label"  # the columns that are added to a row's own, besides its probabilities
@@ -173,7 +173,7 @@ def write_error_list(
     """Write label_errors.csv, by the logits (H, C) of each fold's held-out rows, and say what is in it."""
     probabilities = np.empty((len(label_ids), len(error_list.labels)))
     for fold, fold_logits in zip(folds, logits, strict=True):
-        probabilities[fold.held_out_rows] = softmax(fold_logits)
+        probabilities[fold.held_out_rows] = softmax(fold_logits.astype(np.float64), axis=1)
     unseen = unseen_labels(folds, label_ids)
     errors = [row for row in likely_errors(label_ids, probabilities).tolist() if not unseen[row]]
     quality = label_quality(label_ids, probabilities)
