@@ -9,6 +9,7 @@ from transformers import AutoConfig, BertConfig, BertForSequenceClassification, 
 
 import utils
 from tests.conftest import WORDS, bert_tokenizer
+from tests.models.families import FAMILIES, text_ids, tiny_classifier, tiny_config
 from toolkit.base.errors import UserError
 from toolkit.models.pretrained import (
     load_classifier,
@@ -144,6 +145,61 @@ def test_dropout_reaches_every_layer(english_bert):
     config = BertConfig()
     set_dropout(config, None)
     assert config.hidden_dropout_prob == BertConfig().hidden_dropout_prob
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_dropout_reaches_every_module_and_function_of_every_family_of_models(family, monkeypatch):
+    """What is told is what torch is asked to drop in a step of training, whatever the configuration calls it."""
+    config = tiny_config(family, **({"cls_dropout": 0.2} if family.startswith("deberta") else {}))
+    set_dropout(config, 0.35)
+    model, shares, dropout = tiny_classifier(config).train(), [], torch.nn.functional.dropout
+    attention = torch.nn.functional.scaled_dot_product_attention
+
+    def noting_dropout(values, p=0.5, training=True, inplace=False):
+        shares.extend([p] * training)
+        return dropout(values, p, training, inplace)
+
+    def noting_attention(*args, dropout_p=0.0, **options):
+        shares.append(dropout_p)
+        return attention(*args, dropout_p=dropout_p, **options)
+
+    for module in model.modules():
+        if "Dropout" in type(module).__name__:  # DeBERTa has had one of its own
+            module.register_forward_hook(lambda module, *_: shares.append(vars(module).get("p", 0.35)))
+            module.register_forward_hook(lambda module, *_: shares.append(vars(module).get("drop_prob", 0.35)))
+    monkeypatch.setattr(torch.nn.functional, "dropout", noting_dropout)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", noting_attention)
+    ids = text_ids(config, 12)
+    model(input_ids=ids, **({} if family == "fnet" else {"attention_mask": torch.ones_like(ids)}))
+    assert set(shares) == {0.35}
+
+
+def test_settings_that_are_no_share_of_activations_stay():
+    config = tiny_config("bart", encoder_layerdrop=0.1, some_dropout=True, dropout_of=3, dropout_kind="none")
+    set_dropout(config, 0.35)
+    assert config.encoder_layerdrop == 0.1
+    assert config.some_dropout is True
+    assert config.dropout_of == 3
+    assert config.dropout_kind == "none"
+    assert config.classifier_dropout == config.activation_dropout == 0.35
+
+
+def test_a_configuration_inside_another_is_set_too():
+    config = tiny_config("bert")
+    config.text_config = tiny_config("albert")
+    set_dropout(config, 0.0)
+    assert config.text_config.classifier_dropout_prob == config.hidden_dropout_prob == 0.0
+
+
+def test_a_configuration_that_does_not_take_it_is_said_in_a_sentence():
+    class Strict(BertConfig):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "hidden_dropout_prob" and value == 0.35:
+                raise TypeError("expected int")
+            super().__setattr__(name, value)
+
+    with pytest.raises(UserError, match="--dropout 0.35: this model does not take it [(]TypeError: expected int[)]"):
+        set_dropout(Strict(), 0.35)
 
 
 def test_the_longest_input_counts_what_the_positions_leave():

@@ -14,7 +14,7 @@ from inspect import signature
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from toolkit.base.errors import UserError, first_line
@@ -28,10 +28,7 @@ from toolkit.models.trust import (
 )
 
 EMBEDDED = "all-MiniLM-L6-v2"
-DROPOUTS = (  # the names under which the families of models keep their dropout
-    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout", "attention_dropout",
-    "seq_classif_dropout", "pooler_dropout",
-)  # fmt: skip
+DROPOUT = re.compile("dropout|pdrop$|dropatt$")  # in the names under which the families of models keep a dropout
 DRIVE = re.compile("[A-Za-z]:")  # of Windows
 NEW_WEIGHTS = 10**8  # those of a head, at most
 HEAD = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "logits_proj.", "sequence_summary.")
@@ -172,11 +169,26 @@ def _inflated(config, folder: Path) -> list[str]:
     return [f"config.json describes {count:,} weights, and its files of weights have only {size:,} bytes"]
 
 
-def set_dropout(config, dropout: float | None) -> None:
+def set_dropout(config: PretrainedConfig, dropout: float | None) -> None:
     """Set every dropout of a model configuration to `dropout`, in [0, 1); None leaves the model's own."""
-    for name in DROPOUTS if dropout is not None else ():
-        if hasattr(config, name):
-            setattr(config, name, dropout)
+    if dropout is None:
+        return
+    for name, value in list(vars(config).items()):
+        if isinstance(value, PretrainedConfig):
+            set_dropout(value, dropout)
+        elif DROPOUT.search(name) and (value is None or _is_share(value)) and value != dropout:
+            _set(config, name, dropout)
+
+
+def _set(config: PretrainedConfig, name: str, dropout: float) -> None:
+    try:
+        setattr(config, name, dropout)
+    except Exception as error:  # of the checks that the configurations of newer versions make
+        raise UserError(f"--dropout {dropout:g}: this model does not take it ({_told(error)})") from None
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def longest_input(config, tokenizer) -> int:
