@@ -34,54 +34,46 @@ def main() -> None:
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
     import utils
     from toolkit.compute.batches import WINDOW
+    from toolkit.compute.machine import choose_machine
     from toolkit.compute.memory import RowLimit
-    from toolkit.compute.precision import common_precision
     from toolkit.compute.processes import Processes
+    from toolkit.data.tables import to_frame
     from toolkit.evaluation.decision import decision_of
     from toolkit.models.int8 import every
 
     with Processes(process) as processes:
-        device = utils.choose_device(args.device, process)
-        batch_size, precision = (
-            processes.broadcast(args.batch_size),
-            common_precision(args.precision, device, processes),
-        )
+        machine = choose_machine(args.device, args.precision, processes)
+        batch_size = processes.broadcast(args.batch_size)
         limit = RowLimit(log=Log(sys.stderr if processes.is_main else None))
-        how = {
-            "batch_size": batch_size,
-            "precision": precision,
-            "device": device,
-            "processes": processes,
-            "limit": limit,
-        }
         if processes.is_main and job is None:
             job = first_reading(args, run, columns)
-        model, encoder, run = utils.load_model(Path(args.model_dir), device, precision, args.fast)
+        saved = utils.load_model(Path(args.model_dir), machine, args.fast)
+        run, encoder = saved.run, saved.encoder
+        predictor = utils.Predictor(saved.model, machine, batch_size, limit)
         decision = decision_of(run, args.calibrated, args.threshold)
 
-        if precision.name == "int8" and args.min_agreement and processes.is_main:
-            frame = utils.to_frame(job.input.sample(every(job.total)))
-            job.log(utils.check_int8(model, encoder, frame, decision, args.min_agreement, **how))
+        if machine.precision.name == "int8" and args.min_agreement and processes.is_main:
+            frame = to_frame(job.input.sample(every(job.total)))
+            job.log(utils.check_int8(predictor, encoder, frame, decision, args.min_agreement))
 
         def predict(rows: list[Row], on_batch: Callable[[int], object] = lambda rows: None) -> list[dict]:
             """Return the values of each row and what is predicted of it."""
-            dataset = utils.broadcast_dataset(processes, utils.tokenize(encoder, utils.to_frame(rows))[0])
-            logits = utils.predict_logits(model, dataset, on_batch=on_batch, **how)
+            logits = utils.predict_together(predictor, utils.tokenize(encoder, to_frame(rows)).dataset, on_batch)
             answers = decision.probabilities(logits), decision.label_ids(logits)
             return with_predictions([row.values for row in rows], *answers, run["labels"])
 
         if not processes.is_main:
-            utils.help_predict(model, **how)
+            utils.help_predict(predictor)
         elif args.text is not None:
             print(json.dumps(predict([job])[0], ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))
         elif job.output is None:
             job.stream(predict)
         else:
-            threads = utils.thread_count(device)
-            job.write(predict, WINDOW, {"precision": precision.name, "device": device.type, "threads": threads})
+            facts = {"precision": machine.precision.name, "device": machine.device.type}
+            job.write(predict, WINDOW, facts | {"threads": machine.thread_count})
             job.input.close()
         if processes.is_main:
-            utils.broadcast_dataset(processes, None)  # there is no more to help with
+            utils.release_helpers(predictor)
 
 
 def first_reading(args: Namespace, run: dict, columns: Columns):

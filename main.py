@@ -33,9 +33,9 @@ def main() -> None:
 
 def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
-    global utils, RunDirectory, Processes, common_precision, banner, baselines, batching
+    global utils, RunDirectory, Processes, choose_machine, banner, baselines, batching, broadcast_dataset, make_encoder
     global bad_steps, label_errors, learning, memory, metrics, optimizing, pretrained, reading, resuming, score_files
-    global Machine, seeds, stopping
+    global concatenate, seeds, stopping
     import utils  # noqa: I001
     from toolkit.runs import banner
     from toolkit.evaluation import baselines
@@ -52,8 +52,9 @@ def import_the_rest() -> None:
     from toolkit.report import scores as score_files
     from toolkit.runs import seeds
     from toolkit.training import stop_signals as stopping
-    from toolkit.compute.machine import Machine
-    from toolkit.compute.precision import common_precision
+    from toolkit.compute.machine import choose_machine
+    from toolkit.tokens.dataset import broadcast_dataset, concatenate
+    from toolkit.tokens.encoder import make_encoder
     from toolkit.runs.directory import RunDirectory
     from toolkit.compute.processes import Processes
 
@@ -65,40 +66,41 @@ def fine_tune(options: FineTuningOptions, processes, files) -> None:
     options = options_from(FineTuningOptions, values, options.given)
     args = Namespace(**options.as_dict())
     files.want_scalars(args.tensorboard)
-    device = utils.choose_device(args.device, processes.process)
-    precision = common_precision(args.precision, device, processes)
+    machine = choose_machine(args.device, args.precision, processes)
     source = pretrained.resolve_model(args.model)
     tables, beside, labels = read_data(args, options.split_seed, log) if processes.is_main else ({}, {}, None)
     utils.set_seed(args.seed)
-    model, tokenizer, new = utils.new_classifier(source, labels := processes.broadcast(labels), args.dropout, args.fast)
+    labels = processes.broadcast(labels)
+    new = utils.new_classifier(source, labels, args.dropout, args.fast)
+    model, tokenizer = new.model, new.tokenizer
     encoder, sets, findings = None, {}, []
     if processes.is_main:
         pairs = "text_pair" in tables["train"].frame
-        encoder = utils.make_encoder(tokenizer, model.config, model, args.max_length, args.truncation, pairs)
+        encoder = make_encoder(tokenizer, model.config, args.max_length, args.truncation, pairs)
         tokenizer.model_max_length = encoder.max_length  # transformers.pipeline then truncates alike
-        sets, tokens = utils.encode_tables(encoder, tables, labels, args.max_unknown)
+        sets, tokens = utils.tokenize_labelled(encoder, tables, labels, args.max_unknown)
         findings = reading.look_at_data(log, tables | beside, tokens, labels, encoder, sets, args.check_data)
-        banner.say_model(log, args.model or pretrained.EMBEDDED, source, model, new)
+        banner.say_model(log, args.model or pretrained.EMBEDDED, source, model, new.new_weights)
     if args.check_data:
         log("the data is fit for training; nothing was written")
         return
-    sets = {name: utils.broadcast_dataset(processes, sets.get(name)) for name in ("train", "valid")}
+    sets = {name: broadcast_dataset(processes, sets.get(name)) for name in ("train", "valid")}
     data = (tables, labels, sets, encoder, findings)
     if args.find_label_errors:
         error_list = None
         if processes.is_main:
             error_list = label_errors.prepare_error_list(Path(args.output_dir), tables, labels)
-        dataset = label_errors.join_datasets(sets["train"], sets["valid"])
+        dataset = concatenate(sets["train"], sets["valid"])
         search = label_errors.begin_search(processes, dataset, error_list, args.folds, args.seed)
         logits = []
         for fold in search.folds:
             log(str(fold))
             data = (search.tables(fold), labels, search.datasets(fold), encoder, [])
-            logits.append(held_out_logits(args, log, processes, files, data, source, precision, device))
+            logits.append(held_out_logits(args, log, machine, files, data, source))
             gc.collect()  # a model and its optimizer, which refer to each other, before the next are made
         search.finish(log, logits)
         return
-    run = Run(args, log, processes, files, data, model, precision, device)
+    run = Run(args, log, machine, files, data, model)
     with stopping.StopSignals(processes, run.limit) as run.signals:
         run.train()
     run.finish()
@@ -115,12 +117,12 @@ def read_data(args: Namespace, split_seed: int, log: Log) -> tuple[dict, dict, l
     )  # fmt: skip
 
 
-def held_out_logits(args: Namespace, log: Log, processes, files, data: tuple, source: str, precision, device):
+def held_out_logits(args: Namespace, log: Log, machine, files, data: tuple, source: str):
     """Train a new model on the training rows of `data`, and return its logits (N, C) of the rows held out."""
     utils.set_seed(args.seed)
-    model, *_ = utils.new_classifier(source, data[1], args.dropout, args.fast)
-    run = Run(args, log, processes, files, data, model, precision, device)
-    with stopping.StopSignals(processes, run.limit, resumable=False) as run.signals:
+    model = utils.new_classifier(source, data[1], args.dropout, args.fast).model
+    run = Run(args, log, machine, files, data, model)
+    with stopping.StopSignals(machine.processes, run.limit, resumable=False) as run.signals:
         run.train()
     return run.logits
 
@@ -128,13 +130,14 @@ def held_out_logits(args: Namespace, log: Log, processes, files, data: tuple, so
 class Run:
     """One training run: what it works on, and how far it has come."""
 
-    def __init__(self, args: Namespace, log: Log, processes, files, data: tuple, model, precision, device):
-        self.args, self.log, self.processes, self.files, self.progress = args, log, processes, files, Progress()
+    def __init__(self, args: Namespace, log: Log, machine, files, data: tuple, model):
+        self.args, self.log, self.files, self.progress = args, log, files, Progress()
+        self.machine, self.processes, processes = machine, machine.processes, machine.processes
+        precision, device = machine.precision, machine.device
         self.tables, self.labels, self.sets, self.encoder, _ = data
-        self.lengths = self.sets["train"].tensors[2].numpy()
+        self.lengths = self.sets["train"].lengths
         self.positive = metrics.positive_id(self.labels, args.positive_label, args.metric, args.threshold)
         self.steps_an_epoch = -(-len(self.lengths) // args.batch_size)
-        machine = Machine(device, precision, processes)
         schedule = optimizing.Schedule(
             args.learning_rate, args.scheduler, args.epochs * self.steps_an_epoch, args.warmup_ratio
         )
@@ -155,8 +158,7 @@ class Run:
         self.bad_steps = bad_steps.BadStepMonitor(
             self.learner.guard, self.progress, log, self.tables.get("train"), args.max_bad_steps
         )
-        how = {"precision": precision, "device": device, "processes": processes, "limit": self.limit}
-        self.how = how | {"batch_size": args.batch_size}
+        self.predictor = utils.Predictor(self.learner.model, machine, args.batch_size, self.limit)
         steps = (self.lengths, args.batch_size, args.epochs, args.seed, self.progress.step)
         self.about["padding_share"] = banner.say_steps(log, model, *steps)
         banner.say_machine(log, self.learner.model, device, processes.size, precision.name)
@@ -199,10 +201,10 @@ class Run:
         learner, dataset, progress = self.learner, self.sets["valid"], self.progress
         with bar(len(dataset), "evaluating", "rows") as progress_bar, suppress(stopping.PredictionInterrupted):
             on_batch = self.signals.add_stop_check(progress_bar.update)
-            self.logits = utils.predict_logits(learner.model, dataset, on_batch=on_batch, **self.how)
+            self.logits = utils.predict_logits(self.predictor, dataset, on_batch)
         if self.signals.should_stop():
             return
-        about = (dataset.tensors[3].numpy(), self.positive, self.args.threshold, self.args.metric)
+        about = (dataset.label_ids, self.positive, self.args.threshold, self.args.metric)
         found = self.processes.on_main(lambda: metrics.quick_scores(self.logits, *about))
         is_best = progress.note(
             found, self.args.metric, self.steps_an_epoch, learner.settings.learning_rate(progress.step - 1)
@@ -226,7 +228,7 @@ class Run:
         self.files.draw(self.progress, args.metric)
         trained = f"trained for {self.progress.speed_line()}; the best model is in {model_dir}"
         self.log("\n".join([*baselines.lines(simple.get("valid", {})), trained]))
-        if args.test_file and (found := utils.score_saved(model_dir, self.learner.model, table, args.fast, **self.how)):
+        if args.test_file and (found := utils.score_saved(model_dir, self.predictor, table, args.fast)):
             with DirectoryLock(folder) as lock:
                 lock.take()
                 what = (table, self.facts())
@@ -234,7 +236,7 @@ class Run:
                     folder, found, *what, model_dir, self.tables["train"], answers["test"]
                 )
                 self.log("\n".join(["", *score_files.score_lines(scores)]))
-                explain = utils.explainer(model_dir, self.encoder, table, self.how["device"])
+                explain = utils.explainer(model_dir, self.encoder, table, self.machine.device)
                 score_files.write_report(folder, found, scores, *what, args.report_language, explain, args.explain_rows)
 
 

@@ -30,9 +30,10 @@ def score(args: Namespace, process: Process, run: dict, lock: DirectoryLock) -> 
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if process.is_main else None
     # Heavy imports come after the options, so that --help and a mistyped option are answered at once.
     import utils
+    from toolkit.compute.machine import choose_machine
     from toolkit.compute.memory import RowLimit
-    from toolkit.compute.precision import common_precision
     from toolkit.compute.processes import Processes
+    from toolkit.data.labels import encode_labels
     from toolkit.evaluation.baselines import simple_answers, training_table
     from toolkit.evaluation.compare import compare_runs, read_other
     from toolkit.evaluation.decision import decision_of
@@ -41,40 +42,39 @@ def score(args: Namespace, process: Process, run: dict, lock: DirectoryLock) -> 
 
     log = Log(sys.stdout if process.is_main else None)
     with Processes(process) as processes:
-        device, batch_size = utils.choose_device(args.device, process), processes.broadcast(args.batch_size)
-        precision = common_precision(args.precision, device, processes)
+        machine = choose_machine(args.device, args.precision, processes)
+        batch_size = processes.broadcast(args.batch_size)
         limit = RowLimit(log=log)
-        how = {
-            "batch_size": batch_size,
-            "precision": precision,
-            "device": device,
-            "processes": processes,
-            "limit": limit,
-        }
         if not processes.is_main:
-            return utils.help_predict(utils.load_model(model_dir, device, precision, args.fast)[0], **how)
+            saved = utils.load_model(model_dir, machine, args.fast)
+            return utils.help_predict(utils.Predictor(saved.model, machine, batch_size, limit))
         columns = Columns.from_json(run["columns"]).renamed(options_from(ColumnOptions, vars(args)))
         table = utils.read_table(Path(test_file), columns, args.encoding, args.on_bad_rows, keep_records=True)
         log.item("data", table.accounts())
-        utils.encode_labels(table, run["labels"])  # what is wrong with the file is said before the model is loaded
+        encode_labels(table, run["labels"])  # what is wrong with the file is said before the model is loaded
         score_columns(table.records, run["labels"])
         other = read_other(args.compare, table, run["labels"])
-        model, encoder, run = utils.load_model(model_dir, device, precision, args.fast)
+        saved = utils.load_model(model_dir, machine, args.fast)
+        run, encoder = saved.run, saved.encoder
+        predictor = utils.Predictor(saved.model, machine, batch_size, limit)
         decision = decision_of(run, args.calibrated, args.threshold)
         together = f", {processes.size} processes" * (processes.size > 1)
-        log.item("model", f"{model_dir}, from {run['base_model']}, on {device.type} in {precision.name}{together}")
-        if precision.name == "int8" and args.min_agreement:
+        log.item(
+            "model",
+            f"{model_dir}, from {run['base_model']}, on {machine.device.type} in {machine.precision.name}{together}",
+        )
+        if machine.precision.name == "int8" and args.min_agreement:
             frame = table.frame.iloc[:: every(len(table.frame))]
-            log.item("", utils.check_int8(model, encoder, frame, decision, args.min_agreement, **how))
-        found = utils.score_table(model, encoder, table, run["labels"], decision, **how)
-        utils.broadcast_dataset(processes, None)  # no more to help with
+            log.item("", utils.check_int8(predictor, encoder, frame, decision, args.min_agreement))
+        found = utils.score_table(predictor, encoder, table, run["labels"], decision)
+        utils.release_helpers(predictor)
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     answers = simple_answers({"train": train, "test": table}).get("test", {})
     comparison = compare_runs(other, found.label_ids, found.predicted, len(found.labels))
     lock.take()
     scores = write_scores(folder, found, table, run, model_dir, train, answers, more=comparison)
     log("\n".join(["", *score_lines(scores)]))
-    explain = utils.explainer(model_dir, encoder, table, device)
+    explain = utils.explainer(model_dir, encoder, table, machine.device)
     write_report(folder, found, scores, table, run, args.report_language, explain, args.explain_rows)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     wrong = f"the {(~found.right).sum():,} rows that are wrong, most confident first"

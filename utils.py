@@ -1,59 +1,49 @@
-"""The spine that main.py, test_code.py and infer.py share, in the order in which the data meets it.
+"""The engine that main.py, test_code.py and infer.py share, in the order in which the data meets it.
 
-Shapes: N rows of a file, B rows of a batch, L tokens of its longest row, C labels.
+It reads labelled files into a DataFrame, tokenizes them into a TensorDataset, trains with AdamW, predicts, saves and
+loads. Shapes: N rows of a file, B rows of a batch, L tokens of its longest row, C labels.
 """
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch.utils.data import TensorDataset
 
 from toolkit.base.disk import filling, fingerprint, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
 from toolkit.cli.console import bar
 from toolkit.compute.batches import prediction_batches
-from toolkit.compute.device import choose_device, device_count, thread_count, unwrap, wrap
+from toolkit.compute.device import device_count, unwrap
+from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
-from toolkit.compute.precision import Precision
-from toolkit.compute.processes import ALONE, Processes
-from toolkit.data.labels import encode_labels, learn_labels, split_table
+from toolkit.data.labels import encode_labels
 from toolkit.data.reading import open_source
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_or_report
-from toolkit.data.tables import Table, Tokens, to_frame
+from toolkit.data.tables import Table, to_frame
 from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.explain import attribute
 from toolkit.evaluation.metrics import ScoredSet
 from toolkit.models.fast_bert import make_fast
 from toolkit.models.int8 import check_labels, make_int8
 from toolkit.models.packed_linear import pack_linear_layers
-from toolkit.models.pretrained import (
-    has_token_types,
-    load_classifier,
-    load_config,
-    load_tokenizer,
-    longest_input,
-    set_dropout,
-)
+from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer, set_dropout
 from toolkit.runs.model_card import model_card
 from toolkit.runs.run_json import read_run
-from toolkit.tokens.truncation import kept_positions
+from toolkit.tokens.dataset import TokenDataset, TokenFacts, TokenizedTable, broadcast_dataset, dataset_of
+from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.learner import GradientPass, Learner
 
-__all__ = [  # of the spine, from other rooms
-    "Learner", "Table", "choose_device", "encode_labels", "learn_labels", "split_table", "thread_count",
-    "to_frame", "unwrap", "wrap",
-]  # fmt: skip
-TOKENIZE_AT_ONCE = 1000  # texts
+TOKENIZED_AT_ONCE = 1000  # texts
 
 
-# -- seed and device --------------------------------------------------------------------------------------------------
+# -- seed -------------------------------------------------------------------------------------------------------------
 
 
 def set_seed(seed: int) -> None:
@@ -101,98 +91,62 @@ def read_table(
 # -- texts to tokens --------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Encoder:
-    """A tokenizer and how it is used for one model: `pairs` of texts or single ones, cut to `max_length` tokens."""
-
-    tokenizer: object
-    max_length: int
-    truncation: str
-    pairs: bool
-    token_types: bool  # the model tells the texts of a pair apart by token_type_ids
-
-
-def make_encoder(tokenizer, config, model, max_length: int | None, truncation: str, pairs: bool) -> Encoder:
-    """Return the Encoder for a model; `max_length` None means as many tokens as it can take.
-
-    Raises UserError for a length that the model cannot take or that leaves no room, and a truncation without sense.
-    """
-    longest, special = longest_input(config, tokenizer), tokenizer.num_special_tokens_to_add(pairs)
-    max_length = longest if max_length is None else max_length
-    if max_length > longest:
-        raise UserError(f"--max_length {max_length}: this model takes {longest} tokens at most")
-    if max_length < special + 1 + pairs:
-        raise UserError(f"--max_length {max_length}: {special} of them are special tokens, so no room for text is left")
-    if truncation == "only_second" and not pairs:
-        raise UserError("--truncation only_second is for pairs of texts; these are single ones")
-    return Encoder(tokenizer, max_length, truncation, pairs, has_token_types(config, model))
-
-
 def tokenize(
-    encoder: Encoder, frame: pd.DataFrame, label_ids: np.ndarray | None = None, name: str = ""
-) -> tuple[TensorDataset, np.ndarray]:
-    """Tokenize a table and return its dataset, and the length (N,) in tokens of each row before it was cut.
+    encoder: Encoder, frame: pd.DataFrame, label_ids: np.ndarray | None = None, file: str = ""
+) -> TokenizedTable:
+    """Tokenize a table with the columns text and, for pairs, text_pair; label_ids (N,). `file` is for messages.
 
-    The dataset holds input_ids (N, L) int32, token_type_ids (N, L) uint8 or (N, 0) for a model without them, lengths
-    (N,) int64 and label_ids (N,) int64 (-1 where there are none); L is the longest row's. `name` is for messages.
+    Raises UserError for a row that is too long for a tokenizer that cannot cut it.
     """
-    tokenizer, rows, full = encoder.tokenizer, [], []
     texts = frame["text"].tolist()
-    pairs = frame["text_pair"].tolist() if encoder.pairs else None
-    with bar(len(texts), f"tokenizing {name}".strip(), "rows") as progress_bar:
-        for start in range(0, len(texts), TOKENIZE_AT_ONCE):
-            part = slice(start, start + TOKENIZE_AT_ONCE)
-            encoded = tokenizer(
-                texts[part], pairs[part] if pairs else None, truncation=False, verbose=False,
-                return_token_type_ids=encoder.token_types, return_attention_mask=False,
-            )  # fmt: skip
-            for i, ids in enumerate(encoded["input_ids"]):
-                row = np.array([ids, encoded["token_type_ids"][i]] if encoder.token_types else [ids], np.int32)
-                rows.append(row if len(ids) <= encoder.max_length else row[:, _kept(encoder, encoded, i, name)])
-                full.append(len(ids))
+    second_texts = frame["text_pair"].tolist() if encoder.pairs else None
+    token_ids: list[np.ndarray] = []
+    token_types: list[np.ndarray] = []
+    full_lengths: list[int] = []
+    with bar(len(texts), f"tokenizing {file}".strip(), "rows") as progress_bar:
+        for start in range(0, len(texts), TOKENIZED_AT_ONCE):
+            part = slice(start, start + TOKENIZED_AT_ONCE)
+            encoded = encoder.encode(texts[part], second_texts[part] if second_texts is not None else None)
+            for row, ids in enumerate(encoded["input_ids"]):
+                kept = encoder.kept_positions(encoded, row, file)
+                token_ids.append(np.array(ids, np.int32)[kept])
+                if encoder.token_types:
+                    token_types.append(np.array(encoded["token_type_ids"][row], np.uint8)[kept])
+                full_lengths.append(len(ids))
             progress_bar.update(len(encoded["input_ids"]))
-    lengths = np.array([row.shape[1] for row in rows], np.int64)
-    input_ids = np.full((len(rows), lengths.max(initial=0)), tokenizer.pad_token_id, np.int32)
-    token_type_ids = np.zeros(input_ids.shape if encoder.token_types else (len(rows), 0), np.uint8)
-    for i, (ids, *types) in enumerate(rows):
-        input_ids[i, : len(ids)] = ids
-        if types:
-            token_type_ids[i, : len(ids)] = types[0]
-    label_ids = np.full(len(rows), -1) if label_ids is None else label_ids
-    arrays = (input_ids, token_type_ids, lengths, label_ids.astype(np.int64))
-    return TensorDataset(*map(torch.from_numpy, arrays)), np.array(full)
+    types = token_types if encoder.token_types else None
+    dataset = dataset_of(token_ids, types, encoder.tokenizer.pad_token_id, label_ids)
+    return TokenizedTable(dataset, np.array(full_lengths))
 
 
-def encode_tables(
+def tokenize_labelled(
     encoder: Encoder, tables: dict[str, Table], labels: Sequence[str], max_unknown: float
-) -> tuple[dict[str, TensorDataset], dict[str, Tokens]]:
-    """Return, by name, the datasets of some tables and what there is to know of their tokens.
+) -> tuple[dict[str, TokenDataset], dict[str, TokenFacts]]:
+    """Return, by name, the datasets of some labelled tables and what there is to know of their tokens.
 
-    Raises UserError for labels that are not among `labels`, and where too much of a text is unknown to the tokenizer.
+    Raises UserError for labels that are not among `labels`, and where a larger share of a table's characters than
+    `max_unknown` is unknown to the tokenizer.
     """
-    sets, tokens, tokenizer = {}, {}, encoder.tokenizer
+    datasets: dict[str, TokenDataset] = {}
+    facts: dict[str, TokenFacts] = {}
+    tokenizer = encoder.tokenizer
     label_ids = {name: encode_labels(table, labels) for name, table in tables.items()}
     for name, table in tables.items():
-        share = check_unknown(tokenizer, table.texts, str(table.path), max_unknown)
-        sets[name], counts = tokenize(encoder, table.frame, label_ids[name], str(table.path))
-        input_ids, _, lengths, _ = sets[name].tensors
-        known = known_tokens(tokenizer, input_ids.numpy(), lengths.numpy(), encoder.pairs)
-        tokens[name] = Tokens(counts, known, share, encoder.max_length)
-    return sets, tokens
-
-
-def _kept(encoder: Encoder, encoded, i: int, name: str) -> Sequence[int]:
-    """Return the positions of the tokens that stay in row `i` of what the tokenizer gave, which is too long."""
-    length = len(encoded["input_ids"][i])
-    if not encoder.tokenizer.is_fast:
-        raise UserError(f"{name}: a row of {length} tokens, which a tokenizer without a fast version cannot truncate")
-    return kept_positions(encoded.sequence_ids(i), encoder.max_length, encoder.truncation)
+        unknown_share = check_unknown(tokenizer, table.texts, str(table.path), max_unknown)
+        tokenized = tokenize(encoder, table.frame, label_ids[name], str(table.path))
+        dataset = tokenized.dataset
+        known = known_tokens(tokenizer, dataset.input_ids.numpy(), dataset.lengths, encoder.pairs)
+        datasets[name] = dataset
+        facts[name] = TokenFacts(tokenized.full_lengths, known, unknown_share, encoder.max_length)
+    return datasets, facts
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------
 
 
-def batch_tensors(dataset: TensorDataset, rows: np.ndarray, device: torch.device) -> tuple[dict, torch.Tensor]:
+def batch_tensors(
+    dataset: TokenDataset, rows: np.ndarray, device: torch.device
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Return the model's inputs, each (B, L) int64 for the L of the longest of these rows, and label_ids (B,)."""
     input_ids, token_type_ids, lengths, label_ids = dataset[torch.from_numpy(rows)]
     longest = int(lengths.max())
@@ -209,26 +163,34 @@ def batch_tensors(dataset: TensorDataset, rows: np.ndarray, device: torch.device
 # -- model ------------------------------------------------------------------------------------------------------------
 
 
-def new_classifier(
-    source: str, labels: Sequence[str], dropout: float | None, fast: bool = True
-) -> tuple[torch.nn.Module, object, list]:
-    """Return (model, tokenizer, names of its new weights) of a pretrained model with a head for these labels.
+@dataclass(frozen=True)
+class NewClassifier:
+    """A pretrained model with a classification head for the labels of a run."""
 
-    If it is to be `fast`, it computes nothing that the head does not read.
+    model: torch.nn.Module
+    tokenizer: Any
+    new_weights: list[str]  # names of the weights that the pretrained model does not have
+
+
+def new_classifier(source: str, labels: Sequence[str], dropout: float | None, fast: bool = True) -> NewClassifier:
+    """Return the model of a directory or hub id, with a head for these labels, and its tokenizer.
+
+    If it is to be `fast`, it computes nothing that the head does not read. Raises UserError if it cannot be loaded or
+    has fewer tokens than its tokenizer.
     """
     config = load_config(source)
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
-    config.label2id = {label: i for i, label in enumerate(labels)}
+    config.label2id = {label: number for number, label in enumerate(labels)}
     config.problem_type = "single_label_classification"
     set_dropout(config, dropout)
     tokenizer = load_tokenizer(source)
-    model, new = load_classifier(source, config)
+    model, new_weights = load_classifier(source, config)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
     if fast:
         make_fast(model)
-    return model, tokenizer, new
+    return NewClassifier(model, tokenizer, new_weights)
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
@@ -236,7 +198,7 @@ def new_classifier(
 
 def train_one_epoch(
     learner: Learner,
-    dataset: TensorDataset,
+    dataset: TokenDataset,
     batches: Iterable[np.ndarray],
     on_step: Callable[[torch.Tensor, int, float], None],
 ) -> None:
@@ -248,13 +210,12 @@ def train_one_epoch(
     the sum is the mean), the number of rows, and the learning rate.
     """
     learner.model.train()
-    lengths = dataset.tensors[2].numpy()
     for rows in batches:
         rate = learner.begin_step()
         for attempt in learner.attempts(rows):
             with attempt:
                 mean_loss = torch.zeros((), device=learner.machine.device)
-                for gradient_pass in learner.passes(rows, lengths):
+                for gradient_pass in learner.passes(rows, dataset.lengths):
                     mean_loss += _add_gradient(learner, dataset, gradient_pass)
         norm = learner.clip_gradient()
         learner.guard.check(learner.step, mean_loss, norm, rows)
@@ -265,7 +226,7 @@ def train_one_epoch(
         on_step(mean_loss * len(rows), len(rows), rate)
 
 
-def _add_gradient(learner: Learner, dataset: TensorDataset, gradient_pass: GradientPass) -> torch.Tensor:
+def _add_gradient(learner: Learner, dataset: TokenDataset, gradient_pass: GradientPass) -> torch.Tensor:
     """Go forward and backward through some rows of a batch and return their part of the loss.
 
     A function of its own, so that where the memory runs out nothing of the graph is held while the step is repeated.
@@ -281,43 +242,93 @@ def _add_gradient(learner: Learner, dataset: TensorDataset, gradient_pass: Gradi
 # -- prediction -------------------------------------------------------------------------------------------------------
 
 
-def broadcast_dataset(processes: Processes, dataset: TensorDataset | None = None) -> TensorDataset | None:
-    """Return, in every process, the dataset that the first one gives, or the None that it gives."""
-    tensors = processes.broadcast_tensors(None if dataset is None else dict(zip("0123", dataset.tensors, strict=True)))
-    return None if tensors is None else TensorDataset(*tensors.values())
+@dataclass(frozen=True)
+class Predictor:
+    """A model with what it needs to predict; `limit` is how many rows it takes at once where the memory is short."""
+
+    model: torch.nn.Module
+    machine: Machine
+    batch_size: int  # rows
+    limit: RowLimit = field(default_factory=RowLimit)
+
+    def alone(self) -> "Predictor":
+        """Return a predictor that works without the other processes."""
+        return replace(self, machine=self.machine.alone())
 
 
 @torch.inference_mode()
 def predict_logits(
-    model: torch.nn.Module,
-    dataset: TensorDataset,
-    batch_size: int,
-    precision: Precision,
-    device: torch.device,
-    processes: Processes = ALONE,
-    limit: RowLimit | None = None,
-    on_batch: Callable[[int], object] = lambda rows: None,
+    predictor: Predictor, dataset: TokenDataset, on_batch: Callable[[int], object] = lambda rows: None
 ) -> np.ndarray:
     """Return the logits (N, C) in fp32 of a dataset, in its order; `on_batch` gets the rows of each finished batch.
 
     A batch that does not fit the memory is cut up. Of several processes, each of which has the whole dataset, each
-    takes some of the batches, and the first one gets all logits. The batches do not depend on how many there are.
+    takes some of the batches, and the main one gets all logits. The batches do not depend on how many there are.
     """
-    model.eval()
-    limit, devices = limit or RowLimit(), device_count(model)
-    inner = model if isinstance(model, torch.nn.DataParallel) else unwrap(model)
-    lengths = dataset.tensors[2].numpy()
-    logits = np.zeros((len(lengths), unwrap(model).config.num_labels), np.float32)
-    for number, rows in enumerate(prediction_batches(lengths, batch_size)):
-        for attempt in limit.attempts(-(-len(rows) // devices)) if number % processes.size == processes.rank else ():
-            with attempt:
-                for piece in limit.cut(rows, devices):
-                    inputs, _ = batch_tensors(dataset, piece, device)
-                    with precision.autocast():
-                        output = inner(**inputs).logits
-                    logits[piece] = output.float().cpu().numpy()
+    model = predictor.model.eval()
+    processes = predictor.machine.processes
+    devices = device_count(model)
+    if not isinstance(model, torch.nn.DataParallel):
+        model = unwrap(model)
+    logits = np.zeros((len(dataset), unwrap(model).config.num_labels), np.float32)
+    for number, rows in enumerate(prediction_batches(dataset.lengths, predictor.batch_size)):
+        if number % processes.size == processes.rank:
+            _predict_batch(predictor, model, dataset, rows, devices, logits)
         on_batch(len(rows))
     return processes.reduce_to_main(logits)
+
+
+def _predict_batch(predictor, model, dataset: TokenDataset, rows: np.ndarray, devices: int, logits: np.ndarray) -> None:
+    """Write the logits of a batch's rows into `logits` (N, C), with smaller pieces when the memory runs out."""
+    for attempt in predictor.limit.attempts(-(-len(rows) // devices)):
+        with attempt:
+            for piece in predictor.limit.cut(rows, devices):
+                inputs, _ = batch_tensors(dataset, piece, predictor.machine.device)
+                with predictor.machine.precision.autocast():
+                    output = model(**inputs).logits
+                logits[piece] = output.float().cpu().numpy()
+
+
+def predict_together(
+    predictor: Predictor, dataset: TokenDataset, on_batch: Callable[[int], object] = lambda rows: None
+) -> np.ndarray:
+    """Return the logits (N, C) of a dataset that the main process has, while the others are in help_predict."""
+    shared = broadcast_dataset(predictor.machine.processes, dataset)
+    return predict_logits(predictor, shared, on_batch)
+
+
+def help_predict(predictor: Predictor) -> None:
+    """Take part in the main process's predictions until it calls release_helpers."""
+    while (dataset := broadcast_dataset(predictor.machine.processes)) is not None:
+        predict_logits(predictor, dataset)
+
+
+def release_helpers(predictor: Predictor) -> None:
+    """Tell the processes that are in help_predict that there is no more to predict."""
+    broadcast_dataset(predictor.machine.processes, None)
+
+
+def check_int8(
+    predictor: Predictor, encoder: Encoder, frame: pd.DataFrame, decision: Decision, min_agreement: float
+) -> str:
+    """Return how many rows keep the label of fp32 in int8, predicted by this process alone; UserError if too few do."""
+    sample = tokenize(encoder, frame).dataset
+    alone = predictor.alone()
+    return check_labels(alone.model, lambda: decision.label_ids(predict_logits(alone, sample)), min_agreement)
+
+
+def score_table(
+    predictor: Predictor, encoder: Encoder, table: Table, labels: list[str], decision: Decision
+) -> ScoredSet:
+    """Predict the labels of a table that the main process has and score them, while the others are in help_predict.
+
+    `decision` says how logits become probabilities and predictions.
+    """
+    label_ids = encode_labels(table, labels)
+    tokenized = tokenize(encoder, table.frame, label_ids, str(table.path))
+    with bar(len(tokenized.dataset), "scoring", "rows") as progress_bar:
+        logits = predict_together(predictor, tokenized.dataset, progress_bar.update)
+    return ScoredSet(logits, label_ids, tokenized.full_lengths, labels, decision)
 
 
 def explainer(
@@ -335,47 +346,6 @@ def explainer(
         return attribute(model.to(device), encoder, [tuple(texts[row]) for row in rows], contrasts)
 
     return explain
-
-
-def help_predict(model: torch.nn.Module, processes: Processes, **how) -> None:
-    """Take part in the first process's predictions until it shares None instead of a dataset."""
-    while (dataset := broadcast_dataset(processes)) is not None:
-        predict_logits(model, dataset, processes=processes, **how)
-
-
-def check_int8(
-    model: torch.nn.Module,
-    encoder: Encoder,
-    frame: pd.DataFrame,
-    decision: Decision,
-    least: float,
-    processes: Processes,
-    **how,
-) -> str:
-    """Return how many rows keep the label of fp32 in int8, predicted by this process alone; UserError if too few do."""
-    sample = tokenize(encoder, frame)[0]
-    return check_labels(model, lambda: decision.label_ids(predict_logits(model, sample, **how)), least)
-
-
-def score_table(
-    model: torch.nn.Module,
-    encoder: Encoder,
-    table: Table,
-    labels: list[str],
-    decision: Decision,
-    processes: Processes = ALONE,
-    **how,
-) -> ScoredSet:
-    """Predict the labels of a table that the first process has and score them, while the others are in help_predict.
-
-    `decision` says how logits become probabilities and predictions; `how` as predict_logits.
-    """
-    label_ids = encode_labels(table, labels)
-    dataset, tokens = tokenize(encoder, table.frame, label_ids, str(table.path))
-    broadcast_dataset(processes, dataset)
-    with bar(len(dataset), "scoring", "rows") as progress_bar:
-        logits = predict_logits(model, dataset, processes=processes, on_batch=progress_bar.update, **how)
-    return ScoredSet(logits, label_ids, tokens, labels, decision)
 
 
 # -- model directory --------------------------------------------------------------------------------------------------
@@ -400,46 +370,58 @@ def describe_model(folder: Path, run: dict) -> None:
     write_bytes(folder / "README.md", model_card(run).encode())
 
 
-def load_model(
-    folder: Path, device: torch.device, precision: Precision, fast: bool = True
-) -> tuple[torch.nn.Module, Encoder, dict]:
-    """Return (model on its device or devices, encoder, run.json) of a model directory that main.py wrote.
+@dataclass(frozen=True)
+class SavedClassifier:
+    """What a model directory holds that main.py wrote: the model, how texts are encoded for it, and its run.json."""
+
+    model: torch.nn.Module
+    encoder: Encoder
+    run: dict
+
+
+def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassifier:
+    """Return what a model directory holds, the model on the device or devices of this process.
 
     If it is to be `fast`, it computes nothing that the head does not read, and its weights are laid out to predict.
     Raises UserError if the directory is not one or is damaged.
     """
     run = read_run(folder)
     tokenizer = load_tokenizer(str(folder))
-    model, new = load_classifier(str(folder))
-    if new or model.config.num_labels != len(run["labels"]):
-        raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new)} weights are missing)")
+    model, new_weights = load_classifier(str(folder))
+    if new_weights or model.config.num_labels != len(run["labels"]):
+        raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new_weights)} weights are missing)")
     if fast:
         make_fast(model)
-        pack_linear_layers(model.to(device), precision.dtype)
-    if precision.name == "int8":
+        pack_linear_layers(model.to(machine.device), machine.precision.dtype)
+    if machine.precision.name == "int8":
         make_int8(model)
     pairs = run["columns"]["text_pair"] is not None
-    encoder = make_encoder(tokenizer, model.config, model, run["max_length"], run["truncation"], pairs)
-    return wrap(model, device, dtype=precision.dtype), encoder, run
+    encoder = make_encoder(tokenizer, model.config, run["max_length"], run["truncation"], pairs)
+    return SavedClassifier(machine.wrap_for_prediction(model), encoder, run)
 
 
-def score_saved(
-    folder: Path, model: torch.nn.Module, table: Table | None, fast: bool = True, processes: Processes = ALONE, **how
-) -> ScoredSet | None:
-    """Score a table with the model directory that the first process wrote; None in the others.
+def score_saved(folder: Path, predictor: Predictor, table: Table | None, fast: bool = True) -> ScoredSet | None:
+    """Score a table with the model directory that the main process wrote; None in the others.
 
-    These, which may not see the directory, get its weights into their `model`.
+    These, which may not see the directory, get its weights into the model of their `predictor`.
     """
-    if processes.is_main:
-        model, encoder, run = load_model(folder, how["device"], how["precision"], fast)
-    inner = unwrap(model)
-    if processes.size > 1:
-        weights = {name: tensor.cpu() for name, tensor in inner.state_dict().items()} if processes.is_main else None
-        inner.load_state_dict(processes.broadcast_tensors(weights))
-    if not processes.is_main:
-        if fast:
-            pack_linear_layers(inner, how["precision"].dtype)  # as load_model did in the first
-        return help_predict(inner, processes, **how)
-    found = score_table(model, encoder, table, run["labels"], decision_of(run), processes=processes, **how)
-    broadcast_dataset(processes, None)
-    return found
+    machine = predictor.machine
+    if machine.is_main:
+        saved = load_model(folder, machine, fast)
+        _send_weights(saved.model, machine)
+        scorer = replace(predictor, model=saved.model)
+        scored = score_table(scorer, saved.encoder, table, saved.run["labels"], decision_of(saved.run))
+        release_helpers(scorer)
+        return scored
+    model = unwrap(predictor.model)
+    model.load_state_dict(machine.processes.broadcast_tensors())
+    if fast:
+        pack_linear_layers(model, machine.precision.dtype)  # as load_model did in the main process
+    help_predict(replace(predictor, model=model))
+    return None
+
+
+def _send_weights(model: torch.nn.Module, machine: Machine) -> None:
+    """Give the weights of the main process's model to the others."""
+    if machine.processes.size > 1:
+        machine.processes.broadcast_tensors({name: w.cpu() for name, w in unwrap(model).state_dict().items()})

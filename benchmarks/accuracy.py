@@ -23,9 +23,12 @@ import torch  # noqa: E402
 from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, set_seed  # noqa: E402
 
 import utils  # noqa: E402
+from toolkit.compute.device import choose_device  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
 from toolkit.data.files import find_file  # noqa: E402
+from toolkit.data.labels import encode_labels, learn_labels  # noqa: E402
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
+from toolkit.data.tables import Table  # noqa: E402
 from toolkit.models.pretrained import resolve_model  # noqa: E402
 
 COLUMNS = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
@@ -60,7 +63,7 @@ def run(command: list) -> None:
     subprocess.run([sys.executable, *map(str, command)], check=True, stdout=subprocess.DEVNULL)
 
 
-def read(folder: Path, stem: str) -> utils.Table:
+def read(folder: Path, stem: str) -> Table:
     """Return the table of a folder whose file is called so."""
     return utils.read_table(find_file(folder, stem), COLUMNS)
 
@@ -74,10 +77,11 @@ def grouped_by_length() -> dict:
 def trainer(folder: Path, model: str | None, seed: int, args: argparse.Namespace, where: Path) -> float:
     """Return the test accuracy after Trainer, with the options that main.py has by default."""
     tables = [read(folder, stem) for stem in ("trainset", "validset", "testset")]
-    labels = utils.learn_labels(tables[0])
+    labels = learn_labels(tables[0])
     set_seed(seed)
-    network, tokenizer, _ = utils.new_classifier(resolve_model(model), labels, None)
-    sets = [Rows(tokenizer, table, utils.encode_labels(table, labels)) for table in tables]
+    new = utils.new_classifier(resolve_model(model), labels, None)
+    network, tokenizer = new.model, new.tokenizer
+    sets = [Rows(tokenizer, table, encode_labels(table, labels)) for table in tables]
     steps = args.epochs * -(-len(sets[0]) // args.batch_size)
     settings = TrainingArguments(
         **grouped_by_length(),
@@ -88,7 +92,7 @@ def trainer(folder: Path, model: str | None, seed: int, args: argparse.Namespace
         learning_rate=args.learning_rate,
         weight_decay=0.01,
         warmup_steps=-(-steps // 10),
-        bf16=choose_precision("auto", utils.choose_device("auto")).name == "bf16",
+        bf16=choose_precision("auto", choose_device("auto")).name == "bf16",
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,

@@ -161,6 +161,7 @@ def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
     """Read a file as main.py does, with --on_bad_rows stop and skip, and see that the two agree."""
     import utils
     from toolkit.base.errors import UserError
+    from toolkit.data.labels import encode_labels, learn_labels, split_table
     from toolkit.data.reading import open_source
     from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
     from toolkit.doctor import labelled_files as reading
@@ -191,9 +192,9 @@ def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
     check_cells([*table.texts, *table.frame["label"]])
     tally.update(read=1, used=len(used), rejected=len(rejected))
     try:
-        labels = utils.learn_labels(table)
-        require(len(utils.encode_labels(table, labels)) == len(used), "labels are lost")
-        train, valid = utils.split_table(table, 0.3, 1)
+        labels = learn_labels(table)
+        require(len(encode_labels(table, labels)) == len(used), "labels are lost")
+        train, valid = split_table(table, 0.3, 1)
         require(sorted([*train.frame.index, *valid.frame.index]) == used, "rows are lost where some are held out")
         tally["learned"] += 1
     except UserError as error:

@@ -29,8 +29,10 @@ from toolkit.compute.machine import Machine  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
 from toolkit.compute.processes import ALONE, Processes  # noqa: E402
 from toolkit.data.files import find_file  # noqa: E402
+from toolkit.data.labels import encode_labels, learn_labels  # noqa: E402
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.models.pretrained import resolve_model  # noqa: E402
+from toolkit.tokens.encoder import make_encoder  # noqa: E402
 from toolkit.training.learner import Learner, StepSettings  # noqa: E402
 from toolkit.training.optimizer import make_optimizer  # noqa: E402
 
@@ -40,7 +42,8 @@ CPU = torch.device("cpu")
 def learner_of(args: argparse.Namespace, labels: list[str], processes: Processes) -> tuple:
     """Return a learner with a model of its own, that model, and its tokenizer."""
     utils.set_seed(0)
-    model, tokenizer, _ = utils.new_classifier(resolve_model(args.model), labels, None)
+    new = utils.new_classifier(resolve_model(args.model), labels, None)
+    model, tokenizer = new.model, new.tokenizer
     machine = Machine(CPU, choose_precision(args.precision, CPU), processes)
     optimizer = make_optimizer(model, 0.01, (0.9, 0.999), 1e-8)
     settings = StepSettings(lambda step: 1e-5)
@@ -53,12 +56,13 @@ def measure(args: argparse.Namespace, batch_size: int, processes: Processes) -> 
     """Return the seconds of a step, medians, in each of the three ways."""
     columns = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
     table = utils.read_table(find_file(args.folder, "trainset"), columns)
-    labels = utils.learn_labels(table)
+    labels = learn_labels(table)
     alone, model, tokenizer = learner_of(args, labels, ALONE)
     together, *_ = learner_of(args, labels, processes)
     pairs = "text_pair" in table.frame
-    encoder = utils.make_encoder(tokenizer, model.config, model, args.max_length, "longest_first", pairs)
-    dataset, lengths = utils.tokenize(encoder, table.frame, utils.encode_labels(table, labels))
+    encoder = make_encoder(tokenizer, model.config, args.max_length, "longest_first", pairs)
+    tokenized = utils.tokenize(encoder, table.frame, encode_labels(table, labels))
+    dataset, lengths = tokenized.dataset, tokenized.full_lengths
     batches = training_batches(lengths, batch_size, seed=0, epoch=0)[: args.steps + 2]
     seconds = {"one": [], "together": [], "apart": []}
     for batch in batches:

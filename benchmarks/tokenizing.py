@@ -17,8 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import utils  # noqa: E402
+from toolkit.data.labels import learn_labels  # noqa: E402
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.models.pretrained import resolve_model  # noqa: E402
+from toolkit.tokens.encoder import make_encoder  # noqa: E402
 
 COLUMNS = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
 
@@ -26,10 +28,11 @@ COLUMNS = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
 def measure(file: Path, model: str | None, rounds: int) -> list[str]:
     """Return the lines of the table for a file."""
     table = utils.read_table(file, COLUMNS)
-    labels = utils.learn_labels(table)
-    network, tokenizer, _ = utils.new_classifier(resolve_model(model), labels, None)
+    labels = learn_labels(table)
+    new = utils.new_classifier(resolve_model(model), labels, None)
+    network, tokenizer = new.model, new.tokenizer
     pairs = "text_pair" in table.frame
-    encoder = utils.make_encoder(tokenizer, network.config, network, None, "longest_first", pairs)
+    encoder = make_encoder(tokenizer, network.config, None, "longest_first", pairs)
     texts = [table.frame[name].tolist() for name in ("text", "text_pair")[: 1 + pairs]]
     rows = list(zip(*texts, strict=True)) if pairs else texts[0]
     ways = {

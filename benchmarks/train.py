@@ -39,10 +39,12 @@ from transformers.trainer_pt_utils import get_length_grouped_indices  # noqa: E4
 import utils  # noqa: E402
 from benchmarks.accuracy import Rows, read  # noqa: E402
 from toolkit.compute.batches import padding_share  # noqa: E402
+from toolkit.compute.device import choose_device  # noqa: E402
 from toolkit.compute.precision import DTYPES, choose_precision  # noqa: E402
+from toolkit.data.labels import encode_labels, learn_labels  # noqa: E402
 from toolkit.models.pretrained import load_tokenizer, resolve_model  # noqa: E402
 
-DEVICE = utils.choose_device("auto")
+DEVICE = choose_device("auto")
 BEST = choose_precision("auto", DEVICE)
 
 
@@ -52,13 +54,13 @@ class Work:
     def __init__(self, folder: Path, args: argparse.Namespace):
         self.folder, self.args = folder, args
         self.tables = [read(folder, stem) for stem in ("trainset", "validset")]
-        self.labels = utils.learn_labels(self.tables[0])
+        self.labels = learn_labels(self.tables[0])
         self.tokenizer = load_tokenizer(str(folder / "model"))
 
     def rows(self) -> list[Rows]:
         """Return the tokenized tables, each row as long as it is."""
         return [
-            Rows(self.tokenizer, table, utils.encode_labels(table, self.labels), self.args.max_length)
+            Rows(self.tokenizer, table, encode_labels(table, self.labels), self.args.max_length)
             for table in self.tables
         ]
 
@@ -227,9 +229,10 @@ def prepare(folder: Path, args: argparse.Namespace) -> float:
     chosen = some_batches(train, args) if args.rows else train
     chosen.to_csv(folder / "trainset.csv", index=False)
     (valid.head(args.valid_rows) if args.valid_rows else valid).to_csv(folder / "validset.csv", index=False)
-    labels = utils.learn_labels(read(folder, "trainset"))
+    labels = learn_labels(read(folder, "trainset"))
     utils.set_seed(args.seed)
-    model, tokenizer, _ = utils.new_classifier(resolve_model(args.model), labels, None)
+    new = utils.new_classifier(resolve_model(args.model), labels, None)
+    model, tokenizer = new.model, new.tokenizer
     model.save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     work = Work(folder, args)

@@ -106,13 +106,13 @@ def test_a_run_that_a_signal_stops_says_how_to_go_on_and_comes_to_the_same_end(
 IN_AN_EVALUATION = """
 predict_logits, evaluations = utils.predict_logits, []
 
-def patched(*args, on_batch, **how):
+def patched(predictor, dataset, on_batch):
     evaluations.append(1)
     def told(rows):
         if len(evaluations) == 2:
             os.kill(os.getpid(), signal.SIGTERM)
         on_batch(rows)
-    return predict_logits(*args, on_batch=told, **how)
+    return predict_logits(predictor, dataset, told)
 
 utils.predict_logits = patched
 """

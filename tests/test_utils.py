@@ -11,12 +11,15 @@ import utils
 from tests.conftest import WORDS, bert_tokenizer
 from toolkit.base.errors import UserError
 from toolkit.compute.batches import training_batches
+from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
 from toolkit.data.json_rows import HEAD
+from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.models.pretrained import load_tokenizer
+from toolkit.tokens.encoder import make_encoder
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.optimizer import Schedule, make_optimizer
 
@@ -35,14 +38,19 @@ def frame(texts, pairs=None, labels=None) -> pd.DataFrame:
 
 
 def encoder_of(folder, pairs=False, max_length=None, truncation="longest_first"):
-    model, tokenizer, _ = utils.new_classifier(str(folder), ["con", "pro"], dropout=0.0)
-    return model, utils.make_encoder(tokenizer, model.config, model, max_length, truncation, pairs)
+    new = utils.new_classifier(str(folder), ["con", "pro"], dropout=0.0)
+    model, tokenizer = new.model, new.tokenizer
+    return model, make_encoder(tokenizer, model.config, max_length, truncation, pairs)
 
 
 def learner_of(model, micro_batch_size=None, max_grad_norm=1.0, rate=1e-3, precision=FP32) -> Learner:
     optimizer = make_optimizer(model, 0.01, (0.9, 0.999), EPSILON)
     settings = StepSettings(lambda step: rate, max_grad_norm)
     return Learner(model, optimizer, precision.scaler(), settings, Machine(CPU, precision), RowLimit(micro_batch_size))
+
+
+def predict(model, batch_size: int, dataset) -> np.ndarray:
+    return utils.predict_logits(utils.Predictor(model, Machine(CPU, FP32), batch_size), dataset)
 
 
 def nothing(*_):
@@ -78,7 +86,7 @@ def test_labels_that_the_training_file_lacks_are_listed_with_a_line(tmp_path, re
     path = tmp_path / "test.csv"
     path.write_text("text,label\nx,pro\ny,maybe\nz,maybe\nq,never\n")
     with pytest.raises(UserError, match=r"3 rows have labels .*'maybe' \(line 3\), 'never' \(line 5\)"):
-        utils.encode_labels(utils.read_table(path, COLUMNS), utils.learn_labels(train))
+        encode_labels(utils.read_table(path, COLUMNS), learn_labels(train))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +96,7 @@ def test_labels_that_cannot_be_those_of_a_classifier_are_refused(tmp_path, label
     path = tmp_path / "rows.csv"
     path.write_text("text,label\n" + "".join(f"x,{label}\n" for label in labels))
     with pytest.raises(UserError, match=message):
-        utils.learn_labels(utils.read_table(path, COLUMNS))
+        learn_labels(utils.read_table(path, COLUMNS))
 
 
 def json_text(rows: list[dict], name: str) -> str:
@@ -135,7 +143,7 @@ def test_a_text_pair_in_the_last_of_many_rows_makes_pairs_in_other_formats(tmp_p
 
 def test_a_split_loses_no_row(reviews):
     table = utils.read_table(reviews / "trainset.csv", COLUMNS)
-    train, valid = utils.split_table(table, 0.2, seed=1)
+    train, valid = split_table(table, 0.2, seed=1)
     assert sorted(train.frame.index.tolist() + valid.frame.index.tolist()) == table.frame.index.tolist()
     counts = table.frame["label"].value_counts()
     assert valid.frame["label"].value_counts().to_dict() == {name: round(n * 0.2) for name, n in counts.items()}
@@ -148,7 +156,8 @@ def test_a_split_loses_no_row(reviews):
 def test_tokens_are_those_of_the_tokenizer(english_bert, pairs):
     _, encoder = encoder_of(english_bert, pairs)
     seconds = TEXTS[::-1] if pairs else None
-    dataset, full = utils.tokenize(encoder, frame(TEXTS, seconds))
+    tokenized = utils.tokenize(encoder, frame(TEXTS, seconds))
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     reference = encoder.tokenizer(TEXTS, seconds, padding=True, return_tensors="pt", return_token_type_ids=True)
     assert torch.equal(dataset.tensors[0].long(), reference["input_ids"])
     assert torch.equal(dataset.tensors[1].long(), reference["token_type_ids"])
@@ -159,7 +168,8 @@ def test_tokens_are_those_of_the_tokenizer(english_bert, pairs):
 
 def test_long_rows_are_cut_and_their_full_length_is_told(english_bert):
     _, encoder = encoder_of(english_bert, max_length=8)
-    dataset, full = utils.tokenize(encoder, frame(TEXTS))
+    tokenized = utils.tokenize(encoder, frame(TEXTS))
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     reference = encoder.tokenizer(TEXTS, padding=True, truncation=True, max_length=8, return_tensors="pt")
     assert torch.equal(dataset.tensors[0].long(), reference["input_ids"])
     assert full.tolist() == [len(encoder.tokenizer(text)["input_ids"]) for text in TEXTS]
@@ -167,7 +177,7 @@ def test_long_rows_are_cut_and_their_full_length_is_told(english_bert):
 
 def test_a_model_without_token_types_gets_none(distilbert):
     model, encoder = encoder_of(distilbert, pairs=True)
-    dataset, _ = utils.tokenize(encoder, frame(TEXTS, TEXTS[::-1]))
+    dataset = utils.tokenize(encoder, frame(TEXTS, TEXTS[::-1])).dataset
     assert dataset.tensors[1].shape == (len(TEXTS), 0)
     inputs, _ = utils.batch_tensors(dataset, np.arange(4), CPU)
     assert set(inputs) == {"input_ids", "attention_mask"}
@@ -176,7 +186,8 @@ def test_a_model_without_token_types_gets_none(distilbert):
 
 def test_a_batch_is_as_long_as_its_longest_row(english_bert):
     _, encoder = encoder_of(english_bert)
-    dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    tokenized = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     inputs, label_ids = utils.batch_tensors(dataset, np.array([0, 3]), CPU)
     assert inputs["input_ids"].shape == (2, max(full[0], full[3]))
     assert inputs["attention_mask"].sum(1).tolist() == [full[0], full[3]]
@@ -194,7 +205,8 @@ def test_lengths_that_make_no_sense_are_refused(english_bert, max_length, trunca
 
 def test_no_row_is_too_long_for_only_first(english_bert):
     _, encoder = encoder_of(english_bert, pairs=True, max_length=10, truncation="only_first")
-    dataset, full = utils.tokenize(encoder, frame(["good food"] * 2, ["bad", "very " * 20]))
+    tokenized = utils.tokenize(encoder, frame(["good food"] * 2, ["bad", "very " * 20]))
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     assert full.tolist() == [6, 25]
     assert dataset.tensors[2].tolist() == [6, 10]
 
@@ -224,7 +236,8 @@ def test_training_is_that_of_a_loop_written_the_slow_way(english_bert, micro_bat
     model, encoder = encoder_of(english_bert)
     reference = copy.deepcopy(model)
     labels = np.arange(len(TEXTS)) % 2
-    dataset, full = utils.tokenize(encoder, frame(TEXTS), labels)
+    tokenized = utils.tokenize(encoder, frame(TEXTS), labels)
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     batches = training_batches(full, 8, seed=0, epoch=0)  # 20 rows: two batches of 8, one of 4
     slow_training(reference, encoder, labels, batches, 1e-3)
     learner = learner_of(model, micro_batch_size)
@@ -237,11 +250,12 @@ def test_training_is_that_of_a_loop_written_the_slow_way(english_bert, micro_bat
 def test_the_losses_that_are_reported_are_sums_over_all_rows(english_bert):
     model, encoder = encoder_of(english_bert)
     labels = np.arange(len(TEXTS)) % 2
-    dataset, full = utils.tokenize(encoder, frame(TEXTS), labels)
+    tokenized = utils.tokenize(encoder, frame(TEXTS), labels)
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     seen = []
     learner = learner_of(model, micro_batch_size=3, rate=0.0)
     utils.train_one_epoch(learner, dataset, training_batches(full, 8, 0, 0), lambda *step: seen.append(step))
-    logits = utils.predict_logits(model, dataset, 4, FP32, CPU)
+    logits = predict(model, 4, dataset)
     expected = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels), reduction="sum")
     assert sum(loss.item() for loss, _, _ in seen) == pytest.approx(expected.item(), rel=1e-5)
     assert sorted(rows for _, rows, _ in seen) == [4, 8, 8]
@@ -249,7 +263,8 @@ def test_the_losses_that_are_reported_are_sums_over_all_rows(english_bert):
 
 def test_the_learning_rate_of_each_step_is_the_schedule_s(english_bert):
     model, encoder = encoder_of(english_bert)
-    dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    tokenized = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     learner = learner_of(model)
     learner.settings = StepSettings(Schedule(0.01, "linear", total_steps=6, warmup_ratio=0.5).learning_rate)
     rates = []
@@ -263,7 +278,8 @@ def test_no_clipping_is_what_a_norm_of_zero_means(english_bert):
     for norm in (0.0, 1e9, 1e-9):
         model, encoder = encoder_of(english_bert)
         before = model.classifier.weight.detach().clone()
-        dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+        tokenized = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+        dataset, full = tokenized.dataset, tokenized.full_lengths
         torch.manual_seed(0)
         model.classifier.weight.data.copy_(before)
         utils.set_seed(1)
@@ -277,14 +293,15 @@ def test_no_clipping_is_what_a_norm_of_zero_means(english_bert):
 def test_a_tiny_model_learns_the_reviews(english_bert, reviews):
     model, encoder = encoder_of(english_bert)
     table = utils.read_table(reviews / "trainset.csv", COLUMNS)
-    labels = utils.encode_labels(table, ["con", "pro"])
-    dataset, full = utils.tokenize(encoder, table.frame, labels)
+    labels = encode_labels(table, ["con", "pro"])
+    tokenized = utils.tokenize(encoder, table.frame, labels)
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     learner = learner_of(model, rate=3e-3)
     for epoch in range(8):
         utils.train_one_epoch(learner, dataset, training_batches(full, 8, 0, epoch), nothing)
     test = utils.read_table(reviews / "testset.csv", COLUMNS)
-    expected = utils.encode_labels(test, ["con", "pro"])
-    logits = utils.predict_logits(model, utils.tokenize(encoder, test.frame)[0], 8, FP32, CPU)
+    expected = encode_labels(test, ["con", "pro"])
+    logits = predict(model, 8, utils.tokenize(encoder, test.frame).dataset)
     assert (logits.argmax(1) == expected).mean() >= 0.9
 
 
@@ -294,8 +311,8 @@ def test_a_tiny_model_learns_the_reviews(english_bert, reviews):
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_predictions_come_in_the_order_of_the_file(english_bert, batch_size):
     model, encoder = encoder_of(english_bert)
-    dataset, _ = utils.tokenize(encoder, frame(TEXTS))
-    logits = utils.predict_logits(model, dataset, batch_size, FP32, CPU)
+    dataset = utils.tokenize(encoder, frame(TEXTS)).dataset
+    logits = predict(model, batch_size, dataset)
     model.eval()
     with torch.no_grad():
         one_by_one = [model(**encoder.tokenizer(text, return_tensors="pt")).logits[0] for text in TEXTS]
@@ -304,29 +321,30 @@ def test_predictions_come_in_the_order_of_the_file(english_bert, batch_size):
 
 def test_bf16_predictions_are_near_those_in_fp32(english_bert):
     model, encoder = encoder_of(english_bert)
-    dataset, _ = utils.tokenize(encoder, frame(TEXTS))
-    exact = utils.predict_logits(model, dataset, 8, FP32, CPU)
-    rough = utils.predict_logits(model, dataset, 8, choose_precision("bf16", CPU), CPU)
+    dataset = utils.tokenize(encoder, frame(TEXTS)).dataset
+    exact = predict(model, 8, dataset)
+    rough = utils.predict_logits(utils.Predictor(model, Machine(CPU, choose_precision("bf16", CPU)), 8), dataset)
     assert rough.dtype == np.float32
     assert 0 < np.abs(rough - exact).max() < 0.1
 
 
 def test_no_rows_give_no_logits(english_bert):
     model, encoder = encoder_of(english_bert)
-    dataset, _ = utils.tokenize(encoder, frame([]))
-    assert utils.predict_logits(model, dataset, 8, FP32, CPU).shape == (0, 2)
+    dataset = utils.tokenize(encoder, frame([])).dataset
+    assert predict(model, 8, dataset).shape == (0, 2)
 
 
 def test_a_model_in_dataparallel_trains_and_predicts_as_it_does_alone(english_bert):
     model, encoder = encoder_of(english_bert)
     alone = copy.deepcopy(model)
     wrapped = torch.nn.DataParallel(model)  # without a card it hands everything to the model
-    dataset, full = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    tokenized = utils.tokenize(encoder, frame(TEXTS), np.arange(len(TEXTS)) % 2)
+    dataset, full = tokenized.dataset, tokenized.full_lengths
     for each in (wrapped, alone):
         utils.train_one_epoch(learner_of(each), dataset, training_batches(full, 8, 0, 0), nothing)
-    assert utils.unwrap(wrapped) is model
-    expected = utils.predict_logits(alone, dataset, 8, FP32, CPU)
-    np.testing.assert_array_equal(utils.predict_logits(wrapped, dataset, 8, FP32, CPU), expected)
+    assert unwrap(wrapped) is model
+    expected = predict(alone, 8, dataset)
+    np.testing.assert_array_equal(predict(wrapped, 8, dataset), expected)
 
 
 # -- the rest --------------------------------------------------------------------------------------------------------
@@ -336,7 +354,7 @@ def test_a_seed_makes_new_weights_the_same(english_bert):
     heads = []
     for seed in (1, 1, 2):
         utils.set_seed(seed)
-        heads.append(utils.new_classifier(str(english_bert), ["a", "b", "c"], None)[0].classifier.weight)
+        heads.append(utils.new_classifier(str(english_bert), ["a", "b", "c"], None).model.classifier.weight)
     assert torch.equal(heads[0], heads[1])
     assert not torch.equal(heads[0], heads[2])
 
@@ -358,7 +376,8 @@ def test_a_saved_model_is_the_model(tmp_path, english_bert):
         "data": {"train": {"file": "t.csv", "rows": 2}, "valid": {"file": "v.csv", "rows": 2}},
     }  # fmt: skip
     utils.save_model(tmp_path / "model", model, encoder.tokenizer, run)
-    loaded, again, found = utils.load_model(tmp_path / "model", CPU, FP32)
+    saved = utils.load_model(tmp_path / "model", Machine(CPU, FP32))
+    loaded, again, found = saved.model, saved.encoder, saved.run
     assert found == {"options": {}, "versions": {}} | run
     assert again.max_length == 20
     for mine, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
@@ -367,4 +386,4 @@ def test_a_saved_model_is_the_model(tmp_path, english_bert):
     run["labels"] = ["con", "pro", "maybe"]
     utils.describe_model(tmp_path / "model", run)
     with pytest.raises(UserError, match="does not fit run.json"):
-        utils.load_model(tmp_path / "model", CPU, FP32)
+        utils.load_model(tmp_path / "model", Machine(CPU, FP32))

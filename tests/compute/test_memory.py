@@ -15,6 +15,7 @@ from toolkit.compute.batches import training_batches
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
+from toolkit.tokens.encoder import make_encoder
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.optimizer import make_optimizer
 
@@ -147,9 +148,11 @@ class Watched(torch.autograd.Function):
 @pytest.fixture(scope="module")
 def given(english_bert):
     """A model without dropout, the dataset of TEXTS, and batches of 8, 8 and 4 rows."""
-    model, tokenizer, _ = utils.new_classifier(str(english_bert), ["con", "pro"], dropout=0.0)
-    encoder = utils.make_encoder(tokenizer, model.config, model, None, "longest_first", pairs=False)
-    dataset, lengths = utils.tokenize(encoder, pd.DataFrame({"text": TEXTS}), np.arange(len(TEXTS)) % 2)
+    new = utils.new_classifier(str(english_bert), ["con", "pro"], dropout=0.0)
+    model, tokenizer = new.model, new.tokenizer
+    encoder = make_encoder(tokenizer, model.config, None, "longest_first", pairs=False)
+    tokenized = utils.tokenize(encoder, pd.DataFrame({"text": TEXTS}), np.arange(len(TEXTS)) % 2)
+    dataset, lengths = tokenized.dataset, tokenized.full_lengths
     return model, dataset, sorted(training_batches(lengths, 8, seed=0, epoch=0), key=len, reverse=True)
 
 
@@ -211,10 +214,10 @@ def test_predictions_that_are_short_of_memory_are_the_same_and_stay_in_order(giv
     model, dataset, _ = given
     said = []
     limit = RowLimit(log=said.append)
-    expected = utils.predict_logits(model, dataset, 8, FP32, CPU)
+    expected = utils.predict_logits(utils.Predictor(model, Machine(CPU, FP32), 8), dataset)
     greedy = Greedy(model, 2, "forward", SHORT["the CPU"])
     done = []
-    found = utils.predict_logits(greedy, dataset, 8, FP32, CPU, limit=limit, on_batch=done.append)
+    found = utils.predict_logits(utils.Predictor(greedy, Machine(CPU, FP32), 8, limit), dataset, done.append)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert (limit.rows, len(said), greedy.failed) == (2, 2, 2)
     assert done == [8, 8, 4]

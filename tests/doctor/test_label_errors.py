@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.utils.data import TensorDataset
 
 from tests.conftest import TOO_LONG, processes, script, started, wait_for
 from toolkit.base.errors import UserError
@@ -25,12 +24,12 @@ from toolkit.doctor.label_errors import (
     Search,
     assign_folds,
     begin_search,
-    join_datasets,
     label_quality,
     likely_errors,
     list_folds,
     prepare_error_list,
 )
+from toolkit.tokens.dataset import TokenDataset, concatenate
 
 FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--dropout", "0", "--device", "cpu", "--precision", "fp32")
 ADDED = ["suggested_label", "prob_con", "prob_pro", "label_quality", "file", "line"]
@@ -82,18 +81,6 @@ def test_a_label_may_have_fewer_rows_than_there_are_folds():
 def test_too_few_rows_for_the_folds_are_an_error_that_says_how_many_would_do(texts, most):
     with pytest.raises(UserError, match=f"--folds 4: .* {most} folds would do"):
         assign_folds(np.arange(len(texts)) % 2, list(texts), 4, seed=0)
-
-
-def test_joined_datasets_keep_all_rows_whichever_is_wider():
-    one, other = (
-        TensorDataset(torch.ones(n, width, dtype=torch.int32), torch.zeros(n, 0, dtype=torch.uint8), torch.arange(n))
-        for n, width in ((2, 5), (3, 4))
-    )
-    for pair in ((one, other), (other, one)):
-        ids, types, lengths = join_datasets(*pair).tensors
-        assert (ids.shape, ids.dtype, types.shape) == ((5, 5), torch.int32, (5, 0))
-        assert ids.sum() == 2 * 5 + 3 * 4
-        assert lengths.tolist() == [*pair[0].tensors[2], *pair[1].tensors[2]]
 
 
 # -- confident learning -----------------------------------------------------------------------------------------------
@@ -152,15 +139,15 @@ def search_of(folder: Path, train: list[tuple], valid: list[tuple], more: dict |
         tables[name] = Table(Path(f"{name}.csv"), frame, [], records, Columns(), "")
         ids = torch.tensor([labels.index(label) for _, label in part])
         numbers = torch.arange(start, start + len(part), dtype=torch.int32)[:, None]
-        sets[name] = TensorDataset(numbers, torch.zeros(len(part), 0), torch.ones(len(part)).long(), ids)
+        sets[name] = TokenDataset(numbers, torch.zeros(len(part), 0), torch.ones(len(part)).long(), ids)
         start += len(part)
-    dataset = join_datasets(sets["train"], sets["valid"])
+    dataset = concatenate(sets["train"], sets["valid"])
     return begin_search(ALONE, dataset, prepare_error_list(folder, tables, labels), count, seed=0)
 
 
-def numbers_of(dataset: TensorDataset) -> list[int]:
+def numbers_of(dataset: TokenDataset) -> list[int]:
     """Return the numbers of the rows of a dataset of a search_of()."""
-    return dataset.tensors[0].ravel().tolist()
+    return dataset.input_ids.ravel().tolist()
 
 
 def plain(count: int, start: int = 0) -> list[tuple[str, str]]:
@@ -230,7 +217,7 @@ def test_a_prediction_goes_to_its_row_whichever_file_and_fold_it_is_in(cleanlab,
 def test_a_row_whose_label_no_model_has_seen_is_not_suspected(cleanlab, tmp_path, capsys):
     search = search_of(tmp_path, [*plain(40), ("rare", "c"), ("twice", "d"), ("Twice", "d")], plain(10, start=40))
     logits = np.array([[4.0, 0, -4, -4], [0, 4.0, -4, -4]])
-    label_ids = search.dataset.tensors[3].numpy()
+    label_ids = search.dataset.label_ids
     search.finish(Log(sys.stdout), [logits[label_ids[fold.held_out_rows] % 2] for fold in search.folds])
     assert search.error_list.path.read_text().count("\n") == 1
     assert "3 rows could not be judged" in capsys.readouterr().out

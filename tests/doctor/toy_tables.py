@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from toolkit.data.rows import Columns
-from toolkit.data.tables import Table, Tokens
+from toolkit.data.tables import Table
 from toolkit.doctor.examine import examine
 from toolkit.doctor.findings import Finding
+from toolkit.tokens.dataset import TokenFacts
 
 
 def table(name: str, rows: list[tuple], first_line: int = 2) -> Table:
@@ -18,10 +19,10 @@ def table(name: str, rows: list[tuple], first_line: int = 2) -> Table:
     return Table(Path("data", name), pd.DataFrame(rows, index, columns, dtype=object), [], [], Columns(), "")
 
 
-def tokens(of: Table, **facts) -> Tokens:
+def tokens(of: Table, **facts) -> TokenFacts:
     """Return what a tokenizer of words would make of a table, but for the facts that are given."""
     counts = np.array([2 + len(text.split()) for text in of.frame["text"]])
-    return Tokens(**{"counts": counts, "known": counts - 2, "unknown_share": 0.0, "max_length": 512} | facts)
+    return TokenFacts(**{"counts": counts, "known": counts - 2, "unknown_share": 0.0, "max_length": 512} | facts)
 
 
 def findings_by_kind(**tables: Table) -> dict[str, list[Finding]]:

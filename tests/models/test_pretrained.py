@@ -129,7 +129,8 @@ def test_a_checkpoint_of_another_kind_of_model_is_refused(english_bert, tmp_path
 
 
 def test_a_head_for_other_labels_is_new_and_the_encoder_is_kept(english_bert):
-    model, _, new = utils.new_classifier(str(english_bert), ["a", "b", "c"], None)
+    classifier = utils.new_classifier(str(english_bert), ["a", "b", "c"], None)
+    model, new = classifier.model, classifier.new_weights
     assert new == ["classifier.bias", "classifier.weight"]
     assert model.config.id2label == {0: "a", 1: "b", 2: "c"}
     saved = load_file(english_bert / "model.safetensors")
@@ -139,7 +140,7 @@ def test_a_head_for_other_labels_is_new_and_the_encoder_is_kept(english_bert):
 
 
 def test_dropout_reaches_every_layer(english_bert):
-    model, _, _ = utils.new_classifier(str(english_bert), ["a", "b"], 0.35)
+    model = utils.new_classifier(str(english_bert), ["a", "b"], 0.35).model
     rates = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
     assert rates == {0.35}
     config = BertConfig()

@@ -3,7 +3,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import TensorDataset
 
 import utils
 from tests.models.test_fast_bert import classifier
@@ -11,6 +10,7 @@ from toolkit.base.torch_versions import has_fused_adamw
 from toolkit.compute.machine import Machine
 from toolkit.compute.precision import choose_precision
 from toolkit.models.touched_rows import TouchableEmbedding, make_touchable, touched_rows
+from toolkit.tokens.dataset import TokenDataset
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.optimizer import make_optimizer
 
@@ -19,11 +19,11 @@ FP32 = choose_precision("fp32", CPU)
 pytestmark = pytest.mark.skipif(not has_fused_adamw("cpu"), reason="AdamW is fused on the CPU since torch 2.4")
 
 
-def dataset(rows: int = 24, length: int = 12) -> TensorDataset:
+def dataset(rows: int = 24, length: int = 12) -> TokenDataset:
     draw = torch.Generator().manual_seed(4)
     ids = torch.randint(0, 60, (rows, length), generator=draw, dtype=torch.int32)  # 60 of 100, padding's 0 among them
     lengths = torch.randint(1, length + 1, (rows,), generator=draw)
-    return TensorDataset(ids, torch.zeros(rows, 0, dtype=torch.uint8), lengths, torch.arange(rows) % 3)
+    return TokenDataset(ids, torch.zeros(rows, 0, dtype=torch.uint8), lengths, torch.arange(rows) % 3)
 
 
 def learner_of(model: torch.nn.Module, optimizer: torch.optim.Optimizer, norm: float = 1.0) -> Learner:

@@ -15,6 +15,7 @@ from toolkit.cli.console import Log
 from toolkit.compute.machine import Machine
 from toolkit.compute.precision import choose_precision
 from toolkit.runs.progress import Progress
+from toolkit.tokens.dataset import TokenDataset
 from toolkit.training.bad_steps import MAX_LISTED_ROWS, BadStepMonitor, StepGuard
 from toolkit.training.learner import Learner, StepSettings
 
@@ -62,11 +63,11 @@ KINDS = {  # what is added to the logits, and what the gradient is multiplied by
 }
 
 
-def dataset(count: int = 16) -> torch.utils.data.TensorDataset:
+def dataset(count: int = 16) -> TokenDataset:
     draw = torch.Generator().manual_seed(0)
     ids = torch.randint(0, 10, (count, 5), generator=draw, dtype=torch.int32)
     types, lengths = torch.zeros(count, 0, dtype=torch.uint8), torch.full((count,), 5)
-    return torch.utils.data.TensorDataset(ids, types, lengths, torch.arange(count) % 2)
+    return TokenDataset(ids, types, lengths, torch.arange(count) % 2)
 
 
 def learner_of(model, fused: bool, scaler=None) -> Learner:

@@ -13,6 +13,7 @@ from tests.conftest import ended, processes
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
+from toolkit.tokens.encoder import make_encoder
 from toolkit.training.learner import Learner, StepSettings
 
 CPU = torch.device("cpu")
@@ -33,13 +34,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch.utils.data import TensorDataset
+from toolkit.tokens.dataset import TokenDataset
 
 import utils
 from toolkit.cli.exits import run_script
 from toolkit.base.process import this_process
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
+from toolkit.compute.device import unwrap
+from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.optimizer import make_optimizer
 
@@ -48,13 +51,13 @@ def main():
     folder, process = Path(sys.argv[1]), this_process()
     plan = json.loads((folder / "plan.json").read_text())
     tensors = load_file(folder / "dataset.safetensors")
-    dataset = TensorDataset(*(tensors[name] for name in "0123"))
+    dataset = TokenDataset(*(tensors[name] for name in "0123"))
     with Processes(process) as processes:
         machine = choose_machine("cpu", "fp32", processes)
-        dataset = utils.broadcast_dataset(processes, dataset if processes.is_main else None)
+        dataset = broadcast_dataset(processes, dataset if processes.is_main else None)
         for number, steps in enumerate(plan["runs"]):
             utils.set_seed(processes.rank)  # other weights in each process
-            model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0)[0]
+            model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0).model
             model.extra = torch.nn.Linear(4, 4)
             optimizer = make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
             settings = StepSettings(lambda step: plan["rate"])
@@ -63,7 +66,7 @@ def main():
             losses = []
             for rows, learner.limit.rows in steps:
                 utils.train_one_epoch(learner, dataset, [np.array(rows)], lambda loss, *_: losses.append(loss))
-            assert utils.unwrap(learner.model) is model
+            assert unwrap(learner.model) is model
             model.loss_sums = torch.nn.Parameter(torch.tensor(processes.all_reduce_mean(losses)))
             save_file(model.state_dict(), folder / f"{number}-{processes.rank}.safetensors")
 
@@ -77,7 +80,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch.utils.data import TensorDataset
+from toolkit.tokens.dataset import TokenDataset
 
 import utils
 from toolkit.cli.exits import run_script
@@ -85,6 +88,8 @@ from toolkit.base.process import this_process
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.processes import Processes
+from toolkit.compute.device import unwrap
+from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.optimizer import make_optimizer
 
@@ -113,7 +118,7 @@ def make_short(model, most, where, late, until):
 def run(plan, scenario, dataset, machine, said):
     "Train as a scenario says, in as many stretches, each with a learner of its own; return the model and the steps."
     utils.set_seed(1)
-    model = utils.new_classifier(plan["model"], plan["labels"], scenario["dropout"])[0]
+    model = utils.new_classifier(plan["model"], plan["labels"], scenario["dropout"]).model
     if scenario["short"] == machine.processes.rank:
         make_short(model, scenario["most"], scenario["where"], scenario["late"], scenario["until"])
     kept, step, settings = None, 0, StepSettings(lambda step: plan["rate"], seed=3)
@@ -134,7 +139,7 @@ def main():
     folder, process = Path(sys.argv[1]), this_process()
     plan = json.loads((folder / "plan.json").read_text())
     tensors = load_file(folder / "dataset.safetensors")
-    dataset, told = TensorDataset(*(tensors[name] for name in "0123")), {}
+    dataset, told = TokenDataset(*(tensors[name] for name in "0123")), {}
     with Processes(process) as processes:
         machine = choose_machine("cpu", "fp32", processes)
         for name, scenario in plan["scenarios"].items():
@@ -216,9 +221,10 @@ def test_a_process_alone_has_passes_without_an_extra_row_and_knows_what_has_fitt
 
 @pytest.fixture(scope="module")
 def dataset(english_bert):
-    model, tokenizer, _ = utils.new_classifier(str(english_bert), LABELS, dropout=0.0)
-    encoder = utils.make_encoder(tokenizer, model.config, model, None, "longest_first", pairs=False)
-    return utils.tokenize(encoder, pd.DataFrame({"text": TEXTS}), np.arange(len(TEXTS)) % 3)[0]
+    new = utils.new_classifier(str(english_bert), LABELS, dropout=0.0)
+    model, tokenizer = new.model, new.tokenizer
+    encoder = make_encoder(tokenizer, model.config, None, "longest_first", pairs=False)
+    return utils.tokenize(encoder, pd.DataFrame({"text": TEXTS}), np.arange(len(TEXTS)) % 3).dataset
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +280,7 @@ def plain_training(model, dataset, batches) -> list[float]:
 @pytest.mark.parametrize("run", range(len(RUNS)))
 def test_two_processes_learn_what_one_learns_from_the_same_batches(english_bert, dataset, batches, trained, run):
     utils.set_seed(0)
-    model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0, fast=False)[0]
+    model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0, fast=False).model
     model.extra = torch.nn.Linear(4, 4)
     before = copy.deepcopy(model.state_dict())
     sums = plain_training(model, dataset, batches[run])

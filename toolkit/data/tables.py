@@ -54,16 +54,6 @@ class Table:
         return f"{self.path}: {used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """What the tokenizer made of a table of N rows."""
-
-    counts: np.ndarray  # (N,), before truncation, special tokens included
-    known: np.ndarray  # (N,), how many tokens, special ones aside, are not the unknown token
-    unknown_share: float  # of the characters
-    max_length: int
-
-
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
     """Return rows as a DataFrame of text, text_pair, label with the line (or what `unit` says) as its index."""
     index = pd.Index([row.line for row in rows], name=unit)

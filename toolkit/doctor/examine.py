@@ -8,7 +8,7 @@ from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.data.scripts import main_script
-from toolkit.data.tables import Table, Tokens
+from toolkit.data.tables import Table
 from toolkit.doctor.duplicates import equal_groups, near_duplicates
 from toolkit.doctor.findings import Finding
 from toolkit.doctor.labelled_rows import TRAIN, LabelledRows, number_rows
@@ -21,11 +21,12 @@ from toolkit.doctor.oddities import (
     telling_length,
     uneven_labels,
 )
+from toolkit.tokens.dataset import TokenFacts
 
 MAX_COMPARED_TEXTS = 100_000  # among which nearly equal ones are looked for; of more, training texts evenly spaced
 
 
-def examine(tables: dict[str, Table], tokens: dict[str, Tokens]) -> list[Finding]:
+def examine(tables: dict[str, Table], tokens: dict[str, TokenFacts]) -> list[Finding]:
     """Return what there is to say about the tables "train" and others, and their tokens where there are some."""
     rows = number_rows(tables)
     training_labels = rows.labels_of(TRAIN)

@@ -16,11 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-import torch.nn.functional as F
 from scipy.special import softmax
 from sklearn.model_selection import StratifiedGroupKFold
-from torch.utils.data import TensorDataset
 
 from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
@@ -30,6 +27,7 @@ from toolkit.data.tables import Table
 from toolkit.data.writers import TextWriter, prediction_columns, with_predictions
 from toolkit.doctor.findings import MAX_EXAMPLES
 from toolkit.doctor.labelled_rows import LabelledRows, number_rows
+from toolkit.tokens.dataset import TokenDataset
 
 FILE_NAME = "label_errors.csv"
 SUGGESTED_LABEL = "suggested_label"  # the columns that are added to a row's own, besides its probabilities
@@ -83,27 +81,6 @@ def list_folds(assignment: np.ndarray) -> list[Fold]:
         Fold(position, len(numbers), np.flatnonzero(assignment != number), np.flatnonzero(assignment == number))
         for position, number in enumerate(numbers, 1)
     ]
-
-
-def join_datasets(train: TensorDataset, valid: TensorDataset) -> TensorDataset:
-    """Return the rows of two datasets as one; the narrower one's are padded with zeros, which no model sees."""
-    joined = []
-    for first, second in zip(train.tensors, valid.tensors, strict=True):
-        if first.ndim == 2:
-            width = max(first.shape[1], second.shape[1])
-            first = F.pad(first, (0, width - first.shape[1]))
-            second = F.pad(second, (0, width - second.shape[1]))
-        joined.append(torch.cat([first, second]))
-    return TensorDataset(*joined)
-
-
-def select_rows(dataset: TensorDataset, rows: np.ndarray) -> TensorDataset:
-    """Return the rows of a dataset that have these numbers."""
-    chosen = torch.from_numpy(rows)
-    return TensorDataset(*(tensor[chosen] for tensor in dataset.tensors))
-
-
-# -- confident learning -----------------------------------------------------------------------------------------------
 
 
 def label_quality(label_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -210,7 +187,7 @@ def _csv(error_list: ErrorList, errors: Sequence[int], probabilities: np.ndarray
 class Search:
     """A search for label errors: all labelled rows, the folds they are divided into, and the list to be written."""
 
-    dataset: TensorDataset  # N rows
+    dataset: TokenDataset  # N rows
     folds: list[Fold]
     error_list: ErrorList | None  # in the main process only
 
@@ -220,22 +197,22 @@ class Search:
             return {}
         return {"train": training_table(self.error_list.rows, fold)}
 
-    def datasets(self, fold: Fold) -> dict[str, TensorDataset]:
+    def datasets(self, fold: Fold) -> dict[str, TokenDataset]:
         """Return what a fold's model is trained on as "train", and what it predicts as "valid"."""
         return {
-            "train": select_rows(self.dataset, fold.training_rows),
-            "valid": select_rows(self.dataset, fold.held_out_rows),
+            "train": self.dataset.select(fold.training_rows),
+            "valid": self.dataset.select(fold.held_out_rows),
         }
 
     def finish(self, log: Log, logits: Sequence[np.ndarray]) -> None:
         """Write label_errors.csv in the main process, by the logits (H, C) of each fold's held-out rows."""
         if self.error_list is not None:
-            label_ids = self.dataset.tensors[3].numpy()
+            label_ids = self.dataset.label_ids
             write_error_list(self.error_list, log, self.folds, label_ids, logits)
 
 
 def begin_search(
-    processes: Processes, dataset: TensorDataset, error_list: ErrorList | None, count: int, seed: int
+    processes: Processes, dataset: TokenDataset, error_list: ErrorList | None, count: int, seed: int
 ) -> Search:
     """Divide the rows of a dataset into `count` folds by `seed`, the same in every process; make the list's folder.
 
@@ -243,7 +220,7 @@ def begin_search(
     """
     assignment = None
     if error_list is not None:
-        label_ids = dataset.tensors[3].numpy()
+        label_ids = dataset.label_ids
         assignment = assign_folds(label_ids, error_list.rows.normalized, count, seed).tolist()
         error_list.path.parent.mkdir(parents=True, exist_ok=True)  # before hours of training, if it cannot be made
     assignment = np.array(processes.broadcast(assignment))

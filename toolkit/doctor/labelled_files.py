@@ -12,11 +12,12 @@ from toolkit.cli.console import Log
 from toolkit.data.files import find_file, need_file
 from toolkit.data.labels import learn_labels, split_table
 from toolkit.data.rows import Columns
-from toolkit.data.tables import Table, Tokens
+from toolkit.data.tables import Table
 from toolkit.doctor.examine import examine, without_leaked
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.report.scores import score_columns
 from toolkit.runs.banner import say_labels, say_lengths
+from toolkit.tokens.dataset import TokenFacts
 
 
 def read_data(
@@ -99,13 +100,19 @@ def read_beside(
 
 
 def look_at_data(
-    log: Log, tables: dict[str, Table], tokens: dict[str, Tokens], labels: list[str], encoder, sets: dict, whole: bool
+    log: Log,
+    tables: dict[str, Table],
+    tokens: dict[str, TokenFacts],
+    labels: list[str],
+    encoder,
+    sets: dict,
+    whole: bool,
 ) -> list[Finding]:
     """Say what is in the data and what is wrong with it, the `whole` of it or a line for each: return the findings.
 
     `tokens` and datasets, `sets`, are those that `encoder` made of the tables that are used.
     """
-    say_labels(log, labels, sets["train"].tensors[3].numpy())
+    say_labels(log, labels, sets["train"].label_ids)
     say_lengths(log, tokens["train"].counts, encoder.max_length, encoder.truncation)
     found = examine(tables, tokens)
     say_findings(log, found, whole)

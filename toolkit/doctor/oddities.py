@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
-from toolkit.data.tables import Tokens
 from toolkit.doctor.findings import Finding, excerpt
 from toolkit.doctor.labelled_rows import LabelledRows
+from toolkit.tokens.dataset import TokenFacts
 
 MIN_LABEL_ROWS = 10  # training rows of a label
 MAX_IMBALANCE = 10  # times as many rows as the rarest label has
@@ -58,7 +58,7 @@ def sorted_by_label(labels: Sequence[str], file: str) -> Iterator[Finding]:
         yield Finding("sorted", len(labels), facts)
 
 
-def odd_lengths(rows: LabelledRows, table: int, tokens: Tokens) -> Iterator[Finding]:
+def odd_lengths(rows: LabelledRows, table: int, tokens: TokenFacts) -> Iterator[Finding]:
     """Yield a table's rows without a known token, rows that are cut, very long rows, and its unknown characters."""
     file = rows.names[table]
     row_count = len(tokens.counts)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from toolkit.tokens.truncation import kept_positions
+from toolkit.tokens.encoder import kept_positions
 
 # Characters of scripts without blanks between words, where a tokenizer's word may be a whole sentence.
 ALONE = re.compile(

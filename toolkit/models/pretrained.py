@@ -14,7 +14,13 @@ from inspect import signature
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+)
 from transformers.utils import logging as transformers_logging
 
 from toolkit.base.errors import UserError, first_line
@@ -199,6 +205,7 @@ def longest_input(config, tokenizer) -> int:
     return min(positions, tokenizer.model_max_length)
 
 
-def has_token_types(config, model: torch.nn.Module) -> bool:
+def has_token_types(config: PretrainedConfig) -> bool:
     """Say whether the model tells the two texts of a pair apart by token_type_ids."""
-    return getattr(config, "type_vocab_size", 0) > 1 and "token_type_ids" in signature(model.forward).parameters
+    classifier = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    return getattr(config, "type_vocab_size", 0) > 1 and "token_type_ids" in signature(classifier.forward).parameters

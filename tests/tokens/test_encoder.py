@@ -3,7 +3,7 @@ import random
 import pytest
 
 from tests.conftest import WORDS, bert_tokenizer
-from toolkit.tokens.truncation import allowances, kept_positions
+from toolkit.tokens.encoder import allowances, kept_positions
 
 TOKENIZER = bert_tokenizer(WORDS)
 PLAIN = [word for word in WORDS if word.isalpha()]

@@ -1,0 +1,114 @@
+"""A tokenizer and how it is used for one model: single texts or pairs, cut to the length that the model takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from toolkit.base.errors import UserError
+from toolkit.models.pretrained import has_token_types, longest_input
+
+HEAD_TOKENS = 128  # of head_tail, Sun et al. 2019, section 5.3.1
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A tokenizer and how it is used for one model: `pairs` of texts or single ones, cut to `max_length` tokens."""
+
+    tokenizer: Any
+    max_length: int
+    truncation: str
+    pairs: bool
+    token_types: bool  # the model tells the texts of a pair apart by token_type_ids
+
+    def encode(self, texts: Sequence[str], second_texts: Sequence[str] | None) -> Any:
+        """Return what the tokenizer makes of texts, or pairs of texts, before anything is cut: a BatchEncoding."""
+        return self.tokenizer(
+            list(texts),
+            list(second_texts) if second_texts is not None else None,
+            truncation=False,
+            verbose=False,
+            return_token_type_ids=self.token_types,
+            return_attention_mask=False,
+        )
+
+    def kept_positions(self, encoded: Any, row: int, file: str = "") -> list[int] | slice:
+        """Return the positions of the tokens of a row that stay; `encoded` is the BatchEncoding that it is in.
+
+        Raises UserError, naming the `file`, where the row has to be cut and the tokenizer cannot say to which text a
+        token belongs.
+        """
+        length = len(encoded["input_ids"][row])
+        if length <= self.max_length:
+            return slice(None)
+        if not self.tokenizer.is_fast:
+            raise UserError(
+                f"{file}: a row of {length} tokens, which a tokenizer without a fast version cannot truncate"
+            )
+        return kept_positions(encoded.sequence_ids(row), self.max_length, self.truncation)
+
+
+def make_encoder(
+    tokenizer: Any, config: PretrainedConfig, max_length: int | None, truncation: str, pairs: bool
+) -> Encoder:
+    """Return the Encoder for a model; `max_length` None means as many tokens as it can take.
+
+    Raises UserError for a length that the model cannot take or that leaves no room, and a truncation without sense.
+    """
+    longest = longest_input(config, tokenizer)
+    special = tokenizer.num_special_tokens_to_add(pairs)
+    max_length = longest if max_length is None else max_length
+    if max_length > longest:
+        raise UserError(f"--max_length {max_length}: this model takes {longest} tokens at most")
+    if max_length < special + 1 + pairs:
+        raise UserError(f"--max_length {max_length}: {special} of them are special tokens, so no room for text is left")
+    if truncation == "only_second" and not pairs:
+        raise UserError("--truncation only_second is for pairs of texts; these are single ones")
+    return Encoder(tokenizer, max_length, truncation, pairs, has_token_types(config))
+
+
+def allowances(first: int, second: int, room: int, truncation: str) -> tuple[int, int]:
+    """Return how many tokens of the first and of the second text may stay, given `room` for both together.
+
+    longest_first shortens the longer text until both are of one length, then both alike, as the fast tokenizers of
+    Hugging Face do; so does head_tail. only_first and only_second leave one token of their text, and only if that is
+    not enough do they shorten the other.
+    """
+    over = first + second - room
+    if over <= 0:
+        return first, second
+    if truncation == "only_first":
+        first = max(min(first, 1), first - over)
+        return first, min(second, room - first)
+    if truncation == "only_second":
+        second = max(min(second, 1), second - over)
+        return min(first, room - second), second
+    short = min(first, second, room // 2)
+    return (short, room - short) if first <= second else (room - short, short)
+
+
+def kept_positions(sequence_ids: Sequence[int | None], max_length: int, truncation: str) -> list[int]:
+    """Return the positions of a tokenized row that stay when it is cut to `max_length` tokens.
+
+    Args:
+        sequence_ids: for each token 0 (first text), 1 (second text) or None (special token), which is never cut.
+        max_length: tokens that may stay, special tokens included.
+        truncation: longest_first, only_first, only_second or head_tail.
+    """
+    special: list[int] = []
+    texts: tuple[list[int], list[int]] = ([], [])
+    for position, sequence in enumerate(sequence_ids):
+        if sequence is None:
+            special.append(position)
+        else:
+            texts[sequence].append(position)
+    allowed = allowances(len(texts[0]), len(texts[1]), max_length - len(special), truncation)
+    kept = special
+    for positions, count in zip(texts, allowed, strict=True):
+        head = count
+        if truncation == "head_tail" and count < len(positions):
+            head = min(HEAD_TOKENS, count // 2)
+        tail = positions[len(positions) - (count - head) :]
+        kept = kept + positions[:head] + tail
+    return sorted(kept)
