@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.versions import tomllib
 from toolkit.cli.options import inference_parser, scoring_parser, training_parser
 
 SCRIPTS = ["main.py", "test_code.py", "infer.py"]
@@ -79,3 +80,26 @@ def test_the_two_readmes_show_the_same_commands():
         for name in ("README.md", "README.zh-CN.md")
     ]  # fmt: skip
     assert [re.sub(r"\s+#.*", "", line) for line in blocks[0]] == [re.sub(r"\s+#.*", "", line) for line in blocks[1]]
+
+
+def storeys() -> list[list[str]]:
+    """Return the wings of each storey, from the top, as the contract in pyproject.toml has them."""
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = content["tool"]["importlinter"]["contracts"][0]["layers"]
+    return [[wing.strip().removeprefix("toolkit.") for wing in layer.split("|")] for layer in layers]
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "CONTRIBUTING.zh-CN.md"])
+def test_the_picture_of_the_house_is_the_contract(name):
+    picture = re.findall(r"```mermaid\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)[0]
+    parts = re.findall(r"subgraph(.*?)end", picture, re.DOTALL)
+    drawn = [re.findall(r'^ +(\w+)\["', part, re.MULTILINE) for part in parts]
+    assert [*drawn, ["base"]] == storeys()
+    assert "storey1 --> base --> libraries" in picture
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_readme_has_a_line_for_each_wing(name):
+    lines = re.findall(r"^toolkit/(\w+)/ ", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
+    assert lines == [wing for storey in storeys() for wing in storey]
+    assert {*lines} == {path.parent.name for path in (ROOT / "toolkit").glob("*/__init__.py")}
