@@ -19,7 +19,7 @@ from toolkit.data.parts import Parts
 from toolkit.data.rows import Columns, Rejected, Row, stop_or_report, usable_text, windows
 from toolkit.data.unlabelled import Input, rejected_path
 from toolkit.data.writers import ParquetWriter, TextWriter, choose_writer, with_predictions
-from toolkit.runs.run_json import read_run
+from toolkit.runs.run_json import ModelFiles, read_run
 
 STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered together
 
@@ -27,6 +27,7 @@ STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered tog
 def main() -> None:
     """Check the input, load the model, and classify one text, a stream or a file."""
     args, process = inference_parser().parse_args(), this_process()
+    model_files = ModelFiles.in_directory(Path(args.model_dir))
     run = read_run(Path(args.model_dir))
     columns = Columns.from_json(run["columns"]).renamed(options_from(ColumnOptions, vars(args))).unlabelled()
     # Of several processes only the first reads and writes, and not before the others have come.
@@ -44,12 +45,15 @@ def main() -> None:
     with Processes(process) as processes:
         machine = choose_machine(args.device, args.precision, processes)
         batch_size = processes.broadcast(args.batch_size)
+        if processes.broadcast(model_files.run) != model_files.run:
+            raise UserError(f"--model_dir {args.model_dir}: the processes see different models there; start again")
         limit = RowLimit(log=Log(sys.stderr if processes.is_main else None))
         if processes.is_main and job is None:
             job = first_reading(args, run, columns)
         saved = utils.load_model(Path(args.model_dir), machine, args.fast)
         run, encoder = saved.run, saved.encoder
         predictor = utils.Predictor(saved.model, machine, batch_size, limit)
+        model_files.check()
         decision = decision_of(run, args.calibrated, args.threshold)
 
         if machine.precision.name == "int8" and args.min_agreement and processes.is_main:
@@ -69,8 +73,8 @@ def main() -> None:
         elif job.output is None:
             job.stream(predict)
         else:
-            facts = {"precision": machine.precision.name, "device": machine.device.type}
-            job.write(predict, WINDOW, facts | {"threads": machine.thread_count})
+            made_by = {"model": model_files.as_json(), "precision": machine.precision.name}
+            job.write(predict, WINDOW, made_by | {"device": machine.device.type, "threads": machine.thread_count})
             job.input.close()
         if processes.is_main:
             utils.release_helpers(predictor)
@@ -183,14 +187,10 @@ class Job:
         self.log(f"{self.input.name}: {done + rejected:,} rows = {done:,} predicted{found} + {rejected:,} rejected")
 
     def made_from(self) -> dict:
-        """Return what decides the bytes of the output."""
+        """Return what decides the bytes of the output, besides the model and what it is computed on."""
         names = ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast", "calibrated", "threshold")
-        model_dir = Path(self.args.model_dir)
-        weights = (model_dir / "model.safetensors").stat()
         return {
             "input": fingerprint(Path(self.input.path)),
-            "run": fingerprint(model_dir / "run.json"),
-            "weights": [weights.st_size, weights.st_mtime_ns],
             "columns": self.input.columns.as_json(),
             "read_as": [self.kind, self.names],
             "output": self.output.name,

@@ -12,19 +12,20 @@ from toolkit.cli.options import scoring_parser
 from toolkit.cli.sections import ColumnOptions, options_from
 from toolkit.data.files import need_file
 from toolkit.data.rows import Columns
-from toolkit.runs.run_json import read_run
+from toolkit.runs.run_json import ModelFiles, read_run
 
 
 def main() -> None:
     """Check the options, and score the model where nobody else writes scores."""
     args, process = scoring_parser().parse_args(), this_process()
     model_dir = Path(args.model_dir)
+    model_files = ModelFiles.in_directory(model_dir)
     run, folder = read_run(model_dir), Path(args.output_dir or model_dir.parent) / "test"
     with DirectoryLock(folder, process.is_main) as lock:
-        score(args, process, run, lock)
+        score(args, process, model_files, run, lock)
 
 
-def score(args: Namespace, process: Process, run: dict, lock: DirectoryLock) -> None:
+def score(args: Namespace, process: Process, model_files: ModelFiles, run: dict, lock: DirectoryLock) -> None:
     """Read the test set, predict its labels, and write and show how right they are."""
     model_dir, folder = Path(args.model_dir), lock.folder
     test_file = need_file(args.test_file, args.data_dir, "testset", "--test_file") if process.is_main else None
@@ -47,6 +48,7 @@ def score(args: Namespace, process: Process, run: dict, lock: DirectoryLock) -> 
         limit = RowLimit(log=log)
         if not processes.is_main:
             saved = utils.load_model(model_dir, machine, args.fast)
+            model_files.check()
             return utils.help_predict(utils.Predictor(saved.model, machine, batch_size, limit))
         columns = Columns.from_json(run["columns"]).renamed(options_from(ColumnOptions, vars(args)))
         table = utils.read_table(Path(test_file), columns, args.encoding, args.on_bad_rows, keep_records=True)
@@ -57,6 +59,7 @@ def score(args: Namespace, process: Process, run: dict, lock: DirectoryLock) -> 
         saved = utils.load_model(model_dir, machine, args.fast)
         run, encoder = saved.run, saved.encoder
         predictor = utils.Predictor(saved.model, machine, batch_size, limit)
+        model_files.check()
         decision = decision_of(run, args.calibrated, args.threshold)
         together = f", {processes.size} processes" * (processes.size > 1)
         log.item(

@@ -367,6 +367,44 @@ def test_a_second_inference_into_a_file_is_refused_until_the_first_is_dead(model
     assert (tmp_path / "p.csv").read_text(encoding="utf-8").count("\n") == 9_001
 
 
+# Gives the model directory that is named in it other contents once its run.json has been read for the first time.
+REPLACED = """
+import shutil
+from pathlib import Path
+from toolkit.runs import run_json
+
+read_run = run_json.read_run
+
+def patched(model_dir):
+    run_json.read_run = read_run
+    run = read_run(model_dir)
+    shutil.copy(Path(OTHER) / FILE, Path(model_dir) / FILE)
+    return run
+
+run_json.read_run = patched
+"""
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "tokenizer.json"])
+@pytest.mark.parametrize("given", ["file", "text", "test_code.py"])
+def test_a_model_that_is_replaced_while_it_is_read_is_refused(model_dir, tmp_path, name, given):
+    ours, other = (shutil.copytree(model_dir, tmp_path / folder) for folder in ("ours", "other"))
+    (other / "run.json").write_bytes(b" " + (other / "run.json").read_bytes())
+    rows = rows_of(tmp_path / "rows.csv", 10)
+    (tmp_path / "test.csv").write_text("text,label\nthe food,pro\nthe bed,con\n")
+    words = {
+        "file": ["infer.py", *inference(ours, rows, tmp_path / "p.csv")],
+        "text": ["infer.py", "--model_dir", ours, "--text", "the food", "--device", "cpu"],
+        "test_code.py": ["test_code.py", "--model_dir", ours, "--test_file", tmp_path / "test.csv", "--device", "cpu"],
+    }[given]
+    before = REPLACED.replace("OTHER", repr(str(other))).replace("FILE", repr(name))
+    done = script(*words, status=2, before=before)
+    assert done.stderr == f"error: --model_dir {ours}: the model was replaced while it was read; start again\n"
+    assert not (tmp_path / "p.csv").exists()
+    assert not (tmp_path / "p.csv.parts").exists()
+    script(*words)
+
+
 ONE_PART = """
 from toolkit.data.parts import Parts
 
