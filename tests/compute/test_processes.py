@@ -163,9 +163,9 @@ def test_a_process_alone_is_told_what_it_tells_and_joins_no_group():
         assert processes.reduce_to_main(array) is array
 
 
-def test_a_process_alone_makes_what_is_first_once():
+def test_a_process_alone_makes_once_what_is_made_on_main():
     made = []
-    assert ALONE.first(lambda: made.append("made") or made) is made
+    assert ALONE.on_main(lambda: made.append("made") or made) is made
     assert made == ["made"]
 
 

@@ -18,15 +18,16 @@ LOCK_FILE = ".lock"
 
 
 def hidden_sibling(path: Path, state: str) -> Path:
-    """Return the hidden name beside `path` of what is not in its place, or no longer: `state` is new, old or gone."""
+    """Return the hidden path beside `path` of what is not in its place, or no longer: `state` is new, old or gone."""
     return path.with_name(f".{path.name}.{state}")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` for a file, which takes its place in one go, on the disk before its name is.
+    """Yield a path beside `path` to write a file to; it then takes the place of `path` in one go.
 
-    If the writing fails, as on a full disk, nothing is left of it and the old file stays.
+    Its content is on the disk before its name is. If the writing fails, as on a full disk, nothing is left of it and
+    the old file stays.
     """
     new = hidden_sibling(path, "new")
     try:
@@ -59,9 +60,10 @@ def write_json_lines(path: Path, values: list) -> None:
 
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
-    """Give an empty directory beside `folder` to write to, and wait in the end until what is in it is on the disk.
+    """Yield an empty directory beside `folder` to write to, and wait in the end until what is in it is on the disk.
 
-    If the writing fails nothing is left of it. Raises UserError where safetensors or the tokenizers cannot write.
+    It is left there for install_directory. If the writing fails nothing is left of it. Raises UserError where
+    safetensors or the tokenizers cannot write.
     """
     new = hidden_sibling(folder, "new")
     shutil.rmtree(new, ignore_errors=True)
@@ -79,14 +81,15 @@ def filling(folder: Path) -> Iterator[Path]:
         sync_directory(new)
     except BaseException as error:
         shutil.rmtree(new, ignore_errors=True)
-        # Those who write in Rust have exceptions of their own for a full disk, the tokenizers one of no kind.
-        if isinstance(error, SafetensorError) or (type(error) is Exception and "os error" in str(error)):
+        # Libraries that write in Rust have exceptions of their own for a full disk: the tokenizers a plain Exception.
+        is_of_tokenizers = type(error) is Exception and "os error" in str(error)
+        if isinstance(error, SafetensorError) or is_of_tokenizers:
             raise UserError(f"{folder}: cannot be written ({error})") from None
         raise
 
 
 def install_directory(path: Path) -> None:
-    """Give the directory that `filling` has left beside `path` its place.
+    """Replace the directory `path` by the one that `filling` has left beside it.
 
     Two renames cannot be one: if the process dies between them, `recover` gives the old directory its name back.
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Process:
-    """The number of a process among all of a run, and among those of its machine."""
+    """The number of a process among all of a run, how many these are, and its number among those of its machine."""
 
     rank: int = 0
     size: int = 1
@@ -23,7 +23,10 @@ class Process:
 
 
 def this_process() -> Process:
-    """Return the place of this process: the first of one, unless a launcher says otherwise."""
-    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    """Return which process this is: the only one, unless a launcher says otherwise."""
+    if "RANK" not in os.environ:
         return Process()
-    return Process(*(int(os.environ.get(name, 0)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+    size = int(os.environ.get("WORLD_SIZE", 1))
+    if size == 1:
+        return Process()
+    return Process(rank=int(os.environ["RANK"]), size=size, local_rank=int(os.environ.get("LOCAL_RANK", 0)))

@@ -25,13 +25,16 @@ def has_fused_adamw(device_type: str) -> bool:
 
 
 def buffer_option() -> str:
-    """Return what DistributedDataParallel calls the sending of buffers before each step; its name is changing."""
-    new = "forward_sync_buffers"
-    return new if new in signature(DistributedDataParallel).parameters else "broadcast_buffers"
+    """Return the name of DistributedDataParallel's option to send buffers before each step, which is being renamed."""
+    new_name = "forward_sync_buffers"
+    return new_name if new_name in signature(DistributedDataParallel).parameters else "broadcast_buffers"
 
 
 def autocast_dtype(device_type: str) -> torch.dtype | None:
-    """Return the number format that autocast is on in, None where it is off; before 2.4 each device has its names."""
+    """Return the number format of autocast on a kind of device, None where it is off.
+
+    Before torch 2.4 there are other functions for each kind.
+    """
     if hasattr(torch, "get_autocast_dtype"):
         return torch.get_autocast_dtype(device_type) if torch.is_autocast_enabled(device_type) else None
     if device_type == "cpu":
@@ -40,7 +43,7 @@ def autocast_dtype(device_type: str) -> torch.dtype | None:
 
 
 def set_autocast_dtype(device_type: str, dtype: torch.dtype) -> None:
-    """Set the number format of autocast on CUDA in this thread; before 2.4 under another name."""
+    """Set the number format of autocast in this thread; before torch 2.4 for CUDA alone."""
     if hasattr(torch, "set_autocast_dtype"):
         torch.set_autocast_dtype(device_type, dtype)
     else:

@@ -1,5 +1,7 @@
 """Where a model computes: one device, all CUDA cards of a process, or one device for each of several processes."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -15,9 +17,8 @@ def choose_device(name: str, process: Process = ALONE.process) -> torch.device:
 
     Of several processes each takes the card of its number on its machine. Raises UserError if there is no such device.
     """
-    mps, cards = torch.backends.mps.is_available(), torch.cuda.device_count()
     if name == "auto":
-        name = "cuda" if cards else "mps" if mps and process.size == 1 else "cpu"
+        name = _best_device_type(process)
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -27,12 +28,30 @@ def choose_device(name: str, process: Process = ALONE.process) -> torch.device:
             raise UserError(f"--device {name}: of several processes each takes the card of its own number")
         if device.type == "cuda":
             device = torch.device("cuda", process.local_rank)
-    there = {"cpu": 1, "cuda": cards, "mps": int(mps)}.get(device.type, 0)
-    if (device.index or 0) >= there:
-        raise UserError(f"--device {device}: this machine has {there} {device.type} devices")
+    available = _devices_of_type(device.type)
+    if (device.index or 0) >= available:
+        raise UserError(f"--device {device}: this machine has {available} {device.type} devices")
     if process.size > 1 and device.type == "cuda":
         torch.cuda.set_device(device)
     return device
+
+
+def _best_device_type(process: Process) -> str:
+    """Return the type of device that computes fastest; mps is for a process that works alone."""
+    if torch.cuda.device_count():
+        return "cuda"
+    if torch.backends.mps.is_available() and process.size == 1:
+        return "mps"
+    return "cpu"
+
+
+def _devices_of_type(device_type: str) -> int:
+    """Return how many devices of a type this machine has for us."""
+    if device_type == "cuda":
+        return torch.cuda.device_count()
+    if device_type == "mps":
+        return int(torch.backends.mps.is_available())
+    return int(device_type == "cpu")
 
 
 def wrap(
@@ -45,35 +64,38 @@ def wrap(
     """
     model.to(device)
     if processes.size > 1:
-        return _distributed(model, device)
-    spread = device.type == "cuda" and device.index is None and torch.cuda.device_count() > 1
-    return _spread(model, dtype) if spread else model
+        return _distribute(model, device)
+    if device.type == "cuda" and device.index is None and torch.cuda.device_count() > 1:
+        return _spread(model, dtype)
+    return model
 
 
 def _spread(model: torch.nn.Module, dtype: torch.dtype) -> DataParallel:
     """Return a model that computes on all CUDA cards, each in a thread of its own.
 
-    Autocast is on in these threads where it is on in ours, but its number format they have to be told: fp16 else.
+    Autocast is on in these threads where it is on in ours, but they have to be told its number format, which is fp16
+    otherwise.
     """
     if dtype != torch.float32:
         model.register_forward_pre_hook(lambda *_: set_autocast_dtype("cuda", dtype))
     return DataParallel(model)
 
 
-def _distributed(model: torch.nn.Module, device: torch.device) -> DistributedDataParallel:
+def _distribute(model: torch.nn.Module, device: torch.device) -> DistributedDataParallel:
     """Return a model whose gradients are averaged over the processes while the backward pass goes on.
 
-    Li et al. 2020, PyTorch Distributed. The weights of the first process are sent to all here, buffers never again.
+    Li et al. 2020, PyTorch Distributed. The weights of the main process are sent to all here, buffers never again.
     A static graph also copes with weights that a model never uses; layer drop is what makes a graph change.
     """
-    changes = any(getattr(model.config, name, 0) for name in ("layerdrop", "encoder_layerdrop"))
+    graph_changes = any(getattr(model.config, name, 0) for name in ("layerdrop", "encoder_layerdrop"))
+    options: dict[str, Any] = {buffer_option(): False}
     return DistributedDataParallel(
         model,
         device_ids=[device] if device.type == "cuda" else None,
         gradient_as_bucket_view=True,
-        static_graph=not changes,
-        find_unused_parameters=changes,
-        **{buffer_option(): False},
+        static_graph=not graph_changes,
+        find_unused_parameters=graph_changes,
+        **options,
     )
 
 
@@ -89,13 +111,15 @@ def thread_count(device: torch.device) -> int | None:
 
 def device_count(model: torch.nn.Module) -> int:
     """Return over how many devices of this process a wrapped model spreads a batch."""
-    return len(model.device_ids) or 1 if isinstance(model, DataParallel) else 1  # it has no ids where there is no card
+    if isinstance(model, DataParallel) and model.device_ids:  # it has no ids where there is no card
+        return len(model.device_ids)
+    return 1
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
     """Make what a step draws at random (dropout) a function of these numbers alone, so that no state need be kept."""
-    cards = torch.cuda.default_generators
-    first, *others = np.random.SeedSequence([seed, step, rank]).generate_state(1 + len(cards), np.uint64).tolist()
-    torch.manual_seed(first)
-    for generator, number in zip(cards, others, strict=True):  # else DataParallel drops the same on every card
+    card_generators = torch.cuda.default_generators
+    numbers = np.random.SeedSequence([seed, step, rank]).generate_state(1 + len(card_generators), np.uint64).tolist()
+    torch.manual_seed(numbers[0])
+    for generator, number in zip(card_generators, numbers[1:], strict=True):  # else all cards drop the same
         generator.manual_seed(number)

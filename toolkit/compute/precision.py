@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from toolkit.base.errors import UserError
-from toolkit.base.torch_versions import grad_scaler
+from toolkit.base.torch_versions import GradScaler, grad_scaler
+from toolkit.compute.processes import Processes
 from toolkit.models.int8 import can_int8
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32}
@@ -22,15 +23,17 @@ class Precision:
 
     def autocast(self) -> AbstractContextManager:
         """Return the context in which the model is run; in fp32 it does nothing: older torch has no other for mps."""
-        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device_type, dtype=self.dtype)
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device_type, dtype=self.dtype)
 
     @property
     def dtype(self) -> torch.dtype:
         """Return torch's name of the number format; in int8 it is that of what is between the products."""
         return DTYPES[self.name]
 
-    def scaler(self):
-        """Return a gradient scaler, which only fp16 needs; else it passes everything through."""
+    def scaler(self) -> GradScaler:
+        """Return a gradient scaler, which only fp16 needs; in other formats it passes everything through."""
         return grad_scaler(self.device_type, enabled=self.name == "fp16")
 
 
@@ -39,34 +42,45 @@ def choose_precision(name: str, device: torch.device) -> Precision:
 
     auto is bf16 on a card or processor that multiplies in it, fp16 on older cards, fp32 elsewhere.
     """
-    kind = device.type
-    fast_bf16 = _cuda_bf16(device) if kind == "cuda" else kind == "cpu" and _cpu_bf16()
+    device_type = device.type
     if name == "auto":
-        name = "bf16" if fast_bf16 else "fp16" if kind == "cuda" else "fp32"
-    if name == "fp16" and kind != "cuda":
-        raise UserError(f"--precision fp16 needs a CUDA device, this one is {kind}; auto takes what fits")
-    if name == "int8" and kind != "cpu":
-        raise UserError(f"--precision int8 is for the CPU, this device is {kind}: give --device cpu, or leave it out")
+        name = _fastest_format(device)
+    if name == "fp16" and device_type != "cuda":
+        raise UserError(f"--precision fp16 needs a CUDA device, this one is {device_type}; auto takes what fits")
+    if name == "int8" and device_type != "cpu":
+        raise UserError(
+            f"--precision int8 is for the CPU, this device is {device_type}: give --device cpu, or leave it out"
+        )
     if name == "int8" and not can_int8():
         raise UserError("--precision int8 needs an x86 processor and a torch built with oneDNN; auto takes what fits")
-    if name == "bf16" and kind == "mps":
+    if name == "bf16" and device_type == "mps":
         raise UserError("--precision bf16 is not for mps; auto takes what fits")
-    return Precision(name, kind)
+    return Precision(name, device_type)
 
 
-def common_precision(name: str, device: torch.device, processes) -> Precision:
-    """Return, in every process of a Processes, the Precision that the first one chooses for its device.
+def common_precision(name: str, device: torch.device, processes: Processes) -> Precision:
+    """Return, in every process, the Precision that the main one chooses for its device.
 
     Raises UserError in a process that has another kind of device.
     """
-    kind = processes.broadcast(device.type)
-    if kind != device.type:
-        raise UserError(f"--device {device.type}: the first process computes on {kind}")
+    main_device_type = processes.broadcast(device.type)
+    if main_device_type != device.type:
+        raise UserError(f"--device {device.type}: the first process computes on {main_device_type}")
     return choose_precision(processes.on_main(lambda: choose_precision(name, device).name), device)
 
 
+def _fastest_format(device: torch.device) -> str:
+    """Return the name of the number format in which a device computes fastest without harm."""
+    if device.type == "cuda":
+        return "bf16" if _cuda_bf16(device) else "fp16"
+    if device.type == "cpu" and _cpu_bf16():
+        return "bf16"
+    return "fp32"
+
+
 def _cuda_bf16(device: torch.device) -> bool:
-    return torch.cuda.get_device_capability(device)[0] >= 8  # older cards emulate it, slowly
+    """Say whether a card multiplies in bf16; older ones emulate it, slowly."""
+    return torch.cuda.get_device_capability(device)[0] >= 8
 
 
 def _cpu_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

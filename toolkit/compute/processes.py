@@ -8,8 +8,11 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from types import TracebackType
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,102 +22,148 @@ from toolkit.base.errors import Stopped, UserError, first_line
 from toolkit.base.process import Process
 from toolkit.cli.exits import MAIN_HEAD_START
 
-TO_COME = timedelta(minutes=10)  # for all processes to have begun
-PATIENCE = timedelta(days=7)  # for one that prepares while the others wait; one that has died is noticed at once
+TIME_TO_START = timedelta(minutes=10)  # for all processes to have begun
+TIME_TO_WAIT = timedelta(days=7)  # for one that prepares while the others wait; one that has died is noticed at once
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What made a process fail: its rank, the host it is on, and a line for each problem."""
+
+    rank: int
+    host: str
+    problems: list[str]
 
 
 class Processes:
-    """All processes of a run, and the place of this one among them; the first one reads, prints and writes.
+    """All processes of a run, and which of them this one is; the main one reads, prints and writes.
 
     A context: who leaves it by an exception ends all the others, with one message and without a hang. Raises UserError
     on entering if the others cannot be reached.
     """
 
     def __init__(self, process: Process = Process()):  # noqa: B008
-        self.process, self.rank, self.size = process, process.rank, process.size
-        self.is_main, self.store = process.is_main, None
+        self.process = process
+        self.rank = process.rank
+        self.size = process.size
+        self.is_main = process.is_main
+        self._store: dist.Store | None = None  # by which a process that fails tells the others
 
-    def __enter__(self):
+    def __enter__(self) -> "Processes":
         if self.size == 1:
             return self
         try:
-            store, _, _ = next(dist.rendezvous("env://", timeout=TO_COME))
-            self.store = dist.PrefixStore(_attempt(), store)
-            self.store.set(f"here {self.rank}", "")
-            self.store.wait([f"here {rank}" for rank in range(self.size)], TO_COME)
-            dist.init_process_group(
-                "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-                store=dist.PrefixStore("group", self.store), rank=self.rank, world_size=self.size, timeout=PATIENCE,
-            )  # fmt: skip
+            self._connect()
         except (ValueError, RuntimeError) as error:
-            where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-            raise UserError(f"the other processes cannot be reached by way of {where} ({first_line(error)})") from None
+            address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+            raise UserError(
+                f"the other processes cannot be reached by way of {address} ({first_line(error)})"
+            ) from None
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self.size == 1:
             return
-        failed_since = False
         if error is None or kind is Stopped:
-            try:
-                dist.all_reduce(torch.zeros(1))  # nobody leaves while another still waits for something
-                return
-            except RuntimeError as broken:
-                error, failed_since = broken, True
-        gloo = type(error) is RuntimeError and "gloo" in str(error)
-        lost = failed_since or gloo or isinstance(error, dist.DistError)  # a connection breaks when its other end dies
-        problem = UserError(f"another process has ended or is out of reach ({_cause(error)})") if lost else error
-        first = self._first_failure(problem)
-        if first["rank"] == self.rank or (self.is_main and not lost):
-            if lost:
-                raise problem from None
+            lost_connection = self._leave_together()
+            if lost_connection is not None:
+                self._fail(lost_connection, is_lost=True)
+        else:
+            self._fail(error, is_lost=_is_lost_connection(error))
+
+    def _connect(self) -> None:
+        """Wait until all processes are there, and make a group of them."""
+        base_store, _, _ = next(dist.rendezvous("env://", timeout=TIME_TO_START))
+        store = dist.PrefixStore(_start_name(), base_store)
+        self._store = store
+        store.set(f"here {self.rank}", "")
+        store.wait([f"here {rank}" for rank in range(self.size)], TIME_TO_START)
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+            store=dist.PrefixStore("group", store), rank=self.rank, world_size=self.size, timeout=TIME_TO_WAIT,
+        )  # fmt: skip
+
+    def _leave_together(self) -> RuntimeError | None:
+        """Wait until no other process still waits for something of ours; return the error if one of them has failed."""
+        try:
+            dist.all_reduce(torch.zeros(1))
+        except RuntimeError as error:
+            return error
+        return None
+
+    def _fail(self, error: BaseException, is_lost: bool) -> None:
+        """End this process for an error, or for one that another process met first; `is_lost` means such a one.
+
+        Returns if the error is to be raised as it is. Otherwise raises UserError, or SystemExit in a process that has
+        nothing to say.
+        """
+        if is_lost:  # a connection breaks when its other end dies
+            error = UserError(f"another process has ended or is out of reach ({_cause(error)})")
+        first = self._first_failure(error)
+        if first.rank == self.rank or (self.is_main and not is_lost):
+            if is_lost:
+                raise error from None
             return
-        if self.is_main and first["host"] != socket.gethostname():
-            raise UserError(*first["problems"]) from None  # it was said on that machine's screen, and now on ours
+        if self.is_main and first.host != socket.gethostname():
+            raise UserError(*first.problems) from None  # it was said on that machine's screen, and now on ours
         time.sleep(2 * MAIN_HEAD_START)  # ours follows from that one, which is said, before the end, by who met it
         raise SystemExit(1) from None
 
-    def _first_failure(self, error: BaseException) -> dict:
-        """Tell the others of a failure, and return the first that was told."""
+    def _first_failure(self, error: BaseException) -> _Failure:
+        """Tell the others of a failure, and return the first that any process has told of."""
         problems = error.lines() if isinstance(error, UserError) else [f"{type(error).__name__}: {first_line(error)}"]
-        mine = {"rank": self.rank, "host": socket.gethostname(), "problems": [f"{self.process}: {p}" for p in problems]}
+        problems = [f"{self.process}: {problem}" for problem in problems]
+        ours = _Failure(self.rank, socket.gethostname(), problems)
+        if self._store is None:
+            return ours
         try:
-            return json.loads(self.store.compare_set("failure", "", json.dumps(mine)))
+            return _Failure(**json.loads(self._store.compare_set("failure", "", json.dumps(asdict(ours)))))
         except RuntimeError:  # whoever keeps the store is gone
-            return mine
+            return ours
 
-    # -- what the first one tells the others ---------------------------------------------------------------------------
+    # -- what the main process tells the others ------------------------------------------------------------------------
 
-    def broadcast(self, value=None):
-        """Return, in every process, the value that the first one gives: anything that json can hold."""
+    def broadcast(self, value: Any = None) -> Any:
+        """Return, in every process, the value that the main one gives: anything that json can hold."""
         if self.size == 1:
             return value
         data = json.dumps(value).encode() if self.is_main else b""
         length = torch.tensor([len(data)])
         dist.broadcast(length, 0)
-        block = torch.frombuffer(bytearray(data or length.item()), dtype=torch.uint8)
+        if self.is_main:
+            block = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        else:
+            block = torch.empty(int(length.item()), dtype=torch.uint8)
         dist.broadcast(block, 0)
         return value if self.is_main else json.loads(bytes(block.numpy()))
 
-    def on_main(self, make: Callable[[], object]):
-        """Return, in every process, what the first one makes."""
+    def on_main(self, make: Callable[[], T]) -> T:
+        """Return, in every process, what a function returns in the main one, where alone it is called."""
         return self.broadcast(make() if self.is_main else None)
 
-    def broadcast_tensors(self, tensors: Mapping[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor] | None:
-        """Return, in every process, the tensors on the CPU that the first one gives, or the None that it gives."""
+    def broadcast_tensors(self, tensors: dict[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor] | None:
+        """Return, in every process, the tensors on the CPU that the main one gives, or the None that it gives."""
         if self.size == 1:
             return tensors
-        kinds = tensors and {name: [str(t.dtype).split(".")[1], list(t.shape)] for name, t in tensors.items()}
-        kinds = self.broadcast(kinds)
-        if kinds is None:
+        layouts = None  # the type and shape of each
+        if tensors is not None:
+            layouts = {name: [str(tensor.dtype).split(".")[1], list(tensor.shape)] for name, tensor in tensors.items()}
+        layouts = self.broadcast(layouts)
+        if layouts is None:
             return None
-        found = {}
-        for name, (dtype, shape) in kinds.items():
-            tensor = tensors[name].contiguous() if self.is_main else torch.empty(shape, dtype=getattr(torch, dtype))
+        received = {}
+        for name, (dtype, shape) in layouts.items():
+            if self.is_main and tensors is not None:
+                tensor = tensors[name].contiguous()
+            else:
+                tensor = torch.empty(shape, dtype=getattr(torch, dtype))
             if tensor.numel():
                 dist.broadcast(tensor.reshape(-1), 0)
-            found[name] = tensor
-        return found
+            received[name] = tensor
+        return received
 
     # -- what all bring together ---------------------------------------------------------------------------------------
 
@@ -132,7 +181,7 @@ class Processes:
         return (total / self.size).tolist()
 
     def all_true(self, flag: torch.Tensor) -> torch.Tensor:
-        """Return whether a flag, a bool tensor of one value, is up in every process."""
+        """Return whether a flag, a bool tensor of one value, is true in every process."""
         if self.size == 1:
             return flag
         least = flag.to(torch.uint8)
@@ -143,12 +192,12 @@ class Processes:
         """Return, in every process, the largest value that any of them has of each of some whole numbers."""
         if self.size == 1:
             return list(numbers)
-        total = torch.tensor(numbers)
-        dist.all_reduce(total, dist.ReduceOp.MAX)
-        return total.tolist()
+        largest = torch.tensor(numbers)
+        dist.all_reduce(largest, dist.ReduceOp.MAX)
+        return largest.tolist()
 
     def reduce_to_main(self, array: np.ndarray) -> np.ndarray:
-        """Return the sum of an array over the processes to the first one; what others get means nothing."""
+        """Return the sum of an array over the processes to the main one; what others get means nothing."""
         if self.size == 1 or not array.size:
             return array
         total = torch.from_numpy(array)
@@ -159,10 +208,17 @@ class Processes:
 ALONE = Processes()
 
 
-def _attempt() -> str:
+def _start_name() -> str:
     """Return what tells this start of the processes from those before a restart, if all of them share one store."""
-    shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # else each start has a store of its own
-    return f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0) if shared else 0}"
+    is_shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # else each start has a store of its own
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0) if is_shared else 0
+    return f"attempt {restarts}"
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    """Say whether an exception means that another process has ended or is out of reach."""
+    is_of_gloo = type(error) is RuntimeError and "gloo" in str(error)
+    return is_of_gloo or isinstance(error, dist.DistError)
 
 
 def _cause(error: BaseException) -> str:
