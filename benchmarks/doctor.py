@@ -120,7 +120,8 @@ def main() -> None:
         before = found_rows(number_rows(tables))
         changed, planted = plant(tables, args.planted, random.Random(args.seed))
         started = time.perf_counter()
-        after = found_rows(rows := number_rows(changed))
+        rows = number_rows(changed)
+        after = found_rows(rows)
         seconds = time.perf_counter() - started
         texts = {rows.normalized[rows.starts[table] + place] for table, place in planted["conflict"]}
         for kind, its_rows in planted.items():

@@ -45,16 +45,21 @@ def part_of(frame: pd.DataFrame, rows: int, share: float, draw: np.random.Genera
 
 def search(options: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Run main.py --find_label_errors here, and return the label numbers (N,) and probabilities (N, C) it went by."""
-    seen, likely_errors = {}, label_errors.likely_errors
+    likely_errors = label_errors.likely_errors
+    inputs = []
 
-    def note(label_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    def likely_errors_noted(label_ids: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         """Find the likely errors and note by what they were found."""
-        seen["by"] = label_ids, probabilities
+        inputs.append((label_ids, probabilities))
         return likely_errors(label_ids, probabilities)
 
-    label_errors.likely_errors, sys.argv = note, ["main.py", "--find_label_errors", *options]
-    script.main()
-    return seen["by"]
+    sys.argv = ["main.py", "--find_label_errors", *options]
+    label_errors.likely_errors = likely_errors_noted
+    try:
+        script.main()
+    finally:
+        label_errors.likely_errors = likely_errors
+    return inputs[0]
 
 
 def ranked(loss: np.ndarray, wrong: np.ndarray, found: int) -> float:
