@@ -1,5 +1,7 @@
 import json
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -54,21 +56,38 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     assert (folder / "part-1.csv").read_text() == "mine"
 
 
+def finished(output: Path) -> list[int]:
+    """Return the windows that the parts of an output hold."""
+    folder = output.with_name(f"{output.name}.parts")
+    if (folder / "made_from.json").exists():
+        assert json.loads((folder / "made_from.json").read_text()) == MADE_FROM
+    return [number for number in range(3) if (folder / f"{number:07d}").exists()]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
 @pytest.mark.parametrize("fails", [False, True])
 def test_whenever_it_ends_the_next_run_finds_the_finished_windows_and_writes_the_same_bytes(tmp_path, form, fails):
-    output, seen = tmp_path / "run" / "p.csv", []
+    output = tmp_path / "run" / "p.csv"
+    whole, seen = form.header + b"".join(WINDOWS), set()
+    for _ in interrupted(lambda: write(output, form), lambda: shutil.rmtree(output.parent, ignore_errors=True), fails):
+        windows, was_there = finished(output), output.exists()
+        assert not was_there or output.read_bytes() == whole
+        seen.add(len(windows))
+        fresh = write(output, form)
+        assert was_there or fresh == [number for number in range(3) if number not in windows]
+        assert output.read_bytes() == whole
+        assert [path.name for path in output.parent.iterdir()] == ["p.csv"]
+    assert seen == {0, 1, 2, 3}
 
-    def prepare() -> None:
-        if output.exists():
-            output.unlink()
 
-    for _ in interrupted(lambda: write(output, form), prepare, fails):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
+@pytest.mark.parametrize("fails", [False, True])
+def test_runs_that_end_ever_later_one_after_the_other_get_there_in_the_end(tmp_path, form, fails):
+    output = tmp_path / "run" / "p.csv"
+    before: list[int] = []
+    for _ in interrupted(lambda: write(output, form), lambda: output.unlink(missing_ok=True), fails):
         assert not output.exists() or output.read_bytes() == form.header + b"".join(WINDOWS)
-        folder = output.with_name("p.csv.parts")
-        if (folder / "made_from.json").exists():
-            assert json.loads((folder / "made_from.json").read_text()) == MADE_FROM
-            seen.append(sum((folder / f"{number:07d}").exists() for number in range(3)))
+        assert output.exists() or set(before) <= set(finished(output))
+        before = [] if output.exists() else finished(output)
     assert output.read_bytes() == form.header + b"".join(WINDOWS)
     assert [path.name for path in output.parent.iterdir()] == ["p.csv"]
-    assert {0, 1, 2, 3} <= set(seen)
