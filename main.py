@@ -77,7 +77,7 @@ def fine_tune(options: FineTuningOptions, processes, files) -> None:
     if processes.is_main:
         pairs = "text_pair" in tables["train"].frame
         encoder = make_encoder(tokenizer, model.config, args.max_length, args.truncation, pairs)
-        tokenizer.model_max_length = encoder.max_length  # transformers.pipeline then truncates alike
+        pretrained.limit_tokenizer(tokenizer, encoder.max_length)  # transformers.pipeline then truncates alike
         sets, tokens = utils.tokenize_labelled(encoder, tables, labels, args.max_unknown)
         findings = reading.look_at_data(log, tables | beside, tokens, labels, encoder, sets, args.check_data)
         banner.say_model(log, args.model or pretrained.EMBEDDED, source, model, new.new_weights)

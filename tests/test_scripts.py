@@ -88,6 +88,17 @@ def test_a_run_leaves_what_the_readme_promises(trained):
     assert config["id2label"] == {"0": "con", "1": "pro"}
 
 
+def test_a_model_is_trained_further_with_longer_texts(reviews, english_bert, tmp_path):
+    words = ["--data_dir", reviews, "--output_dir", tmp_path, *FAST, "--epochs", "1"]
+    script("main.py", *words, "--model", english_bert, "--max_length", "6")
+    own = tmp_path / "bert_classifier"
+    classify = pipeline("text-classification", model=str(own), device="cpu")
+    assert classify.preprocess("very good " * 9, truncation=True)["input_ids"].shape == (1, 6)
+    script("main.py", *words, "--model", own, "--max_length", "64", "--check_data")
+    line = script("main.py", *words, "--model", own, "--max_length", "65", "--check_data", status=2).stderr
+    assert line == "error: --max_length 65: this model takes 64 tokens at most\n"
+
+
 def test_a_finished_run_is_not_overwritten_unless_asked_to(trained, reviews, english_bert, tmp_path):
     output = shutil.copytree(trained, tmp_path / "output")
     before = (output / "bert_classifier" / "model.safetensors").read_bytes()

@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 from pathlib import Path
@@ -5,20 +6,22 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, BertConfig, BertForSequenceClassification, RobertaConfig
+from transformers import AutoConfig, BertConfig, BertForSequenceClassification, pipeline
 
 import utils
 from tests.conftest import WORDS, bert_tokenizer
 from tests.models.families import FAMILIES, text_ids, tiny_classifier, tiny_config
 from toolkit.base.errors import UserError
 from toolkit.models.pretrained import (
+    input_limit,
+    limit_tokenizer,
     load_classifier,
     load_config,
     load_tokenizer,
-    longest_input,
     resolve_model,
     set_dropout,
 )
+from toolkit.tokens.encoder import make_encoder
 
 
 def test_the_embedded_model_is_a_directory_with_safetensors():
@@ -203,13 +206,83 @@ def test_a_configuration_that_does_not_take_it_is_said_in_a_sentence():
         set_dropout(Strict(), 0.35)
 
 
-def test_the_longest_input_counts_what_the_positions_leave():
+def takes(model: torch.nn.Module, length: int) -> bool:
+    ids = text_ids(model.config, length)
+    try:
+        model(input_ids=ids)
+    except (IndexError, RuntimeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_limit_of_every_family_is_what_its_positions_leave(family):
+    """The reference is the model itself: it takes so many tokens and, where it has a table of positions, no more."""
     tokenizer = bert_tokenizer(WORDS)
     tokenizer.model_max_length = 10**30
-    assert longest_input(BertConfig(max_position_embeddings=512), tokenizer) == 512
-    assert longest_input(RobertaConfig(max_position_embeddings=514, pad_token_id=1), tokenizer) == 512
+    model = tiny_classifier(tiny_config(family)).eval()
+    limit = input_limit(model.config, tokenizer)
+    if limit is None:
+        assert family in ("umt5", "xlnet")
+        assert takes(model, 600)
+    else:
+        assert takes(model, limit)
+        assert family == "modernbert" or not takes(model, limit + 1)
+
+
+@pytest.mark.parametrize(
+    "config", [tiny_config("umt5"), tiny_config("xlnet"), *(BertConfig(max_position_embeddings=n) for n in (-1, 0))]
+)
+def test_a_model_and_a_tokenizer_without_limits_take_any_length(config):
+    tokenizer = bert_tokenizer(WORDS)
+    tokenizer.model_max_length = 10**30
+    assert input_limit(config, tokenizer) is None
+    encoders = [make_encoder(tokenizer, config, length, "longest_first", False) for length in (None, 600)]
+    assert [encoder.max_length for encoder in encoders] == [512, 600]
     tokenizer.model_max_length = 128
-    assert longest_input(BertConfig(max_position_embeddings=512), tokenizer) == 128
+    assert input_limit(config, tokenizer) == 128
+
+
+def test_the_tokenizer_s_own_limit_counts_where_it_is_smaller():
+    tokenizer = bert_tokenizer(WORDS)
+    config = tiny_config("roberta", max_position_embeddings=514)
+    tokenizer.model_max_length = 600
+    assert input_limit(config, tokenizer) == 512
+    tokenizer.model_max_length = 128
+    assert input_limit(config, tokenizer) == 128
+
+
+@pytest.mark.parametrize(("own", "limit"), [(64, 64), (40, 40), (10**30, 64)])
+def test_a_model_that_was_trained_with_a_cut_is_cut_there_and_trained_further_without(
+    own, limit, english_bert, tmp_path
+):
+    source = str(shutil.copytree(english_bert, tmp_path / "base"))
+    tokenizer = load_tokenizer(source)
+    tokenizer.model_max_length = own
+    tokenizer.save_pretrained(source)
+    text = "the food was very good " * 30
+    for name, max_length in (("first", 8), ("second", 24), ("third", 16)):  # each from the one before
+        new = utils.new_classifier(source, ["con", "pro"], None)
+        model, tokenizer = new.model, new.tokenizer
+        assert input_limit(model.config, tokenizer) == limit
+        encoder = make_encoder(tokenizer, model.config, max_length, "longest_first", False)
+        limit_tokenizer(tokenizer, encoder.max_length)
+        source = str(tmp_path / name)
+        model.save_pretrained(source)
+        tokenizer.save_pretrained(source)
+        classify = pipeline("text-classification", model=source, device="cpu")
+        assert classify.tokenizer.model_max_length == max_length
+        assert classify.preprocess(text, truncation=True)["input_ids"].shape == (1, max_length)
+        with pytest.raises(UserError, match=f"--max_length {limit + 1}: this model takes {limit} tokens at most"):
+            make_encoder(load_tokenizer(source), model.config, limit + 1, "longest_first", False)
+
+
+@pytest.mark.parametrize("strange", ["long", None, -5, 0, 1.5, [16], True])
+def test_a_kept_limit_that_is_none_is_not_gone_by(strange, english_bert, tmp_path):
+    folder = shutil.copytree(english_bert, tmp_path / "strange")
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_max_length": strange}))
+    assert input_limit(load_config(str(folder)), load_tokenizer(str(folder))) == 64
 
 
 def test_a_model_in_half_precision_is_trained_in_full(english_bert, tmp_path):

@@ -20,6 +20,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PretrainedConfig,
+    PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
@@ -35,6 +36,8 @@ from toolkit.models.trust import (
 
 EMBEDDED = "all-MiniLM-L6-v2"
 DROPOUT = re.compile("dropout|pdrop$|dropatt$")  # in the names under which the families of models keep a dropout
+OWN_LIMIT = "base_model_max_length"  # in tokenizer_config.json: the tokenizer's limit before a run set its --max_length
+NO_LIMIT = 10**9  # tokens; tokenizers without a limit say 10**30
 DRIVE = re.compile("[A-Za-z]:")  # of Windows
 NEW_WEIGHTS = 10**8  # those of a head, at most
 HEAD = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "logits_proj.", "sequence_summary.")
@@ -160,19 +163,26 @@ def _broken(weight: torch.Tensor) -> bool:
     return not bool(torch.isfinite(weight.detach().sum()))
 
 
-def _inflated(config, folder: Path) -> list[str]:
+def _inflated(config: PretrainedConfig, folder: Path) -> list[str]:
     """Return what is wrong if a configuration asks for far more weights than there are, before memory is taken."""
-    try:
-        with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            described = AutoModelForSequenceClassification.from_config(deepcopy(config))
-        count = sum(weight.numel() for weight in described.parameters())
-    except Exception:  # not all models can be built without memory; loading says what is wrong with the others
+    described = _without_memory(config)
+    if described is None:  # loading says what is wrong
         return []
+    count = sum(weight.numel() for weight in described.parameters())
     size = size_of_weights(folder)
     if count <= size + NEW_WEIGHTS:  # a weight takes at least a byte
         return []
     return [f"config.json describes {count:,} weights, and its files of weights have only {size:,} bytes"]
+
+
+def _without_memory(config: PretrainedConfig) -> torch.nn.Module | None:
+    """Return the classifier that a configuration describes, its weights without values; None if that cannot be had."""
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return AutoModelForSequenceClassification.from_config(deepcopy(config))
+    except Exception:  # not all models can be built without memory
+        return None
 
 
 def set_dropout(config: PretrainedConfig, dropout: float | None) -> None:
@@ -197,12 +207,35 @@ def _is_share(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
-def longest_input(config, tokenizer) -> int:
-    """Return the most tokens that the model can take, special tokens included; 512 where it names no limit."""
-    positions = getattr(config, "max_position_embeddings", None) or 512
-    if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer"):
-        positions -= (config.pad_token_id or 0) + 1  # these count positions from behind the padding's
-    return min(positions, tokenizer.model_max_length)
+def input_limit(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Return the most tokens that a model can take, special tokens included; None where nothing limits them.
+
+    That is what its positions and its tokenizer's own limit allow.
+    """
+    own = tokenizer.init_kwargs.get(OWN_LIMIT, tokenizer.model_max_length)
+    limits = [limit for limit in (_positions(config), own) if type(limit) is int and 0 < limit < NO_LIMIT]
+    return min(limits, default=None)
+
+
+def _positions(config: PretrainedConfig) -> int | None:
+    """Return the number of tokens for which a model has positions; RoBERTa's kin leave out the first ones."""
+    positions = getattr(config, "max_position_embeddings", None)
+    described = _without_memory(config)
+    if positions and described is not None:
+        for module in described.modules():
+            padding = getattr(getattr(module, "position_embeddings", None), "padding_idx", None)
+            if padding is not None:
+                return positions - padding - 1
+    return positions
+
+
+def limit_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    """Let a tokenizer cut texts to `max_length` tokens, so that transformers.pipeline does where it was saved.
+
+    Its own limit is kept in tokenizer_config.json too, for input_limit, when the model is trained further.
+    """
+    tokenizer.init_kwargs.setdefault(OWN_LIMIT, tokenizer.model_max_length)
+    tokenizer.model_max_length = max_length
 
 
 def has_token_types(config: PretrainedConfig) -> bool:

@@ -7,8 +7,9 @@ from typing import Any
 from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
-from toolkit.models.pretrained import has_token_types, longest_input
+from toolkit.models.pretrained import has_token_types, input_limit
 
+DEFAULT_LENGTH = 512  # tokens, for a model without a limit
 HEAD_TOKENS = 128  # of head_tail, Sun et al. 2019, section 5.3.1
 
 
@@ -52,15 +53,16 @@ class Encoder:
 def make_encoder(
     tokenizer: Any, config: PretrainedConfig, max_length: int | None, truncation: str, pairs: bool
 ) -> Encoder:
-    """Return the Encoder for a model; `max_length` None means as many tokens as it can take.
+    """Return the Encoder for a model; `max_length` None means as many tokens as it can take, 512 if it has no limit.
 
     Raises UserError for a length that the model cannot take or that leaves no room, and a truncation without sense.
     """
-    longest = longest_input(config, tokenizer)
+    limit = input_limit(config, tokenizer)
     special = tokenizer.num_special_tokens_to_add(pairs)
-    max_length = longest if max_length is None else max_length
-    if max_length > longest:
-        raise UserError(f"--max_length {max_length}: this model takes {longest} tokens at most")
+    if max_length is None:
+        max_length = limit or DEFAULT_LENGTH
+    if limit is not None and max_length > limit:
+        raise UserError(f"--max_length {max_length}: this model takes {limit} tokens at most")
     if max_length < special + 1 + pairs:
         raise UserError(f"--max_length {max_length}: {special} of them are special tokens, so no room for text is left")
     if truncation == "only_second" and not pairs:
