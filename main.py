@@ -35,7 +35,7 @@ def import_the_rest() -> None:
     """Import what takes seconds; called when the options are known to be right, so that --help is immediate."""
     global utils, RunDirectory, Processes, choose_machine, banner, baselines, batching, broadcast_dataset, make_encoder
     global bad_steps, label_errors, learning, memory, metrics, optimizing, pretrained, reading, resuming, score_files
-    global concatenate, seeds, stopping
+    global concatenate, explaining, seeds, stopping
     import utils  # noqa: I001
     from toolkit.runs import banner
     from toolkit.evaluation import baselines
@@ -49,6 +49,7 @@ def import_the_rest() -> None:
     from toolkit.doctor import labelled_files as reading
     from toolkit.runs import resume as resuming
     from toolkit.training import optimizer as optimizing
+    from toolkit.report import explanations as explaining
     from toolkit.report import scores as score_files
     from toolkit.runs import seeds
     from toolkit.training import stop_signals as stopping
@@ -236,8 +237,9 @@ class Run:
                     folder, found, *what, model_dir, self.tables["train"], answers["test"]
                 )
                 self.log("\n".join(["", *score_files.score_lines(scores)]))
-                explain = utils.explainer(model_dir, self.encoder, table, self.machine.device)
-                score_files.write_report(folder, found, scores, *what, args.report_language, explain, args.explain_rows)
+                explainer = explaining.Explainer(model_dir, self.encoder, self.machine.device)
+                explanations = explaining.explain_errors(found, table, explainer, args.explain_rows, self.log)
+                score_files.write_report(folder, found, scores, *what, args.report_language, explanations)
 
 
 if __name__ == "__main__":

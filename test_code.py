@@ -39,6 +39,7 @@ def score(args: Namespace, process: Process, model_files: ModelFiles, run: dict,
     from toolkit.evaluation.compare import compare_runs, read_other
     from toolkit.evaluation.decision import decision_of
     from toolkit.models.int8 import every
+    from toolkit.report.explanations import Explainer, explain_errors
     from toolkit.report.scores import score_columns, score_lines, write_report, write_scores
 
     log = Log(sys.stdout if process.is_main else None)
@@ -71,14 +72,16 @@ def score(args: Namespace, process: Process, model_files: ModelFiles, run: dict,
             log.item("", utils.check_int8(predictor, encoder, frame, decision, args.min_agreement))
         found = utils.score_table(predictor, encoder, table, run["labels"], decision)
         utils.release_helpers(predictor)
+        del saved, predictor  # to explain its errors the model is loaded once more, as it was saved
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     answers = simple_answers({"train": train, "test": table}).get("test", {})
     comparison = compare_runs(other, found.label_ids, found.predicted, len(found.labels))
     lock.take()
     scores = write_scores(folder, found, table, run, model_dir, train, answers, more=comparison)
     log("\n".join(["", *score_lines(scores)]))
-    explain = utils.explainer(model_dir, encoder, table, machine.device)
-    write_report(folder, found, scores, table, run, args.report_language, explain, args.explain_rows)
+    explainer = Explainer(model_dir, encoder, machine.device)
+    explanations = explain_errors(found, table, explainer, args.explain_rows, log)
+    write_report(folder, found, scores, table, run, args.report_language, explanations)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     wrong = f"the {(~found.right).sum():,} rows that are wrong, most confident first"
     return log(f"{folder / 'predictions.csv'} begins with {wrong}")

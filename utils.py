@@ -27,7 +27,6 @@ from toolkit.data.reading import open_source
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_or_report
 from toolkit.data.tables import Table, to_frame
 from toolkit.evaluation.decision import Decision, decision_of
-from toolkit.evaluation.explain import attribute
 from toolkit.evaluation.metrics import ScoredSet
 from toolkit.models.fast_bert import make_fast
 from toolkit.models.int8 import check_labels, make_int8
@@ -329,23 +328,6 @@ def score_table(
     with bar(len(tokenized.dataset), "scoring", "rows") as progress_bar:
         logits = predict_together(predictor, tokenized.dataset, progress_bar.update)
     return ScoredSet(logits, label_ids, tokenized.full_lengths, labels, decision)
-
-
-def explainer(
-    folder: Path, encoder: Encoder, table: Table, device: torch.device
-) -> Callable[[np.ndarray, np.ndarray], list]:
-    """Return a function of numbers of n rows of a table, and (n, 2) labels, to the segments of these rows' texts.
-
-    Segments, as toolkit.evaluation.explain has them, say what spoke for the first label and what for the second.
-    """
-    texts = table.frame.drop(columns="label").to_numpy()
-
-    def explain(rows: np.ndarray, contrasts: np.ndarray) -> list:
-        """Load the model once more, as it was saved, and ask it."""
-        model, _ = load_classifier(str(folder))
-        return attribute(model.to(device), encoder, [tuple(texts[row]) for row in rows], contrasts)
-
-    return explain
 
 
 # -- model directory --------------------------------------------------------------------------------------------------

@@ -189,7 +189,7 @@ def script(name: str, *options, status: int = 0, input: str = "", **how) -> subp
 
 
 @contextmanager
-def processes(count: int, name: str | Path, *options) -> Iterator[list[Forked | subprocess.Popen]]:
+def processes(count: int, name: str | Path, *options, before: str = "") -> Iterator[list[Forked | subprocess.Popen]]:
     """Start a script as the processes of one run, which meet as they do under torchrun; none outlives this."""
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # torchrun keeps it for them, and so we do
     run = {
@@ -198,7 +198,7 @@ def processes(count: int, name: str | Path, *options) -> Iterator[list[Forked | 
     }  # fmt: skip
     with ExitStack() as stack:
         places = [run | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
-        yield [stack.enter_context(started(name, *options, environment=place)) for place in places]
+        yield [stack.enter_context(started(name, *options, environment=place, before=before)) for place in places]
 
 
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree", "os.listdir"}

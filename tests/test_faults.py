@@ -517,6 +517,94 @@ def test_a_row_that_does_not_fit_the_memory_by_itself_is_one_line(wide, tmp_path
     assert re.fullmatch(line, done.stderr), done.stderr
 
 
+# Something happens where a model is loaded to explain errors: the second of test_code.py, of each seed main.py's third.
+EXPLAINING = """
+import re, resource
+import transformers
+
+loader, loads = transformers.AutoModelForSequenceClassification, []
+from_pretrained = loader.from_pretrained
+
+def patched(*words, **options):
+    loads.append(1)
+    if len(loads) % LOADS:
+        return from_pretrained(*words, **options)
+    HAPPENS
+
+loader.from_pretrained = patched
+"""
+LOADS = {"main.py": 3, "test_code.py": 2}
+# Only so much more memory can be had from then on, in megabytes.
+TIGHT = r"""
+    loaded = from_pretrained(*words, **options)
+    now = int(re.search(r"VmSize:\s+(\d+)", open("/proc/self/status").read())[1]) << 10
+    resource.setrlimit(resource.RLIMIT_AS, (now + (MEGABYTES << 20),) * 2)
+    return loaded
+"""
+MARKED = re.compile('<span class="word [pn][1-5]">')
+
+
+def explaining(name: str, happens: str) -> str:
+    """Return code that does something where a script has its errors explained."""
+    return EXPLAINING.replace("LOADS", str(LOADS[name])).replace("    HAPPENS", happens.strip("\n"))
+
+
+def turned(path: Path) -> Path:
+    """Write a copy of a labelled file in which every label is the other one, so that a good model has errors."""
+    copy = path.with_name("turned.csv")
+    other = {"pro": "con", "con": "pro"}
+    rows = [line.rpartition(",") for line in path.read_text().splitlines()]
+    copy.write_text("".join(f"{text},{other.get(label, label)}\n" for text, _, label in rows))
+    return copy
+
+
+def test_memory_that_runs_out_while_errors_are_explained_costs_the_report_its_words_and_nothing_else(
+    reviews, english_bert, tmp_path
+):
+    test_file, output = turned(reviews / "testset.csv"), tmp_path / "o"
+    words = ["--epochs", 2, "--seeds", 2, "--test_file", test_file, "--report_language", "zh"]
+    hook = explaining("main.py", "    raise MemoryError")
+    done = script("main.py", *options(reviews, english_bert, output, *words), before=hook)
+    line = re.compile(r"^report\.html comes without explanations: out of memory .*MemoryError.*$", re.MULTILINE)
+    assert len(line.findall(done.stdout)) == 2
+    assert [run["seed"] for run in json.loads((output / "seeds.json").read_text())["runs"]] == [42, 43]
+    words = ["--model_dir", output / "bert_classifier", "--test_file", test_file, "--device", "cpu", "--output_dir"]
+    script("test_code.py", *words, tmp_path / "free")
+    hook = explaining("test_code.py", "    raise MemoryError")
+    done = script("test_code.py", *words, tmp_path / "short", before=hook)
+    assert len(line.findall(done.stdout)) == 1
+    english, chinese = "No words are marked: there was too little memory", "没有标出起作用的词：内存不足"
+    expected = {output: (False, False, True), tmp_path / "short": (False, True, False)}
+    for folder, signs in {**expected, tmp_path / "free": (True, False, False)}.items():
+        page = (folder / "test" / "report.html").read_text(encoding="utf-8")
+        assert (bool(MARKED.search(page)), english in page, chinese in page) == signs
+        assert page.count('class="wrong"') > 5
+    scored = [(tmp_path / name / "test" / "predictions.csv").read_bytes() for name in ("short", "free")]
+    assert scored[0] == scored[1]
+
+
+@LINUX
+def test_with_little_memory_errors_are_explained_a_few_at_once_and_a_row_that_is_too_long_not_at_all(
+    many, wide, tmp_path
+):
+    short, long, output = turned(many / "testset.csv"), tmp_path / "long.csv", tmp_path / "o"
+    long.write_text("text,label\n" + "".join(f"{'the food ' * 1500}{word},{word}\n" for word in ("pro", "con")))
+    tight = TIGHT.replace("MEGABYTES", "150")
+    line = re.compile(r"^report\.html comes without explanations: out of memory with a single row.*$", re.MULTILINE)
+
+    def marked(folder: Path) -> bool:
+        return bool(MARKED.search((folder / "test" / "report.html").read_text(encoding="utf-8")))
+
+    words = options(many, wide, output, "--epochs", 1, "--batch_size", 32, "--test_file", long)
+    done = script("main.py", *words, before=explaining("main.py", tight))
+    assert (len(line.findall(done.stdout)), marked(output)) == (1, False)
+    for file, lines in ((short, 0), (long, 1)):
+        words = ["--model_dir", output / "bert_classifier", "--output_dir", tmp_path / file.stem, "--device", "cpu"]
+        done = script("test_code.py", *words, "--test_file", file, before=explaining("test_code.py", tight))
+        assert (len(line.findall(done.stdout)), marked(tmp_path / file.stem)) == (lines, not lines)
+        assert ("out of memory with 18 rows at once; going on with 9" in done.stdout) == (not lines)
+
+
 BROKEN = """
 from transformers import BertForSequenceClassification as Model
 

@@ -10,7 +10,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 import utils
 from tests.base.test_errors import SHORT
 from tests.conftest import WORDS
-from toolkit.base.errors import UserError
+from toolkit.base.errors import TooLittleMemory
 from toolkit.compute.batches import training_batches
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
@@ -60,7 +60,7 @@ def test_a_batch_smaller_than_the_limit_is_what_is_halved():
 
 def test_a_single_row_that_does_not_fit_ends_it_with_one_line():
     said, tries, limit = [], 0, RowLimit(log=lambda line: said.append(line))
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(TooLittleMemory) as caught:
         for attempt in limit.attempts(4):
             with attempt:
                 tries += 1

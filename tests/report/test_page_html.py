@@ -21,6 +21,7 @@ from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.metrics import ScoredSet
 from toolkit.report.advice_texts import TEXTS as ADVICE
+from toolkit.report.explanations import Explanations
 from toolkit.report.page_parts import clean
 from toolkit.report.scores import score_lines, write_report, write_scores
 from toolkit.report.texts_en import EN, ZH
@@ -242,7 +243,12 @@ def test_nothing_in_texts_labels_and_column_names_runs(tmp_path, english_bert):
 
 
 def written(
-    folder: Path, found: ScoredSet, language: str = "en", train: Table | None = None, **run
+    folder: Path,
+    found: ScoredSet,
+    language: str = "en",
+    train: Table | None = None,
+    explanations: Explanations = Explanations(),  # noqa: B008 - frozen
+    **run,
 ) -> tuple[dict, str]:
     """What metrics.json and report.html have of a scored table, whose texts are all different."""
     names = np.array(found.labels, object)[found.label_ids]
@@ -260,7 +266,7 @@ def written(
     )
     answers = simple_answers({"train": train, "test": table}).get("test", {})
     scores = write_scores(folder / "test", found, table, run, model, train, answers)
-    write_report(folder / "test", found, scores, table, run, language, lambda rows, contrasts: [], 20)
+    write_report(folder / "test", found, scores, table, run, language, explanations)
     assert score_lines(scores)
     return scores, (folder / "test" / "report.html").read_text(encoding="utf-8")
 
@@ -287,6 +293,27 @@ def test_whatever_was_scored_there_is_a_page_with_its_numbers(tmp_path, found, l
         assert text == ("–" if value is None else f"{value:.{len(text.partition('.')[2])}f}"), name
     assert page.count('<li data-cell="') >= min(len(found.label_ids), 200, max((~found.right).sum(), 1))
     assert ("</noscript>" in page) == ("thresholds" in scores) == (len(found.labels) == 2)
+
+
+@pytest.mark.parametrize(
+    ("language", "problem", "said"),
+    [
+        (
+            "en",
+            "no_memory",
+            "No words are marked: there was too little memory to find those that mattered (&lt;b&gt;).",
+        ),
+        ("en", "failed", "No words are marked: those that mattered could not be found (&lt;b&gt;)."),
+        ("zh", "no_memory", "没有标出起作用的词：内存不足，无法计算（&lt;b&gt;）。"),
+        ("zh", "failed", "没有标出起作用的词：计算失败（&lt;b&gt;）。"),
+    ],
+)
+def test_a_page_without_explanations_says_why(tmp_path, language, problem, said):
+    _, page = written(tmp_path, drawn(40, 2), language, explanations=Explanations(problem=problem, reason="<b>"))
+    assert page.count(said) == 1
+    (tmp_path / "sound").mkdir()
+    _, page = written(tmp_path / "sound", drawn(40, 2), language)
+    assert "unexplained" not in page
 
 
 def test_of_many_labels_the_pairs_that_are_mixed_up_most_can_be_pressed(tmp_path):

@@ -31,6 +31,10 @@ class UserError(Exception):
         return lines
 
 
+class TooLittleMemory(UserError):
+    """There is too little memory for what the user asked for, however small the portions."""
+
+
 class Stopped(BaseException):
     """Ends a run that was asked to stop, in all processes together; the message says how to go on.
 
@@ -42,7 +46,7 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     """Say whether an exception means that a device or the machine has too little memory."""
     if isinstance(error, RuntimeError):
         return any(sign in str(error) for sign in OUT_OF_MEMORY_SIGNS)
-    return isinstance(error, MemoryError)
+    return isinstance(error, (MemoryError, TooLittleMemory))
 
 
 def first_line(error: BaseException) -> str:

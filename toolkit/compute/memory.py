@@ -7,10 +7,17 @@ from types import TracebackType
 import numpy as np
 import torch
 
-from toolkit.base.errors import UserError, first_line, is_out_of_memory
+from toolkit.base.errors import TooLittleMemory, first_line, is_out_of_memory
 from toolkit.cli.console import Log
 
 NO_LIMIT = 1 << 40  # rows
+
+
+def release_memory() -> None:
+    """Free what only refers to itself, and give back what is kept of a CUDA card's memory for later tensors."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 class Attempt:
@@ -52,7 +59,7 @@ class RowLimit:
     def attempts(self, rows: int) -> Iterator[Attempt]:
         """Yield contexts in which to work on `rows` rows, cut to the limit, until the memory suffices for it.
 
-        What is in a context begins anew each time. Raises UserError if the memory does not suffice for a single row.
+        What is in a context begins anew each time. Raises TooLittleMemory if it does not suffice for a single row.
         """
         while True:
             attempt = Attempt(min(rows, self.rows or rows))
@@ -60,13 +67,11 @@ class RowLimit:
             if not attempt.shortage:
                 return
             if not attempt.will_be_repeated:
-                raise UserError(
+                raise TooLittleMemory(
                     f"out of memory with a single row at once ({attempt.shortage}); a shorter --max_length takes less"
                 )
             self.rows = -(-attempt.rows // 2)
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release_memory()
             self.log(f"out of memory with {attempt.rows:,} rows at once; going on with {self.rows:,}")
 
     def tighten(self, rows: int) -> None:

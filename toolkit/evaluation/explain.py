@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from toolkit.compute.memory import RowLimit
 from toolkit.tokens.encoder import kept_positions
 
 # Characters of scripts without blanks between words, where a tokenizer's word may be a whole sentence.
@@ -28,19 +29,23 @@ class Segment(NamedTuple):
     weight: float | None
 
 
-def attribute(model, encoder, rows: Sequence[tuple[str, ...]], contrasts: np.ndarray) -> list[list[list[Segment]]]:
+def attribute(
+    model, encoder, rows: Sequence[tuple[str, ...]], contrasts: np.ndarray, limit: RowLimit | None = None
+) -> list[list[list[Segment]]]:
     """Return for each row, and each of its texts, the segments that make it up, with their weights.
 
     Weights are of what the text adds to the difference of two logits, contrasts (N, 2) has the labels of both, and are
     divided by the largest of the row. A tokenizer that cannot tell where its tokens stand, or a model that takes no
-    embeddings, gives an empty list; too little memory is a RuntimeError.
+    embeddings, gives an empty list. Raises TooLittleMemory if the memory does not suffice for a single row.
 
     Args:
         model: a sequence classifier of transformers, as it was loaded.
         encoder: the tokenizer, max_length, truncation and whether there are pairs, as for prediction.
         rows: (text,) or (text, text_pair) of N rows.
         contrasts: (N, 2).
+        limit: how many rows go through the model at once; lowered where the memory runs out.
     """
+    limit = limit or RowLimit()
     if not encoder.tokenizer.is_fast or not rows:
         return []
     encoded = encoder.tokenizer(
@@ -55,11 +60,27 @@ def attribute(model, encoder, rows: Sequence[tuple[str, ...]], contrasts: np.nda
     left, found = sorted(range(len(rows)), key=lambda i: len(kept[i])), {}
     while left:
         part = [i for number, i in enumerate(left) if not number or (number + 1) * len(kept[i]) <= TOKENS]
-        values = _integrated(model, encoder, encoded, [(i, kept[i]) for i in part], contrasts[part])
+        for attempt in limit.attempts(len(part)):
+            with attempt:
+                values = _in_pieces(model, encoder, encoded, [(i, kept[i]) for i in part], contrasts[part], limit)
         if values is None:
             return []
         left, found = left[len(part) :], found | dict(zip(part, values, strict=True))
     return [_segments(encoded, i, row, kept[i], found[i]) for i, row in enumerate(rows)]
+
+
+def _in_pieces(model, encoder, encoded, rows: list, contrasts: np.ndarray, limit: RowLimit) -> list[np.ndarray] | None:
+    """Return what _integrated returns of some rows, in pieces within the limit.
+
+    A function of its own, so that where the memory runs out nothing of the graph is held while fewer rows are tried.
+    """
+    values: list[np.ndarray] = []
+    for piece in limit.cut(np.arange(len(rows))):
+        of_piece = _integrated(model, encoder, encoded, [rows[i] for i in piece], contrasts[piece])
+        if of_piece is None:
+            return None
+        values += of_piece
+    return values
 
 
 def _integrated(model, encoder, encoded, rows: list, contrasts: np.ndarray) -> list[np.ndarray] | None:

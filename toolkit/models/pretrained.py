@@ -24,7 +24,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from toolkit.base.errors import UserError, first_line
+from toolkit.base.errors import TooLittleMemory, UserError, first_line, is_out_of_memory
 from toolkit.models.hub import fetch_model
 from toolkit.models.trust import (
     config_problems,
@@ -112,7 +112,8 @@ def _load(loader, source: str, look: Callable[[Path], list[str]], **options):
     except BaseException as error:  # files can be damaged in as many ways as there are exceptions
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # that of the tokenizers
             raise
-        raise UserError(f"model {source}: cannot be loaded ({_told(error)})") from None
+        kind = TooLittleMemory if is_out_of_memory(error) else UserError
+        raise kind(f"model {source}: cannot be loaded ({_told(error)})") from None
 
 
 def _told(error: BaseException) -> str:

@@ -6,7 +6,7 @@ All text from data is escaped by Jinja, and a content security policy lets nothi
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from markupsafe import Markup
 from toolkit.evaluation.explain import Segment
 from toolkit.evaluation.metrics import ScoredSet
 from toolkit.report.advice import Advice
+from toolkit.report.explanations import Explanations, most_confident_errors
 from toolkit.report.page_parts import clean, course, curves, facts, findings, scale
 from toolkit.report.texts_en import TEXTS
 
@@ -27,7 +28,6 @@ MOST_PAIRS = 40
 LONGEST_TEXT = 1200  # characters, and of a row that is explained
 LONGEST_EXPLAINED = 6000
 UNIT = {"low": 0.0, "high": 1.0, "ticks": [0, 0.2, 0.4, 0.6, 0.8, 1.0], "format": "%.1f"}
-Explain = Callable[[np.ndarray, np.ndarray], list]
 
 
 def render(
@@ -38,8 +38,7 @@ def render(
     history: Sequence[dict],
     advice: Sequence[Advice],
     language: str,
-    explain: Explain,
-    explained: int,
+    explanations: Explanations,
 ) -> bytes:
     """Return the page in utf-8.
 
@@ -51,11 +50,10 @@ def render(
         history: the evaluations of the run, none if they are gone.
         advice: what follows from the scores.
         language: en or zh.
-        explain: (numbers of n rows, (n, 2) labels) to the segments of each row's texts.
-        explained: how many of the rows that are wrong are explained.
+        explanations: which words mattered for rows that are wrong.
     """
     t, counts = TEXTS[language], np.array(scores["confusion_matrix"])
-    rows = _rows(found, table, _cells(counts), explain, explained)
+    rows = _rows(found, table, _cells(counts), explanations)
     page = {
         "file": clean(Path(scores["data"]["test"]["file"]).name),
         "model": clean(scores["model"]["directory"]),
@@ -65,6 +63,7 @@ def render(
         "confusions": _confusions(counts, scores["labels"]),
         "rows": rows,
         "explained": any(kind for row in rows for text in row["texts"] for _, kind in text),
+        "unexplained": _why_unexplained(explanations, t),
         "threshold": 0.5 if scores["threshold"] is None else scores["threshold"],
         "checked": scores["findings"] is not None and isinstance(run.get("findings"), list),
         "counts": Markup(json.dumps(scores.get("thresholds"))),  # numbers only
@@ -123,10 +122,10 @@ def _confusions(counts: np.ndarray, labels: Sequence[str]) -> list[dict]:
     ]
 
 
-def _rows(found: ScoredSet, table, cells: list, explain: Explain, explained: int) -> list[dict]:
+def _rows(found: ScoredSet, table, cells: list, explanations: Explanations) -> list[dict]:
     """Return the rows that the page has: those that are wrong, and some of each cell."""
     order = np.argsort(np.where(found.right, 2 + found.confidence, -found.confidence), kind="stable")
-    wrong = order[: int((~found.right).sum())][:MOST_WRONG].tolist()
+    wrong = most_confident_errors(found)[:MOST_WRONG].tolist()
     each = min(50, max(3, MOST_CELLS // max(len(cells), 1)))
     room = dict.fromkeys(cells, each)
     chosen = set(wrong)
@@ -135,9 +134,6 @@ def _rows(found: ScoredSet, table, cells: list, explain: Explain, explained: int
         if room.get(cell, 0):
             room[cell] -= 1
             chosen.add(row)
-    first = np.array(wrong[:explained], int)
-    contrasts = np.stack([found.predicted[first], found.label_ids[first]], axis=1)
-    segments = dict(zip(first.tolist(), explain(first, contrasts) if len(first) else [], strict=False))
     texts = table.frame.drop(columns="label").to_numpy().tolist()
     return [
         {
@@ -148,11 +144,20 @@ def _rows(found: ScoredSet, table, cells: list, explain: Explain, explained: int
             "true": found.labels[found.label_ids[row]],
             "predicted": found.labels[found.predicted[row]],
             "confidence": float(found.confidence[row]),
-            "texts": [_painted(text) for text in segments.get(row, [[Segment(text, None)] for text in texts[row]])],
+            "texts": [
+                _painted(text) for text in explanations.rows.get(row, [[Segment(text, None)] for text in texts[row]])
+            ],
         }
         for row in order.tolist()
         if row in chosen
     ]
+
+
+def _why_unexplained(explanations: Explanations, t: dict) -> str:
+    """Return why no words are marked, in the language of the page; "" if nothing went wrong."""
+    if not explanations.problem:
+        return ""
+    return t["unexplained"][explanations.problem].format(reason=explanations.reason)
 
 
 def _painted(segments: Sequence[Segment]) -> list[tuple[str, str]]:

@@ -19,7 +19,8 @@ from toolkit.evaluation.compare import comparison_lines
 from toolkit.evaluation.diagnostics import diagnose
 from toolkit.evaluation.metrics import ScoredSet
 from toolkit.report.advice import advise, headline
-from toolkit.report.page_html import Explain, render
+from toolkit.report.explanations import Explanations
+from toolkit.report.page_html import render
 from toolkit.runs.run_json import data_facts, versions
 
 
@@ -74,13 +75,12 @@ def write_report(
     table: Table,
     run: dict,
     language: str,
-    explain: Explain,
-    explained: int,
+    explanations: Explanations,
 ) -> None:
-    """Write report.html of what write_scores has written and returned; the last three are render's."""
+    """Write report.html of what write_scores has written and returned, in a language (en or zh)."""
     history = read_history(Path(scores["model"]["directory"]))
     advice = advise(scores, run, history)
-    page = render(found, scores, table, run, history, advice, language, explain, explained)
+    page = render(found, scores, table, run, history, advice, language, explanations)
     write_bytes(folder / "report.html", page)
 
 

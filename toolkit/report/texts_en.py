@@ -48,6 +48,10 @@ EN = {
     "all_errors": "The rows that are wrong, most confident first, with the probability of what was predicted.",
     "one_cell": "The rows of one cell: wrong ones most confident first, right ones least confident first.",
     "words_hint": "The words that mattered for the first of them (integrated gradients):",
+    "unexplained": {
+        "no_memory": "No words are marked: there was too little memory to find those that mattered ({reason}).",
+        "failed": "No words are marked: those that mattered could not be found ({reason}).",
+    },
     "word_for": "for the prediction",
     "word_against": "for the true label",
     "back": "All that are wrong",

@@ -1,0 +1,86 @@
+"""Which words mattered for the rows that a model got wrong; a finished run does not fail where that cannot be found."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from toolkit.base.errors import UserError, first_line, is_out_of_memory
+from toolkit.cli.console import Log
+from toolkit.compute.memory import RowLimit, release_memory
+from toolkit.data.tables import Table
+from toolkit.evaluation.explain import Segment, attribute
+from toolkit.evaluation.metrics import ScoredSet
+from toolkit.models.pretrained import load_classifier
+from toolkit.tokens.encoder import Encoder
+
+SegmentedTexts = list[list[Segment]]  # the segments of each text of a row: one, or two of a pair
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """What it takes to ask a saved model for reasons: its directory, the encoder of its texts, and a device."""
+
+    folder: Path
+    encoder: Encoder
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """The segments of the rows that are explained, by the numbers of the rows; or why there are none."""
+
+    rows: dict[int, SegmentedTexts] = field(default_factory=dict)
+    problem: str = ""  # "no_memory", "failed", or "" where nothing went wrong
+    reason: str = ""  # of the problem, in English
+
+
+def explain_errors(scored: ScoredSet, table: Table, explainer: Explainer, max_rows: int, log: Log) -> Explanations:
+    """Return which words of the most confident errors spoke for the predicted label and which for the true one.
+
+    A model whose memory runs out gets smaller batches. Where that does not help, or the model cannot be loaded or
+    asked, there are no explanations: `log` gets a line that says why, and no exception is raised.
+
+    Args:
+        scored: what was predicted of the table.
+        table: the test set, whose rows are those of `scored`.
+        explainer: for the model that was scored, which is loaded once more, as it was saved.
+        max_rows: how many rows are explained at most.
+        log: also gets a line where batches are made smaller.
+    """
+    rows = most_confident_errors(scored)[:max_rows]
+    if not len(rows):
+        return Explanations()
+    try:
+        segments = _segments(scored, table, explainer, rows, RowLimit(log=log))
+        return Explanations(dict(zip(rows.tolist(), segments, strict=False)))  # there may be none for any row
+    except (UserError, OSError, MemoryError, RuntimeError) as error:
+        out_of_memory = is_out_of_memory(error)
+        reason = first_line(error)
+    release_memory()
+    if out_of_memory and not reason.startswith("out of memory"):
+        reason = f"out of memory ({reason})"
+    log(f"report.html comes without explanations: {reason}")
+    return Explanations(problem="no_memory" if out_of_memory else "failed", reason=reason)
+
+
+def most_confident_errors(scored: ScoredSet) -> np.ndarray:
+    """Return the numbers of the rows that are wrong, the most confident ones first."""
+    errors = np.flatnonzero(~scored.right)
+    return errors[np.argsort(-scored.confidence[errors], kind="stable")]
+
+
+def _segments(
+    scored: ScoredSet, table: Table, explainer: Explainer, rows: np.ndarray, limit: RowLimit
+) -> list[SegmentedTexts]:
+    """Load the model and return the segments of each of these rows, [] if it or its tokenizer cannot tell them.
+
+    A function of its own, so that nothing of the model is held once it has failed.
+    """
+    texts = table.frame.drop(columns="label").to_numpy()[rows]
+    contrasts = np.stack([scored.predicted[rows], scored.label_ids[rows]], axis=1)
+    classifier, _ = load_classifier(str(explainer.folder))
+    return attribute(
+        classifier.to(explainer.device), explainer.encoder, [tuple(row) for row in texts], contrasts, limit
+    )
