@@ -5,6 +5,7 @@ import sys
 import time
 from argparse import Namespace
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from toolkit.base.disk import DirectoryLock
@@ -229,7 +230,7 @@ class Run:
         self.files.draw(self.progress, args.metric)
         trained = f"trained for {self.progress.speed_line()}; the best model is in {model_dir}"
         self.log("\n".join([*baselines.lines(simple.get("valid", {})), trained]))
-        if args.test_file and (found := utils.score_saved(model_dir, self.predictor, table, args.fast)):
+        if args.test_file and (found := utils.score_saved(model_dir, self.end_training(), table, args.fast)):
             with DirectoryLock(folder) as lock:
                 lock.take()
                 what = (table, self.facts())
@@ -240,6 +241,20 @@ class Run:
                 explainer = explaining.Explainer(model_dir, self.encoder, self.machine.device)
                 explanations = explaining.explain_errors(found, table, explainer, args.explain_rows, self.log)
                 score_files.write_report(folder, found, scores, *what, args.report_language, explanations)
+
+    def end_training(self):
+        """Free the memory that training held, and return the predictor without it.
+
+        In the main process, which loads the best model, the weights of this one are freed too. The others, which may
+        not see the directory, get the best weights into it.
+        """
+        model = self.learner.release()
+        if self.machine.is_main:
+            model.to("meta")
+        predictor = replace(self.predictor, model=model)
+        del self.learner, self.bad_steps, self.state, self.predictor
+        memory.release_memory()
+        return predictor
 
 
 if __name__ == "__main__":

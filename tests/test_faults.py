@@ -605,6 +605,50 @@ def test_with_little_memory_errors_are_explained_a_few_at_once_and_a_row_that_is
         assert ("out of memory with 18 rows at once; going on with 9" in done.stdout) == (not lines)
 
 
+# Says what is held of training when a model is loaded to score the test file; of several processes, when each gets it.
+HELD = """
+import gc, sys
+import torch, transformers
+from toolkit.models.touched_rows import TouchedRows
+
+def say():
+    objects = gc.get_objects()
+    held = {type(each).__name__ for each in objects if issubclass(type(each), KINDS)}
+    weights = [each for each in objects if type(each) is torch.nn.Parameter and not each.is_meta]
+    gradients = sum(weight.grad is not None for weight in weights)
+    print(f"held: {sorted(held)}, {gradients} gradients, weights: {bool(weights)}", file=sys.stderr)
+
+KINDS = (TouchedRows, torch.optim.Optimizer, torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)
+loader, module, loads = transformers.AutoModelForSequenceClassification, torch.nn.Module, []
+from_pretrained, load_state_dict = loader.from_pretrained, module.load_state_dict
+
+def patched(*words, **options):
+    loads.append(1)
+    if len(loads) == 2:
+        say()
+    return from_pretrained(*words, **options)
+
+def patched_too(self, *words, **options):
+    say()
+    return load_state_dict(self, *words, **options)
+
+loader.from_pretrained, module.load_state_dict = patched, patched_too
+"""
+
+
+def test_nothing_of_training_is_held_when_the_test_file_is_scored(reviews, english_bert, tmp_path):
+    words = options(reviews, english_bert, tmp_path / "alone", "--epochs", 2)
+    done = script("main.py", *words, before=HELD)
+    assert "held: [], 0 gradients, weights: False\n" in done.stderr
+    words = options(reviews, english_bert, tmp_path / "two", "--epochs", 2)
+    with processes(2, "main.py", *words, before=HELD) as begun:
+        ends = ended(begun)
+    assert [status for status, _ in ends] == [0, 0], ends
+    said = [re.findall("held: .*", error) for _, error in ends]
+    nothing = "held: [], 0 gradients, weights: "
+    assert said == [[nothing + "False"], [nothing + "True"]]  # into these come the best weights
+
+
 BROKEN = """
 from transformers import BertForSequenceClassification as Model
 

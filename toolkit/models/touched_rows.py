@@ -57,6 +57,10 @@ class TouchedRows:
         self.touched = torch.zeros(0, self.table.embedding_dim)  # whose gradient is that of these rows
         self.touched.grad = torch.zeros_like(self.touched)
 
+    def release(self) -> None:
+        """Let the table, which may outlive the training, have its own gradient again, and nothing of this one."""
+        self.table.note = None
+
     def _note(self, ids: torch.Tensor, gradient: torch.Tensor) -> None:
         """Add the gradient (..., H) of one pass to those before."""
         ids, gradient = torch.cat([self.rows, ids.flatten()]), torch.cat([self.touched.grad, gradient.flatten(0, -2)])

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import GradScaler
 from toolkit.compute.batches import micro_batches
-from toolkit.compute.device import device_count, seed_step
+from toolkit.compute.device import device_count, seed_step, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import Attempt, RowLimit
 from toolkit.models.touched_rows import TouchedRows, touched_rows
@@ -62,6 +62,14 @@ class Learner:
         processes = self.machine.processes
         self.guard = StepGuard(self.optimizer, self.scaler, processes)
         self.tables = touched_rows(self.model, self.optimizer) if processes.size == 1 else []
+
+    def release(self) -> torch.nn.Module:
+        """Return the model without its wrapper and gradients; with this one forgotten, nothing holds their memory."""
+        for table in self.tables:
+            table.release()
+        model = unwrap(self.model)
+        model.zero_grad(set_to_none=True)
+        return model
 
     def begin_step(self) -> float:
         """Set and return the learning rate of the next step."""
