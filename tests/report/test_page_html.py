@@ -352,7 +352,7 @@ def test_what_was_not_checked_is_not_called_sound_and_a_leak_is_told_once(tmp_pa
     leak = leaks(leaked, Table(Path("t.csv"), texts, [], [], Columns(), ""))
     scores, page = written(tmp_path / "c", found, train=leaked, findings=[each.as_json() for each in leak])
     assert [each["kind"] for each in scores["findings"]] == ["leak"]
-    assert page.count(leak[0].what()) == 1
+    assert page.count(leak[0].sentence()) == 1
     assert "2 of the test rows (6.7%) stand in the training file too" in page
     assert any(line.startswith("beware: 2 of the test rows") for line in score_lines(scores))
 
