@@ -7,7 +7,6 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.base.process import this_process
 from toolkit.cli.console import Log, bar
@@ -112,14 +111,14 @@ class Job:
         found = need_file(args.input_file, args.data_dir, "unlabelled", "--input_file")
         self.input = Input(str(found), columns, args.encoding, args.on_bad_rows, args.input_format)
         self.output = self.output_path()
-        if self.input.path == "-" and self.output is not None:
+        if self.input.is_pipe and self.output is not None:
             self.input.keep()
-        if self.input.path == "-" and args.precision == "int8" and args.min_agreement:
+        if self.input.is_pipe and args.precision == "int8" and args.min_agreement:
             raise UserError(
                 "--precision int8 is compared with fp32 on rows of a file; a pipe needs an --output_file, "
                 "or --min_agreement 0, which goes without"
             )
-        if self.input.path != "-":
+        if not self.input.is_pipe:
             self.total, self.kind, self.names = self.input.scan()
             self.form = self.output_form(self.kind, self.names)
 
@@ -148,7 +147,7 @@ class Job:
         """Write the predictions to standard output, some hundred rows at a time."""
         out, written = sys.stdout.buffer, 0
         with self.input.open() as source:
-            form = self.output_form(source.format, source.columns) if self.input.path == "-" else self.form
+            form = self.output_form(source.format, source.columns) if self.input.is_pipe else self.form
             out.write(form.header)
             for window in windows(self.input.usable(source, self.name_rejected), STREAM_WINDOW):
                 out.write(form.separator * bool(written) + form.encode(predict(window)))
@@ -190,7 +189,7 @@ class Job:
         """Return what decides the bytes of the output, besides the model and what it is computed on."""
         names = ("batch_size", "encoding", "on_bad_rows", "excel_safe", "fast", "calibrated", "threshold")
         return {
-            "input": fingerprint(Path(self.input.path)),
+            "input": self.input.fingerprint(),
             "columns": self.input.columns.as_json(),
             "read_as": [self.kind, self.names],
             "output": self.output.name,

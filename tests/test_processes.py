@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import ROOT, TOO_LONG, WORDS, processes, script
+from tests.conftest import ROOT, TOO_LONG, WORDS, processes, script, wait_for
 
 FAST = ("--learning_rate", "3e-3", "--seed", "1", "--device", "cpu", "--precision", "fp32")
 
@@ -156,6 +156,29 @@ def test_a_pipe_is_answered_by_several_processes(trained):
     done = subprocess.run(command, input=lines, capture_output=True, encoding="utf-8", cwd=ROOT, check=True)
     assert done.stdout == script("infer.py", *model, input=lines).stdout
     assert done.stdout.count("\n") == 10
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes a temporary file when its process has ended")
+@pytest.mark.parametrize("killed", [False, True])
+def test_however_several_processes_end_nothing_of_a_pipe_stays_in_the_temporary_directory(
+    trained, tmp_path, monkeypatch, killed
+):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    model, output = ("--model_dir", trained / "bert_classifier", "--device", "cpu"), tmp_path / "p.tsv"
+    rows = "the food was good\n" * 9_000 + ("" if killed else "the \0 bed\n")
+    with processes(2, "infer.py", *model, "--input_file", "-", "--output_file", output) as (first, _):
+        if killed:
+            first.stdin.write(rows)
+            first.stdin.close()
+            wait_for(first, (tmp_path / "p.tsv.parts" / "0000000").exists)
+            first.kill()
+            assert first.wait() == -signal.SIGKILL
+        else:
+            _, error = first.communicate(rows, timeout=TOO_LONG)
+            assert (first.returncode, error.count("\n")) == (2, 1)
+            assert error.startswith("error: standard input, line 9001: text contains a NUL character")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_what_several_processes_have_left_is_finished_by_one(trained, tmp_path):

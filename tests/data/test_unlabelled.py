@@ -1,10 +1,12 @@
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.data.rows import Columns, Rejected
 from toolkit.data.unlabelled import Input, rejected_path
@@ -199,24 +201,59 @@ def test_an_open_input_is_called_as_it_was_given_and_its_file_is_closed_again(tm
     assert source.stream.closed
 
 
+@pytest.fixture
+def empty_tmp(tmp_path, monkeypatch) -> Path:
+    """An empty directory that temporary files go to."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    return tmp_path / "tmp"
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "usable"),
     [(None, TXT, ["good food", "  very bad ", "差评"]), ("jsonl", JSONL, ["good", "7", "bad"])],
 )
-def test_standard_input_that_is_kept_can_be_read_twice_and_keeps_its_name(tmp_path, monkeypatch, kind, content, usable):
+def test_standard_input_that_is_kept_can_be_read_twice_and_keeps_its_name(
+    tmp_path, empty_tmp, monkeypatch, kind, content, usable
+):
     with Path(written(tmp_path, "pipe", content)).open(encoding="utf-8") as stream:
         monkeypatch.setattr("sys.stdin", stream)
         found = given("-", kind=kind)
+        assert found.is_pipe
         found.keep()
-    with found.spool:
+        assert not found.is_pipe
+    try:
         assert found.scan()[:2] == (3, kind or "txt")
+        assert found.fingerprint() == fingerprint(tmp_path / "pipe")
         assert texts(found) == texts(found) == usable
+        assert found.fingerprint() == fingerprint(tmp_path / "pipe")
+        assert len(found.sample(2)) == 2
         with found.open() as source:
             assert source.name == "standard input"
         if found.rejected:
             found.list_rejected(tmp_path / "rejected_rows.csv")
             assert "standard input,4," in (tmp_path / "rejected_rows.csv").read_text(encoding="utf-8")
-    assert not Path(found.path).exists()
+        assert os.name == "nt" or list(empty_tmp.iterdir()) == []  # however it ends, nothing of it is left
+    finally:
+        found.close()
+    assert list(empty_tmp.iterdir()) == []
+
+
+def test_standard_input_that_cannot_be_kept_leaves_nothing(empty_tmp, monkeypatch):
+    class Broken(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            raise OSError("the disk is full")
+
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": Broken()}))
+    with pytest.raises(OSError, match="full"):
+        given("-").keep()
+    assert list(empty_tmp.iterdir()) == []
+
+
+def test_standard_input_that_is_closed_cannot_be_kept_either(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UserError, match="standard input is closed"):
+        given("-").keep()
 
 
 def test_the_list_of_the_default_output_is_called_after_it(tmp_path):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
@@ -192,8 +193,13 @@ class DirectoryLock:
 
 def fingerprint(path: Path) -> str:
     """Return the sha256 of a file's bytes in hex."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
+        return stream_fingerprint(stream)
+
+
+def stream_fingerprint(stream: BinaryIO) -> str:
+    """Return the sha256 of the bytes of a stream in hex."""
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()

@@ -3,12 +3,13 @@
 import codecs
 import gzip
 import io
+import os
 import shutil
 import sys
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import starmap
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -23,21 +24,50 @@ KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
 UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error)
 
 
-def open_source(path: str | Path, encoding: str | None = None, kind: str | None = None) -> Source:
+class Spool:
+    """All that a pipe holds, in a temporary file without a name: it is gone when the process ends, however it ends.
+
+    It can be read any number of times, one after the other.
+    """
+
+    def __init__(self, pipe: BinaryIO):
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 (it is closed by `close`)
+        try:
+            shutil.copyfileobj(pipe, self.file)
+            self.file.flush()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def open(self) -> BinaryIO:
+        """Return a stream of all of it; earlier ones must have been read as far as they are needed."""
+        handle = os.dup(self.file.fileno())  # the position is common to all copies
+        os.lseek(handle, 0, os.SEEK_SET)
+        return os.fdopen(handle, "rb")
+
+    def close(self) -> None:
+        """Remove the file."""
+        self.file.close()
+
+
+def open_source(
+    path: str | Path, encoding: str | None = None, kind: str | None = None, spool: Spool | None = None
+) -> Source:
     """Open a file, or standard input if `path` is "-", for reading row by row. Use it as a context manager.
 
-    `encoding` None means that it is told apart; `kind` is the format, by default that of the file's ending.
-    Raises UserError for a file that cannot be opened or decoded or has no header.
+    `encoding` None means that it is told apart; `kind` is the format, by default that of the file's ending; `spool`
+    has all of standard input if it was kept. Raises UserError for a file that cannot be opened or decoded or has no
+    header.
     """
     name, kind = "standard input" if path == "-" else str(path), kind or file_format(path)
     try:
         if path != "-" and not (Path(path).is_file() or Path(path).is_dir()) and Path(path).exists():
             raise UserError(f"{name}: is no file that can be read twice, but a pipe or a device")
-        source = _parquet(name) if kind == "parquet" else _text_source(path, name, encoding, kind)
+        source = _parquet(name) if kind == "parquet" else _text_source(path, encoding, kind, spool)
     except UNREADABLE as error:
         raise _unreadable(name, error) from None
     source.records = _guarded(name, source.records)
-    source.is_pipe = path == "-"
+    source.is_pipe = path == "-" and spool is None
     return source
 
 
@@ -52,9 +82,15 @@ def _unreadable(name: str, error: object) -> UserError:
     return UserError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
 
 
-def _text_source(path: str | Path, name: str, encoding: str | None, kind: str) -> Source:
+def _text_source(path: str | Path, encoding: str | None, kind: str, spool: Spool | None) -> Source:
     newline = "" if kind in ("csv", "tsv") else None  # csv fields may hold line breaks of their own
-    stream = _stdin(encoding, newline) if path == "-" else _open(Path(path), encoding, newline)
+    name = "standard input" if path == "-" else str(path)
+    if spool is not None:
+        stream = _open(spool.open, name, encoding, newline)
+    elif path == "-":
+        stream = _stdin(encoding, newline)
+    else:
+        stream = _open(lambda: _binary(Path(path)), name, encoding, newline)
     try:
         if kind in ("csv", "tsv"):
             return read_table_text(name, kind, stream)
@@ -68,25 +104,23 @@ def _binary(path: Path) -> BinaryIO:
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _open(path: Path, encoding: str | None, newline: str | None) -> TextIO:
+def _open(open_binary: Callable[[], BinaryIO], name: str, encoding: str | None, newline: str | None) -> TextIO:
     if encoding is None:
-        with _binary(path) as stream:
-            encoding = detect_encoding(stream, str(path))
-    return _decoded(_binary(path), encoding, newline)
+        with open_binary() as stream:
+            encoding = detect_encoding(stream, name)
+    return _decoded(open_binary(), encoding, newline)
+
+
+def standard_input() -> BinaryIO:
+    """Return the bytes of standard input; UserError if there is none."""
+    if sys.stdin is None:
+        raise UserError("standard input is closed")
+    return sys.stdin.buffer
 
 
 def _stdin(encoding: str | None, newline: str | None) -> TextIO:
-    if sys.stdin is None:
-        raise UserError("standard input is closed")
-    return _decoded(sys.stdin.buffer, encoding or guess_encoding(sys.stdin.buffer.peek(1), "standard input"), newline)
-
-
-def spooled(stream: BinaryIO):
-    """Return a temporary file with all that is in a pipe; it is removed when it is closed or forgotten."""
-    file = tempfile.NamedTemporaryFile()  # noqa: SIM115
-    shutil.copyfileobj(stream, file)
-    file.flush()
-    return file
+    stream = standard_input()
+    return _decoded(stream, encoding or guess_encoding(stream.peek(1), "standard input"), newline)
 
 
 codecs.register_error("half a character", lambda error: ("\udfff", error.end))

@@ -1,13 +1,13 @@
 """The unlabelled rows of a file or a pipe, gone through more than once, and what of them cannot be used."""
 
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from toolkit.base.disk import fingerprint, stream_fingerprint
 from toolkit.base.errors import UserError
 from toolkit.data.files import Source, file_format
-from toolkit.data.reading import open_source, spooled
+from toolkit.data.reading import Spool, open_source, standard_input
 from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_or_report, write_rejected
 
 REJECTED = ".rejected_rows.csv"
@@ -45,12 +45,13 @@ class Input:
     def __init__(self, path: str, columns: Columns, encoding: str | None, on_bad_rows: str, kind: str | None):
         self.path, self.name = path, "standard input" if path == "-" else path
         self.columns, self.encoding, self.on_bad_rows = columns, encoding, on_bad_rows
-        self.kind, self.rejected, self.spool = (kind or "txt") if path == "-" else None, 0, None
+        self.kind = (kind or "txt") if path == "-" else None
+        self.rejected = 0
+        self.spool: Spool | None = None
 
     def keep(self) -> None:
         """Put all of standard input into a temporary file, which can be read twice and has a fingerprint."""
-        self.spool = spooled(sys.stdin.buffer)
-        self.path = self.spool.name
+        self.spool = Spool(standard_input())
 
     def close(self) -> None:
         """Remove the temporary file, if there is one."""
@@ -59,9 +60,19 @@ class Input:
 
     def open(self) -> Source:
         """Open the input for one reading."""
-        source = open_source(self.path, self.encoding, self.kind)
-        source.name = self.name
-        return source
+        return open_source(self.path, self.encoding, self.kind, self.spool)
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read only once."""
+        return self.path == "-" and self.spool is None
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of its bytes."""
+        if self.spool is None:
+            return fingerprint(Path(self.path))
+        with self.spool.open() as stream:
+            return stream_fingerprint(stream)
 
     def scan(self) -> tuple[int, str, list[str]]:
         """Read it all once and return the number of usable rows, the format, and the names of all columns.
