@@ -5,7 +5,7 @@ loads. Shapes: N rows of a file, B rows of a batch, L tokens of its longest row,
 """
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,34 @@ import torch.nn.functional as F
 
 from toolkit.base.disk import filling, fingerprint, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
-from toolkit.cli.console import bar
+from toolkit.cli.console import Log, bar
+from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
-from toolkit.data.labels import encode_labels
+from toolkit.data.files import find_file, labelled_files
+from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.data.reading import open_source
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_or_report
 from toolkit.data.tables import Table, to_frame
+from toolkit.doctor.examine import examine, without_leaked
+from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.metrics import ScoredSet
 from toolkit.models.fast_bert import make_fast
 from toolkit.models.int8 import check_labels, make_int8
 from toolkit.models.packed_linear import pack_linear_layers
-from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer, set_dropout
+from toolkit.models.pretrained import EMBEDDED, load_classifier, load_config, load_tokenizer, resolve_model, set_dropout
+from toolkit.report.scores import score_columns
+from toolkit.runs.banner import say_labels, say_lengths
 from toolkit.runs.model_card import model_card
 from toolkit.runs.run_json import read_run
 from toolkit.tokens.dataset import TokenDataset, TokenFacts, TokenizedTable, broadcast_dataset, dataset_of
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.learner import GradientPass, Learner
+from toolkit.training.trainer import TrainingData
 
 TOKENIZED_AT_ONCE = 1000  # texts
 
@@ -85,6 +92,81 @@ def read_table(
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
     return Table(Path(path), frame, rejected, records, columns, fingerprint(Path(path)))
+
+
+def read_tables(
+    files: Mapping[str, Path | None], columns: Columns, reading: ReadingOptions, keep_records: Collection[str]
+) -> dict[str, Table]:
+    """Return, by name, the tables of several labelled files (None: no file); the first decides whether there are pairs.
+
+    Those whose names are in `keep_records` keep their records. Raises UserError with what is wrong in any of them.
+    """
+    tables: dict[str, Table] = {}
+    problems: list[object] = []
+    summaries: list[str] = []
+    for name, file in files.items():
+        if file is None:
+            continue
+        try:
+            tables[name] = read_table(file, columns, reading.encoding, reading.on_bad_rows, name in keep_records)
+            columns = tables[name].columns
+        except UserError as error:
+            problems += error.args
+            if len(error.args) > 1:
+                summaries.append(error.summary)
+    if problems:
+        raise UserError(*problems, summary="; ".join(filter(None, summaries)))
+    return tables
+
+
+@dataclass(frozen=True)
+class LabelledTables:
+    """The labelled tables of a run."""
+
+    labels: list[str]  # of the training rows, in order
+    used: dict[str, Table]  # train, valid and, if --test_file names one, test
+    examined: dict[str, Table]  # also the testset of the folder, which the run does not score
+
+
+def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> LabelledTables:
+    """Read the labelled files of a run, and hold out training rows where there are none to validate on.
+
+    Raises UserError for what is wrong with any of the files.
+    """
+    files = labelled_files(options)
+    needs_records = tuple(files) if options.find_label_errors else ("test",)
+    tables = read_tables(files, Columns.to_train_on(options.columns), options.reading, needs_records)
+    for name, table in tables.items():
+        log.item("data" if name == "train" else "", table.accounts())
+    labels = learn_labels(tables["train"])
+    if "test" in tables:
+        score_columns(tables["test"].records, labels)
+    if "valid" not in tables:
+        tables["train"], tables["valid"] = split_table(tables["train"], options.valid_ratio, split_seed)
+        log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
+    examined = tables
+    if options.train_file is None and options.test_file is None:
+        examined = tables | _testset_nearby(options, tables["train"].columns)
+    if options.drop_leaked:
+        tables["train"] = without_leaked(examined, log)
+        examined = examined | {"train": tables["train"]}
+        labels = learn_labels(tables["train"])
+    return LabelledTables(labels, tables, examined)
+
+
+def _testset_nearby(options: DataOptions, columns: Columns) -> dict[str, Table]:
+    """Return, as "test", the testset.* of the data folder, which is only looked at; nothing if there is none.
+
+    One that cannot be read is of no account, unless rows that stand in it are to be dropped: then it is a UserError.
+    """
+    try:
+        file = find_file(options.data_dir, "testset")
+        if file is not None:
+            return {"test": read_table(file, columns, options.reading.encoding, "skip")}
+    except UserError:
+        if options.drop_leaked:
+            raise
+    return {}
 
 
 # -- texts to tokens --------------------------------------------------------------------------------------------------
@@ -138,6 +220,37 @@ def tokenize_labelled(
         datasets[name] = dataset
         facts[name] = TokenFacts(tokenized.full_lengths, known, unknown_share, encoder.max_length)
     return datasets, facts
+
+
+def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> TrainingData:
+    """Read, tokenize and examine the data of a command in the main process, and give the datasets to the others.
+
+    Raises UserError for what is wrong with the data, and where it does not go with the model.
+    """
+    source = resolve_model(options.model.model)
+    read = None
+    if machine.is_main:
+        read = read_labelled_tables(options.data, options.split_seed, log)
+    labels = machine.processes.broadcast(None if read is None else read.labels)
+    tokenizer = load_tokenizer(source)
+    datasets: dict[str, TokenDataset] = {}
+    encoder = None
+    findings: list[Finding] = []
+    if read is not None:
+        model, config = options.model, load_config(source)
+        pairs = "text_pair" in read.used["train"].frame
+        encoder = make_encoder(tokenizer, config, model.max_length, model.truncation, pairs)
+        tokenizer.model_max_length = encoder.max_length  # transformers.pipeline then truncates alike
+        datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
+        say_labels(log, labels, datasets["train"].label_ids)
+        say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
+        findings = examine(read.examined, token_facts)
+        say_findings(log, findings, options.data.check_data)
+    train = broadcast_dataset(machine.processes, datasets.get("train"))
+    valid = broadcast_dataset(machine.processes, datasets.get("valid"))
+    tables = {} if read is None else read.used
+    base_model = options.model.model or EMBEDDED
+    return TrainingData(base_model, source, labels, train, valid, tables, encoder, findings)
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------
@@ -382,25 +495,25 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
     return SavedClassifier(machine.wrap_for_prediction(model), encoder, run)
 
 
-def score_saved(folder: Path, predictor: Predictor, table: Table | None, fast: bool = True) -> ScoredSet | None:
-    """Score a table with the model directory that the main process wrote; None in the others.
+def score_saved(
+    folder: Path, table: Table, machine: Machine, batch_size: int, limit: RowLimit, fast: bool = True
+) -> ScoredSet:
+    """Score a table with the model directory that this process, the main one, wrote; the others are in help_score."""
+    saved = load_model(folder, machine, fast)
+    predictor = Predictor(saved.model, machine, batch_size, limit)
+    _send_weights(saved.model, machine)
+    scored = score_table(predictor, saved.encoder, table, saved.run["labels"], decision_of(saved.run))
+    release_helpers(predictor)
+    return scored
 
-    These, which may not see the directory, get its weights into the model of their `predictor`.
-    """
+
+def help_score(predictor: Predictor, fast: bool = True) -> None:
+    """Take part in score_saved: get the weights of the model directory, which only the main process may see."""
     machine = predictor.machine
-    if machine.is_main:
-        saved = load_model(folder, machine, fast)
-        _send_weights(saved.model, machine)
-        scorer = replace(predictor, model=saved.model)
-        scored = score_table(scorer, saved.encoder, table, saved.run["labels"], decision_of(saved.run))
-        release_helpers(scorer)
-        return scored
-    model = unwrap(predictor.model)
-    model.load_state_dict(machine.processes.broadcast_tensors())
+    predictor.model.load_state_dict(machine.processes.broadcast_tensors())
     if fast:
-        pack_linear_layers(model, machine.precision.dtype)  # as load_model did in the main process
-    help_predict(replace(predictor, model=model))
-    return None
+        pack_linear_layers(predictor.model, machine.precision.dtype)  # as load_model did in the main process
+    help_predict(predictor)
 
 
 def _send_weights(model: torch.nn.Module, machine: Machine) -> None:

@@ -30,7 +30,6 @@ TOO_LONG = 600  # seconds
 PLACES = rb'<header>.*?</header>|<section id="facts">.*?</section>'  # of report.html
 TIMES = ("train_seconds", "real_tokens_per_second")  # all that may differ between two runs
 torch.set_num_threads(1)
-main.import_the_rest()
 
 
 def make_data(folder: Path, rows: int = 40) -> None:
@@ -89,7 +88,7 @@ def fork(words: Sequence[str], log: Path, at: int = 0, number: int = 0, environm
         TrainingBar.stepper = counted
     status = 1
     try:
-        status = run_script(main.main)
+        status = run_script(lambda: main.main(main.read_options()))
     finally:
         sys.stdout.flush()
         os._exit(status)

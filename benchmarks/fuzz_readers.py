@@ -161,20 +161,20 @@ def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
     """Read a file as main.py does, with --on_bad_rows stop and skip, and see that the two agree."""
     import utils
     from toolkit.base.errors import UserError
+    from toolkit.cli.sections import ReadingOptions
     from toolkit.data.labels import encode_labels, learn_labels, split_table
     from toolkit.data.reading import open_source
     from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
-    from toolkit.doctor import labelled_files as reading
 
     columns = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
     try:
-        table = reading.read_tables(utils.read_table, {"train": path}, columns, encoding, "skip")["train"]
+        table = utils.read_tables({"train": path}, columns, ReadingOptions(encoding, "skip"), ())["train"]
     except UserError as error:
         check_lines(error)
         tally["refused"] += 1
         table = None
     try:
-        strict = reading.read_tables(utils.read_table, {"train": path}, columns, encoding, "stop")["train"]
+        strict = utils.read_tables({"train": path}, columns, ReadingOptions(encoding, "stop"), ())["train"]
         require(table and not table.rejected and strict.frame.equals(table.frame), "stop passes what skip rejects")
     except UserError as error:
         check_lines(error)

@@ -28,6 +28,7 @@ import pandas as pd  # noqa: E402
 
 import main as script  # noqa: E402
 from benchmarks.accuracy import read, run  # noqa: E402
+from toolkit.cli.options import fine_tuning_options  # noqa: E402
 from toolkit.doctor import label_errors  # noqa: E402
 
 FILTERS = ("confident_learning", "prune_by_noise_rate", "both", "low_self_confidence", "predicted_neq_given")
@@ -53,10 +54,9 @@ def search(options: list[str]) -> tuple[np.ndarray, np.ndarray]:
         inputs.append((label_ids, probabilities))
         return likely_errors(label_ids, probabilities)
 
-    sys.argv = ["main.py", "--find_label_errors", *options]
     label_errors.likely_errors = likely_errors_noted
     try:
-        script.main()
+        script.main(fine_tuning_options(["--find_label_errors", *options]))
     finally:
         label_errors.likely_errors = likely_errors
     return inputs[0]

@@ -11,7 +11,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,6 @@ from toolkit.base.errors import UserError
 from toolkit.cli.exits import run_script
 from toolkit.cli.options import fine_tuning_options
 from toolkit.data.rows import Columns
-from toolkit.doctor import labelled_files as reading
 
 TEN_MB = 10_000_000
 TINY = b"text,label\na,x\n"
@@ -561,7 +560,7 @@ def everything(folder: Path) -> dict[str, bytes | None]:
 def run(capsys, module, *options) -> tuple[int, list[str]]:
     """Run a script within this process and return its exit status and the lines of stderr."""
     sys.argv = [module.__name__ + ".py", *map(str, options)]
-    status = run_script(module.main)
+    status = run_script(lambda: module.main(module.read_options()))
     return status, capsys.readouterr().err.splitlines()
 
 
@@ -577,7 +576,7 @@ def read(path: Path, options: Sequence[str]):
     """Read a training file as main.py does with these options, leaving out what cannot be used."""
     data = fine_tuning_options(list(options)).data
     columns = Columns.to_train_on(data.columns)
-    return reading.read_tables(utils.read_table, {"train": path}, columns, data.reading.encoding, "skip")["train"]
+    return utils.read_tables({"train": path}, columns, replace(data.reading, on_bad_rows="skip"), ())["train"]
 
 
 def expected_lines(file: File, path: Path) -> list[str]:

@@ -10,6 +10,9 @@ from transformers import BertForSequenceClassification
 import utils
 from tests.conftest import WORDS, bert_tokenizer
 from toolkit.base.errors import UserError
+from toolkit.cli.console import Log
+from toolkit.cli.options import fine_tuning_options
+from toolkit.cli.sections import ReadingOptions
 from toolkit.compute.batches import training_batches
 from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
@@ -147,6 +150,52 @@ def test_a_split_loses_no_row(reviews):
     assert sorted(train.frame.index.tolist() + valid.frame.index.tolist()) == table.frame.index.tolist()
     counts = table.frame["label"].value_counts()
     assert valid.frame["label"].value_counts().to_dict() == {name: round(n * 0.2) for name, n in counts.items()}
+
+
+# -- the files of a run ----------------------------------------------------------------------------------------------
+
+
+def read_labelled(folder, *options: str) -> utils.LabelledTables:
+    """Read the labelled files of a folder as main.py does with these options."""
+    options = fine_tuning_options(["--data_dir", str(folder), *options])
+    return utils.read_labelled_tables(options.data, options.split_seed, Log(None))
+
+
+def test_the_folders_testset_is_looked_at_only_if_it_can_be_read(reviews):
+    assert set(read_labelled(reviews).examined) == {"train", "valid", "test"}
+    assert set(read_labelled(reviews).used) == {"train", "valid"}
+    train_file = str(reviews / "trainset.csv")
+    assert set(read_labelled(reviews, "--train_file", train_file).examined) == {"train", "valid"}
+    (reviews / "testset.csv").write_text("text\ngood\n")
+    assert set(read_labelled(reviews).examined) == {"train", "valid"}
+    with pytest.raises(UserError, match="label"):
+        read_labelled(reviews, "--drop_leaked")
+    (reviews / "testset.csv").unlink()
+    assert set(read_labelled(reviews, "--drop_leaked").examined) == {"train", "valid"}
+
+
+def test_the_problems_of_all_files_are_told_together(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\ngood,\n")
+    (tmp_path / "b.csv").write_text("text,label\n,pro\n")
+    files = {"train": tmp_path / "a.csv", "valid": None, "test": tmp_path / "b.csv"}
+    with pytest.raises(UserError) as caught:
+        utils.read_tables(files, Columns(), ReadingOptions(None, "stop"), ())
+    assert [str(problem).split(": ")[-1] for problem in caught.value.args] == ["label is empty", "text is empty"]
+
+
+@pytest.mark.parametrize("endings", [("txt", "csv"), ("csv", "txt"), ("txt", "txt")])
+def test_a_txt_file_goes_with_a_file_whose_columns_have_other_names(tmp_path, endings):
+    contents = {"txt": "good\tpro\nbad\tcon\n", "csv": "stars,review\npro,good\ncon,bad\n"}
+    files = {name: tmp_path / f"{name}.{ending}" for name, ending in zip(("train", "valid"), endings, strict=True)}
+    for path in files.values():
+        path.write_text(contents[path.suffix[1:]])
+    columns = Columns("review", None, "stars")
+    tables = utils.read_tables(files, columns, ReadingOptions(None, "stop"), keep_records=tuple(files))
+    for table in tables.values():
+        assert table.columns == columns
+        assert table.frame.to_dict("list") == {"text": ["good", "bad"], "label": ["pro", "con"]}
+        assert table.named_records() == [{"review": "good", "stars": "pro"}, {"review": "bad", "stars": "con"}]
+        assert table.records[0][table.record_columns.text] == "good"
 
 
 # -- tokenizing ------------------------------------------------------------------------------------------------------

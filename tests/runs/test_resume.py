@@ -20,7 +20,7 @@ def resumed(folder, saved: dict, *given: str) -> dict:
     write_state = {**ABOUT, "options": options}
     begin_checkpoint(folder / "checkpoint", write_state)
     options = fine_tuning_options(["--output_dir", str(folder), "--resume", *given])
-    return resumed_options(options, Log(io.StringIO())).as_dict()
+    return resumed_options(options, ALONE, Log(io.StringIO())).as_dict()
 
 
 CHANGES = {  # (saved, given on the command line) of each option that may change
@@ -94,7 +94,7 @@ def test_a_run_that_was_moved_goes_on_where_it_is(tmp_path):
 def test_where_no_run_has_begun_resume_begins_one(tmp_path):
     stream = io.StringIO()
     options = fine_tuning_options(["--resume", "--output_dir", str(tmp_path)])
-    assert resumed_options(options, Log(stream)).output.resume is False
+    assert resumed_options(options, ALONE, Log(stream)).output.resume is False
     assert "no run has begun" in stream.getvalue()
 
 

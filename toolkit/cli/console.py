@@ -31,11 +31,13 @@ def pad(text: str, width: int, right: bool = False) -> str:
 class Log:
     """Says lines on a stream; keeps them until there is a file for them, so that a refused run leaves none.
 
-    With None for a stream it says nothing anywhere, which is for all but the first of several processes.
+    With None for a stream it says nothing anywhere, which is for all but the main one of several processes.
     """
 
     def __init__(self, stream: TextIO | None):
-        self.stream, self.kept, self.file = stream, [], None
+        self.stream = stream
+        self.file: Path | None = None
+        self.unwritten: list[str] = []  # lines that are not yet in a file
 
     def __call__(self, line: str = "") -> None:
         """Say a line."""
@@ -43,12 +45,17 @@ class Log:
             return
         with tqdm.external_write_mode(file=self.stream):
             print(line, file=self.stream, flush=True)
-        self.kept.append(line)
+        self.unwritten.append(line)
         self._write()
 
     def item(self, name: str, text: str) -> None:
         """Say a line of a table of facts."""
         self(f"{name:<10} {text}")
+
+    def include(self, other: "Log") -> None:
+        """Take in the lines of another log that has no file; they are not said again."""
+        self.unwritten += other.unwritten
+        self._write()
 
     def open(self, path: Path, append: bool = False) -> None:
         """Write to a file from now on, beginning with what was said so far."""
@@ -60,8 +67,8 @@ class Log:
     def _write(self) -> None:
         if self.file is not None:
             with self.file.open("a", encoding="utf-8") as stream:
-                stream.writelines(line + "\n" for line in self.kept)
-            self.kept.clear()
+                stream.writelines(line + "\n" for line in self.unwritten)
+            self.unwritten.clear()
 
 
 def bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:

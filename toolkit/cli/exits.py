@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from types import FrameType
+from types import FrameType, TracebackType
 
 from toolkit.base.errors import FULL, Stopped, UserError, first_line, is_out_of_memory
 from toolkit.base.process import this_process
@@ -20,6 +20,39 @@ EXIT_BROKEN_PIPE = 141
 MAIN_HEAD_START = 6  # seconds before other processes speak; torchrun looks every 5 of them in its older versions
 
 
+def begin_script() -> None:
+    """Have the script end as run_script says from now on, also by what happens while its modules are imported."""
+    _prepare_streams_and_signals()
+    sys.excepthook = _end_early
+
+
+def _end_early(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End the script by an exception that nobody has caught: the excepthook until run_script begins."""
+
+    def fail() -> None:
+        """Raise the exception where it is answered."""
+        raise error
+
+    try:
+        status = _exit_status(fail)
+    except BaseException:
+        sys.__excepthook__(kind, error, trace)
+        status = EXIT_DEFECT
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _prepare_streams_and_signals() -> None:
+    """Let no character that a terminal lacks end the script, and have signals end it in order."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if this_process().size == 1:  # several processes are ended by their launcher
+        for number in handleable_signals(("SIGTERM", "SIGUSR1", "SIGHUP")):
+            signal.signal(number, _raise_stopped)
+
+
 def run_script(main: Callable[[], None]) -> int:
     """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 75 for Stopped, 130 for Ctrl-C.
 
@@ -28,12 +61,9 @@ def run_script(main: Callable[[], None]) -> int:
     what they have sent may want the interpreter that ends, and one that has failed could wait for others that wait
     for it.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character must not end a run
-    if this_process().size == 1:  # several processes are ended by their launcher
-        for number in handleable_signals(("SIGTERM", "SIGUSR1", "SIGHUP")):
-            signal.signal(number, _raise_stopped)
+    _prepare_streams_and_signals()
+    sys.excepthook = sys.__excepthook__
+    if this_process().size == 1:
         return _exit_status(main)
     try:
         status = _exit_status(main)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from toolkit.base.errors import UserError
+from toolkit.cli.sections import DataOptions
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet")
 
@@ -80,3 +81,20 @@ def need_file(given: str | None, folder: str | Path, stem: str, option: str) -> 
     if found is None:
         raise UserError(f"there is no {stem}.csv (.tsv, .json, ...) in {folder}; {option} names another")
     return found
+
+
+def labelled_files(options: DataOptions) -> dict[str, Path | None]:
+    """Return the files train, valid and test of a run (None: there is none): those of options, else the folder's.
+
+    A training file that is named alone goes without the folder's validset. A test file is one that is named. Raises
+    UserError if there is no training file.
+    """
+    train_file = need_file(options.train_file, options.data_dir, "trainset", "--train_file")
+    valid_file = _path(options.valid_file)
+    if valid_file is None and options.train_file is None:
+        valid_file = find_file(options.data_dir, "validset")
+    return {"train": Path(train_file), "valid": valid_file, "test": _path(options.test_file)}
+
+
+def _path(name: str | None) -> Path | None:
+    return None if name is None else Path(name)

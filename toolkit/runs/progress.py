@@ -36,6 +36,11 @@ class Progress:
         """Say whether an epoch of `batches` is through, or the run, since so many evaluations brought no better one."""
         return 0 < early_stopping <= self.stale or (self.batch == batches and not self.evaluation_due(batches, 0))
 
+    def begin_epoch(self, epoch: int) -> None:
+        """Note that an epoch begins, the first being 0."""
+        self.epoch = epoch
+        self.batch = 0
+
     def count(self, loss_sums: Sequence[float], lengths: Sequence, seconds: float) -> None:
         """Count steps that were taken: the sum of the losses of each, and the lengths in tokens of its rows (B,).
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.sections import FineTuningOptions, options_from
+from toolkit.compute.processes import Processes
 from toolkit.runs.checkpoint import gone_on_with, read_checkpoint, read_state, restore
 from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import refuse_to_overwrite
@@ -30,13 +31,19 @@ MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
 ) | {"epochs": may_grow}  # fmt: skip
 
 
-def resumed_options(options: FineTuningOptions, log: Log) -> FineTuningOptions:
-    """Return the options of a run: with --resume those of the checkpoint if there is one, else those given.
+def resumed_options(options: FineTuningOptions, processes: Processes, log: Log) -> FineTuningOptions:
+    """Return, in every process, the options of a run: with --resume those of the checkpoint, else those given.
 
     Raises UserError if one on the command line says otherwise, or if something else is in the way.
     """
     if not options.output.resume:
         return options
+    values = processes.on_main(lambda: _resumed_options(options, log).as_dict())
+    return options_from(FineTuningOptions, values, options.given)
+
+
+def _resumed_options(options: FineTuningOptions, log: Log) -> FineTuningOptions:
+    """Read the checkpoint and return the options of the run; where no run has begun, say so."""
     folder = Path(options.output.output_dir)
     state = read_state(folder / "checkpoint")
     if state is None:

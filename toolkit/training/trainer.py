@@ -1,0 +1,163 @@
+"""A run while it trains: what it works on, how far it has come, and where it is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from toolkit.cli.console import Log
+from toolkit.cli.sections import FineTuningOptions
+from toolkit.compute.device import unwrap
+from toolkit.compute.machine import Machine
+from toolkit.compute.memory import RowLimit, release_memory
+from toolkit.data.tables import Table
+from toolkit.doctor.findings import Finding
+from toolkit.evaluation.metrics import positive_id
+from toolkit.runs.banner import say_machine, say_steps
+from toolkit.runs.directory import RunDirectory
+from toolkit.runs.progress import Progress
+from toolkit.runs.resume import resume
+from toolkit.runs.run_json import describe_run, versions
+from toolkit.tokens.dataset import TokenDataset
+from toolkit.tokens.encoder import Encoder
+from toolkit.training.bad_steps import BadStepMonitor
+from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.optimizer import Schedule, make_optimizer
+from toolkit.training.stop_signals import StopSignals
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run works on; the tables, the encoder and the findings are there in the main process alone."""
+
+    base_model: str  # the name of the pretrained model, as it was given
+    source: str  # its directory, or its id on the hub
+    labels: list[str]
+    train: TokenDataset
+    valid: TokenDataset
+    tables: dict[str, Table] = field(default_factory=dict)  # train, valid and, if it was named, test
+    encoder: Encoder | None = None
+    findings: Sequence[Finding] = ()
+
+    @property
+    def main_encoder(self) -> Encoder:
+        """The encoder, in the main process."""
+        assert self.encoder is not None, "only the main process has the encoder"
+        return self.encoder
+
+
+@dataclass
+class Trainer:
+    """All that the training loop works with. Nothing in it is of use once `release` was called but what it returns."""
+
+    options: FineTuningOptions
+    machine: Machine
+    data: TrainingData
+    directory: RunDirectory
+    log: Log
+    learner: Learner
+    progress: Progress
+    bad_steps: BadStepMonitor
+    signals: StopSignals
+    positive: int  # number of the label that f1 and a threshold are about
+    facts: dict[str, Any]  # what run.json says of the run, but for what is known at an evaluation only
+    valid_logits: np.ndarray | None = None  # (N, C) of the last evaluation
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model without the wrapper that spreads it over devices or processes."""
+        return unwrap(self.learner.model)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many steps an epoch has."""
+        return steps_per_epoch(self.options, self.data)
+
+    @property
+    def total_steps(self) -> int:
+        """How many steps the run has if it is not stopped early."""
+        return self.options.training.epochs * self.steps_per_epoch
+
+    def run_facts(self) -> dict[str, Any]:
+        """Return the content of run.json, as it is after the last evaluation."""
+        return {**self.facts, "metrics": self.progress.best(), **self.progress.speed(), "versions": versions()}
+
+    def save(self) -> None:
+        """Write the checkpoint, and put the best model in its place; then end the run if it is to end."""
+        self.progress.row_limit = self.learner.limit.rows  # so that a resumed run need not find it again
+        state = (self.model, self.learner.optimizer, self.learner.scaler)
+        self.directory.save(state, self.progress, self.facts)
+        self.bad_steps.stop_if_too_many()
+        self.signals.raise_if_stopping(self.progress.step, str(self.directory.named))
+
+    def release(self) -> torch.nn.Module | None:
+        """Free the memory that training held: the optimizer, the gradients and, in the main process, the model.
+
+        Return the model in the other processes, which get the best weights into it.
+        """
+        model = None if self.machine.is_main else self.model
+        self.model.zero_grad(set_to_none=True)
+        del self.learner
+        del self.bad_steps  # it refers to the guard of the learner
+        release_memory()
+        return model
+
+
+def steps_per_epoch(options: FineTuningOptions, data: TrainingData) -> int:
+    """Return how many steps an epoch has."""
+    return -(-len(data.train) // options.training.batch_size)
+
+
+def begin_training(
+    options: FineTuningOptions,
+    machine: Machine,
+    data: TrainingData,
+    directory: RunDirectory,
+    log: Log,
+    model: torch.nn.Module,
+) -> Trainer:
+    """Return the Trainer of a new model, or of one that goes on from its checkpoint; open the run directory.
+
+    Raises UserError if the labels are not what the options need, or the run cannot be gone on with or written.
+    """
+    training = options.training
+    is_main = machine.is_main
+    positive = positive_id(data.labels, training.positive_label, training.metric, training.threshold)
+    betas = (training.adam_beta1, training.adam_beta2)
+    optimizer = make_optimizer(model.to(machine.device), training.weight_decay, betas, training.adam_epsilon)
+    scaler = machine.precision.scaler()
+    facts: dict[str, Any] = {
+        "precision": machine.precision.name,
+        "device": str(machine.device),
+        "processes": machine.processes.size,
+    }
+    if is_main:
+        datasets = {"train": data.train, "valid": data.valid}
+        described = (data.tables, data.labels, datasets, data.main_encoder, data.findings)
+        facts |= describe_run(data.base_model, described, positive, options.as_dict())
+    progress = Progress()
+    if options.output.resume:
+        progress = resume(directory.checkpoint_dir, (model, optimizer, scaler), facts, machine.processes)
+    total_steps = training.epochs * steps_per_epoch(options, data)
+    schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
+    settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed)
+    limit = RowLimit(_row_limit(options, progress), log)
+    wrapped = machine.wrap_for_training(model)
+    learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step)
+    bad_steps = BadStepMonitor(learner.guard, progress, log, data.tables.get("train"), training.max_bad_steps)
+    signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
+    facts["padding_share"] = say_steps(
+        log, model, data.train.lengths, training.batch_size, training.epochs, training.seed, progress.step
+    )
+    say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
+    directory.open(log, data.tables, facts, options.output.resume)
+    return Trainer(options, machine, data, directory, log, learner, progress, bad_steps, signals, positive, facts)
+
+
+def _row_limit(options: FineTuningOptions, progress: Progress) -> int | None:
+    """Return how many rows a device holds at once: as the command line says, else as the checkpoint has learned."""
+    if "micro_batch_size" in options.given:
+        return options.training.micro_batch_size
+    return progress.row_limit or options.training.micro_batch_size
