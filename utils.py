@@ -40,7 +40,14 @@ from toolkit.report.scores import score_columns
 from toolkit.runs.banner import say_labels, say_lengths
 from toolkit.runs.model_card import model_card
 from toolkit.runs.run_json import read_run
-from toolkit.tokens.dataset import TokenDataset, TokenFacts, TokenizedTable, broadcast_dataset, dataset_of
+from toolkit.tokens.dataset import (
+    TokenDataset,
+    TokenFacts,
+    TokenizedTable,
+    broadcast_dataset,
+    dataset_of,
+    share_dataset,
+)
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.learner import GradientPass, Learner
@@ -246,8 +253,8 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
         findings = examine(read.examined, token_facts)
         say_findings(log, findings, options.data.check_data)
-    train = broadcast_dataset(machine.processes, datasets.get("train"))
-    valid = broadcast_dataset(machine.processes, datasets.get("valid"))
+    train = share_dataset(machine.processes, datasets.get("train"))
+    valid = share_dataset(machine.processes, datasets.get("valid"))
     tables = {} if read is None else read.used
     base_model = options.model.model or EMBEDDED
     return TrainingData(base_model, source, labels, train, valid, tables, encoder, findings)
@@ -379,19 +386,21 @@ def predict_logits(
     """
     model = predictor.model.eval()
     processes = predictor.machine.processes
-    devices = device_count(model)
     if not isinstance(model, torch.nn.DataParallel):
         model = unwrap(model)
     logits = np.zeros((len(dataset), unwrap(model).config.num_labels), np.float32)
     for number, rows in enumerate(prediction_batches(dataset.lengths, predictor.batch_size)):
         if number % processes.size == processes.rank:
-            _predict_batch(predictor, model, dataset, rows, devices, logits)
+            _predict_batch(predictor, model, dataset, rows, logits)
         on_batch(len(rows))
     return processes.reduce_to_main(logits)
 
 
-def _predict_batch(predictor, model, dataset: TokenDataset, rows: np.ndarray, devices: int, logits: np.ndarray) -> None:
+def _predict_batch(
+    predictor: Predictor, model: torch.nn.Module, dataset: TokenDataset, rows: np.ndarray, logits: np.ndarray
+) -> None:
     """Write the logits of a batch's rows into `logits` (N, C), with smaller pieces when the memory runs out."""
+    devices = device_count(predictor.model)
     for attempt in predictor.limit.attempts(-(-len(rows) // devices)):
         with attempt:
             for piece in predictor.limit.cut(rows, devices):
@@ -405,7 +414,7 @@ def predict_together(
     predictor: Predictor, dataset: TokenDataset, on_batch: Callable[[int], object] = lambda rows: None
 ) -> np.ndarray:
     """Return the logits (N, C) of a dataset that the main process has, while the others are in help_predict."""
-    shared = broadcast_dataset(predictor.machine.processes, dataset)
+    shared = share_dataset(predictor.machine.processes, dataset)
     return predict_logits(predictor, shared, on_batch)
 
 
@@ -446,7 +455,7 @@ def score_table(
 # -- model directory --------------------------------------------------------------------------------------------------
 
 
-def save_model(folder: Path, model: torch.nn.Module, tokenizer, run: dict, waits: bool = False) -> None:
+def save_model(folder: Path, model: torch.nn.Module, tokenizer: Any, run: dict, waits: bool = False) -> None:
     """Replace a model directory by one with this model, its tokenizer, run.json and the model card, in one go.
 
     If it `waits`, it stays beside the old one until install_directory is called.

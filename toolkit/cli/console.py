@@ -1,13 +1,13 @@
 """What a run says: lines on the screen and in train.log, and progress bars."""
 
 import sys
-import unicodedata
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from tqdm import tqdm
+from wcwidth import wcswidth
 
 from toolkit.base.process import this_process
 
@@ -19,13 +19,16 @@ def one_line(text: str) -> str:
 
 def display_width(text: str) -> int:
     """Return the columns that a text takes on a terminal, where a Chinese character takes two."""
-    return sum(1 + (unicodedata.east_asian_width(character) in "WF") for character in text)
+    width = wcswidth(text)
+    return width if width >= 0 else len(text)  # it has a character that moves the cursor
 
 
 def pad(text: str, width: int, right: bool = False) -> str:
     """Return a text filled up with blanks to `width` columns, on its left if it is to stand on the right."""
     blanks = " " * (width - display_width(text))
-    return blanks + text if right else text + blanks
+    if right:
+        return blanks + text
+    return text + blanks
 
 
 class Log:
@@ -71,13 +74,20 @@ class Log:
             self.unwritten.clear()
 
 
-def bar(total: int, what: str, unit: str, initial: int = 0) -> tqdm:
-    """Return a progress bar on stderr, which the first process shows after a second, and on a terminal only."""
-    off = None if this_process().is_main else True  # None: off where there is no terminal
+def bar(total: int, activity: str, unit: str, initial: int = 0) -> tqdm:
+    """Return a progress bar on stderr, which the main process shows after a second, and on a terminal only."""
+    only_on_a_terminal = None  # what tqdm's `disable` calls so
     return tqdm(
-        total=total, initial=initial, desc=what, unit=f" {unit}", disable=off, delay=1, leave=False,
-        file=sys.stderr, dynamic_ncols=True,
-    )  # fmt: skip
+        total=total,
+        initial=initial,
+        desc=activity,
+        unit=f" {unit}",
+        disable=only_on_a_terminal if this_process().is_main else True,
+        delay=1,
+        leave=False,
+        file=sys.stderr,
+        dynamic_ncols=True,
+    )
 
 
 class TrainingBar:
@@ -85,7 +95,7 @@ class TrainingBar:
 
     def __init__(self, total: int, initial: int):
         self.bar = bar(total, "training", "steps", initial)
-        self.recent = deque(maxlen=50)
+        self.recent: deque[tuple[Any, int]] = deque(maxlen=50)
 
     def stepper(self, losses: list) -> Callable:
         """Return a function to call after each step, which also appends the sum of its losses to `losses`.
@@ -93,7 +103,7 @@ class TrainingBar:
         That sum is a tensor and is read only when the bar is drawn, so that a GPU need not wait.
         """
 
-        def step(loss_sum, rows: int, learning_rate: float) -> None:
+        def step(loss_sum: Any, rows: int, learning_rate: float) -> None:
             """Count a step and note its losses."""
             losses.append(loss_sum)
             self.recent.append((loss_sum, rows))

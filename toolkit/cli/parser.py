@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 from toolkit.base.errors import UserError
 
@@ -19,35 +20,43 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Help that shows a default only where there is one worth reading."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        plain = action.default in (None, False, argparse.SUPPRESS)
-        # Python 3.10 writes the default of a switch into its help by itself.
-        return action.help.replace(" (default: %(default)s)", "") if plain else super()._get_help_string(action)
+        if action.default in (None, False, argparse.SUPPRESS):
+            # Python 3.10 writes the default of a switch into its help by itself.
+            return (action.help or "").replace(" (default: %(default)s)", "")
+        return super()._get_help_string(action) or ""
 
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that knows no abbreviations, reads @files and answers a mistake with one line."""
 
-    def __init__(self, check: Callable[[argparse.Namespace], None] = lambda options: None, **kwargs):
+    def __init__(self, check: Callable[[argparse.Namespace], None] = lambda options: None, **kwargs: Any):
         super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
-        self.check = check  # of options that do not go together
+        self.check = check  # raises UserError for options that do not go together
+        self.words: list[str] = []  # what was parsed last, argument files expanded
 
-    def parse_args(self, args: Sequence[str] | None = None) -> argparse.Namespace:
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None
+    ) -> argparse.Namespace:
         """Parse `args` (sys.argv by default); raise UserError for anything that does not fit."""
-        self.words = words = _expand_argument_files(sys.argv[1:] if args is None else args)
-        if strange := [word for word in words if SURROGATE.search(word)]:  # bytes that are no text in this system
-            raise UserError(f"{strange[0]!r} is not utf-8 text; a file of such a name has to be renamed")
-        namespace, unknown = self.parse_known_args(words)
+        self.words = _expand_argument_files(sys.argv[1:] if args is None else args)
+        for word in self.words:
+            if SURROGATE.search(word):  # bytes that are no text in this system
+                raise UserError(f"{word!r} is not utf-8 text; a file of such a name has to be renamed")
+        namespace, unknown = self.parse_known_args(self.words)
         if unknown:
-            strange = [self._unknown(word) for word in unknown if word.startswith("-")]
-            raise UserError(*strange or [f"{unknown[0]!r} belongs to no option"])
+            problems = [self._unknown_option(word) for word in unknown if word.startswith("-")]
+            raise UserError(*problems or [f"{unknown[0]!r} belongs to no option"])
         self.check(namespace)
         return namespace
 
-    def _unknown(self, word: str) -> str:
-        near = difflib.get_close_matches(word.split("=")[0], self._option_string_actions, n=1)
-        return f"unknown option {word}" + (f"; did you mean {near[0]}?" if near else "; --help lists them all")
+    def _unknown_option(self, word: str) -> str:
+        """Return what to say of an option that there is not."""
+        near_names = difflib.get_close_matches(word.split("=")[0], self._option_string_actions, n=1)
+        if near_names:
+            return f"unknown option {word}; did you mean {near_names[0]}?"
+        return f"unknown option {word}; --help lists them all"
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         """Raise UserError in place of argparse's usage text."""
         raise UserError(message)
 
@@ -67,10 +76,10 @@ def _expand_argument_files(words: Sequence[str]) -> list[str]:
             expanded.append(word)
             continue
         try:
-            words_there = Path(word[1:]).read_text(encoding="utf-8")
-            if "\0" in words_there:
+            content = Path(word[1:]).read_text(encoding="utf-8")
+            if "\0" in content:
                 raise ValueError("contains a NUL character")
-            expanded += shlex.split(words_there, comments=True)
+            expanded += shlex.split(content, comments=True)
         except (OSError, ValueError) as error:
             raise UserError(f"argument file {word[1:]}: {error}") from None
     return expanded
@@ -79,7 +88,7 @@ def _expand_argument_files(words: Sequence[str]) -> list[str]:
 def number(kind: type, least: float, most: float = math.inf, above: bool = False) -> Callable[[str], float]:
     """Return a parser of finite numbers in [least, most], or in (least, most] if `above`."""
 
-    def parse(word: str):
+    def parse(word: str) -> float:
         """Return the number that a word is; ArgumentTypeError if it is none within the bounds."""
         try:
             value = kind(word)

@@ -99,7 +99,7 @@ def _distribute(model: torch.nn.Module, device: torch.device) -> DistributedData
     )
 
 
-def unwrap(model: torch.nn.Module) -> torch.nn.Module:
+def unwrap(model: torch.nn.Module) -> Any:
     """Return the model inside a wrapper."""
     return model.module if isinstance(model, (DataParallel, DistributedDataParallel)) else model
 

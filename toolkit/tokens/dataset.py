@@ -116,3 +116,11 @@ def broadcast_dataset(processes: Processes, dataset: TokenDataset | None = None)
         named = {str(number): tensor for number, tensor in enumerate(dataset.tensors)}
     tensors = processes.broadcast_tensors(named)
     return None if tensors is None else TokenDataset(*tensors.values())
+
+
+def share_dataset(processes: Processes, dataset: TokenDataset | None) -> TokenDataset:
+    """Return, in every process, the dataset that the main one gives; it has to give one."""
+    shared = broadcast_dataset(processes, dataset)
+    if shared is None:
+        raise ValueError("the main process gave no dataset")
+    return shared

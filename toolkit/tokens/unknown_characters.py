@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ FOR_SCRIPT = {  # a model of each script, by the first word of its characters' U
 FOR_THE_REST = "google-bert/bert-base-multilingual-cased"
 
 
-def unknown_characters(tokenizer, texts: Sequence[str]) -> tuple[float, Counter]:
+def unknown_characters(tokenizer: Any, texts: Sequence[str]) -> tuple[float, Counter]:
     """Return the share of characters, blanks aside, that the tokenizer does not know, and the scripts they are of.
 
     Looks at the beginnings of 1,000 evenly spaced texts at most. A tokenizer without an unknown token knows everything.
@@ -37,7 +38,7 @@ def unknown_characters(tokenizer, texts: Sequence[str]) -> tuple[float, Counter]
     return scripts.total() / max(total, 1), scripts
 
 
-def check_unknown(tokenizer, texts: Sequence[str], name: str, most: float) -> float:
+def check_unknown(tokenizer: Any, texts: Sequence[str], name: str, most: float) -> float:
     """Return the share of unknown characters; UserError if it is above `most`, with a model that would know them."""
     share, scripts = unknown_characters(tokenizer, texts)
     if share > most:
@@ -49,7 +50,7 @@ def check_unknown(tokenizer, texts: Sequence[str], name: str, most: float) -> fl
     return share
 
 
-def known_tokens(tokenizer, input_ids: np.ndarray, lengths: np.ndarray, pairs: bool) -> np.ndarray:
+def known_tokens(tokenizer: Any, input_ids: np.ndarray, lengths: np.ndarray, pairs: bool) -> np.ndarray:
     """Return how many tokens of each row, (N,), say something: they are neither unknown nor special.
 
     input_ids is (N, L), of which the first `lengths` (N,) of each row count.
