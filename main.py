@@ -29,7 +29,6 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
 # ruff: noqa: E402
 import numpy as np
 import torch
-from toolkit.report.explanations import SavedModel, explain_errors
 
 import utils
 from toolkit.base.disk import DirectoryLock
@@ -41,6 +40,7 @@ from toolkit.doctor.label_errors import begin_search, prepare_error_list
 from toolkit.evaluation.baselines import lines as baseline_lines
 from toolkit.evaluation.baselines import score_answers, simple_answers
 from toolkit.evaluation.metrics import quick_scores
+from toolkit.report.explanations import Explainer, explain_errors
 from toolkit.report.scores import score_lines, write_report, write_scores
 from toolkit.runs.banner import say_model
 from toolkit.runs.directory import RunDirectory
@@ -187,8 +187,8 @@ def score_test_file(run: Trainer, answers: dict[str, dict[str, np.ndarray]]) -> 
             directory.test_dir, scored, table, run.run_facts(), directory.model_dir, train_table, answers["test"]
         )
         log("\n".join(["", *score_lines(scores)]))
-        saved = SavedModel(directory.model_dir, run.data.main_encoder, machine.device)
-        explanations = explain_errors(scored, table, saved, options.report.explain_rows, log)
+        explainer = Explainer(directory.model_dir, run.data.main_encoder, machine.device)
+        explanations = explain_errors(scored, table, explainer, options.report.explain_rows, log)
         write_report(
             directory.test_dir, scored, scores, table, run.run_facts(), options.report.report_language, explanations
         )

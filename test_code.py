@@ -31,12 +31,10 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
     OPTIONS = read_options()
 
 # ruff: noqa: E402
-from toolkit.report.explanations import SavedModel, explain_errors
-
 import utils
 from toolkit.base.disk import DirectoryLock
 from toolkit.cli.console import Log
-from toolkit.compute.machine import Machine, choose_machine
+from toolkit.compute.machine import choose_machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.processes import Processes
 from toolkit.data.labels import encode_labels
@@ -47,6 +45,7 @@ from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
 from toolkit.evaluation.decision import decision_of
 from toolkit.evaluation.metrics import ScoredSet
 from toolkit.models.int8 import every
+from toolkit.report.explanations import Explainer, explain_errors
 from toolkit.report.scores import score_columns, score_lines, write_report, write_scores
 
 
@@ -55,9 +54,9 @@ class ScoredTest:
     """A test set with what the model of a directory predicts of it."""
 
     table: Table
-    saved: utils.SavedClassifier
-    machine: Machine
     scored: ScoredSet
+    run: dict  # run.json of the model
+    explainer: Explainer
     other: OtherRun | None  # of --compare
 
 
@@ -99,7 +98,7 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
         log.item("", utils.check_int8(predictor, saved.encoder, frame, decision, options.prediction.min_agreement))
     scored = utils.score_table(predictor, saved.encoder, table, saved.run["labels"], decision)
     utils.release_helpers(predictor)
-    return ScoredTest(table, saved, machine, scored, other)
+    return ScoredTest(table, scored, saved.run, Explainer(model_dir, saved.encoder, machine.device), other)
 
 
 def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | None]:
@@ -117,14 +116,13 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
 
 def write_results(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) -> None:
     """Write metrics.json, predictions.csv and report.html, and say what is in them."""
-    table, scored, run, model_dir = test.table, test.scored, test.saved.run, Path(options.model_dir)
+    table, scored, run, model_dir = test.table, test.scored, test.run, Path(options.model_dir)
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
     answers = simple_answers({"train": train, "test": table}).get("test", {})
     comparison = compare_runs(test.other, scored.label_ids, scored.predicted, len(scored.labels))
     scores = write_scores(folder, scored, table, run, model_dir, train, answers, more=comparison)
     log("\n".join(["", *score_lines(scores)]))
-    saved = SavedModel(model_dir, test.saved.encoder, test.machine.device)
-    explanations = explain_errors(scored, table, saved, options.report.explain_rows, log)
+    explanations = explain_errors(scored, table, test.explainer, options.report.explain_rows, log)
     write_report(folder, scored, scores, table, run, options.report.report_language, explanations)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     wrong = f"the {(~scored.right).sum():,} rows that are wrong, most confident first"

@@ -304,6 +304,7 @@ def new_classifier(source: str, labels: Sequence[str], dropout: float | None, fa
     config.problem_type = "single_label_classification"
     set_dropout(config, dropout)
     tokenizer = load_tokenizer(source)
+    model: Any
     model, new_weights = load_classifier(source, config)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
@@ -491,6 +492,7 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
     """
     run = read_run(folder)
     tokenizer = load_tokenizer(str(folder))
+    model: Any
     model, new_weights = load_classifier(str(folder))
     if new_weights or model.config.num_labels != len(run["labels"]):
         raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new_weights)} weights are missing)")
@@ -519,7 +521,9 @@ def score_saved(
 def help_score(predictor: Predictor, fast: bool = True) -> None:
     """Take part in score_saved: get the weights of the model directory, which only the main process may see."""
     machine = predictor.machine
-    predictor.model.load_state_dict(machine.processes.broadcast_tensors())
+    weights = machine.processes.broadcast_tensors()
+    assert weights is not None, "the main process sends the weights"
+    predictor.model.load_state_dict(weights)
     if fast:
         pack_linear_layers(predictor.model, machine.precision.dtype)  # as load_model did in the main process
     help_predict(predictor)

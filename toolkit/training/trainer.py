@@ -63,7 +63,7 @@ class Trainer:
     signals: StopSignals
     positive: int  # number of the label that f1 and a threshold are about
     facts: dict[str, Any]  # what run.json says of the run, but for what is known at an evaluation only
-    valid_logits: np.ndarray | None = None  # (N, C) of the last evaluation
+    valid_logits: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (N, C), last evaluation's
 
     @property
     def model(self) -> torch.nn.Module:
@@ -97,10 +97,11 @@ class Trainer:
 
         Return the model in the other processes, which get the best weights into it.
         """
-        model = None if self.machine.is_main else self.model
-        self.model.zero_grad(set_to_none=True)
+        model: torch.nn.Module | None = self.learner.release()
         del self.learner
         del self.bad_steps  # it refers to the guard of the learner
+        if self.machine.is_main:
+            model = None
         release_memory()
         return model
 
