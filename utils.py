@@ -35,7 +35,15 @@ from toolkit.evaluation.metrics import ScoredSet
 from toolkit.models.fast_bert import make_fast
 from toolkit.models.int8 import check_labels, make_int8
 from toolkit.models.packed_linear import pack_linear_layers
-from toolkit.models.pretrained import EMBEDDED, load_classifier, load_config, load_tokenizer, resolve_model, set_dropout
+from toolkit.models.pretrained import (
+    EMBEDDED,
+    limit_tokenizer,
+    load_classifier,
+    load_config,
+    load_tokenizer,
+    resolve_model,
+    set_dropout,
+)
 from toolkit.report.scores import score_columns
 from toolkit.runs.banner import say_labels, say_lengths
 from toolkit.runs.model_card import model_card
@@ -247,7 +255,7 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         model, config = options.model, load_config(source)
         pairs = "text_pair" in read.used["train"].frame
         encoder = make_encoder(tokenizer, config, model.max_length, model.truncation, pairs)
-        tokenizer.model_max_length = encoder.max_length  # transformers.pipeline then truncates alike
+        limit_tokenizer(tokenizer, encoder.max_length)  # transformers.pipeline then truncates alike
         datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
         say_labels(log, labels, datasets["train"].label_ids)
         say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
