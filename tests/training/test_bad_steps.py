@@ -16,7 +16,7 @@ from toolkit.compute.machine import Machine
 from toolkit.compute.precision import choose_precision
 from toolkit.runs.progress import Progress
 from toolkit.tokens.dataset import TokenDataset
-from toolkit.training.bad_steps import MAX_LISTED_ROWS, BadStepMonitor, StepGuard
+from toolkit.training.bad_steps import MAX_LISTED_ROWS, BadStepMonitor, StepGuard, _Check
 from toolkit.training.learner import Learner, StepSettings
 
 CPU = torch.device("cpu")
@@ -215,6 +215,17 @@ def test_the_guard_tells_of_each_bad_step_once():
         (1, [5, 3, 10]), (3, [7, 5, 12]),
     ]  # fmt: skip
     assert guard.take_bad_steps(wait=True) == []
+
+
+def test_the_check_of_the_last_step_is_waited_for_when_it_is_asked_for():
+    """As on a GPU, whose answer is copied while the next step goes on."""
+    guard, waits = monitor_of()[0].guard, []
+    event = SimpleNamespace(synchronize=lambda: waits.append("waited"))
+    guard._unread.append(_Check(4, ROWS, torch.tensor(False), event))
+    assert guard.take_bad_steps() == []
+    assert waits == []
+    assert [bad_step.step for bad_step in guard.take_bad_steps(wait=True)] == [4]
+    assert waits == ["waited"]
 
 
 def test_the_rows_of_a_bad_step_are_named_by_their_lines_in_the_file():

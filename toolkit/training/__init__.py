@@ -1,1 +1,1 @@
-"""A step and a run: learner, schedule, bad steps, stop signals."""
+"""A step and a run: learner, optimizer and schedule, bad steps, stop signals."""

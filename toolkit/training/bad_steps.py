@@ -27,7 +27,7 @@ class BadStep:
 
 @dataclass(frozen=True)
 class _Check:
-    """The check of a step; `is_good` is a bool tensor of one value, on the CPU once `copied` has happened."""
+    """The check of a step; `is_good` is a bool tensor of one value, which is on the CPU once `copied` has happened."""
 
     step: int
     rows: np.ndarray
@@ -38,8 +38,9 @@ class _Check:
 class StepGuard:
     """Checks each step before the optimizer takes it, and keeps those that are not a number from having an effect.
 
-    The answers of a GPU are read a step later, so that it need not wait for the next. In fp16 a gradient that overflows
-    is the gradient scaler's business, which skips the step and tries a smaller scale; a loss that does is not.
+    The answer of a GPU is read a step later, so that the GPU need not wait for the next step. In fp16 a gradient that
+    overflows is the gradient scaler's business, which skips the step and tries a smaller scale; a loss that overflows
+    is not.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, scaler: GradScaler, processes: Processes = ALONE):

@@ -29,7 +29,7 @@ class StepSettings:
 
 @dataclass(frozen=True)
 class GradientPass:
-    """A forward and backward pass, which adds to the gradient of a step; all passes of a step have it together."""
+    """A forward and backward pass over some rows; the gradient of a step is the sum over all its passes."""
 
     rows: np.ndarray  # row numbers, (B,)
     weight: float  # what the sum of their losses is multiplied by
@@ -53,12 +53,12 @@ class Learner:
     step: int = 0
     guard: StepGuard = field(init=False)
     tables: list[TouchedRows] = field(init=False)  # embedding tables whose gradients are kept apart
-    is_warm: bool = field(init=False, default=False)  # whether a gradient has been shared with the other processes
-    has_shared: bool = field(init=False, default=False)  # whether that of this step has been, at least in part
+    is_warm: bool = field(init=False, default=False)  # whether the processes have shared a gradient before
+    has_shared: bool = field(init=False, default=False)  # whether they have begun to share that of this step
     fitting_slots: int = field(init=False, default=0)  # token slots of the largest pass that has fitted the memory
 
     def __post_init__(self):
-        """Keep apart the gradients of embedding tables, unless other processes need them."""
+        """Make the guard, and keep apart the gradients of embedding tables unless other processes need them."""
         processes = self.machine.processes
         self.guard = StepGuard(self.optimizer, self.scaler, processes)
         self.tables = touched_rows(self.model, self.optimizer) if processes.size == 1 else []
@@ -98,19 +98,19 @@ class Learner:
 
         What is dropped in them depends on the seed, the step and the process alone.
 
-        Each process shares its gradient once a step, in the backward pass of its last pass. One that runs out of
-        memory then could not begin anew, since the others have its part already; so where a pass is larger than all
-        before it, a row of weight 0 comes last. DistributedDataParallel learns its static graph from another such
-        pass, before the first step, and from a second one on its buffers are where they stay: it rounds otherwise the
-        first time that it uses them (of three processes, say), and a run that goes on must not.
+        The processes share their gradients once a step, in the last pass. One that runs out of memory there could not
+        begin the step anew, since the others have received a part of its gradient already. So if a pass is larger than
+        any that has fitted the memory so far, an extra pass over a single row of weight 0 comes last and shares them.
         """
         processes = self.machine.processes
         is_one_of_several = processes.size > 1
         shortest_row = rows[[lengths[rows].argmin()]]
-        empty_pass = GradientPass(shortest_row, weight=0.0, shares_gradient=True)
+        extra_pass = GradientPass(shortest_row, weight=0.0, shares_gradient=True)
         if is_one_of_several and not self.is_warm:
-            yield empty_pass
-            yield empty_pass
+            # In the first DistributedDataParallel learns its static graph; after the second its buffers stay where they
+            # are. Until then it rounds differently (with three processes, say), which a resumed run must not do.
+            yield extra_pass
+            yield extra_pass
             self.is_warm = True
         self.has_shared = False
         seed_step(self.settings.seed, self.step, processes.rank)
@@ -123,7 +123,7 @@ class Learner:
             yield GradientPass(part.rows, part.weight, is_one_of_several and is_last and not may_not_fit)
         self.fitting_slots = max(self.fitting_slots, slots)
         if is_one_of_several and may_not_fit:
-            yield empty_pass
+            yield extra_pass
 
     def gradient_sharing(self, gradient_pass: GradientPass) -> AbstractContextManager:
         """Return the context of a forward pass that decides whether its backward pass shares the gradient."""
@@ -145,7 +145,7 @@ class Learner:
         return torch.nn.utils.clip_grad_norm_(weights, self.settings.max_grad_norm or float("inf"))
 
     def zero_grad(self) -> None:
-        """Forget the gradients; of several processes each keeps the memory, which is where the next are shared."""
+        """Forget the gradients; each of several processes keeps their memory, in which the next ones are shared."""
         for table in self.tables:
             table.forget()
         self.optimizer.zero_grad(set_to_none=self.machine.processes.size == 1)

@@ -22,16 +22,16 @@ SIGNALS = (
 
 
 class PredictionInterrupted(Exception):
-    """Ends a prediction of which the result is no longer wanted."""
+    """Ends a prediction whose result is no longer wanted."""
 
 
 class StopSignals:
-    """Notices the signals while it is entered; `signal_name` is the one that all processes stop for, "" before.
+    """A context that notices the signals; `signal_name` is the one that all processes stop for, "" before.
 
-    A second SIGINT stops at once. Signals reach each process by itself, so all ask each other before every step; at the
-    same time they agree on how many rows the memory holds, which one of them may have found to be fewer. A signal that
-    whoever started us has chosen to ignore (nohup, a job in the background) stays ignored. If the work is not
-    `resumable`, the message of its end does not promise to go on.
+    A second SIGINT stops at once. A signal reaches one process or some, so all ask each other before every step; in the
+    same message they agree on how many rows the memory holds, of which one of them may have found that they are fewer.
+    A signal that whoever started us has chosen to ignore (nohup, a job in the background) stays ignored. If the work is
+    not `resumable`, the message of its end does not promise that it can be gone on with.
     """
 
     def __init__(self, processes: Processes, limit: RowLimit | None = None, resumable: bool = True):
