@@ -37,6 +37,7 @@ from toolkit.models.int8 import check_labels, make_int8
 from toolkit.models.packed_linear import pack_linear_layers
 from toolkit.models.pretrained import (
     EMBEDDED,
+    check_padding,
     limit_tokenizer,
     load_classifier,
     load_config,
@@ -302,8 +303,8 @@ class NewClassifier:
 def new_classifier(source: str, labels: Sequence[str], dropout: float | None, fast: bool = True) -> NewClassifier:
     """Return the model of a directory or hub id, with a head for these labels, and its tokenizer.
 
-    If it is to be `fast`, it computes nothing that the head does not read. Raises UserError if it cannot be loaded or
-    has fewer tokens than its tokenizer.
+    If it is to be `fast`, it computes nothing that the head does not read. Raises UserError if it cannot be loaded, has
+    fewer tokens than its tokenizer, or reads padding.
     """
     config = load_config(source)
     config.num_labels = len(labels)
@@ -312,10 +313,13 @@ def new_classifier(source: str, labels: Sequence[str], dropout: float | None, fa
     config.problem_type = "single_label_classification"
     set_dropout(config, dropout)
     tokenizer = load_tokenizer(source)
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = tokenizer.pad_token_id  # by which some kinds of models find the end of a text
     model: Any
     model, new_weights = load_classifier(source, config)
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
+    check_padding(source, model, tokenizer)
     if fast:
         make_fast(model)
     return NewClassifier(model, tokenizer, new_weights)

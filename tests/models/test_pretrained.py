@@ -13,6 +13,7 @@ from tests.conftest import WORDS, bert_tokenizer
 from tests.models.families import FAMILIES, text_ids, tiny_classifier, tiny_config
 from toolkit.base.errors import UserError
 from toolkit.models.pretrained import (
+    check_padding,
     input_limit,
     limit_tokenizer,
     load_classifier,
@@ -283,6 +284,64 @@ def test_a_kept_limit_that_is_none_is_not_gone_by(strange, english_bert, tmp_pat
     file = folder / "tokenizer_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_max_length": strange}))
     assert input_limit(load_config(str(folder)), load_tokenizer(str(folder))) == 64
+
+
+def padded_difference(model: torch.nn.Module, tokenizer) -> float:
+    """Return by how much the scores of two texts change when they stand in a batch with a longer one."""
+    texts = ["the food was bad", "nice", "we never had a very good room and the staff was rude too so never again"]
+    with torch.inference_mode():
+        together = model(**tokenizer(texts, padding=True, return_tensors="pt", return_token_type_ids=False)).logits
+        alone = [model(**tokenizer(t, return_tensors="pt", return_token_type_ids=False)).logits for t in texts]
+    return float((together - torch.cat(alone)).abs().max() / together.abs().max())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_is_refused_if_and_only_if_its_scores_depend_on_padding(family):
+    tokenizer = bert_tokenizer(WORDS)
+    ends = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.sep_token_id}
+    model = tiny_classifier(tiny_config(family, **ends)).eval()
+    before = torch.get_rng_state()
+    if family in ("convbert", "fnet", "nystromformer", "xlnet"):
+        reason = "change when padding follows|FNetForSequenceClassification.forward"  # it took no mask once
+        with pytest.raises(UserError, match=f"^model x: .*({reason})"):
+            check_padding("x", model, tokenizer)
+        assert family == "fnet" or padded_difference(model, tokenizer) > 0.01
+    else:
+        check_padding("x", model, tokenizer)
+        assert padded_difference(model, tokenizer) < 1e-4
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not model.training
+
+
+def save_tiny(family: str, folder: Path, **changes) -> str:
+    tokenizer = bert_tokenizer(WORDS)
+    tokenizer.save_pretrained(folder)
+    tiny_classifier(tiny_config(family, pad_token_id=tokenizer.pad_token_id, **changes)).save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_model_that_reads_the_last_token_wherever_the_text_ends_is_refused_in_a_sentence(tmp_path):
+    folder = save_tiny("xlnet", tmp_path)
+    with pytest.raises(UserError) as caught:
+        utils.new_classifier(folder, ["con", "pro"], None)
+    sentence = f"model {folder}: the scores that XLNetForSequenceClassification gives to a text change when padding"
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_model_that_finds_the_end_of_a_text_by_the_padding_is_told_what_that_is(tmp_path):
+    folder = save_tiny("gpt2", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"pad_token_id": None}))
+    new = utils.new_classifier(folder, ["con", "pro"], None)
+    assert new.model.config.pad_token_id == new.tokenizer.pad_token_id
+    assert padded_difference(new.model.eval(), new.tokenizer) < 1e-4
+
+
+def test_a_model_that_cannot_score_a_padded_text_is_said_in_a_sentence(english_bert):
+    model = load_classifier(str(english_bert))[0]
+    model.register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(UserError, match="model x: it cannot score a padded text [(]ZeroDivisionError: division by ze"):
+        check_padding("x", model, load_tokenizer(str(english_bert)))
 
 
 def test_a_model_in_half_precision_is_trained_in_full(english_bert, tmp_path):

@@ -38,6 +38,8 @@ EMBEDDED = "all-MiniLM-L6-v2"
 DROPOUT = re.compile("dropout|pdrop$|dropatt$")  # in the names under which the families of models keep a dropout
 OWN_LIMIT = "base_model_max_length"  # in tokenizer_config.json: the tokenizer's limit before a run set its --max_length
 NO_LIMIT = 10**9  # tokens; tokenizers without a limit say 10**30
+SHORT_TEXT = "a b c"  # whose scores are compared with and without padding
+SAME = 1e-3  # largest difference of such scores, relative to the largest one, that rounding may make
 DRIVE = re.compile("[A-Za-z]:")  # of Windows
 NEW_WEIGHTS = 10**8  # those of a head, at most
 HEAD = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "logits_proj.", "sequence_summary.")
@@ -184,6 +186,33 @@ def _without_memory(config: PretrainedConfig) -> torch.nn.Module | None:
             return AutoModelForSequenceClassification.from_config(deepcopy(config))
     except Exception:  # not all models can be built without memory
         return None
+
+
+def check_padding(source: str, model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise UserError for a model whose scores of a text change when padding follows it, as in a batch.
+
+    Such are those that read the last token, wherever the text ends, that mix tokens regardless of the mask, or that
+    divide a batch's length into parts. Draws nothing that a run's random numbers would miss.
+    """
+    ids = torch.tensor([tokenizer(SHORT_TEXT)["input_ids"]])
+    padding = torch.full((1, len(SHORT_TEXT)), tokenizer.pad_token_id)
+    mask = torch.cat([torch.ones_like(ids), torch.zeros_like(padding)], 1)
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            alone = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            padded = model(input_ids=torch.cat([ids, padding], 1), attention_mask=mask).logits
+    except Exception as error:  # whatever it is that a model of another kind stumbles over
+        raise UserError(f"model {source}: it cannot score a padded text ({_told(error)})") from None
+    finally:
+        model.train(training)
+    if not torch.allclose(padded, alone, rtol=0, atol=SAME * float(alone.abs().max()), equal_nan=True):
+        raise UserError(
+            f"model {source}: the scores that {type(model).__name__} gives to a text change when padding follows it, "
+            "so they would depend on the other texts of a batch; choose a model of another kind, such as BERT, "
+            "RoBERTa, DeBERTa or ELECTRA"
+        )
 
 
 def set_dropout(config: PretrainedConfig, dropout: float | None) -> None:
