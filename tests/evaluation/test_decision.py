@@ -1,12 +1,16 @@
 """What becomes of logits: probabilities, and labels by the most probable one or by a threshold."""
 
+import math
+
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics as sk
 
+from tests.evaluation.samples import drawn_at
 from toolkit.base.errors import UserError
-from toolkit.evaluation.decision import Decision, best_threshold, decision_of, softmax
-from toolkit.evaluation.metrics import positive_id, quick_scores
+from toolkit.evaluation.decision import Decision, best_threshold, decision_of, fit_temperature, softmax, temperature_of
+from toolkit.evaluation.metrics import full_scores, positive_id, quick_scores
 
 RUN = {"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}}
 
@@ -23,6 +27,59 @@ def score(metric: str, label_ids: np.ndarray, predicted: np.ndarray) -> float:
         return sk.f1_score(label_ids, predicted, average="macro", labels=[0, 1], zero_division=0)
     how = {"accuracy": sk.accuracy_score, "mcc": sk.matthews_corrcoef}
     return how[metric](label_ids, predicted) if metric in how else sk.f1_score(label_ids, predicted, zero_division=0)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_that_labels_were_drawn_by_is_found(temperature, classes):
+    assert fit_temperature(*drawn_at(20_000, temperature, classes)) == pytest.approx(temperature, rel=0.05)
+
+
+def test_it_is_the_one_that_torch_finds_by_its_gradient():
+    logits, label_ids = drawn_at(500, 1.7)
+    scaled, labels = torch.tensor(logits, dtype=torch.float64), torch.tensor(label_ids)
+    log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, tolerance_grad=1e-10)
+
+    def loss():
+        optimizer.zero_grad()
+        value = torch.nn.functional.cross_entropy(scaled / log_temperature.exp(), labels, reduction="sum")
+        value = value + 0.5 * (log_temperature / 0.5) ** 2
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    assert fit_temperature(logits, label_ids) == pytest.approx(log_temperature.exp().item(), rel=1e-4)
+
+
+def test_few_rows_that_are_all_right_do_not_make_it_sure_of_everything():
+    logits = np.array([[2.0, -2.0]] * 10, np.float32)
+    assert 0.7 < fit_temperature(logits, np.zeros(10, int)) < 1.0
+    assert fit_temperature(np.zeros((0, 2), np.float32), np.zeros(0, int)) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_huge_logits_are_no_trouble():
+    logits = np.array([[1e4, -1e4], [1e4, -1e4]], np.float32)
+    assert 1.0 < fit_temperature(logits, np.array([0, 1])) <= 20.01
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 3.0, 20.0])
+def test_calibration_changes_no_predicted_label(temperature):
+    draw = np.random.default_rng(1)
+    logits = np.concatenate([draw.normal(0, scale, (2000, 4)) for scale in (1e-6, 1, 50)]).astype(np.float32)
+    logits[:500, 1] = np.nextafter(logits[:500, 0], np.float32(9))
+    assert np.array_equal(softmax(logits, temperature).argmax(1), logits.argmax(1))
+    labels = list("abcd")
+    plain, cooled = (full_scores(logits, np.zeros(6000, int), labels, Decision(by, by)) for by in (1.0, temperature))
+    assert plain["confusion_matrix"] == cooled["confusion_matrix"]
+
+
+def test_the_temperature_of_a_run_is_used_only_if_there_is_one_and_it_makes_sense():
+    assert temperature_of({"metrics": {"temperature": 1.5}}) == 1.5
+    assert temperature_of({"metrics": {}}) == temperature_of({}) == 1.0
+    for strange in (0, -1.0, math.nan, math.inf, "2", None, True):
+        with pytest.raises(UserError, match="temperature"):
+            temperature_of({"metrics": {"temperature": strange}})
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "f1", "macro_f1", "mcc"])

@@ -5,9 +5,17 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
+from tests.evaluation.samples import drawn_at
 from toolkit.base.errors import UserError
 from toolkit.evaluation.decision import Decision, softmax
-from toolkit.evaluation.metrics import cross_entropy_sum, full_scores, positive_id, quick_scores
+from toolkit.evaluation.metrics import (
+    brier_score,
+    calibration_error,
+    cross_entropy_sum,
+    full_scores,
+    positive_id,
+    quick_scores,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -100,3 +108,33 @@ def test_the_positive_label_is_the_second_of_two_unless_named():
         positive_id(["ham", "spam"], "eggs", "accuracy")
     with pytest.raises(UserError, match="positive_label"):
         positive_id(["a", "b", "c"], None, "f1")
+
+
+def test_calibration_error_is_that_of_a_loop_over_bins():
+    logits, label_ids = drawn_at(3000, 2.0)
+    probabilities = softmax(logits)
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == label_ids
+    expected = 0.0
+    for number in range(15):
+        inside = (confidence >= number / 15) & ((confidence < (number + 1) / 15) | (number == 14))
+        if inside.any():
+            expected += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    assert calibration_error(probabilities, label_ids) == pytest.approx(expected)
+    assert calibration_error(np.array([[1.0, 0.0]]), np.array([0])) == 0.0
+
+
+def test_brier_score_is_the_mean_squared_distance():
+    probabilities = np.array([[0.7, 0.3], [0.2, 0.8]])
+    assert brier_score(probabilities, np.array([0, 0])) == pytest.approx((0.09 + 0.09 + 0.64 + 0.64) / 2)
+
+
+def test_scores_tell_before_and_after_and_these_rows_are_better_calibrated():
+    logits, label_ids = drawn_at(4000, 2.0)
+    temperature = quick_scores(logits, label_ids, 1)["temperature"]
+    scores = full_scores(logits, label_ids, list("abc"), Decision(temperature, temperature))
+    told = scores["calibration"]
+    assert told["temperature"] == temperature
+    assert told["after"]["calibration_error"] < 0.5 * told["before"]["calibration_error"]
+    assert told["after"]["brier_score"] < told["before"]["brier_score"]
+    assert told["after"]["loss"] < told["before"]["loss"] == scores["loss"]
+    assert told["after"]["loss"] == pytest.approx(cross_entropy_sum(logits / temperature, label_ids) / 4000)

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from toolkit.evaluation.calibration import BINS
 from toolkit.evaluation.decision import softmax
 from toolkit.evaluation.intervals import share_interval
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.metrics import BINS, ScoredSet
 
 MOST_POINTS = 200  # of a curve
 MOST_CURVES = 10  # of several labels those with the least average precision
