@@ -9,7 +9,15 @@ from sklearn import metrics as sk
 
 from tests.evaluation.samples import drawn_at
 from toolkit.base.errors import UserError
-from toolkit.evaluation.decision import Decision, best_threshold, decision_of, fit_temperature, softmax, temperature_of
+from toolkit.evaluation.decision import (
+    Decision,
+    best_threshold,
+    cross_entropy_sum,
+    decision_of,
+    fit_temperature,
+    softmax,
+    temperature_of,
+)
 from toolkit.evaluation.metrics import full_scores, positive_id, quick_scores
 
 RUN = {"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}}
@@ -27,6 +35,21 @@ def score(metric: str, label_ids: np.ndarray, predicted: np.ndarray) -> float:
         return sk.f1_score(label_ids, predicted, average="macro", labels=[0, 1], zero_division=0)
     how = {"accuracy": sk.accuracy_score, "mcc": sk.matthews_corrcoef}
     return how[metric](label_ids, predicted) if metric in how else sk.f1_score(label_ids, predicted, zero_division=0)
+
+
+def test_softmax_and_loss_are_those_of_torch_also_for_huge_logits():
+    logits = np.array([[1000.0, -1000.0, 3.0], [0.1, 0.2, 0.3]], dtype=np.float32)
+    expected = torch.softmax(torch.tensor(logits, dtype=torch.float64), dim=1).numpy()
+    np.testing.assert_allclose(softmax(logits), expected, atol=1e-15)
+    loss = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor([1, 2]), reduction="sum")
+    assert cross_entropy_sum(logits, np.array([1, 2])) == pytest.approx(loss.item(), rel=1e-6)
+    assert str(cross_entropy_sum(np.array([[900.0, -900.0]], np.float32), np.array([0]))) == "0.0"
+
+
+def test_rows_of_one_difference_get_one_probability():
+    lower = np.arange(-8, 8, 1 / 64, np.float32)
+    logits = np.stack([lower, lower + np.float32(1.25)], axis=1)
+    assert len(np.unique(softmax(logits, 1.37)[:, 1])) == 1
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])

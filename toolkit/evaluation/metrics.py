@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from toolkit.base.errors import UserError
-from toolkit.evaluation.decision import Decision, best_threshold, fit_temperature, need_two, softmax
+from toolkit.evaluation.decision import Decision, best_threshold, cross_entropy_sum, fit_temperature, need_two, softmax
 from toolkit.evaluation.intervals import score_intervals
 
 BINS = 15  # of confidence, as in Guo et al. 2017
@@ -46,13 +46,6 @@ class ScoredSet:
     def confidence(self) -> np.ndarray:
         """The probability of the label that is predicted (N,)."""
         return self.probabilities[np.arange(len(self.predicted)), self.predicted]
-
-
-def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
-    """Return the sum over the rows of the negative log-likelihood of their labels; logits (N, C), label_ids (N,)."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
-    return float((log_sum - shifted[np.arange(len(label_ids)), label_ids]).sum())
 
 
 def calibration_error(probabilities: np.ndarray, label_ids: np.ndarray) -> float:
