@@ -37,8 +37,7 @@ from toolkit.compute.batches import training_batches
 from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.doctor.label_errors import begin_search, prepare_error_list
-from toolkit.evaluation.baselines import lines as baseline_lines
-from toolkit.evaluation.baselines import score_answers, simple_answers
+from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, score_answers, simple_answers
 from toolkit.evaluation.metrics import quick_scores
 from toolkit.report.explanations import Explainer, explain_errors
 from toolkit.report.scores import score_lines, write_report, write_scores
@@ -155,7 +154,7 @@ def evaluate(run: Trainer) -> None:
 def finish(run: Trainer) -> None:
     """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
     tables, model_dir = run.data.tables, run.directory.model_dir
-    answers = simple_answers(tables)
+    answers = simple_answers(tables.get("train"), tables)
     run.facts["baselines"] = score_answers(tables, answers)
     if run.machine.is_main:
         utils.describe_model(model_dir, run.run_facts())
@@ -167,10 +166,10 @@ def finish(run: Trainer) -> None:
         score_test_file(run, answers)
 
 
-def score_test_file(run: Trainer, answers: dict[str, dict[str, np.ndarray]]) -> None:
+def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
     """Score --test_file with the model that was kept, in all processes together.
 
-    `answers` are those of simple methods, by table and method.
+    `answers` are those of simple methods, by table.
     """
     options, machine, log = run.options, run.machine, run.log
     directory, batch_size, limit = run.directory, options.training.batch_size, run.learner.limit

@@ -41,9 +41,9 @@ from toolkit.data.labels import encode_labels
 from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation.baselines import simple_answers, training_table
-from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
+from toolkit.evaluation.compare import OtherRun, compare_runs, comparison_lines, read_other
 from toolkit.evaluation.decision import decision_of
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.int8 import every
 from toolkit.report.explanations import Explainer, explain_errors
 from toolkit.report.scores import score_columns, score_lines, write_report, write_scores
@@ -118,10 +118,10 @@ def write_results(options: ScoringOptions, folder: Path, test: ScoredTest, log: 
     """Write metrics.json, predictions.csv and report.html, and say what is in them."""
     table, scored, run, model_dir = test.table, test.scored, test.run, Path(options.model_dir)
     train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
-    answers = simple_answers({"train": train, "test": table}).get("test", {})
+    answers = simple_answers(train, {"test": table}).get("test")
     comparison = compare_runs(test.other, scored.label_ids, scored.predicted, len(scored.labels))
-    scores = write_scores(folder, scored, table, run, model_dir, train, answers, more=comparison)
-    log("\n".join(["", *score_lines(scores)]))
+    scores = write_scores(folder, scored, table, run, model_dir, train, answers, comparison=comparison)
+    log("\n".join(["", *score_lines(scores), *comparison_lines(comparison)]))
     explanations = explain_errors(scored, table, test.explainer, options.report.explain_rows, log)
     write_report(folder, scored, scores, table, run, options.report.report_language, explanations)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")

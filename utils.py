@@ -31,7 +31,7 @@ from toolkit.data.tables import Table, to_frame
 from toolkit.doctor.examine import examine, without_leaked
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.fast_bert import make_fast
 from toolkit.models.int8 import check_labels, make_int8
 from toolkit.models.packed_linear import pack_linear_layers

@@ -53,7 +53,7 @@ def main() -> None:
             cells = draw.choice(labels**2, rows, p=chances.ravel())
             found = score_intervals(true[cells], predicted[cells], 1, labels)
             for name in NAMES:
-                inside[name] += found[name][0] <= truth[name][0] <= found[name][1]
+                inside[name] += found[name].low <= truth[name][0] <= found[name].high
         shares = " | ".join(f"{inside[name] / args.draws:.1%}" for name in NAMES)
         print(f"| {labels} | {accuracy} | {chances.sum(axis=1).min():.1%} | {rows:,} | {shares} |", flush=True)
 

@@ -10,9 +10,16 @@ from toolkit.base.disk import fingerprint
 from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation import baselines
-from toolkit.evaluation.baselines import beside_model, lines, score_answers, simple_answers, training_table
+from toolkit.evaluation.baselines import (
+    SimpleAnswers,
+    baseline_lines,
+    compare_with_model,
+    score_answers,
+    simple_answers,
+    training_table,
+)
 from toolkit.evaluation.decision import Decision
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.scored_set import ScoredSet
 
 
 def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:
@@ -21,7 +28,7 @@ def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:
 
 
 def compare(tables: dict) -> dict:
-    return score_answers(tables, simple_answers(tables))
+    return score_answers(tables, simple_answers(tables.get("train"), tables))
 
 
 def reviews(count: int, seed: int = 0) -> list[tuple]:
@@ -66,13 +73,13 @@ def test_where_there_is_nothing_to_learn_from_only_the_most_frequent_label_is_to
     rows = [("!!!", "a"), ("???", "b"), ("...", "b")]
     found = compare({"train": table(rows), "valid": table(rows)})
     assert found == {"valid": {"most_frequent_label": {"accuracy": 2 / 3, "macro_f1": pytest.approx(0.4)}}}
-    assert lines(found["valid"]) == [
+    assert baseline_lines(found["valid"]) == [
         "for comparison: always the most frequent label has accuracy 0.6667, macro f1 0.4000"]  # fmt: skip
-    assert lines({}) == []
+    assert baseline_lines({}) == []
 
 
 def test_of_many_rows_a_random_part_is_looked_at(monkeypatch):
-    monkeypatch.setattr(baselines, "MOST_ROWS", 50)
+    monkeypatch.setattr(baselines, "MAX_TRAINING_ROWS", 50)
     rows = [(f"it was {'good' if number % 2 else 'bad'}", "pro" if number % 2 else "con") for number in range(100)]
     assert compare({"train": table(rows), "valid": table(rows)})["valid"]["tfidf"]["accuracy"] == 1.0
 
@@ -125,15 +132,17 @@ def test_with_very_many_labels_only_the_most_frequent_one_is_told():
 
 def test_beside_a_model_each_method_has_its_scores_and_how_far_the_model_is_above_them():
     draw = np.random.default_rng(0)
+    labels = np.array(["con", "pro"], object)
     label_ids = draw.integers(2, size=400)
     predicted = np.where(draw.random(400) < 0.9, label_ids, 1 - label_ids)
-    found = ScoredSet(np.eye(2)[predicted], label_ids, np.ones(400), ["con", "pro"], Decision())
-    answers = {"tfidf": np.array(["con", "pro"], object)[np.where(draw.random(400) < 0.7, label_ids, 1 - label_ids)]}
-    told = beside_model(found, answers)["tfidf"]
-    right = answers["tfidf"] == np.array(["con", "pro"], object)[label_ids]
-    assert told["accuracy"] == pytest.approx(right.mean())
-    difference = told["difference"]["accuracy"]
-    assert difference["difference"] == pytest.approx(found.right.mean() - right.mean())
+    scored = ScoredSet(np.eye(2)[predicted], label_ids, np.ones(400), ["con", "pro"], Decision())
+    tfidf = labels[np.where(draw.random(400) < 0.7, label_ids, 1 - label_ids)]
+    found = compare_with_model(scored, SimpleAnswers(most_frequent_label=labels[predicted], tfidf=tfidf))
+    right = tfidf == labels[label_ids]
+    assert found["tfidf"]["accuracy"] == pytest.approx(right.mean())
+    difference = found["tfidf"]["difference"]["accuracy"]
+    assert difference["difference"] == pytest.approx(scored.right.mean() - right.mean())
     assert 0 < difference["low"] < difference["difference"] < difference["high"]
-    same = beside_model(found, {"same": np.array(["con", "pro"], object)[predicted]})["same"]["difference"]
+    same = found["most_frequent_label"]["difference"]
     assert same["macro_f1"] == {"difference": 0.0, "low": 0.0, "high": 0.0}
+    assert compare_with_model(scored, None) == {}

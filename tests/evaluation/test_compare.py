@@ -14,6 +14,7 @@ from toolkit.base.errors import UserError
 from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation.compare import OtherRun, compare_runs, comparison_lines, mcnemar, read_other
+from toolkit.evaluation.intervals import Difference
 
 RATES = ("--learning_rate", "3e-3", "--batch_size", "8", "--device", "cpu", "--precision", "fp32", "--epochs", "2")
 
@@ -43,9 +44,10 @@ def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
     return float(np.mean(found))
 
 
-def differences(true: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict:
-    found = compare_runs(OtherRun("other", theirs), true, ours, int(max(true.max(), ours.max(), theirs.max())) + 1)
-    return {name: found["comparison"][name] for name in ("accuracy", "macro_f1")}
+def differences(true: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict[str, Difference]:
+    label_count = int(max(true.max(), ours.max(), theirs.max())) + 1
+    comparison = compare_runs(OtherRun("other", theirs), true, ours, label_count)
+    return {"accuracy": comparison.accuracy, "macro_f1": comparison.macro_f1}
 
 
 # -- the statistics ---------------------------------------------------------------------------------------------------
@@ -64,9 +66,9 @@ def test_the_differences_are_scikit_learn_s(labels):
     true[true == labels - 1] = 0  # a label that is only predicted
     found = differences(true, ours, theirs)
     macro = [f1_score(true, each, average="macro", zero_division=0) for each in (ours, theirs)]
-    assert found["accuracy"]["difference"] == pytest.approx(accuracy_score(true, ours) - accuracy_score(true, theirs))
-    assert found["macro_f1"]["difference"] == pytest.approx(macro[0] - macro[1])
-    assert all(each["low"] <= each["difference"] <= each["high"] for each in found.values())
+    assert found["accuracy"].difference == pytest.approx(accuracy_score(true, ours) - accuracy_score(true, theirs))
+    assert found["macro_f1"].difference == pytest.approx(macro[0] - macro[1])
+    assert all(each.low <= each.difference <= each.high for each in found.values())
 
 
 @pytest.mark.parametrize("labels", [2, 4])
@@ -80,8 +82,8 @@ def test_the_interval_is_that_of_rows_drawn_one_by_one(labels):
         slow["macro_f1"].append(macro[0] - macro[1])
     for name, interval in differences(true, ours, theirs).items():
         low, high = np.quantile(slow[name], [0.025, 0.975])
-        assert interval["low"] == pytest.approx(low, abs=0.015), name
-        assert interval["high"] == pytest.approx(high, abs=0.015), name
+        assert interval.low == pytest.approx(low, abs=0.015), name
+        assert interval.high == pytest.approx(high, abs=0.015), name
 
 
 def test_about_19_of_20_intervals_hold_the_true_difference():
@@ -94,7 +96,7 @@ def test_about_19_of_20_intervals_hold_the_true_difference():
     for _ in range(400):
         rows = draw.integers(0, len(population[0]), 250)
         for name, interval in differences(*(column[rows] for column in population)).items():
-            held[name] += interval["low"] <= truth[name] <= interval["high"]
+            held[name] += interval.low <= truth[name] <= interval.high
     assert all(0.92 <= count / 400 <= 0.98 for count in held.values()), held
 
 
@@ -103,12 +105,11 @@ def test_what_is_found_is_said_in_two_lines():
     ours, theirs = true.copy(), true.copy()
     theirs[:18] = 1
     ours[60:62] = 0
-    found = compare_runs(OtherRun("other", theirs), true, ours, 2)
-    noted = found["comparison"]
-    assert (noted["rows"], noted["only_ours_right"], noted["only_theirs_right"]) == (100, 18, 2)
-    assert noted["p_value"] == pytest.approx(exact(18, 2))
-    first, second = comparison_lines(found)
-    interval = "{low:+.4f} to {high:+.4f}".format(**noted["accuracy"])
+    comparison = compare_runs(OtherRun("other", theirs), true, ours, 2)
+    assert (comparison.rows, comparison.only_ours_right, comparison.only_theirs_right) == (100, 18, 2)
+    assert comparison.p_value == pytest.approx(exact(18, 2))
+    first, second = comparison_lines(comparison)
+    interval = f"{comparison.accuracy.low:+.4f} to {comparison.accuracy.high:+.4f}"
     assert first.startswith(f"against other: accuracy +0.1600 (95% interval {interval}), macro f1 +0.1")
     assert second == (
         "McNemar p = 0.0004: 18 rows only this run has right, 2 only the other; more than chance explains"
@@ -119,8 +120,8 @@ def test_what_is_found_is_said_in_two_lines():
         "macro f1 +0.0000 (95% interval +0.0000 to +0.0000)",
         "McNemar p = 1: 0 rows only this run has right, 0 only the other; no more than chance may explain",
     ]
-    assert compare_runs(None, true, ours, 2) == {}
-    assert comparison_lines({}) == []
+    assert compare_runs(None, true, ours, 2) is None
+    assert comparison_lines(None) == []
 
 
 # -- the other run ----------------------------------------------------------------------------------------------------
@@ -159,8 +160,8 @@ def scored(tmp_path):
 def test_the_rows_are_paired_whatever_their_order_and_however_the_run_is_named(scored, below):
     run, table = scored
     other = read_other(str(run / below), table, ["con", "pro"])
-    assert other.answers.tolist() == [1, 1, 0, 0, 0]
-    assert read_other(str(run / below), table, ["pro", "con"]).answers.tolist() == [0, 0, 1, 1, 1]
+    assert other.predicted.tolist() == [1, 1, 0, 0, 0]
+    assert read_other(str(run / below), table, ["pro", "con"]).predicted.tolist() == [0, 0, 1, 1, 1]
     assert read_other(None, table, ["con", "pro"]) is None
 
 
@@ -168,13 +169,13 @@ def test_rows_on_one_line_are_told_apart_by_their_texts(scored):
     run, table = scored
     path = run / "test" / "predictions.csv"
     path.write_bytes(path.read_bytes().replace(b"6,e,con,con,0.5,yes", b"6,e,con,pro,0.5,no"))
-    assert read_other(str(run), table, ["con", "pro"]).answers.tolist() == [1, 1, 0, 0, 1]
+    assert read_other(str(run), table, ["con", "pro"]).predicted.tolist() == [1, 1, 0, 0, 1]
 
 
 def test_a_run_whose_model_is_gone_has_its_scores_still(scored):
     run, table = scored
     shutil.rmtree(run / "bert_classifier")
-    assert read_other(str(run), table, ["con", "pro"]).answers.tolist() == [1, 1, 0, 0, 0]
+    assert read_other(str(run), table, ["con", "pro"]).predicted.tolist() == [1, 1, 0, 0, 0]
 
 
 def spoil(run: Path, what: str) -> None:

@@ -18,7 +18,8 @@ from toolkit.evaluation.decision import (
     softmax,
     temperature_of,
 )
-from toolkit.evaluation.metrics import full_scores, positive_id, quick_scores
+from toolkit.evaluation.metrics import find_positive_id, full_scores, quick_scores
+from toolkit.evaluation.scored_set import ScoredSet
 
 RUN = {"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}}
 
@@ -93,8 +94,11 @@ def test_calibration_changes_no_predicted_label(temperature):
     logits[:500, 1] = np.nextafter(logits[:500, 0], np.float32(9))
     assert np.array_equal(softmax(logits, temperature).argmax(1), logits.argmax(1))
     labels = list("abcd")
-    plain, cooled = (full_scores(logits, np.zeros(6000, int), labels, Decision(by, by)) for by in (1.0, temperature))
-    assert plain["confusion_matrix"] == cooled["confusion_matrix"]
+    plain, cooled = (
+        ScoredSet(logits, np.zeros(6000, int), np.ones(6000, int), labels, Decision(each, each))
+        for each in (1.0, temperature)
+    )
+    assert full_scores(plain)["confusion_matrix"] == full_scores(cooled)["confusion_matrix"]
 
 
 def test_the_temperature_of_a_run_is_used_only_if_there_is_one_and_it_makes_sense():
@@ -135,7 +139,7 @@ def test_without_a_threshold_it_is_the_most_probable_label():
     logits, _ = drawn()
     plain = decision_of({**RUN, "metrics": {"temperature": 3.0}})
     assert np.array_equal(plain.label_ids(logits), logits.argmax(1))
-    assert decision_of({"labels": ["a", "b"], "positive_label": "a"}) == Decision(positive=0)
+    assert decision_of({"labels": ["a", "b"], "positive_label": "a"}) == Decision(positive_id=0)
 
 
 def test_a_positive_label_that_comes_first_has_its_own_threshold():
@@ -150,9 +154,9 @@ def test_thresholds_that_make_no_sense_are_refused():
     with pytest.raises(UserError, match="two labels; there are 3"):
         decision_of({"labels": list("abc"), "positive_label": "b"}, threshold=0.5)
     with pytest.raises(UserError, match="two labels; there are 3"):
-        positive_id(list("abc"), None, "accuracy", "auto")
+        find_positive_id(list("abc"), None, "accuracy", "auto")
     with pytest.raises(UserError, match="the loss does not depend on it"):
-        positive_id(list("ab"), None, "loss", "auto")
+        find_positive_id(list("ab"), None, "loss", "auto")
 
 
 def test_an_evaluation_is_scored_by_its_threshold():

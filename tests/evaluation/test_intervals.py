@@ -59,8 +59,8 @@ def test_a_difference_of_which_there_is_none_is_found_in_3_to_7_of_100_draws(mon
         true = draw.integers(2, size=1000)
         ours, theirs = (np.where(draw.random(1000) < 0.85, true, 1 - true) for _ in range(2))
         found = difference_intervals(true, ours, theirs, 1, 2)["accuracy"]
-        assert found["difference"] == pytest.approx((ours == true).mean() - (theirs == true).mean())
-        apart += not found["low"] <= 0 <= found["high"]
+        assert found.difference == pytest.approx((ours == true).mean() - (theirs == true).mean())
+        apart += not found.low <= 0 <= found.high
     assert 30 <= apart <= 70
 
 
@@ -76,7 +76,7 @@ def test_draws_that_do_not_fit_the_memory_at_once_are_drawn_in_parts(monkeypatch
     draw = np.random.default_rng(4)
     data = draw.integers(5, size=(2, 200))
     whole = score_intervals(*data, 1, 5)
-    monkeypatch.setattr(intervals, "AT_ONCE", 1000)
+    monkeypatch.setattr(intervals, "MAX_WEIGHTS_AT_ONCE", 1000)
     assert score_intervals(*data, 1, 5) == whole
 
 

@@ -10,12 +10,19 @@ from toolkit.evaluation.decision import Decision, cross_entropy_sum, softmax
 from toolkit.evaluation.metrics import (
     brier_score,
     calibration_error,
+    find_positive_id,
     full_scores,
-    positive_id,
     quick_scores,
 )
+from toolkit.evaluation.scored_set import ScoredSet
 
 RANDOM = np.random.default_rng(0)
+PLAIN = Decision()  # without temperature and threshold
+
+
+def scores_of(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], decision: Decision = PLAIN) -> dict:
+    """Return every score of rows with these logits."""
+    return full_scores(ScoredSet(logits, label_ids, np.ones(len(logits), int), labels, decision))
 
 
 def drawn(classes: int, rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -27,7 +34,7 @@ def drawn(classes: int, rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
 def test_scores_are_those_of_the_classification_report(classes):
     logits, label_ids = drawn(classes)
     labels = [f"label {i}" for i in range(classes)]
-    scores = full_scores(logits, label_ids, labels, Decision())
+    scores = scores_of(logits, label_ids, labels)
     report = sk.classification_report(label_ids, logits.argmax(1), target_names=labels, output_dict=True)
     for label in labels:
         mine = scores["per_class"][label]
@@ -53,12 +60,12 @@ def test_roc_auc_is_the_share_of_pairs_in_the_right_order():
     logits, label_ids = drawn(2, rows=60)
     probability = softmax(logits)[:, 1]
     pairs = [(p > n) + 0.5 * (p == n) for p in probability[label_ids == 1] for n in probability[label_ids == 0]]
-    assert full_scores(logits, label_ids, ["a", "b"], Decision())["roc_auc"] == pytest.approx(np.mean(pairs))
+    assert scores_of(logits, label_ids, ["a", "b"])["roc_auc"] == pytest.approx(np.mean(pairs))
 
 
 def test_ranking_of_more_than_two_labels_is_the_mean_of_one_against_rest():
     logits, label_ids = drawn(4)
-    scores = full_scores(logits, label_ids, list("abcd"), Decision())
+    scores = scores_of(logits, label_ids, list("abcd"))
     expected = sk.roc_auc_score(label_ids, softmax(logits), multi_class="ovr", average="macro")
     assert scores["roc_auc"] == pytest.approx(expected)
     assert scores["average_precision"] == pytest.approx(
@@ -68,7 +75,7 @@ def test_ranking_of_more_than_two_labels_is_the_mean_of_one_against_rest():
 
 def test_what_is_not_defined_is_null():
     logits, _ = drawn(2, rows=5)
-    scores = full_scores(logits, np.zeros(5, dtype=int), ["a", "b"], Decision())
+    scores = scores_of(logits, np.zeros(5, dtype=int), ["a", "b"])
     assert scores["roc_auc"] is None
     assert scores["average_precision"] is None
 
@@ -77,13 +84,13 @@ def test_averages_leave_out_a_label_that_occurs_nowhere_as_scikit_learn_does():
     logits = np.array([[3.0, 0.0, -9.0], [0.0, 3.0, -9.0], [3.0, 0.0, -9.0]])
     label_ids = np.array([0, 1, 1])
     expected = sk.f1_score(label_ids, logits.argmax(1), average="macro")
-    assert full_scores(logits, label_ids, list("abc"), Decision())["macro_f1"] == pytest.approx(expected)
+    assert scores_of(logits, label_ids, list("abc"))["macro_f1"] == pytest.approx(expected)
     assert quick_scores(logits, label_ids, 1)["macro_f1"] == pytest.approx(expected)
 
 
 def test_quick_scores_agree_with_the_full_ones():
     logits, label_ids = drawn(2)
-    quick, full = quick_scores(logits, label_ids, 1), full_scores(logits, label_ids, ["a", "b"], Decision())
+    quick, full = quick_scores(logits, label_ids, 1), scores_of(logits, label_ids, ["a", "b"])
     for name in ("accuracy", "macro_f1", "mcc", "loss"):
         assert quick[name] == full[name]
     assert quick["f1"] == full["per_class"]["b"]["f1"]
@@ -92,12 +99,12 @@ def test_quick_scores_agree_with_the_full_ones():
 
 
 def test_the_positive_label_is_the_second_of_two_unless_named():
-    assert positive_id(["ham", "spam"], None, "accuracy") == 1
-    assert positive_id(["ham", "spam"], "ham", "f1") == 0
+    assert find_positive_id(["ham", "spam"], None, "accuracy") == 1
+    assert find_positive_id(["ham", "spam"], "ham", "f1") == 0
     with pytest.raises(UserError, match="ham, spam"):
-        positive_id(["ham", "spam"], "eggs", "accuracy")
+        find_positive_id(["ham", "spam"], "eggs", "accuracy")
     with pytest.raises(UserError, match="positive_label"):
-        positive_id(["a", "b", "c"], None, "f1")
+        find_positive_id(["a", "b", "c"], None, "f1")
 
 
 def test_calibration_error_is_that_of_a_loop_over_bins():
@@ -121,7 +128,7 @@ def test_brier_score_is_the_mean_squared_distance():
 def test_scores_tell_before_and_after_and_these_rows_are_better_calibrated():
     logits, label_ids = drawn_at(4000, 2.0)
     temperature = quick_scores(logits, label_ids, 1)["temperature"]
-    scores = full_scores(logits, label_ids, list("abc"), Decision(temperature, temperature))
+    scores = scores_of(logits, label_ids, list("abc"), Decision(temperature, temperature))
     told = scores["calibration"]
     assert told["temperature"] == temperature
     assert told["after"]["calibration_error"] < 0.5 * told["before"]["calibration_error"]

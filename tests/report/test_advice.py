@@ -86,7 +86,7 @@ def test_of_probabilities_that_are_right_at_most_one_test_set_in_twenty_is_told_
     for _ in range(300):
         confidence = draw.uniform(0.5, 1, rows)
         label_ids = (draw.random(rows) >= confidence).astype(int)
-        bins = reliability(np.stack([confidence, 1 - confidence], axis=1), label_ids)
+        bins = [each.as_json() for each in reliability(np.stack([confidence, 1 - confidence], axis=1), label_ids)]
         error = sum(part["rows"] * abs(part["confidence"] - part["accuracy"]) for part in bins) / rows
         told = scores(rows=rows, calibration={"after": {"calibration_error": error}}, reliability={"after": bins})
         warned += bool(kinds(told).keys() & {"too_sure", "too_unsure"})

@@ -16,7 +16,7 @@ from toolkit.cli.console import Log
 from toolkit.data.tables import Table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.explain import attribute
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.pretrained import load_classifier, load_tokenizer
 from toolkit.report.explanations import Explainer, Explanations, explain_errors, most_confident_errors
 from toolkit.tokens.encoder import Encoder

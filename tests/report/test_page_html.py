@@ -19,7 +19,7 @@ from toolkit.data.tables import Table
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.decision import Decision
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.report.advice_texts import TEXTS as ADVICE
 from toolkit.report.explanations import Explanations
 from toolkit.report.page_parts import clean
@@ -264,7 +264,7 @@ def written(
         | {"positive_label": found.labels[1], **dict.fromkeys(("metrics", "options", "data", "versions"), {})}
         | run
     )
-    answers = simple_answers({"train": train, "test": table}).get("test", {})
+    answers = simple_answers(train, {"test": table}).get("test")
     scores = write_scores(folder / "test", found, table, run, model, train, answers)
     write_report(folder / "test", found, scores, table, run, language, explanations)
     assert score_lines(scores)
@@ -327,7 +327,7 @@ def test_of_many_labels_the_pairs_that_are_mixed_up_most_can_be_pressed(tmp_path
 def test_one_label_alone_is_no_trouble(tmp_path):
     found = drawn(30, 2)
     alone = ScoredSet(
-        np.array([[2.0, 0.0]] * 30, np.float32), np.zeros(30, int), found.tokens, found.labels, found.decision
+        np.array([[2.0, 0.0]] * 30, np.float32), np.zeros(30, int), found.token_counts, found.labels, found.decision
     )
     scores, page = written(tmp_path, alone, options={"metric": "mcc"})
     assert scores["intervals"]["mcc"] is None

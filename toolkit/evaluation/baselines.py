@@ -1,20 +1,21 @@
-"""What simple methods reach on the same rows: whether a BERT is worth it is the difference to these.
+"""What simple methods reach on the same rows: a BERT is worth as much as it is better than these.
 
-The most frequent label for every row; and logistic regression on TF-IDF weights of words and pairs of words, or of runs
-of one to three characters where the texts are in a script without blanks between words.
+The methods are the most frequent label for every row, and logistic regression on TF-IDF weights: of words and pairs of
+words, or of runs of one to three characters where the texts are in a script without blanks between words.
 """
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score
-from sklearn.pipeline import make_pipeline
+from sklearn.metrics import accuracy_score
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
@@ -24,104 +25,142 @@ from toolkit.data.rows import Columns
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import difference_intervals
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.metrics import macro_f1
+from toolkit.evaluation.scored_set import ScoredSet
 
-WITHOUT_BLANKS = {"Chinese", "Japanese", "Thai", "Lao", "Khmer", "Myanmar"}
-MOST_ROWS = 50_000  # that it learns from, a random part, and
-MOST_TERMS = 100_000  # the most frequent ones, and
-MOST_LABELS = 100  # with more of them it is not tried, so that it stays a matter of seconds
-STRENGTH = 10.0  # inverse of the regularization; 1, scikit-learn's own, is too weak for TF-IDF weights
-NAMES = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and logistic regression"}
+SCRIPTS_WITHOUT_BLANKS = {"Chinese", "Japanese", "Thai", "Lao", "Khmer", "Myanmar"}
+MAX_TRAINING_ROWS = 50_000  # a random part of more is learned from
+MAX_TERMS = 100_000  # the most frequent ones
+MAX_LABELS = 100  # with more of them logistic regression is not tried, so that it stays a matter of seconds
+INVERSE_REGULARIZATION = 10.0  # scikit-learn's own, 1, is too weak for TF-IDF weights
+DESCRIPTIONS = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and logistic regression"}
 
 
-def simple_answers(tables: dict[str, Table | None]) -> dict[str, dict[str, np.ndarray]]:
-    """Return for each table but "train" the labels (N,) that each of NAMES gives its rows, having learned from that.
+@dataclass(frozen=True)
+class SimpleAnswers:
+    """The labels (N,) that simple methods give the N rows of a table; tfidf is None if it could not learn."""
 
-    A method that cannot learn from these texts, without words, say, is left out; without "train" there is nothing.
+    most_frequent_label: np.ndarray
+    tfidf: np.ndarray | None
+
+    def by_method(self) -> dict[str, np.ndarray]:
+        """Return the answers of each method that has some, by the names of DESCRIPTIONS."""
+        answers = {"most_frequent_label": self.most_frequent_label}
+        if self.tfidf is not None:
+            answers["tfidf"] = self.tfidf
+        return answers
+
+
+def simple_answers(train: Table | None, tables: Mapping[str, Table]) -> dict[str, SimpleAnswers]:
+    """Return, for each of `tables` but `train` itself, what the methods answer that have learned from `train`.
+
+    Without a training table there are no answers.
     """
-    if tables.get("train") is None:
+    if train is None:
         return {}
-    labels = tables["train"].frame["label"].to_numpy(object)
-    most_frequent = Counter(labels.tolist()).most_common(1)[0][0]
-    learned, found = _learn(_texts(tables["train"]), labels), {}
-    for name, table in tables.items():
-        if name != "train":
-            found[name] = {"most_frequent_label": np.full(len(table.frame), most_frequent, object)}
-            found[name] |= {"tfidf": learned.predict(_texts(table))} if learned else {}
-    return found
-
-
-def score_answers(tables: dict[str, Table], answers: dict[str, dict[str, np.ndarray]]) -> dict[str, dict]:
-    """Return for each table, and each method that gave these answers, its accuracy and macro_f1."""
+    labels = train.frame["label"].to_numpy(object)
+    [(most_frequent, _)] = Counter(labels.tolist()).most_common(1)
+    pipeline = _learn(_texts(train), labels)
     return {
-        name: {method: _scores(tables[name].frame["label"].to_numpy(object), given) for method, given in of.items()}
-        for name, of in answers.items()
+        name: SimpleAnswers(
+            most_frequent_label=np.array([most_frequent] * len(table.frame), object),
+            tfidf=None if pipeline is None else pipeline.predict(_texts(table)),
+        )
+        for name, table in tables.items()
+        if table is not train
     }
 
 
-def beside_model(found: ScoredSet, answers: dict[str, np.ndarray]) -> dict[str, dict]:
-    """Return for each method its accuracy and macro_f1 on a scored table, and how far the model's differ from them.
+def score_answers(tables: Mapping[str, Table], answers: Mapping[str, SimpleAnswers]) -> dict[str, dict]:
+    """Return for each table with answers, and each method, its accuracy and macro_f1, in the form of run.json."""
+    return {
+        name: {
+            method: _scores(tables[name].frame["label"].to_numpy(object), labels)
+            for method, labels in of_table.by_method().items()
+        }
+        for name, of_table in answers.items()
+    }
 
-    These are {difference, low, high}: the model's less the method's, with the 95% interval.
+
+def compare_with_model(scored: ScoredSet, answers: SimpleAnswers | None) -> dict[str, dict]:
+    """Return for each method its scores on a scored table and how far the model's are above them.
+
+    In the form of metrics.json; {} if there are no answers. The differences have 95% intervals.
     """
-    names, result = np.array(found.labels, object), {}
-    number = {label: i for i, label in enumerate(found.labels)}
-    for method, given in answers.items():
-        theirs = np.array([number[label] for label in given])
-        differences = difference_intervals(found.label_ids, found.predicted, theirs, 0, len(names))
-        kept = {name: differences[name] for name in ("accuracy", "macro_f1")}
-        result[method] = _scores(names[found.label_ids], given) | {"difference": kept}
-    return result
+    if answers is None:
+        return {}
+    labels = np.array(scored.labels, object)
+    label2id = {label: i for i, label in enumerate(scored.labels)}
+    baselines = {}
+    for method, method_labels in answers.by_method().items():
+        method_ids = np.array([label2id[label] for label in method_labels])
+        # f1, the score of one label, is left out, so any label will do.
+        differences = difference_intervals(scored.label_ids, scored.predicted, method_ids, 0, len(labels))
+        baselines[method] = {
+            **_scores(labels[scored.label_ids], method_labels),
+            "difference": {name: asdict(differences[name]) for name in ("accuracy", "macro_f1")},
+        }
+    return baselines
 
 
 def training_table(run: dict, read: Callable[[Path, Columns, str | None], Table]) -> Table | None:
-    """Return the training table of `run`, a run.json, None if the file is no longer what it was.
+    """Return the training table of `run`, a run.json; None if the file is no longer what it was.
 
     `read` reads a file, with these columns in this encoding. Rows that were held out to validate are held out here too;
     where rows were dropped (--drop_leaked) there is None.
     """
     with suppress(UserError, OSError, LookupError, TypeError):  # no such file, or a run.json that says less
-        train, valid, options = run["data"]["train"], run["data"]["valid"], run["options"]
-        path = Path(train["file"])
-        if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
-            there = read(path, Columns.from_json(run["columns"]), options["encoding"])
-            if valid["file"] == train["file"] and not options["valid_file"]:
+        data = run["data"]
+        options = run["options"]
+        path = Path(data["train"]["file"])
+        if fingerprint(path) == data["train"]["sha256"] and not options.get("drop_leaked"):
+            table = read(path, Columns.from_json(run["columns"]), options["encoding"])
+            if data["valid"]["file"] == data["train"]["file"] and not options["valid_file"]:
                 split_seed = options_from(FineTuningOptions, options).split_seed
-                there, _ = split_table(there, options["valid_ratio"], split_seed)
-            return there
+                table, _ = split_table(table, options["valid_ratio"], split_seed)
+            return table
     return None
 
 
 def _texts(table: Table) -> list[str]:
+    """Return the texts of each row as one."""
     return [" ".join(texts) for texts in table.frame.drop(columns="label").to_numpy()]
 
 
-def _learn(texts: Sequence[str], labels: np.ndarray):
-    """Return a pipeline that has learned the labels of some texts, None if there is nothing in them to learn."""
-    if len(set(labels)) > MOST_LABELS:
+def _learn(texts: Sequence[str], labels: np.ndarray) -> Pipeline | None:
+    """Return logistic regression that has learned the labels (N,) of texts, None if there is nothing to learn."""
+    if len(set(labels)) > MAX_LABELS:
         return None
-    chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:MOST_ROWS])
-    texts, labels = [texts[row] for row in chosen], labels[chosen]
-    characters = Counter(map(main_script, texts)).most_common(1)[0][0] in WITHOUT_BLANKS
-    words = {"ngram_range": (1, 2), "token_pattern": r"\w+"}  # those of one letter count
-    how = {"analyzer": "char", "ngram_range": (1, 3)} if characters else words
-    weights = TfidfVectorizer(sublinear_tf=True, max_features=MOST_TERMS, dtype=np.float32, **how)
-    with warnings.catch_warnings(), suppress(ValueError):  # no words at all, or one label in what is looked at
+    chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:MAX_TRAINING_ROWS])
+    chosen_texts = [texts[row] for row in chosen]
+    regression = LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=300)
+    pipeline = make_pipeline(_vectorizer(chosen_texts), regression)
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nearly as many labels as rows, or not yet converged: it is a comparison
-        return make_pipeline(weights, LogisticRegression(C=STRENGTH, max_iter=300)).fit(texts, labels)
-    return None
+        try:
+            return pipeline.fit(chosen_texts, labels[chosen])
+        except ValueError:  # there are no words at all, or the chosen rows have only one label
+            return None
+
+
+def _vectorizer(texts: Sequence[str]) -> TfidfVectorizer:
+    """Return what weighs words and pairs of words, or runs of characters where most texts have no blanks."""
+    [(script, _)] = Counter(map(main_script, texts)).most_common(1)
+    if script in SCRIPTS_WITHOUT_BLANKS:
+        terms = {"analyzer": "char", "ngram_range": (1, 3)}
+    else:
+        terms = {"ngram_range": (1, 2), "token_pattern": r"\w+"}  # words of one letter count too
+    return TfidfVectorizer(sublinear_tf=True, max_features=MAX_TERMS, dtype=np.float32, **terms)
 
 
 def _scores(truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
-    return {
-        "accuracy": float(accuracy_score(truth, answers)),
-        "macro_f1": float(f1_score(truth, answers, average="macro", zero_division=0)),
-    }
+    return {"accuracy": float(accuracy_score(truth, answers)), "macro_f1": macro_f1(truth, answers)}
 
 
-def lines(found: dict[str, dict]) -> list[str]:
-    """Return what the methods reach on a table, a line each."""
+def baseline_lines(baselines: Mapping[str, Mapping]) -> list[str]:
+    """Return what the methods reach on a table, a line each; `baselines` are its scores by method, as in run.json."""
     return [
-        f"for comparison: {NAMES[method]} has accuracy {scores['accuracy']:.4f}, macro f1 {scores['macro_f1']:.4f}"
-        for method, scores in found.items()
+        f"for comparison: {DESCRIPTIONS[method]} has accuracy {scores['accuracy']:.4f}, "
+        f"macro f1 {scores['macro_f1']:.4f}"
+        for method, scores in baselines.items()
     ]

@@ -1,6 +1,6 @@
 """Two runs scored on the same test rows: is the difference between them more than chance?
 
-N rows, C labels.
+Shapes: N rows, C labels.
 """
 
 import csv
@@ -8,8 +8,9 @@ import io
 import json
 import shlex
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,115 +18,182 @@ from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.data.tables import Table
 from toolkit.data.writers import TextWriter
-from toolkit.evaluation.intervals import difference_intervals
+from toolkit.evaluation.intervals import Difference, difference_intervals
 
-CHANCE = 0.05  # below it a p value is said to be more than chance
+SIGNIFICANT = 0.05  # a p value below it is said to be more than chance
 
 
-class OtherRun(NamedTuple):
-    """Another run: how it was named, and its predictions, (N,) label numbers of the rows of our table in its order."""
+@dataclass(frozen=True)
+class OtherRun:
+    """Another run: how it was named, and the numbers (N,) of the labels it predicts for our table's rows, in order."""
 
     name: str
-    answers: np.ndarray
+    predicted: np.ndarray
 
 
-def read_other(given: str | None, table: Table, labels: list[str]) -> OtherRun | None:
-    """Return the run that --compare names, if any: its directory, or that of its model or of its test scores.
+@dataclass(frozen=True)
+class Comparison:
+    """How this run's predictions differ from those of another run for the same rows."""
+
+    other: str
+    rows: int
+    only_ours_right: int
+    only_theirs_right: int
+    p_value: float
+    accuracy: Difference
+    macro_f1: Difference
+
+    def as_json(self) -> dict:
+        """Return it for metrics.json."""
+        return asdict(self)
+
+
+class _NotComparable(Exception):
+    """Why another run's scores cannot be compared with ours."""
+
+
+@dataclass(frozen=True)
+class _RunPaths:
+    """Where the parts of another run are."""
+
+    model_dir: Path
+    test_dir: Path
+
+
+def read_other(name: str | None, table: Table, labels: Sequence[str]) -> OtherRun | None:
+    """Return the run that --compare names, if any: by its directory, or that of its model or of its test scores.
 
     Raises UserError if it was not scored, or not on this table as it is read here, or not with the model that it has.
     """
-    if given is None:
+    if name is None:
         return None
-    place = Path(given)
-    run = place.parent if any((place / name).is_file() for name in ("metrics.json", "run.json")) else place
-    folder = place if (place / "metrics.json").is_file() else run / "test"
-    how = f"python test_code.py --model_dir {shlex.quote(str(run / 'bert_classifier'))}"
-    how += f" --test_file {shlex.quote(str(table.path))}"
+    paths = _find_run(Path(name))
     try:
-        scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        model, digest, names = scores["model"], scores["data"]["test"]["sha256"], scores["labels"]
-        there = [where for where in (run / "bert_classifier", Path(model["directory"])) if where.is_dir()]
-        if digest != table.sha256:
-            problem = f"it was scored on another file than {table.path}; score it on this"
-        elif set(names) != set(labels):
-            problem = f"its labels are {', '.join(names)}, those of this model {', '.join(labels)}; score it again"
-        elif there and fingerprint(there[0] / "model.safetensors") != model["sha256"]:
-            problem = f"its scores are not those of the model in {there[0]}; score it again"
-        elif (answers := _pair(folder / "predictions.csv", table)) is None:
-            problem = f"other rows or labels of {table.path} were scored; score it again"
-        else:
-            return OtherRun(given, np.array([labels.index(answer) for answer in answers]))
+        predictions = _read_predictions(paths, table, labels)
+        return OtherRun(name, np.array([labels.index(label) for label in predictions]))
+    except _NotComparable as reason:
+        problem = str(reason)
     except (FileNotFoundError, NotADirectoryError):
         problem = "it has no test scores; score it first"
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
         problem = f"its scores cannot be read ({error}); score it again"
-    raise UserError(f"--compare {given}: {problem}: {how}")
+    model_dir = shlex.quote(str(paths.model_dir))
+    test_file = shlex.quote(str(table.path))
+    command = f"python test_code.py --model_dir {model_dir} --test_file {test_file}"
+    raise UserError(f"--compare {name}: {problem}: {command}")
 
 
-def _pair(path: Path, table: Table) -> list[str] | None:
+def _find_run(directory: Path) -> _RunPaths:
+    """Return the parts of a run that is named by its directory, or by that of its model or of its test scores."""
+    has_scores = (directory / "metrics.json").is_file()
+    is_part = has_scores or (directory / "run.json").is_file()
+    run_dir = directory.parent if is_part else directory
+    return _RunPaths(run_dir / "bert_classifier", directory if has_scores else run_dir / "test")
+
+
+def _read_predictions(paths: _RunPaths, table: Table, labels: Sequence[str]) -> list[str]:
+    """Return the labels that another run predicts for a table's rows; _NotComparable if it was not scored on these."""
+    scores = json.loads((paths.test_dir / "metrics.json").read_text(encoding="utf-8"))
+    model = scores["model"]
+    sha256 = scores["data"]["test"]["sha256"]
+    other_labels = scores["labels"]
+    model_dirs = [folder for folder in (paths.model_dir, Path(model["directory"])) if folder.is_dir()]
+    if sha256 != table.sha256:
+        raise _NotComparable(f"it was scored on another file than {table.path}; score it on this")
+    if set(other_labels) != set(labels):
+        listed = ", ".join(labels)
+        raise _NotComparable(f"its labels are {', '.join(other_labels)}, those of this model {listed}; score it again")
+    if model_dirs and fingerprint(model_dirs[0] / "model.safetensors") != model["sha256"]:
+        raise _NotComparable(f"its scores are not those of the model in {model_dirs[0]}; score it again")
+    predictions = _pair_rows(paths.test_dir / "predictions.csv", table)
+    if predictions is None:
+        raise _NotComparable(f"other rows or labels of {table.path} were scored; score it again")
+    return predictions
+
+
+def _pair_rows(path: Path, table: Table) -> list[str] | None:
     """Return the predictions of a predictions.csv in the order of a table's rows; None if it has other rows or labels.
 
-    Rows are told apart by their line and, since a json array may stand on one, by their texts and label. Of rows that
-    are alike in all of it any may be the other's.
+    Rows are told apart by their line and, since a json array may stand on one line, by their texts and label. Rows that
+    are alike in all of it may be paired in any order.
     """
     names = table.record_columns.names
-    rows = csv.reader(io.StringIO(TextWriter("csv", names).encode(table.records).decode(), newline=""))
-    keys = [(str(line), *row) for line, row in zip(table.frame.index, rows, strict=True)]
-    waiting: dict[tuple, list[str]] = {}
+    as_written = TextWriter("csv", names).encode(table.records).decode()
+    cells = csv.reader(io.StringIO(as_written, newline=""))
+    keys = [(str(line), *row) for line, row in zip(table.frame.index, cells, strict=True)]
+    unpaired: dict[tuple[str, ...], list[dict[str, str]]] = {}
     with path.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
-            waiting.setdefault((row["line"], *(row[name] for name in names)), []).append(row)
-    if Counter(keys) != {key: len(those) for key, those in waiting.items()}:
+            key = (row["line"], *(row[name] for name in names))
+            unpaired.setdefault(key, []).append(row)
+    if Counter(keys) != {key: len(rows) for key, rows in unpaired.items()}:
         return None
-    found = [waiting[key].pop() for key in keys]
-    right = [row["prediction"] == label for row, label in zip(found, table.frame["label"], strict=True)]
-    return [row["prediction"] for row in found] if right == [row["correct"] == "yes" for row in found] else None
+    paired = [unpaired[key].pop() for key in keys]
+    is_right = [row["prediction"] == label for row, label in zip(paired, table.frame["label"], strict=True)]
+    if is_right != [row["correct"] == "yes" for row in paired]:
+        return None
+    return [row["prediction"] for row in paired]
 
 
-def compare_runs(other: OtherRun | None, label_ids: np.ndarray, ours: np.ndarray, count: int) -> dict:
-    """Return what metrics.json says of another run beside ours; {} for None.
+def compare_runs(
+    other: OtherRun | None, label_ids: np.ndarray, predicted: np.ndarray, label_count: int
+) -> Comparison | None:
+    """Return how our predictions compare with those of another run; None if there is no other run.
 
-    label_ids and ours, our predictions, are (N,) numbers of `count` labels.
+    Args:
+        other: the other run.
+        label_ids: (N,), of the true labels.
+        predicted: (N,), our predictions.
+        label_count: C.
     """
     if other is None:
-        return {}
-    ours_right, theirs_right = ours == label_ids, other.answers == label_ids
-    only_ours, only_theirs = int((ours_right & ~theirs_right).sum()), int((theirs_right & ~ours_right).sum())
-    found = {
-        "other": other.name,
-        "rows": len(label_ids),
-        "only_ours_right": only_ours,
-        "only_theirs_right": only_theirs,
-        "p_value": mcnemar(only_ours, only_theirs),
-    }
-    differences = difference_intervals(label_ids, ours, other.answers, positive=0, count=count)  # f1 is left out
-    return {"comparison": found | {name: differences[name] for name in ("accuracy", "macro_f1")}}
-
-
-def mcnemar(only_ours: int, only_theirs: int) -> float:
-    """Return the p value of McNemar's test (1947), the exact one: of the rows that one alone has right, half each.
-
-    It is two-sided, and 1 where there are no such rows.
-    """
-    from scipy.stats import binomtest  # here, since importing it takes a second that only a comparison need wait
-
-    both = only_ours + only_theirs
-    return float(binomtest(only_ours, both, 0.5).pvalue) if both else 1.0
-
-
-def comparison_lines(found: dict) -> list[str]:
-    """Return what compare_runs found, as it stands in metrics.json, as two lines to read, none where it is missing."""
-    if "comparison" not in found:
-        return []
-    found = found["comparison"]
-    accuracy, macro_f1 = (
-        "{difference:+.4f} (95% interval {low:+.4f} to {high:+.4f})".format(**found[name])
-        for name in ("accuracy", "macro_f1")
+        return None
+    is_ours_right = predicted == label_ids
+    is_theirs_right = other.predicted == label_ids
+    only_ours_right = int((is_ours_right & ~is_theirs_right).sum())
+    only_theirs_right = int((is_theirs_right & ~is_ours_right).sum())
+    # f1, the score of one label, is left out, so any label will do.
+    differences = difference_intervals(label_ids, predicted, other.predicted, 0, label_count)
+    return Comparison(
+        other=other.name,
+        rows=len(label_ids),
+        only_ours_right=only_ours_right,
+        only_theirs_right=only_theirs_right,
+        p_value=mcnemar(only_ours_right, only_theirs_right),
+        accuracy=differences["accuracy"],
+        macro_f1=differences["macro_f1"],
     )
-    p = found["p_value"]
-    meaning = "more than chance explains" if p < CHANCE else "no more than chance may explain"
-    rows = f"{found['only_ours_right']:,} rows only this run has right, {found['only_theirs_right']:,} only the other"
+
+
+def mcnemar(only_ours_right: int, only_theirs_right: int) -> float:
+    """Return the two-sided p value of McNemar's test (1947), the exact one; 1 where no row is right in one run only.
+
+    The hypothesis is that of the rows which only one run has right, each run has half.
+    """
+    # scipy.stats takes half a second to import, which only a comparison has to wait for.
+    from scipy.stats import binomtest  # noqa: PLC0415
+
+    either = only_ours_right + only_theirs_right
+    if not either:
+        return 1.0
+    return float(binomtest(only_ours_right, either, 0.5).pvalue)
+
+
+def comparison_lines(comparison: Comparison | None) -> list[str]:
+    """Return a comparison as two lines to read, none where there is no comparison."""
+    if comparison is None:
+        return []
+    p_value = comparison.p_value
+    shown_p = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
+    meaning = "more than chance explains" if p_value < SIGNIFICANT else "no more than chance may explain"
+    ours = f"{comparison.only_ours_right:,} rows only this run has right"
+    theirs = f"{comparison.only_theirs_right:,} only the other"
     return [
-        f"against {found['other']}: accuracy {accuracy}, macro f1 {macro_f1}",
-        f"McNemar {'p < 0.0001' if p < 0.0001 else f'p = {p:.2g}'}: {rows}; {meaning}",
+        f"against {comparison.other}: accuracy {_shown(comparison.accuracy)}, macro f1 {_shown(comparison.macro_f1)}",
+        f"McNemar {shown_p}: {ours}, {theirs}; {meaning}",
     ]
+
+
+def _shown(difference: Difference) -> str:
+    interval = f"95% interval {difference.low:+.4f} to {difference.high:+.4f}"
+    return f"{difference.difference:+.4f} ({interval})"

@@ -1,166 +1,245 @@
 """Where a model is right and where it is wrong: curves, reliability, thresholds, and scores of parts of the test set.
 
-N rows, C labels. Everything is in the form of metrics.json.
+N rows, C labels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
+from sklearn import metrics as sk
 
 from toolkit.evaluation.decision import softmax
 from toolkit.evaluation.intervals import share_interval
-from toolkit.evaluation.metrics import BINS, ScoredSet
+from toolkit.evaluation.metrics import BINS, confidence_bins, macro_f1
+from toolkit.evaluation.scored_set import ScoredSet
 
-MOST_POINTS = 200  # of a curve
-MOST_CURVES = 10  # of several labels those with the least average precision
-MOST_GROUPS = 20  # different values of a column
-MOST_COLUMNS = 12
+MAX_POINTS = 200  # of a curve
+MAX_CURVES = 10  # of several labels, those with the least average precision
+MAX_GROUPS = 20  # different values of a column
+MAX_COLUMNS = 12
 QUANTILES = 5  # parts of about the same size, by length or number
 
+Point = list[float]  # [x, y]
 
-def diagnose(found: ScoredSet, records: Sequence[dict], used: Sequence[str | None], max_length: int) -> dict:
-    """Return reliability, curves, thresholds (of two labels) and slices of a scored table.
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Rows whose confidence lies between two bounds."""
+
+    low: float
+    high: float
+    rows: int
+    confidence: float  # mean
+    accuracy: float
+
+    def as_json(self) -> dict[str, float]:
+        """Return it for metrics.json."""
+        return {
+            "from": self.low,
+            "to": self.high,
+            "rows": self.rows,
+            "confidence": self.confidence,
+            "accuracy": self.accuracy,
+        }
+
+
+@dataclass(frozen=True)
+class ThresholdCounts:
+    """True and false positives at each of some thresholds, and how many positives and negatives there are."""
+
+    threshold: list[float]
+    true_positives: list[int]
+    false_positives: list[int]
+    positives: int
+    negatives: int
+
+
+class RowGroup(NamedTuple):
+    """Some of the rows of a table."""
+
+    name: str
+    rows: np.ndarray  # (N,) bool
+
+
+class Part(NamedTuple):
+    """Rows with a number between two bounds."""
+
+    low: float
+    high: float
+    rows: np.ndarray  # (N,) bool
+
+
+def diagnose(scored: ScoredSet, scores: Mapping, records: Sequence[dict], used: Sequence[str], max_length: int) -> dict:
+    """Return reliability, curves, slices and, for two labels, thresholds, in the form of metrics.json.
 
     Args:
-        found: what was predicted.
+        scored: what was predicted.
+        scores: those of full_scores.
         records: the N rows as they stand in the file.
         used: names of the columns of text and label, which make no slices.
-        max_length: in tokens, at which rows are truncated.
+        max_length: the number of tokens at which rows are truncated.
     """
-    decision = found.decision
-    result = {
+    probabilities = {"before": softmax(scored.logits), "after": scored.probabilities}
+    diagnosis = {
         "reliability": {
-            "before": reliability(softmax(found.logits), found.label_ids),
-            "after": reliability(found.probabilities, found.label_ids),
+            name: [each.as_json() for each in reliability(values, scored.label_ids)]
+            for name, values in probabilities.items()
         },
-        "curves": _curves(found),
-        "slices": [*_by_length(found, max_length), *_by_column(found, records, used)],
+        "curves": _curves(scored, scores["per_class"]),
+        "slices": [*_slices_by_length(scored, max_length), *_slices_by_column(scored, records, used)],
     }
-    if len(found.labels) == 2:
-        calibrated = softmax(found.logits, decision.temperature)[:, decision.positive]
-        result["thresholds"] = thresholds(calibrated, found.label_ids == decision.positive)
-    return result
+    if len(scored.labels) == 2:
+        probability = scored.decision.positive_probability(scored.logits)
+        is_positive = scored.label_ids == scored.decision.positive_id
+        diagnosis["thresholds"] = asdict(threshold_counts(probability, is_positive))
+    return diagnosis
 
 
-def reliability(probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
-    """Return for each bin of confidence that has rows its bounds, rows, mean confidence and accuracy."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == label_ids
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+def reliability(probabilities: np.ndarray, label_ids: np.ndarray) -> list[ReliabilityBin]:
+    """Return the bins of confidence that have rows, of probabilities (N, C) for label_ids (N,)."""
+    confidence = probabilities.max(axis=1)
+    is_right = probabilities.argmax(axis=1) == label_ids
+    bins = confidence_bins(confidence)
     return [
-        {
-            "from": number / BINS,
-            "to": (number + 1) / BINS,
-            "rows": int((bins == number).sum()),
-            "confidence": float(confidence[bins == number].mean()),
-            "accuracy": float(right[bins == number].mean()),
-        }
+        ReliabilityBin(
+            low=number / BINS,
+            high=(number + 1) / BINS,
+            rows=int((bins == number).sum()),
+            confidence=float(confidence[bins == number].mean()),
+            accuracy=float(is_right[bins == number].mean()),
+        )
         for number in np.unique(bins).tolist()
     ]
 
 
-def thresholds(probability: np.ndarray, is_positive: np.ndarray) -> dict[str, list]:
-    """Return true and false positives at the thresholds 0, 0.01, ... 1, and the numbers of positives and negatives."""
-    at = [number / 100 for number in range(101)]
-    counts = [np.sort(probability[is_positive]), np.sort(probability[~is_positive])]
-    true, false = ((len(each) - np.searchsorted(each, at)).tolist() for each in counts)
-    totals = {"positives": len(counts[0]), "negatives": len(counts[1])}
-    return {"threshold": at, "true_positives": true, "false_positives": false, **totals}
+def threshold_counts(probability: np.ndarray, is_positive: np.ndarray) -> ThresholdCounts:
+    """Return the counts at the thresholds 0, 0.01, ... 1 of the positive label's probability (N,)."""
+    thresholds = [number / 100 for number in range(101)]
+    of_positives = np.sort(probability[is_positive])
+    of_negatives = np.sort(probability[~is_positive])
+    return ThresholdCounts(
+        threshold=thresholds,
+        true_positives=(len(of_positives) - np.searchsorted(of_positives, thresholds)).tolist(),
+        false_positives=(len(of_negatives) - np.searchsorted(of_negatives, thresholds)).tolist(),
+        positives=len(of_positives),
+        negatives=len(of_negatives),
+    )
 
 
-def _curves(found: ScoredSet) -> dict[str, dict[str, list]]:
-    """Return for the positive of two labels, or the labels told apart the least, the points of its two curves."""
-    from sklearn import metrics as sk  # here, since importing it takes a second
-
-    defined = {name: of["average_precision"] for name, of in found.scores["per_class"].items()}
-    names = sorted((name for name, value in defined.items() if value is not None), key=defined.get)
-    names = [found.labels[found.decision.positive]] if len(found.labels) == 2 and names else names
+def _curves(scored: ScoredSet, per_class: Mapping[str, Mapping]) -> dict[str, dict[str, list[Point]]]:
+    """Return the points of both curves of the positive one of two labels, or of the labels told apart the least."""
     curves = {}
-    for name in [name for name in names if defined[name] is not None][:MOST_CURVES]:
-        label = found.labels.index(name)
-        truth, probability = found.label_ids == label, found.probabilities[:, label]
-        false, true, _ = sk.roc_curve(truth, probability)
+    for name in _labels_with_curves(scored, per_class):
+        label_id = scored.labels.index(name)
+        truth = scored.label_ids == label_id
+        probability = scored.probabilities[:, label_id]
+        false_rate, true_rate, _ = sk.roc_curve(truth, probability)
         precision, recall, _ = sk.precision_recall_curve(truth, probability)
-        curves[name] = {"roc": _points(false, true), "precision_recall": _points(recall[::-1], precision[::-1])}
+        curves[name] = {
+            "roc": _points(false_rate, true_rate),
+            "precision_recall": _points(recall[::-1], precision[::-1]),
+        }
     return curves
 
 
-def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
-    """Return the points of a curve with rising x; where there are too many, those nearest to evenly spaced x and y."""
-    if len(x) > MOST_POINTS:
+def _labels_with_curves(scored: ScoredSet, per_class: Mapping[str, Mapping]) -> list[str]:
+    """Return the labels of which curves are drawn; none where a curve is not defined."""
+    precision = {name: scores["average_precision"] for name, scores in per_class.items()}
+    defined = [name for name, value in precision.items() if value is not None]
+    if len(scored.labels) == 2:
+        positive_label = scored.labels[scored.decision.positive_id]
+        return [positive_label] if positive_label in defined else []
+    return sorted(defined, key=lambda name: precision[name])[:MAX_CURVES]
+
+
+def _points(x: np.ndarray, y: np.ndarray) -> list[Point]:
+    """Return the points of a curve with rising x; of too many, those nearest to evenly spaced values of x and of y."""
+    if len(x) > MAX_POINTS:
+        rising_y = y if y[-1] >= y[0] else -y
         chosen = [0, len(x) - 1]
-        for values in (x, y if y[-1] >= y[0] else -y):
-            grid = np.linspace(values.min(), values.max(), MOST_POINTS // 2 - 1)
+        for values in (x, rising_y):
+            grid = np.linspace(values.min(), values.max(), MAX_POINTS // 2 - 1)
             chosen += np.searchsorted(np.maximum.accumulate(values), grid).clip(0, len(x) - 1).tolist()
-        x, y = x[np.unique(chosen)], y[np.unique(chosen)]
+        x = x[np.unique(chosen)]
+        y = y[np.unique(chosen)]
     return np.stack([x, y], axis=1).round(6).tolist()
 
 
-def _by_length(found: ScoredSet, max_length: int) -> Iterator[dict]:
-    """Yield the slices by length in tokens, and by whether rows are truncated if some are and some are not."""
-    groups = [(f"{low}–{high}", rows) for low, high, rows in _quantiles(found.tokens)]
+def _slices_by_length(scored: ScoredSet, max_length: int) -> Iterator[dict]:
+    """Yield the slice by length in tokens, and that by truncation if some rows are truncated and some are not."""
+    groups = [RowGroup(f"{part.low}–{part.high}", part.rows) for part in _quantiles(scored.token_counts)]
     if len(groups) > 1:
-        yield {"by": "tokens", "groups": _scored(found, groups)}
-    cut = found.tokens > max_length
-    if cut.any() and not cut.all():
-        yield {"by": "truncated", "groups": _scored(found, [("no", ~cut), ("yes", cut)])}
+        yield {"by": "tokens", "groups": _scored_groups(scored, groups)}
+    is_truncated = scored.token_counts > max_length
+    if is_truncated.any() and not is_truncated.all():
+        groups = [RowGroup("no", ~is_truncated), RowGroup("yes", is_truncated)]
+        yield {"by": "truncated", "groups": _scored_groups(scored, groups)}
 
 
-def _by_column(found: ScoredSet, records: Sequence[dict], used: Sequence[str | None]) -> Iterator[dict]:
-    """Yield the slices by the file's other columns: by value where there are few, by size where they are numbers."""
-    names = [name for name in dict.fromkeys(name for record in records for name in record) if name not in used]
-    made = 0
+def _slices_by_column(scored: ScoredSet, records: Sequence[dict], used: Sequence[str]) -> Iterator[dict]:
+    """Yield the slices by the file's other columns, of which the first MAX_COLUMNS that can be sliced are taken."""
+    names = dict.fromkeys(name for record in records for name in record if name not in used)
+    slices = 0
     for name in names:
-        if made == MOST_COLUMNS:
+        if slices == MAX_COLUMNS:
             return
         values = ["" if record.get(name) is None else str(record[name]) for record in records]
-        numbers = _numbers(values)
-        if 1 < len(set(values)) <= min(MOST_GROUPS, max(2, len(values) // 2)):
-            column = np.array(values, object)
-            order = sorted(set(values)) if numbers is None else sorted(set(values), key=float)
-            groups = [(value, column == value) for value in order]
-        elif numbers is not None and not _counts_rows(numbers):
-            groups = [(f"{low:.15g}–{high:.15g}", rows) for low, high, rows in _quantiles(numbers)]
-        else:
-            continue
+        groups = _column_groups(values)
         if len(groups) > 1:
-            made += 1
-            yield {"by": "column", "column": name, "groups": _scored(found, groups)}
+            slices += 1
+            yield {"by": "column", "column": name, "groups": _scored_groups(scored, groups)}
+
+
+def _column_groups(values: Sequence[str]) -> list[RowGroup]:
+    """Return the groups of a column's values (N,): by value where there are few, by size where they are numbers."""
+    different = set(values)
+    numbers = _numbers(values)
+    if 1 < len(different) <= min(MAX_GROUPS, max(2, len(values) // 2)):
+        column = np.array(values, object)
+        order = sorted(different) if numbers is None else sorted(different, key=float)
+        return [RowGroup(value, column == value) for value in order]
+    if numbers is not None and not _are_ids(numbers):
+        return [RowGroup(f"{part.low:.15g}–{part.high:.15g}", part.rows) for part in _quantiles(numbers)]
+    return []
 
 
 def _numbers(values: Sequence[str]) -> np.ndarray | None:
-    """Return values (N,) as numbers, None if one of them is none."""
+    """Return values (N,) as numbers, None if one of them is not a finite number."""
     try:
-        numbers = np.array(list(map(float, values)))
+        numbers = np.array([float(value) for value in values])
     except ValueError:
         return None
     return numbers if np.isfinite(numbers).all() else None
 
 
-def _counts_rows(numbers: np.ndarray) -> bool:
+def _are_ids(numbers: np.ndarray) -> bool:
     """Say whether these are whole numbers of which none occurs twice, as an id is."""
     return len(np.unique(numbers)) == len(numbers) and bool((numbers == np.floor(numbers)).all())
 
 
-def _quantiles(numbers: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
-    """Return (least, largest, which rows) of up to five parts of about the same size."""
+def _quantiles(numbers: np.ndarray) -> list[Part]:
+    """Return up to QUANTILES parts of numbers (N,) of about the same size, with the least and largest of each."""
     edges = np.unique(np.quantile(numbers, np.linspace(0, 1, QUANTILES + 1)[1:], method="lower"))
-    part = np.searchsorted(edges, numbers)
-    masks = [part == number for number in range(len(edges))]
-    return [(numbers[rows].min(), numbers[rows].max(), rows) for rows in masks if rows.any()]
+    part_of_row = np.searchsorted(edges, numbers)
+    masks = [part_of_row == number for number in range(len(edges))]
+    return [Part(numbers[rows].min(), numbers[rows].max(), rows) for rows in masks if rows.any()]
 
 
-def _scored(found: ScoredSet, groups: Sequence[tuple[str, np.ndarray]]) -> list[dict]:
-    """Return accuracy, its 95% interval and macro_f1 of each group of rows."""
-    result = []
-    for name, rows in groups:
-        true, predicted = found.label_ids[rows], found.predicted[rows]
-        low, high = share_interval(int((true == predicted).sum()), len(true))
-        facts = {"name": name, "rows": len(true), "accuracy": float((true == predicted).mean())}
-        result.append(facts | {"low": low, "high": high, "macro_f1": _macro_f1(true, predicted)})
-    return result
+def _scored_groups(scored: ScoredSet, groups: Sequence[RowGroup]) -> list[dict]:
+    """Return accuracy with its 95% interval and macro_f1 of each group of rows."""
+    return [_group_scores(group.name, scored.label_ids[group.rows], scored.predicted[group.rows]) for group in groups]
 
 
-def _macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(true, predicted, average="macro", zero_division=0))
+def _group_scores(name: str, label_ids: np.ndarray, predicted: np.ndarray) -> dict:
+    is_right = label_ids == predicted
+    interval = share_interval(int(is_right.sum()), len(label_ids))
+    return {
+        "name": name,
+        "rows": len(label_ids),
+        "accuracy": float(is_right.mean()),
+        "low": interval.low,
+        "high": interval.high,
+        "macro_f1": macro_f1(label_ids, predicted),
+    }

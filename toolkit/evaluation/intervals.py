@@ -1,122 +1,204 @@
 """How far a score may be from the score on all texts of this kind: intervals by the Bayesian bootstrap (Rubin 1981).
 
-Every row gets a random weight, the score is computed with these weights, and so on 2,000 times; the interval holds the
-middle 95% of the scores. N rows, C labels, R draws, K cells: the different combinations of true and predicted label.
+Every row gets a random weight and the score is computed with these weights, 2,000 times over; the interval holds the
+middle 95% of these scores.
+
+Shapes: N rows, C labels, R draws, K cells (the different combinations of a row's true and predicted labels).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 DRAWS = 2000  # R
-AT_ONCE = 2_000_000  # weights
+MAX_WEIGHTS_AT_ONCE = 2_000_000
 LEVEL = 0.95
 UNSEEN = 0.5  # a row right and one wrong that nobody has seen, as in Jeffreys' prior, so that 1 is never certain
+ROUNDING = 1e-12
 
-Interval = tuple[float, float]
+
+class Interval(NamedTuple):
+    """The range that a score may have."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one score is above another, and the interval of that."""
+
+    difference: float
+    low: float
+    high: float
+
+
+class Cells(NamedTuple):
+    """The different combinations of a row's labels, and how much each of them weighs in the mean."""
+
+    label_ids: np.ndarray  # (columns, K): true labels first, then the predictions
+    shapes: np.ndarray  # (K,): how many rows there are, with the part of an unseen row
 
 
 def share_interval(hits: int, rows: int, level: float = LEVEL) -> Interval:
-    """Return the interval of a share, hits of rows: the same one, computed exactly (Jeffreys' interval)."""
-    from scipy.stats import beta  # here, since importing it takes a second
+    """Return the interval of a share, `hits` of `rows`: that of the bootstrap, but exactly (Jeffreys' interval)."""
+    # scipy.stats takes half a second to import, and neither training nor infer.py needs it.
+    from scipy.stats import beta  # noqa: PLC0415
 
-    outside = [(1 - level) / 2, (1 + level) / 2]
-    low, high = beta.ppf(outside, hits + UNSEEN, rows - hits + UNSEEN)
-    return min(float(low), hits / rows), max(float(high), hits / rows)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = beta.ppf(tails, hits + UNSEEN, rows - hits + UNSEEN)
+    return Interval(min(float(low), hits / rows), max(float(high), hits / rows))
 
 
 def score_intervals(
-    label_ids: np.ndarray, predicted: np.ndarray, positive: int, count: int
+    label_ids: np.ndarray, predicted: np.ndarray, positive_id: int, label_count: int
 ) -> dict[str, Interval | None]:
-    """Return the 95% intervals of accuracy, macro_f1, f1 (of label `positive`) and mcc of N rows with `count` labels.
+    """Return the 95% intervals of accuracy, macro_f1, f1 and mcc.
 
-    label_ids and predicted are (N,). It is None for f1 where no row is positive or taken for it, and for mcc where all
-    rows have one label or are given one.
+    That of f1 is None where no row has the positive label or is predicted to, that of mcc where all rows have one label
+    or all are predicted to.
+
+    Args:
+        label_ids: (N,), of the true labels.
+        predicted: (N,).
+        positive_id: number of the label that f1 is for.
+        label_count: C.
     """
-    draws: dict[str, list] = {}
     present = np.union1d(label_ids, predicted)
-    for weights, (true, answers) in _draws([label_ids, predicted], count):
-        for name, values in weighted_scores(weights, true, answers, positive, present).items():
-            draws.setdefault(name, []).append(values)
-    ones = np.ones((1, len(label_ids)))
-    found = {name: float(values[0]) for name, values in weighted_scores(ones, label_ids, predicted, positive).items()}
-    result = {name: _middle(np.concatenate(values), found[name]) for name, values in draws.items()}
-    one_only = min(len(np.unique(label_ids)), len(np.unique(predicted))) == 1
-    return result | ({} if positive in present else {"f1": None}) | ({"mcc": None} if one_only else {})
+
+    def scores_of(weights: np.ndarray, columns: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return each score (r,) of cells with weights (r, K)."""
+        true, answers = columns
+        return weighted_scores(weights, true, answers, positive_id, present)
+
+    drawn = _drawn_scores([label_ids, predicted], label_count, scores_of)
+    observed = scores_of(np.ones((1, len(label_ids))), [label_ids, predicted])
+    intervals: dict[str, Interval | None] = {
+        name: _middle(scores, float(observed[name][0])) for name, scores in drawn.items()
+    }
+    if positive_id not in present:
+        intervals["f1"] = None
+    if len(np.unique(label_ids)) == 1 or len(np.unique(predicted)) == 1:
+        intervals["mcc"] = None
+    return intervals
 
 
 def difference_intervals(
-    label_ids: np.ndarray, ours: np.ndarray, theirs: np.ndarray, positive: int, count: int
-) -> dict:
-    """Return for each score {difference, low, high} of two predictions (N,) of the same rows, weighted alike."""
-    present = [np.union1d(label_ids, answers) for answers in (ours, theirs)]
+    label_ids: np.ndarray, ours: np.ndarray, theirs: np.ndarray, positive_id: int, label_count: int
+) -> dict[str, Difference]:
+    """Return, for each score, how far that of one prediction for the same rows is above that of another.
 
-    def differences(weights: np.ndarray, true: np.ndarray, *answers: np.ndarray) -> dict[str, np.ndarray]:
-        first, second = (
-            weighted_scores(weights, true, each, positive, labels)
-            for each, labels in zip(answers, present, strict=True)
-        )
-        return {name: first[name] - second[name] for name in first}
+    Both are weighted alike in each draw.
 
-    draws: dict[str, list] = {}
-    for weights, cells in _draws([label_ids, ours, theirs], count):
-        for name, values in differences(weights, *cells).items():
-            draws.setdefault(name, []).append(values)
-    result = {}
-    for name, (found,) in differences(np.ones((1, len(label_ids))), label_ids, ours, theirs).items():
-        low, high = _middle(np.concatenate(draws[name]), float(found))
-        result[name] = {"difference": float(found), "low": low, "high": high}
-    return result
+    Args:
+        label_ids: (N,), of the true labels.
+        ours: (N,), the one prediction.
+        theirs: (N,), the other.
+        positive_id: number of the label that f1 is for.
+        label_count: C.
+    """
+    present_in_ours = np.union1d(label_ids, ours)
+    present_in_theirs = np.union1d(label_ids, theirs)
+
+    def differences_of(weights: np.ndarray, columns: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the difference (r,) of each score of cells with weights (r, K)."""
+        true, our_answers, their_answers = columns
+        our_scores = weighted_scores(weights, true, our_answers, positive_id, present_in_ours)
+        their_scores = weighted_scores(weights, true, their_answers, positive_id, present_in_theirs)
+        return {name: our_scores[name] - their_scores[name] for name in our_scores}
+
+    drawn = _drawn_scores([label_ids, ours, theirs], label_count, differences_of)
+    observed = differences_of(np.ones((1, len(label_ids))), [label_ids, ours, theirs])
+    differences = {}
+    for name, values in drawn.items():
+        difference = float(observed[name][0])
+        interval = _middle(values, difference)
+        differences[name] = Difference(difference, interval.low, interval.high)
+    return differences
 
 
 def weighted_scores(
-    weights: np.ndarray, true: np.ndarray, predicted: np.ndarray, positive: int, averaged: np.ndarray | None = None
+    weights: np.ndarray, true: np.ndarray, predicted: np.ndarray, positive_id: int, averaged: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Return accuracy, macro_f1, f1 and mcc, each (R,), of rows or cells with weights (R, K) and labels (K,).
+    """Return accuracy, macro_f1, f1 and mcc, each (R,), as scikit-learn's with sample_weight.
 
-    They are scikit-learn's with sample_weight; the mean of F1 is over the labels `averaged`, by default all that occur.
+    Args:
+        weights: (R, K), of rows or cells.
+        true: (K,), the numbers of their labels.
+        predicted: (K,).
+        positive_id: number of the label that f1 is for.
+        averaged: the labels of which macro_f1 is the mean; by default all that occur.
     """
     present = np.union1d(true, predicted)
-    right = np.where(true == predicted, true, -1)
-    hits, truths, answers = (_sums(weights, ids, present) for ids in (right, true, predicted))
-    total, correct = truths.sum(axis=1), hits.sum(axis=1)
+    hits = _sums_by_label(weights, np.where(true == predicted, true, -1), present)
+    truths = _sums_by_label(weights, true, present)
+    answers = _sums_by_label(weights, predicted, present)
+    total = truths.sum(axis=1)
+    correct = hits.sum(axis=1)
     f1 = 2 * hits / np.maximum(truths + answers, np.finfo(float).tiny)
+    is_averaged = np.isin(present, present if averaged is None else averaged)
     spread = (total**2 - (truths**2).sum(axis=1)) * (total**2 - (answers**2).sum(axis=1))
-    certain = spread <= 1e-12 * total**4  # one label only in the truth or in the answers: MCC is 0 by convention
-    mcc = (correct * total - (truths * answers).sum(axis=1)) / np.sqrt(np.where(certain, np.inf, spread))
-    counted = np.isin(present, present if averaged is None else averaged)
-    of_positive = f1[:, present == positive].sum(axis=1)
-    return {"accuracy": correct / total, "macro_f1": f1[:, counted].mean(axis=1), "f1": of_positive, "mcc": mcc}
+    is_one_label = spread <= ROUNDING * total**4  # in the truth or in the answers: MCC is 0 by convention
+    covariance = correct * total - (truths * answers).sum(axis=1)
+    return {
+        "accuracy": correct / total,
+        "macro_f1": f1[:, is_averaged].mean(axis=1),
+        "f1": f1[:, present == positive_id].sum(axis=1),
+        "mcc": covariance / np.sqrt(np.where(is_one_label, np.inf, spread)),
+    }
 
 
-def _sums(weights: np.ndarray, ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return (R, labels): for each of the sorted `labels` the sum of the weights (R, K) of the cells with that id."""
-    order = np.argsort(ids, kind="stable")
+def _sums_by_label(weights: np.ndarray, label_ids: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return (R, labels): for each of the sorted `labels` the sum of the weights (R, K) of the cells that have it."""
+    order = np.argsort(label_ids, kind="stable")
     running = np.cumsum(weights[:, order], axis=1)
     running = np.concatenate([np.zeros((len(weights), 1)), running], axis=1)
-    ends = [np.searchsorted(ids[order], labels, side) for side in ("right", "left")]
-    return running[:, ends[0]] - running[:, ends[1]]
+    begins = np.searchsorted(label_ids[order], labels, "left")
+    ends = np.searchsorted(label_ids[order], labels, "right")
+    return running[:, ends] - running[:, begins]
 
 
-def _draws(columns: list[np.ndarray], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield random weights (r, K) for the K different combinations in `columns`, which come with them, R draws in all.
+def _drawn_scores(
+    columns: Sequence[np.ndarray],
+    label_count: int,
+    scores_of: Callable[[np.ndarray, Sequence[np.ndarray]], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Return (R,) values of each score that `scores_of` computes from weights (r, K) and the cells of `columns`."""
+    cells = _cells(columns, label_count)
+    parts = [scores_of(weights, list(cells.label_ids)) for weights in _random_weights(cells.shapes)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    The weight of n rows that are drawn together is a gamma variable of shape n. The unseen rows are of the labels that
-    occur: right, and wrong by one answer to the next label.
+
+def _cells(columns: Sequence[np.ndarray], label_count: int) -> Cells:
+    """Return the cells of some columns (N,) of labels, true labels first, with those of unseen rows.
+
+    The unseen rows are of the labels that occur: right, and wrong by one answer to the next label.
     """
-    cells, rows = np.unique(np.stack(columns), axis=1, return_counts=True)
-    present = np.unique(cells)
-    others = np.roll(present, -1) if len(present) > 1 else (present + 1) % count
-    same = [present] * (len(columns) - 1)
-    shape = np.full(len(present), UNSEEN / len(present))
-    unseen = [np.stack([present, *same]), np.stack([others, *same])][: 1 + (count > 1)]
-    cells, shapes = np.concatenate([cells, *unseen], axis=1), np.concatenate([rows, *[shape] * len(unseen)])
-    random, size = np.random.default_rng(0), max(1, AT_ONCE // len(shapes))
+    seen, rows = np.unique(np.stack(columns), axis=1, return_counts=True)
+    present = np.unique(seen)
+    next_labels = np.roll(present, -1) if len(present) > 1 else (present + 1) % label_count
+    answers = [present] * (len(columns) - 1)
+    unseen = [np.stack([present, *answers])]
+    if label_count > 1:
+        unseen.append(np.stack([next_labels, *answers]))
+    unseen_shape = np.full(len(present), UNSEEN / len(present))
+    return Cells(
+        label_ids=np.concatenate([seen, *unseen], axis=1),
+        shapes=np.concatenate([rows, *[unseen_shape] * len(unseen)]),
+    )
+
+
+def _random_weights(shapes: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield weights (r, K) of cells, R draws in all: that of n rows drawn together is a gamma variable of shape n."""
+    random = np.random.default_rng(0)
+    size = max(1, MAX_WEIGHTS_AT_ONCE // len(shapes))
     for start in range(0, DRAWS, size):
-        yield random.gamma(shapes, size=(min(size, DRAWS - start), len(shapes))), cells
+        yield random.gamma(shapes, size=(min(size, DRAWS - start), len(shapes)))
 
 
-def _middle(draws: np.ndarray, found: float) -> Interval:
-    """Return the interval that holds the middle of the draws, and what was found."""
+def _middle(draws: np.ndarray, observed: float) -> Interval:
+    """Return the interval that holds the middle of the draws (R,), and the observed score."""
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return min(float(low), found), max(float(high), found)
+    return Interval(min(float(low), observed), max(float(high), observed))

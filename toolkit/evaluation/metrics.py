@@ -1,62 +1,50 @@
-"""Scores of predictions, all of them scikit-learn's, and which way each of them is better."""
+"""Scores of predictions, all of them scikit-learn's, and how well the probabilities are calibrated.
 
-from dataclasses import dataclass
-from functools import cached_property
+Shapes: N rows, C labels.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from sklearn import metrics as sk
 
 from toolkit.base.errors import UserError
-from toolkit.evaluation.decision import Decision, best_threshold, cross_entropy_sum, fit_temperature, need_two, softmax
+from toolkit.evaluation.decision import (
+    Decision,
+    best_threshold,
+    cross_entropy_sum,
+    fit_temperature,
+    require_two_labels,
+    softmax,
+)
 from toolkit.evaluation.intervals import score_intervals
+from toolkit.evaluation.scored_set import ScoredSet
 
 BINS = 15  # of confidence, as in Guo et al. 2017
 
 
-@dataclass(frozen=True)
-class ScoredSet:
-    """A scored table of N rows and C labels: what was predicted of it, and the scores, in the form of metrics.json."""
+class Ranking(NamedTuple):
+    """How well a probability ranks the rows of one label above the others; None where it is not defined."""
 
-    logits: np.ndarray  # (N, C)
-    label_ids: np.ndarray  # (N,)
-    tokens: np.ndarray  # (N,), how many a row has before it is truncated
-    labels: list[str]
-    decision: Decision
+    roc_auc: float | None
+    average_precision: float | None
 
-    @cached_property
-    def scores(self) -> dict:
-        """Every score, in the form of metrics.json."""
-        return full_scores(self.logits, self.label_ids, self.labels, self.decision)
 
-    @cached_property
-    def probabilities(self) -> np.ndarray:
-        """The probabilities (N, C) as they are written."""
-        return self.decision.probabilities(self.logits)
-
-    @cached_property
-    def predicted(self) -> np.ndarray:
-        """The numbers (N,) of the labels that are predicted."""
-        return self.decision.label_ids(self.logits)
-
-    @cached_property
-    def right(self) -> np.ndarray:
-        """Which rows are predicted right (N,)."""
-        return self.predicted == self.label_ids
-
-    @cached_property
-    def confidence(self) -> np.ndarray:
-        """The probability of the label that is predicted (N,)."""
-        return self.probabilities[np.arange(len(self.predicted)), self.predicted]
+def confidence_bins(confidence: np.ndarray) -> np.ndarray:
+    """Return the number (N,) of the bin that each confidence (N,) falls in, of BINS equally wide ones from 0 to 1."""
+    return np.minimum((confidence * BINS).astype(int), BINS - 1)
 
 
 def calibration_error(probabilities: np.ndarray, label_ids: np.ndarray) -> float:
     """Return the expected calibration error of probabilities (N, C) for label_ids (N,).
 
-    The mean over the rows of the difference of confidence and accuracy in the row's bin, of 15 of one width (Naeini et
-    al. 2015).
+    That is the mean over the rows of the difference between confidence and accuracy in the row's bin (Naeini et al.
+    2015, "Obtaining well calibrated probabilities using Bayesian binning").
     """
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == label_ids
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(bins, confidence - right, minlength=BINS)
+    confidence = probabilities.max(axis=1)
+    is_right = probabilities.argmax(axis=1) == label_ids
+    gaps = np.bincount(confidence_bins(confidence), confidence - is_right, minlength=BINS)
     return float(np.abs(gaps).sum() / len(label_ids))
 
 
@@ -67,136 +55,175 @@ def brier_score(probabilities: np.ndarray, label_ids: np.ndarray) -> float:
     return float(((probabilities - truth) ** 2).sum(axis=1).mean())
 
 
+def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Return the mean of F1 over the labels that occur in the truth (N,) or in the predictions (N,)."""
+    return float(sk.f1_score(truth, predicted, average="macro", zero_division=0))
+
+
 def quick_scores(
     logits: np.ndarray,
     label_ids: np.ndarray,
-    positive: int,
+    positive_id: int,
     threshold: float | str | None = None,
     metric: str = "accuracy",
 ) -> dict[str, float]:
-    """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1 (of label `positive`), mcc.
+    """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1, mcc, temperature[, threshold].
 
-    And the temperature that calibrates the probabilities of these rows, and the threshold, if there is one; "auto" is
-    the one at which `metric` is highest.
-    """
-    from sklearn import metrics as sk  # here and below, since importing it takes a second that infer.py need not wait
-
-    if not np.isfinite(logits).all():
-        raise UserError("training diverged: the outputs of the model are no longer numbers; lower --learning_rate")
-    temperature = fit_temperature(logits, label_ids)
-    if threshold == "auto":
-        threshold = best_threshold(softmax(logits, temperature)[:, positive], label_ids == positive, metric)
-    predicted = Decision(temperature, temperature, positive, threshold).label_ids(logits)
-    return {
-        "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
-        "accuracy": float(sk.accuracy_score(label_ids, predicted)),
-        "macro_f1": float(sk.f1_score(label_ids, predicted, average="macro", zero_division=0)),
-        "f1": float(sk.f1_score(label_ids, predicted, labels=[positive], average="macro", zero_division=0)),
-        "mcc": _mcc(label_ids, predicted),
-        "temperature": temperature,
-    } | ({} if threshold is None else {"threshold": threshold})
-
-
-def positive_id(labels: list[str], given: str | None, metric: str, threshold: float | str | None = None) -> int:
-    """Return the number of the label that f1, ROC curves and a threshold are about: the `given` one, else the second.
-
-    Raises UserError for a label that is not there, where more than two labels leave `metric` f1 or a threshold
-    ambiguous, and for one that is to be chosen by the loss.
-    """
-    need_two(labels, threshold)
-    if threshold == "auto" and metric == "loss":
-        raise UserError("--threshold auto is the one that is best in --metric; the loss does not depend on it")
-    if given is not None and given not in labels:
-        raise UserError(f"--positive_label {given}: the labels are {', '.join(labels)}")
-    if given is None and metric == "f1" and len(labels) > 2:
-        raise UserError("--metric f1 is that of one label; name it with --positive_label (macro_f1 is the mean of all)")
-    return 1 if given is None else labels.index(given)
-
-
-def full_scores(logits: np.ndarray, label_ids: np.ndarray, labels: list[str], decision: Decision) -> dict:
-    """Return every score of a labelled set, in the form of metrics.json.
-
-    Averages are over the labels that occur in the truth or in the predictions, as in scikit-learn. ROC-AUC and average
-    precision are those of `positive` for two labels, else means over one-against-rest; null where a class lacks either
-    positive or negative rows.
+    The temperature is the one that calibrates the probabilities of these rows. UserError if logits are not finite.
 
     Args:
         logits: (N, C).
         label_ids: (N,).
-        labels: names of the C labels.
-        decision: by which probabilities and predictions are made; the loss is that of the logits as they are.
+        positive_id: number of the label that f1 and a threshold are for.
+        threshold: above which that label is predicted; "auto" is the threshold at which `metric` is highest; None is
+            for the most probable label.
+        metric: what chooses an "auto" threshold.
     """
-    from sklearn import metrics as sk
-
-    predicted, probabilities = decision.label_ids(logits), decision.probabilities(logits)
-    every, positive = range(len(labels)), decision.positive
-    columns = sk.precision_recall_fscore_support(label_ids, predicted, labels=every, zero_division=0)
-    rows = zip(labels, *(column.tolist() for column in columns[:3]), map(int, columns[3]), strict=True)
-    names = ("precision", "recall", "f1", "support")
-    averages = {}
-    for average in ("macro", "weighted"):
-        values = sk.precision_recall_fscore_support(label_ids, predicted, average=average, zero_division=0)
-        averages |= {f"{average}_{name}": float(value) for name, value in zip(names[:3], values[:3], strict=True)}
-    ranked = [_ranking(label_ids == i, probabilities[:, i]) for i in every]
-    per_class = {
-        label: dict(zip(names, values, strict=True)) | {"roc_auc": ranked[i][0], "average_precision": ranked[i][1]}
-        for i, (label, *values) in enumerate(rows)
+    if not np.isfinite(logits).all():
+        raise UserError("training diverged: the outputs of the model are no longer numbers; lower --learning_rate")
+    temperature = fit_temperature(logits, label_ids)
+    if isinstance(threshold, str):  # "auto"
+        threshold = best_threshold(softmax(logits, temperature)[:, positive_id], label_ids == positive_id, metric)
+    predicted = Decision(temperature, temperature, positive_id, threshold).label_ids(logits)
+    scores = {
+        "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
+        "accuracy": float(sk.accuracy_score(label_ids, predicted)),
+        "macro_f1": macro_f1(label_ids, predicted),
+        "f1": float(sk.f1_score(label_ids, predicted, labels=[positive_id], average="macro", zero_division=0)),
+        "mcc": _mcc(label_ids, predicted),
+        "temperature": temperature,
     }
-    overall = [ranked[positive]] if len(labels) == 2 else ranked
+    if threshold is not None:
+        scores["threshold"] = threshold
+    return scores
+
+
+def find_positive_id(
+    labels: Sequence[str], positive_label: str | None, metric: str, threshold: float | str | None = None
+) -> int:
+    """Return the number of the label that f1, ROC curves and a threshold are for: `positive_label`, else the second.
+
+    Raises UserError for a label that does not exist, where more than two labels leave it open which of them f1 as the
+    `metric` or a threshold is for, and for a threshold that would have to be chosen by the loss.
+    """
+    require_two_labels(labels, threshold)
+    if threshold == "auto" and metric == "loss":
+        raise UserError("--threshold auto is the one that is best in --metric; the loss does not depend on it")
+    if positive_label is not None and positive_label not in labels:
+        raise UserError(f"--positive_label {positive_label}: the labels are {', '.join(labels)}")
+    if positive_label is None and metric == "f1" and len(labels) > 2:
+        raise UserError("--metric f1 is that of one label; name it with --positive_label (macro_f1 is the mean of all)")
+    return 1 if positive_label is None else labels.index(positive_label)
+
+
+def full_scores(scored: ScoredSet) -> dict:
+    """Return every score of a labelled set, in the form of metrics.json.
+
+    Averages are over the labels that occur in the truth or in the predictions, as in scikit-learn. ROC-AUC and average
+    precision are those of the positive one of two labels, else means over each label against the rest; None where a
+    label has no rows, or has all of them. The loss is that of the logits as they are, before any temperature.
+    """
+    label_ids = scored.label_ids
+    predicted = scored.predicted
+    label_count = len(scored.labels)
+    positive_id = scored.decision.positive_id
+    rankings = [_ranking(label_ids == i, scored.probabilities[:, i]) for i in range(label_count)]
+    overall = [rankings[positive_id]] if label_count == 2 else rankings
     return {
         "rows": len(label_ids),
         "accuracy": float(sk.accuracy_score(label_ids, predicted)),
-        **averages,
+        **_averages(label_ids, predicted),
         "mcc": _mcc(label_ids, predicted),
-        "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
-        "intervals": _intervals(label_ids, predicted, positive, len(labels)),
-        "threshold": decision.threshold,
-        "calibration": _calibration(logits, label_ids, decision.written),
-        "roc_auc": _mean([auc for auc, _ in overall]),
-        "average_precision": _mean([precision for _, precision in overall]),
-        "positive_label": labels[positive] if len(labels) == 2 else None,
-        "per_class": per_class,
-        "labels": labels,
-        "confusion_matrix": sk.confusion_matrix(label_ids, predicted, labels=every).tolist(),
+        "loss": cross_entropy_sum(scored.logits, label_ids) / len(label_ids),
+        "intervals": _intervals(scored),
+        "threshold": scored.decision.threshold,
+        "calibration": _calibration(scored),
+        "roc_auc": _mean_if_defined([ranking.roc_auc for ranking in overall]),
+        "average_precision": _mean_if_defined([ranking.average_precision for ranking in overall]),
+        "positive_label": scored.labels[positive_id] if label_count == 2 else None,
+        "per_class": _per_class(scored, rankings),
+        "labels": scored.labels,
+        "confusion_matrix": sk.confusion_matrix(label_ids, predicted, labels=range(label_count)).tolist(),
+    }
+
+
+def _averages(label_ids: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return the plain and the weighted means over the labels of precision, recall and F1."""
+    averages = {}
+    for average in ("macro", "weighted"):
+        precision, recall, f1, _ = sk.precision_recall_fscore_support(
+            label_ids, predicted, average=average, zero_division=0
+        )
+        averages[f"{average}_precision"] = float(precision)
+        averages[f"{average}_recall"] = float(recall)
+        averages[f"{average}_f1"] = float(f1)
+    return averages
+
+
+def _per_class(scored: ScoredSet, rankings: Sequence[Ranking]) -> dict[str, dict[str, float | None]]:
+    """Return the scores of each label."""
+    label_numbers = range(len(scored.labels))
+    precision, recall, f1, support = (
+        column.tolist()
+        for column in sk.precision_recall_fscore_support(
+            scored.label_ids, scored.predicted, labels=label_numbers, zero_division=0
+        )
+    )
+    return {
+        label: {
+            "precision": precision[i],
+            "recall": recall[i],
+            "f1": f1[i],
+            "support": int(support[i]),
+            "roc_auc": rankings[i].roc_auc,
+            "average_precision": rankings[i].average_precision,
+        }
+        for i, label in enumerate(scored.labels)
     }
 
 
 def _mcc(label_ids: np.ndarray, predicted: np.ndarray) -> float:
-    from sklearn import metrics as sk
-
     if len(np.union1d(label_ids, predicted)) == 1:  # of which scikit-learn would warn on the screen
         return 0.0
     return float(sk.matthews_corrcoef(label_ids, predicted))
 
 
-def _intervals(label_ids: np.ndarray, predicted: np.ndarray, positive: int, count: int) -> dict:
+def _intervals(scored: ScoredSet) -> dict[str, list[float] | None]:
     """Return [low, high] of the 95% interval of each score, None where it is not defined."""
-    found = score_intervals(label_ids, predicted, positive, count)
-    return {name: ends and list(ends) for name, ends in found.items()}
+    intervals = score_intervals(scored.label_ids, scored.predicted, scored.decision.positive_id, len(scored.labels))
+    return {name: None if interval is None else list(interval) for name, interval in intervals.items()}
 
 
-def _calibration(logits: np.ndarray, label_ids: np.ndarray, temperature: float) -> dict:
-    """Return the temperature, and how well calibrated the probabilities are before and after it is used."""
-    found = {"temperature": temperature}
-    for name, by in (("before", 1.0), ("after", temperature)):
-        probabilities = softmax(logits, by)
-        found[name] = {
-            "calibration_error": calibration_error(probabilities, label_ids),
-            "brier_score": brier_score(probabilities, label_ids),
-            "loss": cross_entropy_sum(logits / by, label_ids) / len(label_ids),
-        }
-    return found
+def _calibration(scored: ScoredSet) -> dict:
+    """Return the temperature, and how well the probabilities are calibrated before and after it is used."""
+    temperature = scored.decision.written_temperature
+    return {
+        "temperature": temperature,
+        "before": _calibration_at(1.0, scored.logits, scored.label_ids),
+        "after": _calibration_at(temperature, scored.logits, scored.label_ids),
+    }
 
 
-def _ranking(is_positive: np.ndarray, probability: np.ndarray) -> tuple[float | None, float | None]:
-    """Return ROC-AUC and average precision of one label against the rest, None where they are not defined."""
+def _calibration_at(temperature: float, logits: np.ndarray, label_ids: np.ndarray) -> dict[str, float]:
+    probabilities = softmax(logits, temperature)
+    return {
+        "calibration_error": calibration_error(probabilities, label_ids),
+        "brier_score": brier_score(probabilities, label_ids),
+        "loss": cross_entropy_sum(logits / temperature, label_ids) / len(label_ids),
+    }
+
+
+def _ranking(is_positive: np.ndarray, probability: np.ndarray) -> Ranking:
+    """Return the ranking of one label against the rest."""
     if is_positive.all() or not is_positive.any():
-        return None, None
-    from sklearn import metrics as sk
+        return Ranking(None, None)
+    return Ranking(
+        roc_auc=float(sk.roc_auc_score(is_positive, probability)),
+        average_precision=float(sk.average_precision_score(is_positive, probability)),
+    )
 
-    area = sk.roc_auc_score(is_positive, probability)
-    return float(area), float(sk.average_precision_score(is_positive, probability))
 
-
-def _mean(values: list[float | None]) -> float | None:
-    return None if None in values else float(np.mean(values))
+def _mean_if_defined(values: Sequence[float | None]) -> float | None:
+    """Return the mean of some values, None if one of them is None."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if len(defined) == len(values) else None

@@ -11,7 +11,7 @@ from toolkit.cli.console import Log
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.data.tables import Table
 from toolkit.evaluation.explain import Segment, attribute
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.pretrained import load_classifier
 from toolkit.tokens.encoder import Encoder
 

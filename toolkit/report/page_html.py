@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from toolkit.evaluation.explain import Segment
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.report.advice import Advice
 from toolkit.report.explanations import Explanations, most_confident_errors
 from toolkit.report.page_parts import clean, course, curves, facts, findings, scale

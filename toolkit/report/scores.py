@@ -1,9 +1,8 @@
 """What a scored test set leaves behind: metrics.json, predictions.csv, and a short table on the screen."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
@@ -13,11 +12,11 @@ from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
 from toolkit.data.writers import TextWriter, prediction_columns, with_predictions
 from toolkit.doctor.examine import leaks
-from toolkit.evaluation.baselines import beside_model
-from toolkit.evaluation.baselines import lines as baseline_lines
-from toolkit.evaluation.compare import comparison_lines
+from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, compare_with_model
+from toolkit.evaluation.compare import Comparison
 from toolkit.evaluation.diagnostics import diagnose
-from toolkit.evaluation.metrics import ScoredSet
+from toolkit.evaluation.metrics import full_scores
+from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.report.advice import advise, headline
 from toolkit.report.explanations import Explanations
 from toolkit.report.page_html import render
@@ -37,28 +36,30 @@ def write_scores(
     run: dict,
     model_dir: Path,
     train: Table | None,
-    answers: Mapping[str, np.ndarray],
-    more: Mapping = MappingProxyType({}),
+    answers: SimpleAnswers | None,
+    comparison: Comparison | None = None,
 ) -> dict:
     """Write metrics.json, predictions.csv and rejected_rows.csv of a scored table into `folder`.
 
     `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json,
-    `train` its training table, if that is still there, and `answers` are those of simple methods. `more` is added to
-    metrics.json, the content of which is returned.
+    `train` its training table, if that is still there, and `answers` are those of simple methods. Returned is the
+    content of metrics.json, which a `comparison` with another run is added to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
+    plain_scores = full_scores(found)
     scores = {
-        **found.scores,
-        "headline": headline(found.scores, run["options"].get("metric", "accuracy"), run["positive_label"]),
+        **plain_scores,
+        "headline": headline(plain_scores, run["options"].get("metric", "accuracy"), run["positive_label"]),
         "model": model | {"base_model": run["base_model"]},
         "data": data_facts({"test": table}, {}),
         "versions": versions(),
-        "baselines": beside_model(found, answers),
+        "baselines": compare_with_model(found, answers),
         "findings": [finding.as_json() for finding in leaks(train, table)] if train else None,
-        **diagnose(found, table.records, table.record_columns.names, run["max_length"]),
-        **more,
+        **diagnose(found, plain_scores, table.records, table.record_columns.names, run["max_length"]),
     }
+    if comparison is not None:
+        scores["comparison"] = comparison.as_json()
     scores["advice"] = [piece.as_json() for piece in advise(scores, run, read_history(model_dir))]
     predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])
     (folder / "report.html").unlink(missing_ok=True)  # one of other scores is worse than none
@@ -127,7 +128,7 @@ def score_lines(scores: dict) -> list[str]:
     lines += [f"beware: {one_line(piece['what'])}" for piece in scores["advice"] if piece["level"] == "bad"]
     if len(names) <= 10:
         lines += ["", *_confusion(names, scores["confusion_matrix"], width)]
-    return [*lines, "", *baseline_lines(scores["baselines"]), *comparison_lines(scores)]
+    return [*lines, "", *baseline_lines(scores["baselines"])]
 
 
 def _row(precision: float, recall: float, f1: float, support: int, *_) -> str:

@@ -14,7 +14,7 @@ from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.data.tables import Table
 from toolkit.doctor.findings import Finding
-from toolkit.evaluation.metrics import positive_id
+from toolkit.evaluation.metrics import find_positive_id
 from toolkit.runs.banner import say_machine, say_steps
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.progress import Progress
@@ -125,7 +125,7 @@ def begin_training(
     """
     training = options.training
     is_main = machine.is_main
-    positive = positive_id(data.labels, training.positive_label, training.metric, training.threshold)
+    positive = find_positive_id(data.labels, training.positive_label, training.metric, training.threshold)
     betas = (training.adam_beta1, training.adam_beta2)
     optimizer = make_optimizer(model.to(machine.device), training.weight_decay, betas, training.adam_epsilon)
     scaler = machine.precision.scaler()

@@ -1,0 +1,39 @@
+"""What a model predicts for a labelled table: all that scores, diagnostics and the report are computed from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from toolkit.evaluation.decision import Decision
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """The predictions for a labelled table of N rows, with C labels."""
+
+    logits: np.ndarray  # (N, C)
+    label_ids: np.ndarray  # (N,), of the true labels
+    token_counts: np.ndarray  # (N,), of each row before it is truncated
+    labels: list[str]
+    decision: Decision
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """The probabilities (N, C) as they are written."""
+        return self.decision.probabilities(self.logits)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The numbers (N,) of the labels that are predicted."""
+        return self.decision.label_ids(self.logits)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Which rows (N,) bool are predicted right."""
+        return self.predicted == self.label_ids
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """The probability (N,) of the label that is predicted."""
+        return self.probabilities[np.arange(len(self.predicted)), self.predicted]
