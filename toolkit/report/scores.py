@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.base.disk import fingerprint, write_bytes, write_json
+from toolkit.base.disk import write_bytes, write_json
 from toolkit.cli.console import display_width, one_line, pad
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
@@ -17,6 +17,7 @@ from toolkit.evaluation.compare import Comparison
 from toolkit.evaluation.diagnostics import diagnose
 from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.models.trust import fingerprint_weights
 from toolkit.report.advice import advise, headline
 from toolkit.report.explanations import Explanations
 from toolkit.report.page_html import render
@@ -46,7 +47,7 @@ def write_scores(
     content of metrics.json, which a `comparison` with another run is added to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
+    model = {"directory": str(model_dir), "sha256": fingerprint_weights(model_dir)}
     plain_scores = full_scores(found)
     scores = {
         **plain_scores,
