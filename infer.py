@@ -18,6 +18,7 @@ from toolkit.data.parts import Parts
 from toolkit.data.rows import Columns, Rejected, Row, stop_or_report, usable_text, windows
 from toolkit.data.unlabelled import Input, rejected_path
 from toolkit.data.writers import ParquetWriter, TextWriter, choose_writer, with_predictions
+from toolkit.runs.run_facts import RunFacts
 from toolkit.runs.run_json import ModelFiles, read_run
 
 STREAM_WINDOW = 256  # rows of a pipe that are sorted by length and answered together
@@ -28,7 +29,7 @@ def main() -> None:
     args, process = inference_parser().parse_args(), this_process()
     model_files = ModelFiles.in_directory(Path(args.model_dir))
     run = read_run(Path(args.model_dir))
-    columns = Columns.from_json(run["columns"]).renamed(options_from(ColumnOptions, vars(args))).unlabelled()
+    columns = run.columns.renamed(options_from(ColumnOptions, vars(args))).unlabelled()
     # Of several processes only the first reads and writes, and not before the others have come.
     job = first_reading(args, run, columns) if process.size == 1 else None
     # Heavy imports come after the options and the first reading of the input, which answer a mistake at once.
@@ -63,7 +64,7 @@ def main() -> None:
             """Return the values of each row and what is predicted of it."""
             logits = utils.predict_together(predictor, utils.tokenize(encoder, to_frame(rows)).dataset, on_batch)
             answers = decision.probabilities(logits), decision.label_ids(logits)
-            return with_predictions([row.values for row in rows], *answers, run["labels"])
+            return with_predictions([row.values for row in rows], *answers, run.labels)
 
         if not processes.is_main:
             utils.help_predict(predictor)
@@ -79,14 +80,14 @@ def main() -> None:
             utils.release_helpers(predictor)
 
 
-def first_reading(args: Namespace, run: dict, columns: Columns):
+def first_reading(args: Namespace, run: RunFacts, columns: Columns):
     """Return the row that --text is, or the Job; UserError for what is wrong with the input or in the way."""
-    return one_text(args, run) if args.text is not None else Job(args, run["labels"], columns)
+    return one_text(args, run) if args.text is not None else Job(args, run.labels, columns)
 
 
-def one_text(args: Namespace, run: dict) -> Row:
+def one_text(args: Namespace, run: RunFacts) -> Row:
     """Return the row that --text and --text_pair are; UserError if they are not what the model was trained on."""
-    pairs = run["columns"]["text_pair"] is not None
+    pairs = run.pairs
     if args.input_file is not None or args.output_file is not None:
         raise UserError("--text stands alone: it is printed, not written, and takes no --input_file")
     if args.precision == "int8" and args.min_agreement:

@@ -155,11 +155,12 @@ def finish(run: Trainer) -> None:
     """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
     tables, model_dir = run.data.tables, run.directory.model_dir
     answers = simple_answers(tables.get("train"), tables)
-    run.facts["baselines"] = score_answers(tables, answers)
-    if run.machine.is_main:
+    baselines = score_answers(tables, answers)
+    if run.facts is not None:
+        run.facts = run.facts.with_facts(baselines=baselines)
         utils.describe_model(model_dir, run.run_facts())
     run.directory.draw(run.progress, run.options.training.metric)
-    for line in baseline_lines(run.facts["baselines"].get("valid", {})):
+    for line in baseline_lines(baselines.get("valid", {})):
         run.log(line)
     run.log(f"trained for {run.progress.speed_line()}; the best model is in {model_dir}")
     if run.options.data.test_file is not None:

@@ -9,6 +9,7 @@ from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import scoring_options
 from toolkit.cli.sections import ScoringOptions
 from toolkit.data.files import need_file
+from toolkit.runs.run_facts import RunFacts
 from toolkit.runs.run_json import ModelFiles, read_run
 
 
@@ -38,9 +39,8 @@ from toolkit.compute.machine import choose_machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.processes import Processes
 from toolkit.data.labels import encode_labels
-from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
-from toolkit.evaluation.baselines import simple_answers, training_table
+from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.compare import OtherRun, compare_runs, comparison_lines, read_other
 from toolkit.evaluation.decision import decision_of
 from toolkit.evaluation.scored_set import ScoredSet
@@ -55,7 +55,7 @@ class ScoredTest:
 
     table: Table
     scored: ScoredSet
-    run: dict  # run.json of the model
+    run: RunFacts  # of the model
     explainer: Explainer
     other: OtherRun | None  # of --compare
 
@@ -92,11 +92,11 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
     decision = decision_of(saved.run, options.prediction.calibrated, options.prediction.threshold)
     together = f", {processes.size} processes" if processes.size > 1 else ""
     computes = f"on {machine.device.type} in {machine.precision.name}{together}"
-    log.item("model", f"{model_dir}, from {saved.run['base_model']}, {computes}")
+    log.item("model", f"{model_dir}, from {saved.run.base_model}, {computes}")
     if machine.precision.name == "int8" and options.prediction.min_agreement:
         frame = table.frame.iloc[:: every(len(table.frame))]
         log.item("", utils.check_int8(predictor, saved.encoder, frame, decision, options.prediction.min_agreement))
-    scored = utils.score_table(predictor, saved.encoder, table, saved.run["labels"], decision)
+    scored = utils.score_table(predictor, saved.encoder, table, saved.run.labels, decision)
     utils.release_helpers(predictor)
     return ScoredTest(table, scored, saved.run, Explainer(model_dir, saved.encoder, machine.device), other)
 
@@ -104,20 +104,20 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
 def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | None]:
     """Read the test set, and the run of --compare; UserError for what is wrong, before the model is loaded."""
     run = read_run(Path(options.model_dir))
-    columns = Columns.from_json(run["columns"]).renamed(options.columns)
+    columns = run.columns.renamed(options.columns)
     reading = options.reading
     file = find_test_file(options)
     table = utils.read_table(file, columns, reading.encoding, reading.on_bad_rows, keep_records=True)
     log.item("data", table.accounts())
-    encode_labels(table, run["labels"])
-    score_columns(table.records, run["labels"])
-    return table, read_other(options.compare, table, run["labels"])
+    encode_labels(table, run.labels)
+    score_columns(table.records, run.labels)
+    return table, read_other(options.compare, table, run.labels)
 
 
 def write_results(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) -> None:
     """Write metrics.json, predictions.csv and report.html, and say what is in them."""
     table, scored, run, model_dir = test.table, test.scored, test.run, Path(options.model_dir)
-    train = training_table(run, lambda *what: utils.read_table(*what, on_bad_rows="skip"))
+    train = utils.read_training_table(run)
     answers = simple_answers(train, {"test": table}).get("test")
     comparison = compare_runs(test.other, scored.label_ids, scored.predicted, len(scored.labels))
     scores = write_scores(folder, scored, table, run, model_dir, train, answers, comparison=comparison)

@@ -6,6 +6,7 @@ loads. Shapes: N rows of a file, B rows of a batch, L tokens of its longest row,
 
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch.nn.functional as F
 from toolkit.base.disk import filling, fingerprint, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log, bar
-from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions
+from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions, options_from
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
@@ -48,6 +49,7 @@ from toolkit.models.pretrained import (
 from toolkit.report.scores import score_columns
 from toolkit.runs.banner import say_labels, say_lengths
 from toolkit.runs.model_card import model_card
+from toolkit.runs.run_facts import RunFacts
 from toolkit.runs.run_json import read_run
 from toolkit.tokens.dataset import (
     TokenDataset,
@@ -63,7 +65,6 @@ from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.trainer import TrainingData
 
 TOKENIZED_AT_ONCE = 1000  # texts
-ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
 
 
 # -- seed -------------------------------------------------------------------------------------------------------------
@@ -184,6 +185,23 @@ def _testset_nearby(options: DataOptions, columns: Columns) -> dict[str, Table]:
         if options.drop_leaked:
             raise
     return {}
+
+
+def read_training_table(run: RunFacts) -> Table | None:
+    """Return the training table of a run, None if its file is no longer what it was.
+
+    Rows that were held out to validate are held out here too; where rows were dropped (--drop_leaked) there is None.
+    """
+    with suppress(UserError, OSError, LookupError, TypeError):  # no such file, or a run.json that says less
+        train, valid, options = run.data["train"], run.data["valid"], run.options
+        path = Path(train["file"])
+        if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
+            table = read_table(path, run.columns, options["encoding"], on_bad_rows="skip")
+            if valid["file"] == train["file"] and not options["valid_file"]:
+                split_seed = options_from(FineTuningOptions, options).split_seed
+                table, _ = split_table(table, options["valid_ratio"], split_seed)
+            return table
+    return None
 
 
 # -- texts to tokens --------------------------------------------------------------------------------------------------
@@ -469,22 +487,22 @@ def score_table(
 # -- model directory --------------------------------------------------------------------------------------------------
 
 
-def save_model(folder: Path, model: torch.nn.Module, tokenizer: Any, run: dict, waits: bool = False) -> None:
+def save_model(folder: Path, model: torch.nn.Module, tokenizer: Any, run: RunFacts, waits: bool = False) -> None:
     """Replace a model directory by one with this model, its tokenizer, run.json and the model card, in one go.
 
     If it `waits`, it stays beside the old one until install_directory is called.
     """
     with filling(folder) as new:
-        unwrap(model).save_pretrained(new, max_shard_size=ONE_FILE)
+        unwrap(model).save_pretrained(new)
         tokenizer.save_pretrained(new)
         describe_model(new, run)
     if not waits:
         install_directory(folder)
 
 
-def describe_model(folder: Path, run: dict) -> None:
+def describe_model(folder: Path, run: RunFacts) -> None:
     """Write run.json and the model card into a model directory."""
-    write_json(folder / "run.json", run)
+    write_json(folder / "run.json", run.as_json())
     write_bytes(folder / "README.md", model_card(run).encode())
 
 
@@ -494,7 +512,7 @@ class SavedClassifier:
 
     model: torch.nn.Module
     encoder: Encoder
-    run: dict
+    run: RunFacts
 
 
 def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassifier:
@@ -507,15 +525,14 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
     tokenizer = load_tokenizer(str(folder))
     model: Any
     model, new_weights = load_classifier(str(folder))
-    if new_weights or model.config.num_labels != len(run["labels"]):
+    if new_weights or model.config.num_labels != len(run.labels):
         raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new_weights)} weights are missing)")
     if fast:
         make_fast(model)
         pack_linear_layers(model.to(machine.device), machine.precision.dtype)
     if machine.precision.name == "int8":
         make_int8(model)
-    pairs = run["columns"]["text_pair"] is not None
-    encoder = make_encoder(tokenizer, model.config, run["max_length"], run["truncation"], pairs)
+    encoder = make_encoder(tokenizer, model.config, run.max_length, run.truncation, run.pairs)
     return SavedClassifier(machine.wrap_for_prediction(model), encoder, run)
 
 
@@ -526,7 +543,7 @@ def score_saved(
     saved = load_model(folder, machine, fast)
     predictor = Predictor(saved.model, machine, batch_size, limit)
     _send_weights(saved.model, machine)
-    scored = score_table(predictor, saved.encoder, table, saved.run["labels"], decision_of(saved.run))
+    scored = score_table(predictor, saved.encoder, table, saved.run.labels, decision_of(saved.run))
     release_helpers(predictor)
     return scored
 

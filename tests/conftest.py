@@ -33,6 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
 from tests.forks import Forked, can_fork, start_environment  # noqa: E402
+from toolkit.runs.run_facts import RunFacts  # noqa: E402
 
 TOO_LONG = 300  # seconds
 # Whoever starts the tests in the background has them ignore these, and so would all that they start.
@@ -47,6 +48,20 @@ place phone lamp chair service price and but too so again never always we they h
 CHINESE = (
     "的一是了我不在人有这他上大来到时要就以好差房间服务很酒店早餐干净脏吃喜欢讨厌买快慢电脑键盘，。！？再也不会推荐满意"
 )
+
+
+def run_facts(**content) -> RunFacts:
+    """Return what run.json says of a run, of which some content is of interest."""
+    labels = content.get("labels", ["a", "b"])
+    plain = {
+        "base_model": "x",
+        "labels": labels,
+        "positive_label": labels[1],
+        "columns": {"text": "text", "text_pair": None, "label": "label"},
+        "max_length": 64,
+        "truncation": "longest_first",
+    }
+    return RunFacts.from_json(plain | content)
 
 
 def bert_tokenizer(words: list[str]) -> PreTrainedTokenizerFast:

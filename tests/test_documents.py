@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 
 import pytest
@@ -38,18 +39,23 @@ def test_the_training_loop_stays_short():
     assert sum(isinstance(node, ast.If) for node in ast.walk(first)) <= 4
 
 
-def test_what_runs_before_the_options_are_parsed_is_light():
-    seen, queue = set(), [*SCRIPTS]
-    while queue:
-        name = queue.pop()
-        body = [node for node in tree_of(name).body if isinstance(node, (ast.Import, ast.ImportFrom))]
-        for module in imported(ast.Module(body, [])):
-            path = module.replace(".", "/") + ".py"
-            assert module.split(".")[0] not in HEAVY, f"{name} imports {module}"
-            if path in ROOMS and path not in seen:
-                seen.add(path)
-                queue.append(path)
-    assert "toolkit/cli/options.py" in seen
+@pytest.mark.parametrize("words", [["--help"], ["--epoch", "3"]], ids=["help", "a mistake"])
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_and_a_mistake_are_answered_before_anything_heavy_is_imported(name, words):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = {[name, *words]!r}\n"
+        "sys.excepthook = lambda *_: None\n"
+        "import atexit, os\n"
+        f"seen = lambda: print('heavy:', sorted({HEAVY!r} & set(sys.modules)), flush=True)\n"
+        "atexit.register(seen)\n"
+        "leave = os._exit\n"
+        "os._exit = lambda status: (seen(), leave(status))\n"
+        f"runpy.run_path({name!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert done.stdout.splitlines()[-1] == "heavy: []", done.stderr
+    assert done.returncode == (0 if words == ["--help"] else 2)
 
 
 def options_of(parser) -> set[str]:

@@ -1,14 +1,17 @@
 import copy
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import BertForSequenceClassification, PreTrainedModel
+from transformers import BertForSequenceClassification
 
 import utils
-from tests.conftest import WORDS, bert_tokenizer
+from tests.conftest import WORDS, bert_tokenizer, run_facts
+from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.options import fine_tuning_options
@@ -196,6 +199,45 @@ def test_a_txt_file_goes_with_a_file_whose_columns_have_other_names(tmp_path, en
         assert table.frame.to_dict("list") == {"text": ["good", "bad"], "label": ["pro", "con"]}
         assert table.named_records() == [{"review": "good", "stars": "pro"}, {"review": "bad", "stars": "con"}]
         assert table.records[0][table.record_columns.text] == "good"
+
+
+@pytest.fixture
+def trained_on(tmp_path) -> dict:
+    """What run.json says of a training file that is there: 200 rows."""
+    rows = "".join(f"review {i},{'ab'[i % 2]}\n" for i in range(200))
+    (tmp_path / "t.csv").write_text(f"review,stars\n{rows}", encoding="gbk")
+    train = {"file": str(tmp_path / "t.csv"), "sha256": fingerprint(tmp_path / "t.csv")}
+    return {
+        "data": {"train": train, "valid": {"file": "v.csv"}},
+        "options": {"valid_ratio": 0.5, "seed": 1, "encoding": "gbk", "valid_file": None},
+        "columns": {"text": "review", "text_pair": None, "label": "stars"},
+    }
+
+
+def test_of_a_saved_model_the_training_file_is_read_again_as_it_was_if_it_is_the_same(trained_on):
+    run = run_facts(**trained_on)
+    table = utils.read_training_table(run)
+    assert table.frame["text"].tolist() == [f"review {i}" for i in range(200)]
+    assert table.columns == Columns("review", None, "stars")
+    path = Path(run.data["train"]["file"])
+    path.write_text("other")
+    assert utils.read_training_table(run) is None
+    path.unlink()
+    assert utils.read_training_table(run) is None
+    assert utils.read_training_table(run_facts()) is None
+
+
+def test_where_leaked_rows_were_left_out_of_training_the_table_is_not_known(trained_on):
+    trained_on["options"]["drop_leaked"] = True
+    assert utils.read_training_table(run_facts(**trained_on)) is None
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_rows_that_were_held_out_are_held_out_again(trained_on, named):
+    trained_on["data"]["valid"] = trained_on["data"]["train"]
+    trained_on["options"]["valid_file"] = "t.csv" if named else None
+    rows = len(utils.read_training_table(run_facts(**trained_on)).frame)
+    assert rows == 200 if named else 95 <= rows <= 105
 
 
 # -- tokenizing ------------------------------------------------------------------------------------------------------
@@ -415,42 +457,19 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path, english_bert):
         utils.new_classifier(str(tmp_path), ["a", "b"], None)
 
 
-def test_a_saved_model_s_weights_are_one_file_however_small_transformers_makes_them(
-    tmp_path, english_bert, monkeypatch
-):
-    save = PreTrainedModel.save_pretrained
-
-    def save_in_small_parts(self, *args, max_shard_size="30KB", **options):
-        save(self, *args, max_shard_size=max_shard_size, **options)
-
-    monkeypatch.setattr(PreTrainedModel, "save_pretrained", save_in_small_parts)
-    model, encoder = encoder_of(english_bert)
-    model.save_pretrained(tmp_path / "parts")
-    assert len(list((tmp_path / "parts").glob("model-*-of-*.safetensors"))) > 1
-    run = {"base_model": "x", "labels": [], "metrics": {}, "data": {}, "positive_label": "", "max_length": 20}
-    monkeypatch.setattr(utils, "model_card", lambda run: "")
-    utils.save_model(tmp_path / "model", model, encoder.tokenizer, run)
-    assert [path.name for path in (tmp_path / "model").glob("*.safetensors*")] == ["model.safetensors"]
-
-
 def test_a_saved_model_is_the_model(tmp_path, english_bert):
     model, encoder = encoder_of(english_bert, max_length=20)
     entry = {"valid_loss": 0.5, "accuracy": 0.9, "macro_f1": 0.9, "mcc": 0.8}
-    run = {
-        "base_model": "x", "labels": ["con", "pro"], "positive_label": "pro",
-        "columns": {"text": "text", "text_pair": None, "label": "label"},
-        "max_length": 20, "truncation": "longest_first", "metrics": entry,
-        "data": {"train": {"file": "t.csv", "rows": 2}, "valid": {"file": "v.csv", "rows": 2}},
-    }  # fmt: skip
+    data = {"train": {"file": "t.csv", "rows": 2}, "valid": {"file": "v.csv", "rows": 2}}
+    run = run_facts(labels=["con", "pro"], max_length=20, metrics=entry, data=data)
     utils.save_model(tmp_path / "model", model, encoder.tokenizer, run)
     saved = utils.load_model(tmp_path / "model", Machine(CPU, FP32))
     loaded, again, found = saved.model, saved.encoder, saved.run
-    assert found == {"options": {}, "versions": {}} | run
+    assert found == run
     assert again.max_length == 20
     for mine, theirs in zip(model.parameters(), loaded.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     assert load_tokenizer(str(tmp_path / "model")).get_vocab() == encoder.tokenizer.get_vocab()
-    run["labels"] = ["con", "pro", "maybe"]
-    utils.describe_model(tmp_path / "model", run)
+    utils.describe_model(tmp_path / "model", replace(run, labels=["con", "pro", "maybe"]))
     with pytest.raises(UserError, match="does not fit run.json"):
         utils.load_model(tmp_path / "model", Machine(CPU, FP32))

@@ -6,7 +6,6 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from toolkit.base.disk import fingerprint
 from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation import baselines
@@ -16,7 +15,6 @@ from toolkit.evaluation.baselines import (
     compare_with_model,
     score_answers,
     simple_answers,
-    training_table,
 )
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
@@ -82,47 +80,6 @@ def test_of_many_rows_a_random_part_is_looked_at(monkeypatch):
     monkeypatch.setattr(baselines, "MAX_TRAINING_ROWS", 50)
     rows = [(f"it was {'good' if number % 2 else 'bad'}", "pro" if number % 2 else "con") for number in range(100)]
     assert compare({"train": table(rows), "valid": table(rows)})["valid"]["tfidf"]["accuracy"] == 1.0
-
-
-@pytest.fixture
-def run(tmp_path) -> dict:
-    """What run.json says of a training file that is there."""
-    (tmp_path / "t.csv").write_text("any")
-    train = {"file": str(tmp_path / "t.csv"), "sha256": fingerprint(tmp_path / "t.csv")}
-    options = {"valid_ratio": 0.5, "seed": 1, "encoding": "gbk", "valid_file": None}
-    columns = {"text": "review", "text_pair": None, "label": "stars"}
-    return {"data": {"train": train, "valid": {"file": "v.csv"}}, "options": options, "columns": columns}
-
-
-def test_of_a_saved_model_the_training_file_is_read_again_as_it_was_if_it_is_the_same(run):
-    train, asked = table(reviews(200), "t.csv"), []
-
-    def read(*what) -> Table:
-        asked.append(what)
-        return train
-
-    assert training_table(run, read) is train
-    path = Path(run["data"]["train"]["file"])
-    assert asked == [(path, Columns("review", None, "stars"), "gbk")]
-    path.write_text("other")
-    assert training_table(run, read) is None
-    path.unlink()
-    assert training_table(run, read) is None
-    assert training_table({"labels": ["a", "b"]}, read) is None
-    assert len(asked) == 1
-
-
-def test_where_leaked_rows_were_left_out_of_training_there_is_no_comparison(run):
-    run["options"]["drop_leaked"] = True
-    assert training_table(run, lambda *what: table(reviews(200))) is None
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_rows_that_were_held_out_are_held_out_again(run, named):
-    run["data"]["valid"] = run["data"]["train"]
-    run["options"]["valid_file"] = "t.csv" if named else None
-    rows = len(training_table(run, lambda *what: table(reviews(200))).frame)
-    assert rows == 200 if named else 95 <= rows <= 105
 
 
 def test_with_very_many_labels_only_the_most_frequent_one_is_told():

@@ -1,12 +1,14 @@
 """What becomes of logits: probabilities, and labels by the most probable one or by a threshold."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from sklearn import metrics as sk
 
+from tests.conftest import run_facts
 from tests.evaluation.samples import drawn_at
 from toolkit.base.errors import UserError
 from toolkit.evaluation.decision import (
@@ -21,7 +23,7 @@ from toolkit.evaluation.decision import (
 from toolkit.evaluation.metrics import find_positive_id, full_scores, quick_scores
 from toolkit.evaluation.scored_set import ScoredSet
 
-RUN = {"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}}
+RUN = run_facts(**{"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}})
 
 
 def drawn(rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -102,11 +104,11 @@ def test_calibration_changes_no_predicted_label(temperature):
 
 
 def test_the_temperature_of_a_run_is_used_only_if_there_is_one_and_it_makes_sense():
-    assert temperature_of({"metrics": {"temperature": 1.5}}) == 1.5
-    assert temperature_of({"metrics": {}}) == temperature_of({}) == 1.0
+    assert temperature_of(run_facts(metrics={"temperature": 1.5})) == 1.5
+    assert temperature_of(run_facts()) == 1.0
     for strange in (0, -1.0, math.nan, math.inf, "2", None, True):
         with pytest.raises(UserError, match="temperature"):
-            temperature_of({"metrics": {"temperature": strange}})
+            temperature_of(run_facts(metrics={"temperature": strange}))
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "f1", "macro_f1", "mcc"])
@@ -137,22 +139,22 @@ def test_the_threshold_is_one_of_calibrated_probabilities_whatever_is_written():
 
 def test_without_a_threshold_it_is_the_most_probable_label():
     logits, _ = drawn()
-    plain = decision_of({**RUN, "metrics": {"temperature": 3.0}})
+    plain = decision_of(replace(RUN, metrics={"temperature": 3.0}))
     assert np.array_equal(plain.label_ids(logits), logits.argmax(1))
-    assert decision_of({"labels": ["a", "b"], "positive_label": "a"}) == Decision(positive_id=0)
+    assert decision_of(run_facts(positive_label="a")) == Decision(positive_id=0)
 
 
 def test_a_positive_label_that_comes_first_has_its_own_threshold():
-    decision = decision_of({**RUN, "positive_label": "no"}, threshold=0.9)
+    decision = decision_of(replace(RUN, positive_label="no"), threshold=0.9)
     assert decision.label_ids(np.array([[1.0, 0.0], [9.0, 0.0]], np.float32)).tolist() == [1, 0]
 
 
 def test_thresholds_that_make_no_sense_are_refused():
     for strange in (-0.1, 1.5, "0.5", True, float("nan")):
         with pytest.raises(UserError, match="threshold"):
-            decision_of({**RUN, "metrics": {"threshold": strange}})
+            decision_of(replace(RUN, metrics={"threshold": strange}))
     with pytest.raises(UserError, match="two labels; there are 3"):
-        decision_of({"labels": list("abc"), "positive_label": "b"}, threshold=0.5)
+        decision_of(run_facts(labels=list("abc")), threshold=0.5)
     with pytest.raises(UserError, match="two labels; there are 3"):
         find_positive_id(list("abc"), None, "accuracy", "auto")
     with pytest.raises(UserError, match="the loss does not depend on it"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.conftest import run_facts
 from toolkit.evaluation.diagnostics import reliability
 from toolkit.report.advice import Advice, advise, headline
 from toolkit.report.advice_texts import TEXTS
@@ -38,7 +39,7 @@ def scores(**changed) -> dict:
 
 
 def kinds(found: dict, run: dict = RUN, history=COURSE) -> dict[str, str]:
-    return {advice.kind: advice.level for advice in advise(found, run, history)}
+    return {advice.kind: advice.level for advice in advise(found, run_facts(**run), history)}
 
 
 def method(value: float, low: float, high: float) -> dict:
@@ -96,13 +97,13 @@ def test_of_probabilities_that_are_right_at_most_one_test_set_in_twenty_is_told_
 def test_weak_labels_are_named_with_what_they_are_mixed_up_with():
     missed = {"a": {"f1": 0.95, "recall": 0.99, "precision": 0.9, "support": 900},
               "b": {"f1": 0.2, "recall": 0.1, "precision": 0.9, "support": 20}}  # fmt: skip
-    found = advise(scores(per_class=missed, confusion_matrix=[[900, 0], [18, 2]]), RUN, COURSE)
+    found = advise(scores(per_class=missed, confusion_matrix=[[900, 0], [18, 2]]), run_facts(**RUN), COURSE)
     told = {advice.kind: advice for advice in found}
     assert (told["weak_recall"].facts["label"], told["weak_recall"].facts["other"]) == ("b", "a")
     assert "10% of its rows are found, 18 are taken for a" in told["weak_recall"].what()
     taken = {"a": {"f1": 0.94, "recall": 0.9, "precision": 1.0, "support": 1000},
              "b": {"f1": 0.29, "recall": 1.0, "precision": 0.17, "support": 20}}  # fmt: skip
-    found = advise(scores(per_class=taken, confusion_matrix=[[900, 100], [0, 20]]), RUN, COURSE)
+    found = advise(scores(per_class=taken, confusion_matrix=[[900, 100], [0, 20]]), run_facts(**RUN), COURSE)
     told = {advice.kind: advice for advice in found}
     assert "17% of what is taken for it is right, 100 rows are of a" in told["weak_precision"].what()
     few = {name: of | {"support": 9} for name, of in missed.items()}
@@ -129,7 +130,7 @@ def test_parts_of_the_test_set_count_if_they_are_large_and_surely_worse():
         {"by": "truncated", "groups": [group("no", 900, 0.85), group("yes", 100, 0.7)]},
         {"by": "column", "column": "shop", "groups": [group("x", 30, 0.8), group("y", 5, 0.3)]},
     ]
-    found = advise(scores(slices=parts), RUN, COURSE)
+    found = advise(scores(slices=parts), run_facts(**RUN), COURSE)
     assert {advice.kind for advice in found} >= {"weak_length", "weak_cut", "weak_part"}
     assert "shop = x" in next(advice.what() for advice in found if advice.kind == "weak_part")
     assert all(advice.facts["name"] not in ("no", "y") for advice in found if advice.kind.startswith("weak_"))
@@ -155,7 +156,9 @@ def test_the_headline_is_the_metric_that_chose_the_model():
 
 
 def test_the_worst_comes_first():
-    found = advise(scores(findings=[{"kind": "leak", "count": 900}], **tfidf(0.89, -0.01, 0.03)), RUN, COURSE)
+    found = advise(
+        scores(findings=[{"kind": "leak", "count": 900}], **tfidf(0.89, -0.01, 0.03)), run_facts(**RUN), COURSE
+    )
     levels = [advice.level for advice in found]
     assert levels == sorted(levels, key=("bad", "look", "good").index)
     assert levels[0] == "bad"

@@ -13,7 +13,7 @@ import pytest
 from sklearn import metrics as sk
 
 from tests.browser import opened
-from tests.conftest import script
+from tests.conftest import run_facts, script
 from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.doctor.examine import leaks
@@ -258,15 +258,10 @@ def written(
     model = folder / "bert_classifier"
     model.mkdir()
     (model / "model.safetensors").touch()
-    about = {"base_model": "b", "labels": found.labels, "max_length": 64, "truncation": "longest_first"}
-    run = (
-        about
-        | {"positive_label": found.labels[1], **dict.fromkeys(("metrics", "options", "data", "versions"), {})}
-        | run
-    )
+    facts = run_facts(base_model="b", labels=found.labels, **run)
     answers = simple_answers(train, {"test": table}).get("test")
-    scores = write_scores(folder / "test", found, table, run, model, train, answers)
-    write_report(folder / "test", found, scores, table, run, language, explanations)
+    scores = write_scores(folder / "test", found, table, facts, model, train, answers)
+    write_report(folder / "test", found, scores, table, facts, language, explanations)
     assert score_lines(scores)
     return scores, (folder / "test" / "report.html").read_text(encoding="utf-8")
 

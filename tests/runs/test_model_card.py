@@ -1,8 +1,8 @@
 import ast
-import copy
 
 import pytest
 
+from tests.conftest import run_facts
 from toolkit.runs.model_card import model_card
 
 RUN = {
@@ -20,7 +20,7 @@ RUN = {
 
 
 def card(**changes) -> str:
-    return model_card(copy.deepcopy(RUN) | changes)
+    return model_card(run_facts(**RUN | changes))
 
 
 def front_matter(text: str) -> dict:

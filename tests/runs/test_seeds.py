@@ -228,7 +228,7 @@ def test_several_processes_agree_on_the_seeds_that_are_left(command, tmp_path):
             ends = ended(begun)
         assert [status for status, _ in ends] == [0, 0], ends
     assert [run["seed"] for run in read(output / "seeds.json")["runs"]] == [42, 43, 44]
-    assert read_run(output / "bert_classifier")["processes"] == 2
+    assert read_run(output / "bert_classifier").processes == 2
 
 
 # -- at every instant -------------------------------------------------------------------------------------------------

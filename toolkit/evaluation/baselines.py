@@ -6,10 +6,8 @@ words, or of runs of one to three characters where the texts are in a script wit
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -17,11 +15,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from toolkit.base.disk import fingerprint
-from toolkit.base.errors import UserError
-from toolkit.cli.sections import FineTuningOptions, options_from
-from toolkit.data.labels import split_table
-from toolkit.data.rows import Columns
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import difference_intervals
@@ -101,25 +94,6 @@ def compare_with_model(scored: ScoredSet, answers: SimpleAnswers | None) -> dict
             "difference": {name: asdict(differences[name]) for name in ("accuracy", "macro_f1")},
         }
     return baselines
-
-
-def training_table(run: dict, read: Callable[[Path, Columns, str | None], Table]) -> Table | None:
-    """Return the training table of `run`, a run.json; None if the file is no longer what it was.
-
-    `read` reads a file, with these columns in this encoding. Rows that were held out to validate are held out here too;
-    where rows were dropped (--drop_leaked) there is None.
-    """
-    with suppress(UserError, OSError, LookupError, TypeError):  # no such file, or a run.json that says less
-        data = run["data"]
-        options = run["options"]
-        path = Path(data["train"]["file"])
-        if fingerprint(path) == data["train"]["sha256"] and not options.get("drop_leaked"):
-            table = read(path, Columns.from_json(run["columns"]), options["encoding"])
-            if data["valid"]["file"] == data["train"]["file"] and not options["valid_file"]:
-                split_seed = options_from(FineTuningOptions, options).split_seed
-                table, _ = split_table(table, options["valid_ratio"], split_seed)
-            return table
-    return None
 
 
 def _texts(table: Table) -> list[str]:

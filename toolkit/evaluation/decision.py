@@ -18,6 +18,7 @@ import numpy as np
 from scipy import special
 
 from toolkit.base.errors import UserError
+from toolkit.runs.run_facts import RunFacts
 
 PRIOR_SPREAD = 0.5  # standard deviation of log temperature before any row is seen, so that few rows change little
 MAX_LOG_TEMPERATURE = math.log(20)
@@ -58,9 +59,9 @@ def fit_temperature(logits: np.ndarray, label_ids: np.ndarray) -> float:
     return math.exp(minimize_scalar(negative_log_posterior, bounds=bounds, method="bounded").x)
 
 
-def temperature_of(run: dict) -> float:
+def temperature_of(run: RunFacts) -> float:
     """Return the temperature in a run.json, 1 if it has none; UserError for a value that is no positive number."""
-    temperature = run.get("metrics", {}).get("temperature", 1.0)
+    temperature = run.metrics.get("temperature", 1.0)
     if type(temperature) not in (int, float) or not 0 < temperature < math.inf:
         raise UserError(f"run.json: its temperature is {temperature!r}, not a positive number")
     return float(temperature)
@@ -91,23 +92,23 @@ class Decision:
         return softmax(logits, self.temperature)[:, self.positive_id]
 
 
-def decision_of(run: dict, calibrated: bool = True, threshold: float | None = None) -> Decision:
+def decision_of(run: RunFacts, calibrated: bool = True, threshold: float | None = None) -> Decision:
     """Return the Decision of a run.json; a `threshold` that is given replaces the run's.
 
     Raises UserError for a temperature or a threshold in run.json that makes no sense, and for a threshold where there
     are more than two labels.
     """
     temperature = temperature_of(run)
-    labels = run["labels"]
+    labels = run.labels
     if threshold is None:
-        threshold = run.get("metrics", {}).get("threshold")
+        threshold = run.metrics.get("threshold")
     require_two_labels(labels, threshold)
     if threshold is not None and (type(threshold) not in (int, float) or not 0 <= threshold <= 1):
         raise UserError(f"run.json: its threshold is {threshold!r}, not a probability")
     return Decision(
         temperature=temperature,
         written_temperature=temperature if calibrated else 1.0,
-        positive_id=labels.index(run["positive_label"]),
+        positive_id=labels.index(run.positive_label),
         threshold=threshold,
     )
 

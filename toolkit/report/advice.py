@@ -7,6 +7,7 @@ from typing import Any
 
 from toolkit.evaluation.intervals import share_interval
 from toolkit.report.advice_texts import TEXTS
+from toolkit.runs.run_facts import RunFacts
 
 WIDE = 0.06  # width of an interval
 FEW = 10  # test rows of a label
@@ -47,7 +48,7 @@ def headline(scores: dict, metric: str, positive: str) -> dict:
     return {"metric": name, "value": value, "low": low, "high": high}
 
 
-def advise(scores: dict, run: dict, history: Sequence[dict]) -> list[Advice]:
+def advise(scores: dict, run: RunFacts, history: Sequence[dict]) -> list[Advice]:
     """Return what follows from the scores of a test set, the worst first.
 
     Args:
@@ -60,7 +61,7 @@ def advise(scores: dict, run: dict, history: Sequence[dict]) -> list[Advice]:
     return sorted(found, key=lambda advice: ("bad", "look", "good").index(advice.level))
 
 
-def _leaks(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
+def _leaks(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
     if scores["findings"] is None:
         yield Advice("look", "not_checked", {})
     for finding in scores["findings"] or ():
@@ -68,13 +69,13 @@ def _leaks(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]
         yield Advice("bad" if share > 0.01 else "look", "leaked", {"count": finding["count"], "share": share})
 
 
-def _width(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
+def _width(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
     low, high, rows = scores["headline"]["low"], scores["headline"]["high"], scores["rows"]
     facts = {"low": low, "high": high, "rows": rows, "more": 4 * rows}
     yield Advice("look", "wide", facts) if high - low > WIDE else Advice("good", "precise", facts)
 
 
-def _baselines(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
+def _baselines(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
     metric = "macro_f1" if scores["headline"]["metric"] in ("macro_f1", "f1", "mcc") else "accuracy"
     facts = {
         method: {"value": found[metric], "metric": metric.replace("_", " ")}
@@ -90,10 +91,10 @@ def _baselines(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Adv
         yield Advice(level, kind, facts["tfidf"] | {"less": -facts["tfidf"]["difference"]})
 
 
-def _validation(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
+def _validation(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
     name, low, high = (scores["headline"][key] for key in ("metric", "low", "high"))
-    valid, rows = run["metrics"].get(name), run["data"].get("valid", {}).get("rows")
-    if not isinstance(valid, float) or not rows or scores["threshold"] != run["metrics"].get("threshold"):
+    valid, rows = run.metrics.get(name), run.data.get("valid", {}).get("rows")
+    if not isinstance(valid, float) or not rows or scores["threshold"] != run.metrics.get("threshold"):
         return
     chance = 2 * math.sqrt(max(valid * (1 - valid), 0.0) / rows)  # as if it were a share of the rows
     if not low - chance <= valid <= high + chance:
@@ -101,7 +102,7 @@ def _validation(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Ad
         yield Advice("look", "lower_than_valid" if valid > high else "higher_than_valid", facts)
 
 
-def _confidence(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
+def _confidence(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
     error, bins = scores["calibration"]["after"]["calibration_error"], scores["reliability"]["after"]
     gap = sum(part["rows"] * (part["confidence"] - part["accuracy"]) for part in bins) / scores["rows"]
     spread = sum(part["rows"] * part["confidence"] * (1 - part["confidence"]) for part in bins)
@@ -112,7 +113,7 @@ def _confidence(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Ad
         yield Advice("good", "calibrated", facts)
 
 
-def _labels(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
+def _labels(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
     tested = {name: found for name, found in scores["per_class"].items() if found["support"]}
     few = [name for name, found in tested.items() if found["support"] < FEW]
     if few:
@@ -129,7 +130,7 @@ def _labels(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice
         yield Advice("look", "weak_recall" if missed else "weak_precision", facts)
 
 
-def _slices(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
+def _slices(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
     groups = [(part, group) for part in scores["slices"] for group in part["groups"]]
     level = 1 - 0.05 / max(len(groups), 1)  # so that of all groups together one in twenty test sets has one by chance
     low = []
@@ -144,11 +145,11 @@ def _slices(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice
         yield Advice("look", kind, facts | {"column": part.get("column")})
 
 
-def _course(scores: dict, run: dict, history: Sequence[dict]) -> Iterator[Advice]:
-    step, steps, epochs = run["metrics"].get("step"), [entry["step"] for entry in history], run["options"].get("epochs")
+def _course(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
+    step, steps, epochs = run.metrics.get("step"), [entry["step"] for entry in history], run.options.get("epochs")
     if len(steps) < 2 or step not in steps:
         return
-    metric = run["options"].get("metric", "accuracy")
+    metric = run.options.get("metric", "accuracy")
     values = [entry["valid_loss" if metric == "loss" else metric] for entry in history]
     better = values[-2] - values[-1] if metric == "loss" else values[-1] - values[-2]
     if step == steps[-1] and better > 0.002 and history[-1]["epoch"] == epochs:

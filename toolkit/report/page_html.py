@@ -19,6 +19,7 @@ from toolkit.report.advice import Advice
 from toolkit.report.explanations import Explanations, most_confident_errors
 from toolkit.report.page_parts import clean, course, curves, facts, findings, scale
 from toolkit.report.texts_en import TEXTS
+from toolkit.runs.run_facts import RunFacts
 
 FOLDER = Path(__file__).parent / "page"
 MOST_WRONG = 200  # rows that are wrong
@@ -34,7 +35,7 @@ def render(
     found: ScoredSet,
     scores: dict,
     table,
-    run: dict,
+    run: RunFacts,
     history: Sequence[dict],
     advice: Sequence[Advice],
     language: str,
@@ -65,12 +66,12 @@ def render(
         "explained": any(kind for row in rows for text in row["texts"] for _, kind in text),
         "unexplained": _why_unexplained(explanations, t),
         "threshold": 0.5 if scores["threshold"] is None else scores["threshold"],
-        "checked": scores["findings"] is not None and isinstance(run.get("findings"), list),
+        "checked": scores["findings"] is not None and isinstance(run.findings, list),
         "counts": Markup(json.dumps(scores.get("thresholds"))),  # numbers only
         "course": course(history, run, t),
         "findings": findings(scores["findings"], run, language),
         "facts": facts(scores, run, t),
-        "options": [(name, json.dumps(value, ensure_ascii=False)) for name, value in run["options"].items()],
+        "options": [(name, json.dumps(value, ensure_ascii=False)) for name, value in run.options.items()],
         **curves(scores),
     }
     return _filled(page, scores, t)

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from toolkit.doctor.texts import TEXTS
+from toolkit.runs.run_facts import RunFacts
 
 # Control characters, turned directions and halves of characters.
 STRANGE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -53,12 +54,12 @@ def curves(scores: dict) -> dict[str, list[dict]]:
     return lines
 
 
-def course(history: Sequence[dict], run: dict, t: dict) -> dict | None:
+def course(history: Sequence[dict], run: RunFacts, t: dict) -> dict | None:
     """Return the lines of the two charts of the training, None if it had fewer than two evaluations."""
     if len(history) < 2:
         return None
     steps = [entry["step"] for entry in history]
-    best = t["best"].format(step=run["metrics"]["step"])
+    best = t["best"].format(step=run.metrics["step"])
 
     def line(name: str, key: str, color: int, note: str = "") -> dict:
         points = [(step, entry[key]) for step, entry in zip(steps, history, strict=True) if entry[key] is not None]
@@ -90,9 +91,9 @@ def _axis(values: Sequence[float]) -> dict:
     return {"low": ticks[0], "high": ticks[-1], "ticks": ticks, "format": f"%.{decimals}f"}
 
 
-def findings(of_test: Sequence[dict] | None, run: dict, language: str) -> list[dict]:
+def findings(of_test: Sequence[dict] | None, run: RunFacts, language: str) -> list[dict]:
     """Return what was found in the test set, and when the model was trained, each once, told in a language."""
-    found, told, seen = run.get("findings"), [], set()
+    found, told, seen = run.findings, [], set()
     for finding in [*(of_test or ()), *(found if isinstance(found, list) else ())]:
         one = _told(finding, language)
         if one and one["what"] not in seen:
@@ -113,28 +114,28 @@ def _told(finding: dict, language: str) -> dict | None:
         return None
 
 
-def facts(scores: dict, run: dict, t: dict) -> list[tuple[str, str]]:
+def facts(scores: dict, run: RunFacts, t: dict) -> list[tuple[str, str]]:
     """Return (name, value) of what the run is made of, as far as run.json has it."""
     threshold = scores["threshold"]
 
     def rows_of(name: str) -> str:
-        of = scores["data"]["test"] if name == "test" else run["data"][name]
+        of = scores["data"]["test"] if name == "test" else run.data[name]
         return t["rows_of"].format(file=of["file"], rows=of["rows"], sha256=of["sha256"][:12] + "…")
 
     def trained() -> str:
         names = {"seconds": "train_seconds", "speed": "real_tokens_per_second", "padding": "padding_share"}
-        return t["trained"].format(**{name: run[key] for name, key in names.items()})
+        return t["trained"].format(**{name: getattr(run, key) for name, key in names.items()})
 
     told = {
         "model": lambda: scores["model"]["directory"],
-        "base_model": lambda: run["base_model"],
+        "base_model": lambda: run.base_model,
         "weights": lambda: scores["model"]["sha256"],
         **{name: partial(rows_of, name) for name in ("test", "train", "valid")},
         "time": trained,
-        "machine": lambda: f"{run['device']}, {run['precision']}",
-        "max_length": lambda: t["length_of"].format(length=run["max_length"], how=run["truncation"]),
+        "machine": lambda: f"{run.device}, {run.precision}",
+        "max_length": lambda: t["length_of"].format(length=run.max_length, how=run.truncation),
         "threshold": lambda: t["no_threshold"] if threshold is None else f"{threshold:.4f}",
-        "versions": lambda: ", ".join(f"{name} {version}" for name, version in run["versions"].items()),
+        "versions": lambda: ", ".join(f"{name} {version}" for name, version in run.versions.items()),
     }
     found = []
     for name, tell in told.items():

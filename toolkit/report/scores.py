@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.base.disk import write_bytes, write_json
+from toolkit.base.disk import fingerprint, write_bytes, write_json
 from toolkit.cli.console import display_width, one_line, pad
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
@@ -17,10 +17,10 @@ from toolkit.evaluation.compare import Comparison
 from toolkit.evaluation.diagnostics import diagnose
 from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
-from toolkit.models.trust import fingerprint_weights
 from toolkit.report.advice import advise, headline
 from toolkit.report.explanations import Explanations
 from toolkit.report.page_html import render
+from toolkit.runs.run_facts import RunFacts
 from toolkit.runs.run_json import data_facts, versions
 
 
@@ -34,7 +34,7 @@ def write_scores(
     folder: Path,
     found: ScoredSet,
     table: Table,
-    run: dict,
+    run: RunFacts,
     model_dir: Path,
     train: Table | None,
     answers: SimpleAnswers | None,
@@ -47,22 +47,22 @@ def write_scores(
     content of metrics.json, which a `comparison` with another run is added to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model = {"directory": str(model_dir), "sha256": fingerprint_weights(model_dir)}
+    model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
     plain_scores = full_scores(found)
     scores = {
         **plain_scores,
-        "headline": headline(plain_scores, run["options"].get("metric", "accuracy"), run["positive_label"]),
-        "model": model | {"base_model": run["base_model"]},
+        "headline": headline(plain_scores, run.options.get("metric", "accuracy"), run.positive_label),
+        "model": model | {"base_model": run.base_model},
         "data": data_facts({"test": table}, {}),
         "versions": versions(),
         "baselines": compare_with_model(found, answers),
         "findings": [finding.as_json() for finding in leaks(train, table)] if train else None,
-        **diagnose(found, plain_scores, table.records, table.record_columns.names, run["max_length"]),
+        **diagnose(found, plain_scores, table.records, table.record_columns.names, run.max_length),
     }
     if comparison is not None:
         scores["comparison"] = comparison.as_json()
     scores["advice"] = [piece.as_json() for piece in advise(scores, run, read_history(model_dir))]
-    predictions = _predictions(found, table.records, table.frame.index.tolist(), run["labels"])
+    predictions = _predictions(found, table.records, table.frame.index.tolist(), run.labels)
     (folder / "report.html").unlink(missing_ok=True)  # one of other scores is worse than none
     write_json(folder / "metrics.json", scores)
     write_bytes(folder / "predictions.csv", predictions)
@@ -75,7 +75,7 @@ def write_report(
     found: ScoredSet,
     scores: dict,
     table: Table,
-    run: dict,
+    run: RunFacts,
     language: str,
     explanations: Explanations,
 ) -> None:

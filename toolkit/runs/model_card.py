@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+from toolkit.runs.run_facts import RunFacts
+
 LONGEST = 200  # characters of a label or a path that are shown
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
@@ -48,24 +50,24 @@ itself; `transformers.pipeline` takes the more probable label.
 """
 
 
-def model_card(run: dict) -> str:
+def model_card(run: RunFacts) -> str:
     """Return the text of the card, from the content of run.json."""
-    metrics, hub_id = run["metrics"], run["base_model"]
+    metrics, hub_id = run.metrics, run.base_model
     threshold = metrics.get("threshold")
-    pair = run["columns"]["text_pair"] is not None
+    pair = run.pairs
     return TEMPLATE.format(
         base=f"base_model: {json.dumps(hub_id)}\n" if HUB_ID.fullmatch(hub_id) and not Path(hub_id).exists() else "",
         model=_code(hub_id),
-        train=_code(run["data"]["train"]["file"]),
-        rows=run["data"]["train"]["rows"],
-        valid=_code(run["data"]["valid"]["file"]),
-        valid_rows=run["data"]["valid"]["rows"],
-        count=len(run["labels"]),
-        labels="\n".join(f"- {_code(label)}" for label in run["labels"]),
+        train=_code(run.data["train"]["file"]),
+        rows=run.data["train"]["rows"],
+        valid=_code(run.data["valid"]["file"]),
+        valid_rows=run.data["valid"]["rows"],
+        count=len(run.labels),
+        labels="\n".join(f"- {_code(label)}" for label in run.labels),
         example='{"text": "first text", "text_pair": "second text"}' if pair else '"a text"',
-        max_length=run["max_length"],
-        decided="" if threshold is None else DECIDED.format(label=_code(run["positive_label"]), threshold=threshold),
-        truncation=run["truncation"],
+        max_length=run.max_length,
+        decided="" if threshold is None else DECIDED.format(label=_code(run.positive_label), threshold=threshold),
+        truncation=run.truncation,
         **{name: metrics[name] for name in ("valid_loss", "accuracy", "macro_f1", "mcc")},
     )
 

@@ -12,20 +12,8 @@ from pathlib import Path
 from toolkit.base.disk import LOCK_FILE, DirectoryLock, fingerprint, hidden_sibling, recover, sweep
 from toolkit.base.errors import UserError
 from toolkit.models.trust import pickles, stray_files
+from toolkit.runs.run_facts import RunFacts
 
-NEEDED = ("base_model", "labels", "positive_label", "columns", "max_length", "truncation")
-FITS = {  # what run.json must be for the scripts to go by it
-    "base_model": lambda value: isinstance(value, str),
-    "labels": lambda value: (
-        isinstance(value, list) and set(map(type, value)) == {str} and len(set(value)) == len(value)
-    ),
-    "columns": lambda value: (
-        isinstance(value["text"], str) and all(name is None or isinstance(name, str) for name in value.values())
-    ),
-    "max_length": lambda value: type(value) is int and value > 0,
-    "truncation": lambda value: isinstance(value, str),
-}
-PARTS = ("metrics", "options", "data", "versions")  # of run.json, each an object; empty where it is missing
 SEEDS = "seeds.json"  # of several runs of one command
 RUN_FILES = (
     *(SEEDS, "checkpoint/state.json", "checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png"),
@@ -47,25 +35,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_run(model_dir: Path) -> dict:
+def read_run(model_dir: Path) -> RunFacts:
     """Return the run.json of a model directory; UserError if it is not one that main.py wrote."""
     path = model_dir / "run.json"
     recover(model_dir)
     try:
         if model_dir.is_dir() and (problems := _not_ours(model_dir)):
             raise UserError(*(f"--model_dir {model_dir}: {problem}" for problem in problems))
-        run = json.loads(path.read_text(encoding="utf-8"))
-        if missing := [key for key in NEEDED if key not in run]:
-            raise ValueError(f"it has no {missing[0]}")
-        if not isinstance(run["columns"], dict) or not {"text", "text_pair", "label"} <= set(run["columns"]):
-            raise ValueError("its columns are not those of a classifier")
-        if wrong := [key for key, fits in FITS.items() if not fits(run[key])]:
-            raise ValueError(f"its {wrong[0]} is not what main.py writes")
-        if wrong := [key for key in PARTS if not isinstance(run.setdefault(key, {}), dict)]:
-            raise ValueError(f"its {wrong[0]} is not what main.py writes")
-        if run["positive_label"] not in run["labels"]:
-            raise ValueError("its positive_label is none of its labels")
-        return run
+        return RunFacts.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         there = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
         raise UserError(f"--model_dir {model_dir}: {there}; python main.py writes a model directory") from None
@@ -196,22 +173,3 @@ def data_facts(tables: dict, sets: dict) -> dict:
                 digest.update(tensor.numpy())
             facts[name]["tokens"] = digest.hexdigest()
     return facts
-
-
-def describe_run(base_model: str, data: tuple, positive: int, options: dict) -> dict:
-    """Return what run.json says of a run before it has trained.
-
-    `data` is (tables, labels, datasets, encoder, findings): what is read, as what, what cuts the texts, what is odd.
-    """
-    tables, labels, sets, encoder, findings = data
-    return {
-        "base_model": base_model,
-        "labels": labels,
-        "positive_label": labels[positive],
-        "columns": tables["train"].columns.as_json(),
-        "max_length": encoder.max_length,
-        "truncation": encoder.truncation,
-        "options": options,
-        "data": data_facts(tables, sets),
-        "findings": [finding.as_json() for finding in findings],
-    }

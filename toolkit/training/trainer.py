@@ -19,7 +19,8 @@ from toolkit.runs.banner import say_machine, say_steps
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
-from toolkit.runs.run_json import describe_run, versions
+from toolkit.runs.run_facts import RunFacts
+from toolkit.runs.run_json import data_facts, versions
 from toolkit.tokens.dataset import TokenDataset
 from toolkit.tokens.encoder import Encoder
 from toolkit.training.bad_steps import BadStepMonitor
@@ -62,7 +63,7 @@ class Trainer:
     bad_steps: BadStepMonitor
     signals: StopSignals
     positive: int  # number of the label that f1 and a threshold are about
-    facts: dict[str, Any]  # what run.json says of the run, but for what is known at an evaluation only
+    facts: RunFacts | None  # but for what is known at an evaluation only; in the main process
     valid_logits: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (N, C), last evaluation's
 
     @property
@@ -80,15 +81,16 @@ class Trainer:
         """How many steps the run has if it is not stopped early."""
         return self.options.training.epochs * self.steps_per_epoch
 
-    def run_facts(self) -> dict[str, Any]:
-        """Return the content of run.json, as it is after the last evaluation."""
-        return {**self.facts, "metrics": self.progress.best(), **self.progress.speed(), "versions": versions()}
+    def run_facts(self) -> RunFacts:
+        """Return what becomes run.json in the main process, as it is after the last evaluation."""
+        assert self.facts is not None, "only the main process has the facts of the run"
+        return self.facts.with_facts(metrics=self.progress.best(), **self.progress.speed(), versions=versions())
 
     def save(self) -> None:
         """Write the checkpoint, and put the best model in its place; then end the run if it is to end."""
         self.progress.row_limit = self.learner.limit.rows  # so that a resumed run need not find it again
         state = (self.model, self.learner.optimizer, self.learner.scaler)
-        self.directory.save(state, self.progress, self.facts)
+        self.directory.save(state, self.progress, _as_json(self.facts))
         self.bad_steps.stop_if_too_many()
         self.signals.raise_if_stopping(self.progress.step, str(self.directory.named))
 
@@ -129,36 +131,49 @@ def begin_training(
     betas = (training.adam_beta1, training.adam_beta2)
     optimizer = make_optimizer(model.to(machine.device), training.weight_decay, betas, training.adam_epsilon)
     scaler = machine.precision.scaler()
-    facts: dict[str, Any] = {
-        "precision": machine.precision.name,
-        "device": str(machine.device),
-        "processes": machine.processes.size,
-    }
+    facts = None
     if is_main:
-        datasets = {"train": data.train, "valid": data.valid}
-        described = (data.tables, data.labels, datasets, data.main_encoder, data.findings)
-        facts |= describe_run(data.base_model, described, positive, options.as_dict())
+        facts = describe_run(options, machine, data, data.labels[positive])
     progress = Progress()
     if options.output.resume:
-        progress = resume(directory.checkpoint_dir, (model, optimizer, scaler), facts, machine.processes)
+        progress = resume(directory.checkpoint_dir, (model, optimizer, scaler), _as_json(facts), machine.processes)
     total_steps = training.epochs * steps_per_epoch(options, data)
     schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
     settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed)
-    limit = RowLimit(_row_limit(options, progress), log)
+    limit = RowLimit(progress.row_limit or training.micro_batch_size, log)
     wrapped = machine.wrap_for_training(model)
     learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step)
     bad_steps = BadStepMonitor(learner.guard, progress, log, data.tables.get("train"), training.max_bad_steps)
     signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
-    facts["padding_share"] = say_steps(
+    padding_share = say_steps(
         log, model, data.train.lengths, training.batch_size, training.epochs, training.seed, progress.step
     )
+    if facts is not None:
+        facts = facts.with_facts(padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
-    directory.open(log, data.tables, facts, options.output.resume)
+    directory.open(log, data.tables, _as_json(facts), options.output.resume)
     return Trainer(options, machine, data, directory, log, learner, progress, bad_steps, signals, positive, facts)
 
 
-def _row_limit(options: FineTuningOptions, progress: Progress) -> int | None:
-    """Return how many rows a device holds at once: as the command line says, else as the checkpoint has learned."""
-    if "micro_batch_size" in options.given:
-        return options.training.micro_batch_size
-    return progress.row_limit or options.training.micro_batch_size
+def describe_run(options: FineTuningOptions, machine: Machine, data: TrainingData, positive_label: str) -> RunFacts:
+    """Return what is known of a run before it has trained."""
+    encoder = data.main_encoder
+    return RunFacts(
+        base_model=data.base_model,
+        labels=data.labels,
+        positive_label=positive_label,
+        columns=data.tables["train"].columns,
+        max_length=encoder.max_length,
+        truncation=encoder.truncation,
+        precision=machine.precision.name,
+        device=str(machine.device),
+        processes=machine.processes.size,
+        options=options.as_dict(),
+        data=data_facts(data.tables, {"train": data.train, "valid": data.valid}),
+        findings=[finding.as_json() for finding in data.findings],
+    )
+
+
+def _as_json(facts: RunFacts | None) -> dict[str, Any]:
+    """Return what a checkpoint says of a run; processes that write none have nothing to say."""
+    return {} if facts is None else facts.as_json()
