@@ -96,7 +96,8 @@ def new_model(options: FineTuningOptions, data: TrainingData, log: Log) -> torch
 
 def train(run: Trainer) -> None:
     """Train to the last epoch or until it no longer helps, evaluating and saving on the way."""
-    options, progress = run.options.training, run.progress
+    options = run.options.training
+    progress = run.progress
     progress_bar = TrainingBar(run.total_steps, progress.step)
     with run.signals:
         for epoch in range(progress.epoch, options.epochs):
@@ -114,7 +115,8 @@ def train(run: Trainer) -> None:
 
 def take_steps(run: Trainer, batches: list[np.ndarray], progress_bar: TrainingBar) -> None:
     """Take the steps until the next evaluation or save, fewer if the run is asked to stop."""
-    options, progress = run.options.training, run.progress
+    options = run.options.training
+    progress = run.progress
     if progress.evaluation_due(len(batches), options.eval_steps):
         return  # it was asked to stop before this evaluation was through
     started = time.perf_counter()
@@ -131,7 +133,9 @@ def take_steps(run: Trainer, batches: list[np.ndarray], progress_bar: TrainingBa
 
 def evaluate(run: Trainer) -> None:
     """Score the validation set, note the result, and keep the model if it is the best so far."""
-    options, progress, valid = run.options.training, run.progress, run.data.valid
+    options = run.options.training
+    progress = run.progress
+    valid = run.data.valid
     predictor = utils.Predictor(run.learner.model, run.machine, options.batch_size, run.learner.limit)
     with bar(len(valid), "evaluating", "rows") as progress_bar, suppress(PredictionInterrupted):
         on_batch = run.signals.add_stop_check(progress_bar.update)
@@ -153,7 +157,8 @@ def evaluate(run: Trainer) -> None:
 
 def finish(run: Trainer) -> None:
     """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
-    tables, model_dir = run.data.tables, run.directory.model_dir
+    tables = run.data.tables
+    model_dir = run.directory.model_dir
     answers = simple_answers(tables.get("train"), tables)
     baselines = score_answers(tables, answers)
     if run.facts is not None:
@@ -172,8 +177,12 @@ def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
 
     `answers` are those of simple methods, by table.
     """
-    options, machine, log = run.options, run.machine, run.log
-    directory, batch_size, limit = run.directory, options.training.batch_size, run.learner.limit
+    options = run.options
+    machine = run.machine
+    log = run.log
+    directory = run.directory
+    batch_size = options.training.batch_size
+    limit = run.learner.limit
     model = run.release()
     if model is not None:
         utils.help_score(utils.Predictor(model, machine, batch_size, limit), options.machine.fast)

@@ -78,7 +78,8 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
     machine = choose_machine(options.prediction.machine.device, options.prediction.machine.precision, processes)
     batch_size = processes.broadcast(options.prediction.batch_size)
     limit = RowLimit(log=log)
-    model_dir, fast = Path(options.model_dir), options.prediction.machine.fast
+    model_dir = Path(options.model_dir)
+    fast = options.prediction.machine.fast
     model_files = ModelFiles.in_directory(model_dir)
     if not machine.is_main:
         saved = utils.load_model(model_dir, machine, fast)
@@ -116,7 +117,10 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
 
 def write_results(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) -> None:
     """Write metrics.json, predictions.csv and report.html, and say what is in them."""
-    table, scored, run, model_dir = test.table, test.scored, test.run, Path(options.model_dir)
+    table = test.table
+    scored = test.scored
+    run = test.run
+    model_dir = Path(options.model_dir)
     train = utils.read_training_table(run)
     answers = simple_answers(train, {"test": table}).get("test")
     comparison = compare_runs(test.other, scored.label_ids, scored.predicted, len(scored.labels))

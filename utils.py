@@ -193,7 +193,9 @@ def read_training_table(run: RunFacts) -> Table | None:
     Rows that were held out to validate are held out here too; where rows were dropped (--drop_leaked) there is None.
     """
     with suppress(UserError, OSError, LookupError, TypeError):  # no such file, or a run.json that says less
-        train, valid, options = run.data["train"], run.data["valid"], run.options
+        train = run.data["train"]
+        valid = run.data["valid"]
+        options = run.options
         path = Path(train["file"])
         if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
             table = read_table(path, run.columns, options["encoding"], on_bad_rows="skip")
@@ -272,7 +274,8 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     encoder = None
     findings: list[Finding] = []
     if read is not None:
-        model, config = options.model, load_config(source)
+        model = options.model
+        config = load_config(source)
         pairs = "text_pair" in read.used["train"].frame
         encoder = make_encoder(tokenizer, config, model.max_length, model.truncation, pairs)
         limit_tokenizer(tokenizer, encoder.max_length)  # transformers.pipeline then truncates alike
