@@ -211,18 +211,20 @@ def check_cells(cells: list[str]) -> None:
 def check_inference(path: Path, encoding: str | None) -> None:
     """Read a file as infer.py does: once to count, once to use."""
     from toolkit.base.errors import UserError
+    from toolkit.cli.sections import ReadingOptions
     from toolkit.data.rows import Columns, Rejected
-    from toolkit.data.unlabelled import Input
+    from toolkit.data.unlabelled import UnlabelledRows
 
-    found, rejected = Input(str(path), Columns(label=None), encoding, "skip", None), []
+    found = UnlabelledRows(str(path), Columns(label=None), ReadingOptions(encoding, "skip"), None)
     try:
         total, _, names = found.scan()
     except UserError as error:
         return check_lines(error)
     with found.open() as source:
-        rows = list(found.usable(source, rejected.append))
+        rows, rejected = [], []
+        for row in found.read(source):
+            (rejected if isinstance(row, Rejected) else rows).append(row)
     require(len(rows) == total and len(rejected) == found.rejected, "the second reading differs from the first")
-    require(all(isinstance(row, Rejected) for row in rejected), "a usable row is rejected")
     require(all(set(row.values) <= set(names) for row in rows), "a column appears that the first reading did not see")
     return check_cells([row.text for row in rows])
 

@@ -140,5 +140,11 @@ def _be_script(given, said, erred, words: list[str], folder: str, environment: d
         torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
     sys.argv = words
     sys.path[:0] = [str(Path(words[0]).resolve().parent), *environment.get("PYTHONPATH", "").split(os.pathsep)]
-    exec(before, {"__name__": "before"})
-    runpy.run_path(words[0], run_name="__main__")
+    try:
+        exec(before, {"__name__": "before"})
+        runpy.run_path(words[0], run_name="__main__")
+    except SystemExit:
+        raise
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # which the script may have replaced
+        sys.exit(1)

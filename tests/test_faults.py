@@ -367,21 +367,19 @@ def test_a_second_inference_into_a_file_is_refused_until_the_first_is_dead(model
     assert (tmp_path / "p.csv").read_text(encoding="utf-8").count("\n") == 9_001
 
 
-# Gives the model directory that is named in it other contents once its run.json has been read for the first time.
+# Gives a model directory another FILE, from OTHER, after its run.json was read and before the model is loaded.
 REPLACED = """
 import shutil
 from pathlib import Path
-from toolkit.runs import run_json
+import utils
 
-read_run = run_json.read_run
+load_model = utils.load_model
 
-def patched(model_dir):
-    run_json.read_run = read_run
-    run = read_run(model_dir)
-    shutil.copy(Path(OTHER) / FILE, Path(model_dir) / FILE)
-    return run
+def patched(folder, *more):
+    shutil.copy(Path(OTHER) / FILE, Path(folder) / FILE)
+    return load_model(folder, *more)
 
-run_json.read_run = patched
+utils.load_model = patched
 """
 
 

@@ -12,7 +12,6 @@ import json
 import os
 import runpy
 import sys
-import traceback
 from pathlib import Path
 
 PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn")
@@ -72,7 +71,7 @@ def run(case: dict) -> int:
     except SystemExit as end:
         status = end.code or 0
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())  # which the script may have replaced
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

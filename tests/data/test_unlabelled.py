@@ -8,8 +8,9 @@ import pytest
 
 from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
-from toolkit.data.rows import Columns, Rejected
-from toolkit.data.unlabelled import Input, rejected_path
+from toolkit.cli.sections import ReadingOptions
+from toolkit.data.rows import Columns, Rejected, Row
+from toolkit.data.unlabelled import UnlabelledRows
 
 SINGLE = Columns("text", None, None)
 PAIRED = Columns("text", "text_pair", None)
@@ -23,13 +24,17 @@ def written(folder: Path, name: str, content: str) -> str:
     return str(folder / name)
 
 
-def given(path: str, on_bad_rows: str = "skip", columns=SINGLE, kind: str | None = None) -> Input:
-    return Input(path, columns, None, on_bad_rows, kind)
+def given(path: str, on_bad_rows: str = "skip", columns=SINGLE, kind: str | None = None) -> UnlabelledRows:
+    return UnlabelledRows(path, columns, ReadingOptions(None, on_bad_rows), kind)
 
 
-def texts(found: Input) -> list[str]:
+def usable(found: UnlabelledRows) -> list[Row]:
     with found.open() as source:
-        return [row.text for row in found.usable(source)]
+        return [row for row in found.read(source) if isinstance(row, Row)]
+
+
+def texts(found: UnlabelledRows) -> list[str]:
+    return [row.text for row in usable(found)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_a_pipe_without_a_column_is_refused_before_its_end(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(Pipe())))
     found = given("-", kind="jsonl")
     with found.open() as source, pytest.raises(UserError) as caught:
-        next(found.usable(source))
+        next(found.read(source))
     said = "no column 'text' in the first 256 objects, only 'txt'; --text_column can name another"
     assert str(caught.value) == f"standard input: {said}"
 
@@ -151,21 +156,19 @@ def test_a_name_that_tells_no_format_is_refused(tmp_path):
 def test_pairs_need_both_texts(tmp_path):
     found = given(written(tmp_path, "rows.csv", "text,text_pair\na,b\nc,\n,d\ne,f\n"), columns=PAIRED)
     assert found.scan()[0] == 2
-    with found.open() as source:
-        assert [(row.text, row.text_pair) for row in found.usable(source)] == [("a", "b"), ("e", "f")]
+    assert [(row.text, row.text_pair) for row in usable(found)] == [("a", "b"), ("e", "f")]
     assert found.rejected == 2
 
 
-def test_one_reading_counts_the_rows_it_leaves_out_and_hands_them_on(tmp_path):
-    found, handed, counts = given(written(tmp_path, "rows.csv", CSV)), [], []
+def test_a_reading_gives_all_rows_in_order_and_counts_those_it_rejects(tmp_path):
+    found = given(written(tmp_path, "rows.csv", CSV))
     found.scan()
     with found.open() as source:
-        for _ in found.usable(source, handed.append):
-            counts.append(found.rejected)
-    assert counts == [0, 1, 2]  # as far as it has read: the second usable row comes after one bad one
+        rows = [(row, found.rejected) for row in found.read(source)]
+    assert [count for _, count in rows] == [0, 1, 1, 2, 2]  # as far as it has read
     assert found.rejected == 2
-    assert all(isinstance(row, Rejected) for row in handed)
-    assert [(row.line, row.reason) for row in handed] == [
+    assert [type(row) for row, _ in rows] == [Row, Rejected, Row, Rejected, Row]
+    assert [(row.line, row.reason) for row, _ in rows if isinstance(row, Rejected)] == [
         (3, "text is empty"),
         (6, "1 field where the header has 2"),
     ]
@@ -254,21 +257,3 @@ def test_standard_input_that_is_closed_cannot_be_kept_either(monkeypatch):
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UserError, match="standard input is closed"):
         given("-").keep()
-
-
-def test_the_list_of_the_default_output_is_called_after_it(tmp_path):
-    assert rejected_path(tmp_path / "predictions.csv") == tmp_path / "predictions.rejected_rows.csv"
-
-
-def test_no_two_outputs_share_a_list_of_what_they_left_out(tmp_path):
-    stems = ["preds", "preds.jan", "preds.feb", "preds.jan.feb", ".preds", "preds.csv", "preds.jsonl", "preds.csv.gz"]
-    endings = [".csv", ".tsv", ".json", ".jsonl", ".txt", ".parquet", ".csv.gz", ".jsonl.gz", ".CSV"]
-    outputs = {tmp_path / f"{stem}{ending}" for stem in stems for ending in endings}
-    lists = {rejected_path(output) for output in outputs}
-    assert len(lists) == len(outputs)
-    assert not lists & outputs
-
-
-def test_an_output_that_is_called_like_a_list_is_refused(tmp_path):
-    with pytest.raises(UserError, match="are for lists of rows"):
-        rejected_path(tmp_path / "preds.rejected_rows.csv")

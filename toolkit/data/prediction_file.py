@@ -1,0 +1,312 @@
+"""Where predictions go: to a file by way of parts, to standard output some rows at a time, or one of them as json."""
+
+import json
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.base.errors import UserError
+from toolkit.cli.console import Log, bar
+from toolkit.cli.sections import InferenceOptions
+from toolkit.data.files import file_ending, file_format, need_file
+from toolkit.data.parts import Parts
+from toolkit.data.rows import Columns, Rejected, Row, stop_or_report, usable_text, windows
+from toolkit.data.unlabelled import UnlabelledRows
+from toolkit.data.writers import TextWriter, choose_writer, with_predictions
+
+STREAM_WINDOW = 256  # rows of a stream that are sorted by length and predicted together
+REJECTED_ENDING = ".rejected_rows.csv"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows that are predicted together, and the number of the window in its file."""
+
+    number: int
+    rows: list[Row]
+
+
+class Predictions(ABC):
+    """Rows to predict and where their predictions go: `write` takes those of each of the `windows`, then `finish`.
+
+    `labels` are the model's; `log` says on stderr what becomes of the rows.
+    """
+
+    def __init__(self, labels: Sequence[str]):
+        self.labels = labels
+        self.log = Log(sys.stderr)
+        self.total = 0  # usable rows, where they can be counted beforehand
+
+    @abstractmethod
+    def windows(self, made_by: Mapping) -> Iterator[Window]:
+        """Yield the windows that are to be predicted; `made_by` says with which model and on what."""
+
+    @abstractmethod
+    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+        """Write what is predicted of a window of B rows: probabilities (B, C) and numbers of labels (B,)."""
+
+    def sample(self, step: int) -> list[Row]:
+        """Return every `step`th of the usable rows, where they can be read more than once."""
+        return []
+
+    def advance(self, rows: int) -> None:  # noqa: B027 (not all show a progress bar)
+        """Count so many rows of the window that is under way as predicted."""
+
+    def finish(self) -> None:  # noqa: B027 (not all have something left to do)
+        """Write and say what comes after the last window."""
+
+    def predicted_rows(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
+        """Return the rows of a window as they are written."""
+        return with_predictions([row.values for row in window.rows], probabilities, label_ids, self.labels)
+
+
+def open_predictions(
+    options: InferenceOptions, columns: Columns, labels: Sequence[str], window_size: int
+) -> "SinglePrediction | PredictionStream | PredictionFile":
+    """Return where the predictions go of what `options` name; a file's windows have `window_size` rows.
+
+    Raises UserError for what is wrong with the input or is in the way of the output.
+    """
+    if options.text is not None:
+        return SinglePrediction(options, labels, pairs=columns.text_pair is not None)
+    if options.text_pair is not None:
+        raise UserError("--text_pair goes with --text")
+    path = need_file(options.input_file, options.data_dir, "unlabelled", "--input_file")
+    rows = UnlabelledRows(str(path), columns, options.reading, options.input_format)
+    output = output_path(options, rows.path)
+    if output is None:
+        return PredictionStream(options, labels, rows)
+    return PredictionFile(options, labels, rows, output, window_size)
+
+
+def output_path(options: InferenceOptions, source: str) -> Path | None:
+    """Return the file to write for the input `source`, None for standard output; UserError if something is in the way.
+
+    Without --output_file, standard input goes to standard output, and a file to predictions.* beside the model.
+    """
+    name = options.output_file
+    if not name and source == "-":
+        name = "-"
+    if name == "-":
+        return None
+    path = Path(name or Path(options.model_dir).parent / f"predictions{file_ending(source)}")
+    rejected = rejected_path(path)
+    if source != "-":
+        if path.exists() and path.samefile(source):
+            raise UserError(f"--output_file {path} is the input file")
+        if rejected.exists() and rejected.samefile(source):
+            raise UserError(f"{rejected} is the input file; the rows that --output_file {path} leaves out go there")
+    if path.exists() and not options.overwrite:
+        raise UserError(f"{path} is already there; --overwrite replaces it, --output_file names another place")
+    return path
+
+
+def rejected_path(output: Path) -> Path:
+    """Return where the rows that an output leaves out are listed: beside it, and no other output's list is there.
+
+    For predictions.csv that is predictions.rejected_rows.csv; any other name is kept whole, as in
+    predictions.jsonl.rejected_rows.csv, since two outputs may differ in nothing but their endings. Raises UserError
+    for an output that is named as such a list.
+    """
+    if output.name.endswith(REJECTED_ENDING):
+        reserved = f"names that end in {REJECTED_ENDING} are for lists of rows that are left out"
+        raise UserError(f"--output_file {output}: {reserved}")
+    stem = output.name.removesuffix(".csv")
+    if _is_output_name(stem):  # as of a.jsonl.csv, whose list would be that of a.jsonl
+        stem = output.name
+    return output.with_name(stem + REJECTED_ENDING)
+
+
+def _is_output_name(name: str) -> bool:
+    try:
+        file_format(name)
+    except UserError:
+        return False
+    return True
+
+
+class SinglePrediction(Predictions):
+    """The prediction of --text, and --text_pair for a model of `pairs`, which is printed as json."""
+
+    def __init__(self, options: InferenceOptions, labels: Sequence[str], pairs: bool):
+        super().__init__(labels)
+        if options.input_file is not None or options.output_file is not None:
+            raise UserError("--text stands alone: it is printed, not written, and takes no --input_file")
+        if _compares_int8(options):
+            raise UserError("--precision int8 is compared with fp32 on rows of a file; --min_agreement 0 goes without")
+        if pairs and options.text_pair is None:
+            raise UserError("this model was trained on pairs: give --text_pair")
+        if options.text_pair is not None and not pairs:
+            raise UserError("this model was trained on single texts: leave out --text_pair")
+        values = {"text": options.text or ""}
+        if options.text_pair is not None:
+            values["text_pair"] = options.text_pair
+        for name, value in values.items():
+            usable_text(value, f"--{name}")
+        self.row = Row(1, values["text"], options.text_pair, None, values)
+
+    def windows(self, made_by: Mapping) -> Iterator[Window]:
+        """Yield the one window of the one row."""
+        yield Window(0, [self.row])
+
+    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+        """Print the row with its prediction."""
+        (row,) = self.predicted_rows(window, probabilities, label_ids)
+        writes_utf8 = sys.stdout.encoding.lower().startswith("utf")
+        print(json.dumps(row, ensure_ascii=not writes_utf8))
+
+
+class PredictionStream(Predictions):
+    """Predictions that are written to standard output, some hundred rows at a time, of a file or of a pipe."""
+
+    def __init__(self, options: InferenceOptions, labels: Sequence[str], rows: UnlabelledRows):
+        super().__init__(labels)
+        self.options = options
+        self.rows = rows
+        self.written = 0  # rows
+        self.columns: list[str] | None = None  # of all rows, where these can be read more than once
+        if not rows.is_pipe:
+            contents = rows.scan()
+            self.total = contents.rows
+            self.columns = contents.columns
+            self._choose_writer(contents.format, contents.columns)  # what it refuses is said before a model is loaded
+        elif _compares_int8(options):
+            raise UserError(
+                "--precision int8 is compared with fp32 on rows of a file; a pipe needs an --output_file, "
+                "or --min_agreement 0, which goes without"
+            )
+
+    def _choose_writer(self, input_format: str, columns: list[str]) -> TextWriter:
+        writer = choose_writer(None, input_format, columns, self.labels, self.options.excel_safe, None)
+        assert isinstance(writer, TextWriter)  # parquet is refused
+        return writer
+
+    def windows(self, made_by: Mapping) -> Iterator[Window]:
+        """Write the header and yield the windows; a row that cannot be used ends it or is named on stderr."""
+        with self.rows.open() as source:
+            columns = source.columns if self.columns is None else self.columns
+            self.writer = self._choose_writer(source.format, columns)
+            sys.stdout.buffer.write(self.writer.header)
+            for number, rows in enumerate(windows(self._usable(self.rows.read(source)), STREAM_WINDOW)):
+                yield Window(number, rows)
+
+    def sample(self, step: int) -> list[Row]:
+        """Return every `step`th of the usable rows."""
+        return self.rows.sample(step)
+
+    def _usable(self, rows: Iterator[Row | Rejected]) -> Iterator[Row]:
+        """Yield the rows that can be used; end at the first other one or name it, as --on_bad_rows says."""
+        for row in rows:
+            if isinstance(row, Row):
+                yield row
+            else:
+                stop_or_report([row], 0, self.options.reading.on_bad_rows)
+                self.log(f"left out: {row}")
+
+    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+        """Write the rows of a window with their predictions."""
+        if self.written:
+            sys.stdout.buffer.write(self.writer.separator)
+        sys.stdout.buffer.write(self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
+        sys.stdout.buffer.flush()
+        self.written += len(window.rows)
+
+    def finish(self) -> None:
+        """Write what stands below the rows and say what became of them."""
+        sys.stdout.buffer.write(self.writer.footer)
+        sys.stdout.buffer.flush()
+        self.log(_accounts(self.rows, self.written))
+
+
+class PredictionFile(Predictions):
+    """Predictions that are written to a file, by way of parts, so that a run that was killed is gone on with.
+
+    A pipe is kept in a temporary file before anything is predicted.
+    """
+
+    def __init__(
+        self, options: InferenceOptions, labels: Sequence[str], rows: UnlabelledRows, path: Path, window_size: int
+    ):
+        super().__init__(labels)
+        self.path = path
+        self.rows = rows
+        self.window_size = window_size
+        if rows.is_pipe:
+            rows.keep()
+        contents = rows.scan()
+        self.total = contents.rows
+        parquet_input = Path(rows.path) if contents.format == "parquet" else None
+        self.writer = choose_writer(path, contents.format, contents.columns, labels, options.excel_safe, parquet_input)
+        self.made_from = {
+            "input": rows.fingerprint(),
+            "columns": rows.columns.as_json(),
+            "read_as": [contents.format, contents.columns],
+            "output": path.name,
+            "batch_size": options.prediction.batch_size,
+            "encoding": options.reading.encoding,
+            "on_bad_rows": options.reading.on_bad_rows,
+            "excel_safe": options.excel_safe,
+            "fast": options.prediction.machine.fast,
+            "calibrated": options.prediction.calibrated,
+            "threshold": options.prediction.threshold,
+        }
+        self.window_count = 0
+        self.row_count = 0  # of all windows
+        self.fresh_count = 0  # of those that were yet to be predicted
+
+    def windows(self, made_by: Mapping) -> Iterator[Window]:
+        """Yield the windows that no earlier run has predicted which was made from and by the same."""
+        self.started = time.perf_counter()
+        if self.rows.fingerprint() != self.made_from["input"]:
+            raise UserError(f"{self.rows.name}: was changed while it was read; start again")
+        self.parts = Parts(self.path, self.made_from | dict(made_by))
+        with self.rows.open() as source, bar(self.total, "predicting", "rows") as self.progress_bar:
+            usable = (row for row in self.rows.read(source) if isinstance(row, Row))
+            for number, rows in enumerate(windows(usable, self.window_size)):
+                if self.parts.path(number).exists():
+                    self.advance(len(rows))
+                else:
+                    yield Window(number, rows)
+                    self.fresh_count += len(rows)
+                self.window_count += 1
+                self.row_count += len(rows)
+
+    def sample(self, step: int) -> list[Row]:
+        """Return every `step`th of the usable rows."""
+        return self.rows.sample(step)
+
+    def advance(self, rows: int) -> None:
+        """Move the progress bar on."""
+        self.progress_bar.update(rows)
+
+    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+        """Keep the rows of a window with their predictions as a part of the file."""
+        self.parts.write(window.number, self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
+
+    def finish(self) -> None:
+        """Put the file in its place, list the rows that are not in it beside it, and say what became of all of them."""
+        self.rows.list_rejected(rejected_path(self.path))
+        self.parts.join(self.window_count, self.writer)
+        self.rows.close()
+        self.log(_accounts(self.rows, self.row_count, by_earlier_run=self.row_count - self.fresh_count))
+        speed = self.fresh_count / (time.perf_counter() - self.started)
+        self.log(f"{speed:,.0f} rows a second; the predictions are in {self.path}")
+
+
+def _compares_int8(options: InferenceOptions) -> bool:
+    """Return whether what int8 predicts is to be compared with what fp32 predicts before it is used."""
+    return options.prediction.machine.precision == "int8" and bool(options.prediction.min_agreement)
+
+
+def _accounts(rows: UnlabelledRows, predicted: int, by_earlier_run: int = 0) -> str:
+    """Return what became of every row in words."""
+    earlier = f" ({by_earlier_run:,} of them by an earlier run)" if by_earlier_run else ""
+    return (
+        f"{rows.name}: {predicted + rows.rejected:,} rows = "
+        f"{predicted:,} predicted{earlier} + {rows.rejected:,} rejected"
+    )
