@@ -3,105 +3,195 @@
 The expressions of a tokenizer are matched by backtracking (Oniguruma, Ruby's syntax), which tries every way in which a
 text can be matched. There are exponentially many where a repeat holds something that can match in several ways:
 another repeat, or alternatives (Kirrage, Rathnayake and Thielecke, Static Analysis for Regular Expression
-Denial-of-Service Attacks, 2013). That is refused here, harmless cases too; known tokenizers have none.
+Denial-of-Service Attacks, 2013). Such expressions are refused, harmless ones among them; known tokenizers have none.
 """
 
 import re
+from dataclasses import dataclass
 
-LONGEST = 10_000  # characters of an expression; those of known tokenizers have some hundreds
-DEEPEST = 50  # groups inside groups
-OPEN_ENDED = 100  # ways to match that an open-ended repeat counts for
-MOST_WAYS = 10**7  # three open-ended repeats in a row and some choices; known tokenizers have two
+MAX_PATTERN_LENGTH = 10_000  # characters of an expression; those of known tokenizers have some hundreds
+MAX_DEPTH = 50  # groups inside groups
+OPEN_ENDED_WAYS = 100  # ways to match that an open-ended repeat counts for
+MAX_WAYS = 10**7  # three open-ended repeats in a row and some choices; known tokenizers have two
 
 CLASS_NAME = re.compile(r"\[:\^?\w+:\]")
-GROUP = re.compile(r"\((?:\?(?:[:=!>]|<[=!]|<\w+>|'\w+'|[imx-]+[:)]))?")
+GROUP = re.compile(r"\((?:(?!\?)|\?(?:[:=!>]|<[=!]|<\w+>|'\w+'|[imx-]+[:)]))")
 COUNT = re.compile(r"\{(\d*)(?:(,)(\d*))?\}")
 ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|x\{[0-9A-Fa-f ]+\}|[^gk1-9])", re.DOTALL)
 
 
 def why_endless(pattern: str) -> str | None:
     """Return what could make matching a pattern endless, None if it is harmless."""
-    if len(pattern) > LONGEST:
+    if len(pattern) > MAX_PATTERN_LENGTH:
         return f"it is {len(pattern):,} characters long"
     try:
-        return _read(pattern)
+        return _Reader(pattern).problem()
     except IndexError:
         return "it cannot be read"
 
 
-def _read(pattern: str) -> str | None:
-    """Read a pattern from left to right, counting the ways in which it can match, roughly.
+@dataclass(frozen=True)
+class _Quantifier:
+    """How often an item may be repeated, and the position behind the quantifier."""
 
-    A level of groups is [ways of its finished alternatives, ways of the one being read].
-    """
-    levels, item, at = [[0, 1]], 0, 0  # `item`: ways of what was just read, 0 where there is nothing to repeat
-    while at < len(pattern):
-        char = pattern[at]
-        if char in "*+?{" and item and (found := _quantifier(pattern, at)):
-            least, most, at = found
-            if most > 1 and item > 1:
-                return "a repeat holds another repeat or alternatives"
-            ways = min(most - least + 1, OPEN_ENDED)
-            item, levels[-1][1] = item * ways, levels[-1][1] * ways
-        elif char == "(":
-            opening = GROUP.match(pattern, at)
-            if pattern.startswith("(?", at) and len(opening[0]) == 1:
-                return f"it uses {pattern[at : at + 4]!r}"
-            if not opening[0].endswith(")"):  # else these are options for what follows
-                levels.append([0, 1])
-            item, at = 0, opening.end()
-        elif char == ")":
-            item, at = sum(levels.pop()), at + 1
-            levels[-1][1] *= item
-        elif char == "|":
-            levels[-1] = [sum(levels[-1]), 1]
-            item, at = 0, at + 1
-        elif char == "\\" and not ESCAPE.match(pattern, at):
-            return f"it uses {pattern[at : at + 2]!r}"
-        else:
-            item, at = 1, _end_of_character(pattern, at)
-        if levels[-1][1] > MOST_WAYS:
-            return "it has too many repeats or alternatives in a row"
-        if len(levels) > DEEPEST:
-            return f"it has more than {DEEPEST} groups inside each other"
-    return None if len(levels) == 1 else "it cannot be read"
+    least: int
+    most: int | None  # None: without end
+    end: int
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the item may be matched more than once."""
+        return self.most is None or self.most > 1
+
+    @property
+    def ways(self) -> int:
+        """How many numbers of repeats there are to choose from."""
+        if self.most is None:
+            return OPEN_ENDED_WAYS
+        return min(self.most - self.least + 1, OPEN_ENDED_WAYS)
 
 
-def _end_of_character(pattern: str, at: int) -> int:
-    """Return the position behind the character, escape or character class that begins at a position."""
-    if pattern[at] == "[":
-        return _end_of_class(pattern, at)
-    return ESCAPE.match(pattern, at).end() if pattern[at] == "\\" else at + 1
+@dataclass
+class _OpenGroup:
+    """In how many ways the alternatives of a group match: the finished ones together, and the one being read."""
+
+    finished: int = 0
+    current: int = 1
+
+    @property
+    def ways(self) -> int:
+        """In how many ways the group matches if it ends here."""
+        return self.finished + self.current
 
 
-def _quantifier(pattern: str, at: int) -> tuple[float, float, int] | None:
-    """Return (least, most, position behind it) of the quantifier at a position, None if it is a plain brace."""
-    if pattern[at] == "{":
-        count = COUNT.match(pattern, at)
-        if not count or not (count[1] or count[3]):
+class _Reader:
+    """Reads a pattern from left to right and counts, roughly, the ways in which it can match."""
+
+    def __init__(self, pattern: str):
+        self.pattern = pattern
+        self.position = 0
+        self.groups = [_OpenGroup()]  # the innermost is the last; the first is the pattern itself
+        self.item_ways = 0  # of what was just read; 0 where there is nothing that a quantifier could repeat
+
+    def problem(self) -> str | None:
+        """Return what could make matching endless, None if nothing; raises IndexError for a pattern that is broken."""
+        while self.position < len(self.pattern):
+            problem = self._read_next()
+            if problem is not None:
+                return problem
+            if self.groups[-1].current > MAX_WAYS:
+                return "it has too many repeats or alternatives in a row"
+            if len(self.groups) > MAX_DEPTH:
+                return f"it has more than {MAX_DEPTH} groups inside each other"
+        return None if len(self.groups) == 1 else "it cannot be read"
+
+    def _read_next(self) -> str | None:
+        """Read a quantifier, a parenthesis, a bar or a character, and return what is wrong with it."""
+        char = self.pattern[self.position]
+        if self.item_ways and char in "*+?{":
+            quantifier = _quantifier(self.pattern, self.position)
+            if quantifier is not None:
+                return self._repeat_item(quantifier)
+        if char == "(":
+            return self._open_group()
+        if char == ")":
+            self._close_group()
             return None
-        least = int(count[1] or 0)
-        most = least if not count[2] else int(count[3]) if count[3] else float("inf")
-        end = count.end()
-        return least, most, end + (pattern[end : end + 1] == "?")
-    least, most = {"*": (0, float("inf")), "+": (1, float("inf")), "?": (0, 1)}[pattern[at]]
-    return least, most, at + 1 + (pattern[at + 1 : at + 2] in ("?", "+"))
+        if char == "|":
+            self._begin_alternative()
+            return None
+        return self._read_character(char)
+
+    def _repeat_item(self, quantifier: _Quantifier) -> str | None:
+        if quantifier.repeats and self.item_ways > 1:
+            return "a repeat holds another repeat or alternatives"
+        self.item_ways *= quantifier.ways
+        self.groups[-1].current *= quantifier.ways
+        self.position = quantifier.end
+        return None
+
+    def _open_group(self) -> str | None:
+        opening = GROUP.match(self.pattern, self.position)
+        if opening is None:
+            return f"it uses {self.pattern[self.position : self.position + 4]!r}"
+        if not opening[0].endswith(")"):  # else these are options for what follows
+            self.groups.append(_OpenGroup())
+        self.item_ways = 0
+        self.position = opening.end()
+        return None
+
+    def _close_group(self) -> None:
+        self.item_ways = self.groups.pop().ways
+        self.groups[-1].current *= self.item_ways
+        self.position += 1
+
+    def _begin_alternative(self) -> None:
+        self.groups[-1] = _OpenGroup(finished=self.groups[-1].ways)
+        self.item_ways = 0
+        self.position += 1
+
+    def _read_character(self, char: str) -> str | None:
+        """Read a character, an escape or a character class."""
+        if char == "\\":
+            escape = ESCAPE.match(self.pattern, self.position)
+            if escape is None:
+                return f"it uses {self.pattern[self.position : self.position + 2]!r}"
+            self.position = escape.end()
+        elif char == "[":
+            self.position = _end_of_class(self.pattern, self.position)
+        else:
+            self.position += 1
+        self.item_ways = 1
+        return None
 
 
-def _end_of_class(pattern: str, at: int) -> int:
+def _quantifier(pattern: str, position: int) -> _Quantifier | None:
+    """Return the quantifier that begins at a position, None if it is a plain brace."""
+    char = pattern[position]
+    if char == "{":
+        return _counted_quantifier(pattern, position)
+    end = position + 1
+    if pattern[end : end + 1] in ("?", "+"):  # lazy or possessive
+        end += 1
+    least = 1 if char == "+" else 0
+    most = 1 if char == "?" else None
+    return _Quantifier(least, most, end)
+
+
+def _counted_quantifier(pattern: str, position: int) -> _Quantifier | None:
+    """Return the quantifier {n}, {n,}, {,m} or {n,m} at the position of a brace, None if it is a plain brace."""
+    count = COUNT.match(pattern, position)
+    if count is None or not (count[1] or count[3]):
+        return None
+    least = int(count[1] or 0)
+    most: int | None = least
+    if count[2]:
+        most = int(count[3]) if count[3] else None
+    end = count.end()
+    if pattern[end : end + 1] == "?":  # lazy
+        end += 1
+    return _Quantifier(least, most, end)
+
+
+def _end_of_class(pattern: str, position: int) -> int:
     """Return the position behind the character class that begins at a position; classes may hold classes."""
     depth = 0
     while True:
-        if name := CLASS_NAME.match(pattern, at):
-            at = name.end()
+        name = CLASS_NAME.match(pattern, position)
+        if name is not None:
+            position = name.end()
             continue
-        char = pattern[at]
+        char = pattern[position]
         if char == "[":
             depth += 1
-            at += 1 + (pattern[at + 1] == "^")
-            at += pattern[at] == "]"  # a bracket that comes first stands for itself
+            position += 1
+            if pattern[position] == "^":
+                position += 1
+            if pattern[position] == "]":  # a bracket that comes first stands for itself
+                position += 1
             continue
-        depth -= char == "]"
-        at += 2 if char == "\\" else 1
-        if not depth:
-            return at
+        if char == "]":
+            depth -= 1
+        position += 2 if char == "\\" else 1
+        if depth == 0:
+            return position
