@@ -12,7 +12,7 @@ needs_onednn = pytest.mark.skipif(not can_pack(torch.float32), reason="this torc
 
 @pytest.fixture
 def many_threads(monkeypatch):
-    monkeypatch.setattr(packed_linear, "THREADS", 1)
+    monkeypatch.setattr(packed_linear, "MIN_FP32_THREADS", 1)
 
 
 @needs_onednn
@@ -43,9 +43,9 @@ def test_weights_that_change_are_packed_again(many_threads):
     layer, values = PackedLinear(20, 30), torch.randn(4, 20)
     with torch.no_grad():
         layer(values)
-        first = layer.packed[0]
+        first = layer.packed.weight
         layer(values)
-        assert layer.packed[0] is first
+        assert layer.packed.weight is first
         layer.weight.mul_(2)
         torch.testing.assert_close(layer(values), torch.nn.functional.linear(values, layer.weight, layer.bias))
         layer.weight = torch.nn.Parameter(torch.randn(30, 20))
@@ -79,9 +79,9 @@ def test_in_bf16_products_are_those_of_autocast():
 
 def test_it_is_left_out_where_it_is_slower_or_cannot_be(monkeypatch):
     model, threads = classifier(), torch.get_num_threads()
-    monkeypatch.setattr(packed_linear, "THREADS", threads + 1)
+    monkeypatch.setattr(packed_linear, "MIN_FP32_THREADS", threads + 1)
     assert not pack_linear_layers(model, torch.float32)
-    monkeypatch.setattr(packed_linear, "THREADS", 1)
+    monkeypatch.setattr(packed_linear, "MIN_FP32_THREADS", 1)
     monkeypatch.setattr(packed_linear.platform, "machine", lambda: "arm64")
     assert not pack_linear_layers(model, torch.float32)
     monkeypatch.setattr(packed_linear.platform, "machine", lambda: "x86_64")
