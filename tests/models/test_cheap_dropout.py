@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from toolkit.models.attention import attend, group_rows
+from toolkit.models.attention import AttentionSettings, attend, group_rows
 from toolkit.models.cheap_dropout import CheapDropout, add_dropped, keep_factors, make_dropout_cheap, random_bits
 
 
@@ -101,7 +101,7 @@ def test_attention_with_dropout_has_the_gradients_of_its_definition(lengths, mon
     states = [torch.randn(sum(lengths), width, dtype=torch.float64, requires_grad=True) for _ in range(3)]
     slope = torch.randn(sum(lengths), width, dtype=torch.float64)
     groups = group_rows(lengths)
-    found = attend(*states, groups, heads, p)
+    found = attend(*states, groups, AttentionSettings(heads, p))
     (found * slope).sum().backward()
     gradients = [part.grad.clone() for part in states]
     for part in states:

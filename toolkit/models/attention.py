@@ -1,31 +1,41 @@
 """Attention of rows whose tokens follow each other without padding.
 
-T tokens of B rows, H values of each in `heads` parts of D; a Group is some rows of like length, N in number.
+T tokens of B rows; H values of a token, of which each head has D; a Group is N rows of similar length, the longest of
+which has L tokens.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from toolkit.models.cheap_dropout import drop, keep_factors, random_bits
 
-LIKE = 0.8  # rows that are at least this share of the longest one's length are of like length
-MANY = 4  # rows on average that are enough for a group of one length
+SIMILAR_LENGTH = 0.8  # share of the longest row's length that a row of its group has at least
+MIN_ROWS_OF_LENGTH = 4  # rows of each length, on average, from which on every length has a group of its own
+
+
+@dataclass(frozen=True)
+class AttentionSettings:
+    """How many heads attend, and the share of the attention probabilities that is dropped."""
+
+    heads: int
+    dropout: float
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows that are attended to together, whose tokens follow each other; padded to the longest if they differ."""
+    """Rows that are attended to together and whose tokens follow each other; padded if their lengths differ."""
 
     rows: int
-    longest: int  # tokens
-    slots: torch.Tensor | None = None  # where each token lies among rows * longest (None: there is no padding)
-    mask: torch.Tensor | None = None  # (rows, 1, 1, longest), 0 where there is a token and -inf where there is none
+    longest: int  # tokens of the longest row
+    slots: torch.Tensor | None = None  # (tokens,), where each lies among rows * longest (None: in every slot)
+    mask: torch.Tensor | None = None  # (rows, 1, 1, longest), 0 for a token and -inf for padding (None: there is none)
 
     @property
     def tokens(self) -> int:
-        """Return how many tokens it has."""
+        """How many tokens its rows have together."""
         return self.rows * self.longest if self.slots is None else len(self.slots)
 
     def spread(self, values: torch.Tensor) -> torch.Tensor:
@@ -44,34 +54,47 @@ class Group:
 def group_rows(lengths: list[int]) -> list[Group]:
     """Return the groups of rows of these lengths, which are in order, the longest first.
 
-    Rows of one length need no padding; there it is worth it to have more groups, but not one for every few rows.
+    Rows of one length need no padding, so each length gets a group of its own, unless there would be one for every few
+    rows.
     """
-    groups, start = [], 0
-    like = 1.0 if len(set(lengths)) * MANY <= len(lengths) else LIKE
+    has_many_of_each = len(set(lengths)) * MIN_ROWS_OF_LENGTH <= len(lengths)
+    similar = 1.0 if has_many_of_each else SIMILAR_LENGTH
+    groups = []
+    start = 0
     while start < len(lengths):
-        longest = lengths[start]
-        end = next((i for i in range(start, len(lengths)) if lengths[i] < like * longest), len(lengths))
-        if lengths[end - 1] == longest:
-            groups.append(Group(end - start, longest))
-        else:
-            there = torch.arange(longest) < torch.tensor(lengths[start:end])[:, None]
-            mask = torch.zeros(there.shape).masked_fill(~there, -torch.inf)[:, None, None]
-            groups.append(Group(end - start, longest, there.flatten().nonzero()[:, 0], mask))
+        shortest = similar * lengths[start]
+        end = start
+        while end < len(lengths) and lengths[end] >= shortest:
+            end += 1
+        groups.append(_group(lengths[start:end]))
         start = end
     return groups
+
+
+def _group(lengths: list[int]) -> Group:
+    """Return the group of rows of these lengths, the longest first."""
+    rows = len(lengths)
+    longest = lengths[0]
+    if lengths[-1] == longest:
+        return Group(rows, longest)
+    is_token = torch.arange(longest) < torch.tensor(lengths)[:, None]  # (rows, longest)
+    mask = torch.zeros(is_token.shape).masked_fill(~is_token, -torch.inf)[:, None, None]
+    return Group(rows, longest, is_token.flatten().nonzero()[:, 0], mask)
 
 
 class _DroppedAttention(torch.autograd.Function):
     """Scaled dot-product attention with dropout of its probabilities (Vaswani et al. 2017), on the CPU.
 
-    Of the probabilities one copy is kept for the backward pass, and the random bits from which what is dropped follows.
+    For the backward pass it keeps one copy of the probabilities, and the random bits that say which were dropped.
     """
 
     @staticmethod
-    def forward(ctx, query, key, value, mask, p):
-        """Return (N, heads, L, D) for a query of that shape, key and value of K tokens, and a mask or None."""
+    def forward(
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, p: float
+    ) -> torch.Tensor:
+        """Return (N, heads, L, D) for query, key and value of that shape, and the mask of the group."""
         query = query * query.shape[-1] ** -0.5
-        scores = query @ key.transpose(2, 3)
+        scores = query @ key.transpose(2, 3)  # (N, heads, L, L)
         scores = scores if mask is None else scores + mask
         probabilities = torch.softmax(scores, -1, dtype=torch.float32)
         bits = random_bits(probabilities.shape)
@@ -80,8 +103,8 @@ class _DroppedAttention(torch.autograd.Function):
         return keep_factors(bits, p).mul_(probabilities).to(value.dtype) @ value
 
     @staticmethod
-    def backward(ctx, gradient):
-        """Return the gradients of query, key and value."""
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, None, None]:
+        """Return the gradients of query, key and value for that (N, heads, L, D) of the output."""
         query, key, value, probabilities, bits = ctx.saved_tensors
         factors = keep_factors(bits, ctx.p)
         dropped = (factors * probabilities).to(value.dtype)
@@ -92,47 +115,69 @@ class _DroppedAttention(torch.autograd.Function):
         return of_query, of_scores.transpose(2, 3) @ query, of_value, None, None
 
 
-def attend(query, key, value, groups: list[Group], heads: int, p: float) -> torch.Tensor:
-    """Return what each token gets from the tokens of its row, (T, H), for query, key and value (T, H).
-
-    `p` is the share of the attention probabilities that is dropped.
-    """
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, groups: list[Group], settings: AttentionSettings
+) -> torch.Tensor:
+    """Return what each token gets from the tokens of its row, (T, H), for query, key and value (T, H)."""
     sizes = [group.tokens for group in groups]
-    found = []
-    for group, *parts in zip(groups, *(states.split(sizes) for states in (query, key, value)), strict=True):
-        # each (N, heads, L, D)
-        parts = [group.spread(states).unflatten(2, (heads, -1)).transpose(1, 2) for states in parts]
-        if p and query.device.type == "cpu":
-            context = _DroppedAttention.apply(*parts, group.mask, p)
-        else:
-            mask = None if group.mask is None else group.mask.to(query.dtype)
-            context = F.scaled_dot_product_attention(*parts, attn_mask=mask, dropout_p=p)
-        found.append(group.gather(context.transpose(1, 2).flatten(2)))
-    return found[0] if len(found) == 1 else torch.cat(found)
+    parts = zip(groups, query.split(sizes), key.split(sizes), value.split(sizes), strict=True)
+    contexts = [_attend_in_group(group, q, k, v, settings) for group, q, k, v in parts]
+    return contexts[0] if len(contexts) == 1 else torch.cat(contexts)
 
 
-def attend_once(query, hidden, key: torch.nn.Linear, value: torch.nn.Linear, groups, heads: int, p) -> torch.Tensor:
+def _attend_in_group(
+    group: Group, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, settings: AttentionSettings
+) -> torch.Tensor:
+    """Return what attend returns, (tokens, H), for the tokens of one group, (tokens, H)."""
+    query = _split_heads(group.spread(query), settings.heads)
+    key = _split_heads(group.spread(key), settings.heads)
+    value = _split_heads(group.spread(value), settings.heads)
+    p = settings.dropout
+    if p and query.device.type == "cpu":
+        context = _DroppedAttention.apply(query, key, value, group.mask, p)  # (N, heads, L, D)
+    else:
+        mask = None if group.mask is None else group.mask.to(query.dtype)
+        context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=p)
+    return group.gather(context.transpose(1, 2).flatten(2))
+
+
+def _split_heads(states: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return (N, heads, L, D) for (N, L, H)."""
+    return states.unflatten(2, (heads, -1)).transpose(1, 2)
+
+
+def attend_once(
+    query: torch.Tensor,
+    hidden: torch.Tensor,
+    key: torch.nn.Linear,
+    value: torch.nn.Linear,
+    groups: list[Group],
+    settings: AttentionSettings,
+) -> torch.Tensor:
     """Return what one query of each row, (B, H), gets from the tokens of its row, (B, H), for their `hidden` (T, H).
 
-    With one query a row it is cheaper to take it back through the key's weights than to compute the keys, and to take
-    the mean of the hidden states through the value's weights than to compute the values: (q K) h = q (K h). `p` as in
-    attend.
+    With one query a row it is cheaper to multiply the query by the key's weights than to compute the keys, (q K) h =
+    q (K h), and to multiply the mean of the hidden states by the value's weights than to compute the values.
     """
-    rows, width = query.shape
-    by_head = query.view(rows, heads, -1).transpose(0, 1) * (width // heads) ** -0.5  # (heads, B, D)
+    width = query.shape[1]
+    heads = settings.heads
+    by_head = query.view(-1, heads, width // heads).transpose(0, 1) * (width // heads) ** -0.5  # (heads, B, D)
     asked = (by_head @ key.weight.view(heads, -1, width)).transpose(0, 1)  # (B, heads, H)
     offset = (by_head @ key.bias.view(heads, -1, 1)).transpose(0, 1)  # (B, heads, 1)
-    means, totals = [], []
-    rows, tokens = [group.rows for group in groups], [group.tokens for group in groups]
-    for group, states, *parts in zip(groups, hidden.split(tokens), asked.split(rows), offset.split(rows), strict=True):
-        states = group.spread(states)  # (N, L, H)
-        scores = (parts[0] @ states.transpose(1, 2)).float() + parts[1].float()  # (N, heads, L)
+    rows = [group.rows for group in groups]
+    tokens = [group.tokens for group in groups]
+    means = []
+    totals = []
+    parts = zip(groups, hidden.split(tokens), asked.split(rows), offset.split(rows), strict=True)
+    for group, group_hidden, group_asked, group_offset in parts:
+        states = group.spread(group_hidden)  # (N, L, H)
+        scores = (group_asked @ states.transpose(1, 2)).float() + group_offset.float()  # (N, heads, L)
         scores = scores if group.mask is None else scores + group.mask[:, 0]
-        probabilities = torch.softmax(scores, -1)
-        probabilities = drop(probabilities, p)
+        probabilities = drop(torch.softmax(scores, -1), settings.dropout)
         means.append(probabilities.to(states.dtype) @ states)  # (N, heads, H)
         totals.append(probabilities.sum(-1))  # (N, heads), 1 where nothing is dropped
-    mean, total = torch.cat(means).transpose(0, 1), torch.cat(totals).transpose(0, 1)  # (heads, B, H), (heads, B)
-    found = mean @ value.weight.view(heads, -1, width).transpose(1, 2)  # (heads, B, D)
+    mean = torch.cat(means).transpose(0, 1)  # (heads, B, H)
+    total = torch.cat(totals).transpose(0, 1)  # (heads, B)
+    context = mean @ value.weight.view(heads, -1, width).transpose(1, 2)  # (heads, B, D)
     bias = total[..., None] * value.bias.view(heads, 1, -1)
-    return (found + bias).transpose(0, 1).flatten(1)
+    return (context + bias).transpose(0, 1).flatten(1)
