@@ -1,9 +1,9 @@
 """Dropout on the CPU from cheap random numbers.
 
 torch draws one floating-point number for each value, in a single thread; on a CPU that takes a fifth of a training
-step. Here 16 random bits decide about a value, four values from each number of SFC64 (Doty-Humphrey, 2010), which
-numpy draws about ten times as fast. The share that is dropped is p to within 1 in 131,072, and what is kept is scaled
-by the share that is kept, so that the mean stays what it was but for the rounding of the number format.
+step. Here 16 random bits decide about each value. A 64-bit number of SFC64 (Doty-Humphrey, 2010), which numpy draws
+about ten times as fast, is enough for four values. The share that is dropped is p to within 1 in 131,072. What is kept
+is divided by the share that is kept, so that the mean stays what it was but for the rounding of the number format.
 """
 
 import math
@@ -11,23 +11,21 @@ import math
 import numpy as np
 import torch
 
-LEVELS = 1 << 16  # as many as 16 bits have
+LEVELS = 1 << 16  # values that 16 bits can take
 
 
 def random_bits(shape: torch.Size) -> torch.Tensor:
-    """Return random int16 of a shape, which depend on the state of torch's generator and advance it by one number."""
+    """Return random int16 of a shape. The seed is the next number of torch's generator, of which no other is taken."""
     count = math.prod(shape)
     seed = int(torch.empty((), dtype=torch.int64).random_())
-    numbers = np.random.Generator(np.random.SFC64(seed)).integers(1 << 64, size=-(-count // 4), dtype=np.uint64)
+    generator = np.random.Generator(np.random.SFC64(seed))
+    numbers = generator.integers(1 << 64, size=(count + 3) // 4, dtype=np.uint64)
     return torch.from_numpy(numbers.view(np.int16))[:count].view(shape)
 
 
 def keep_factors(bits: torch.Tensor, p: float, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """Return what to multiply values by that random `bits` of the same shape decide about: 0 with probability `p`.
-
-    Where a value is kept the factor is the reciprocal of the probability of that.
-    """
-    dropped = round(p * LEVELS)  # how many of the levels
+    """Return the factors of dropout for random `bits`, in their shape: 0 with probability `p`, else 1 / (1 - p)."""
+    dropped = round(p * LEVELS)  # levels that mean that a value is dropped
     if dropped == LEVELS:
         return torch.zeros(bits.shape, dtype=dtype)
     factors = torch.empty(bits.shape, dtype=dtype)
@@ -36,7 +34,7 @@ def keep_factors(bits: torch.Tensor, p: float, dtype: torch.dtype = torch.float3
 
 
 def drop(values: torch.Tensor, p: float) -> torch.Tensor:
-    """Return the values, of which a share `p` is 0 and the others larger: from cheap random numbers on the CPU."""
+    """Return the values after dropout: 0 with probability `p`, else divided by 1 - p."""
     if not p:
         return values
     if values.device.type != "cpu":
@@ -45,7 +43,7 @@ def drop(values: torch.Tensor, p: float) -> torch.Tensor:
 
 
 def add_dropped(values: torch.Tensor, base: torch.Tensor, p: float) -> torch.Tensor:
-    """Return base + drop(values, p), on the CPU in one pass, for two tensors of one shape."""
+    """Return base + drop(values, p) for two tensors of one shape; on the CPU in one pass."""
     if not p or values.device.type != "cpu":
         return base + drop(values, p)
     return torch.addcmul(base, values, keep_factors(random_bits(values.shape), p, values.dtype))
@@ -55,12 +53,12 @@ class CheapDropout(torch.nn.Dropout):
     """torch.nn.Dropout with cheap random numbers on the CPU; elsewhere as it is."""
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the values, of which some are 0 and the others larger while training."""
+        """Return the values, after dropout in training."""
         return drop(values, self.p) if self.training else values
 
 
 def make_dropout_cheap(model: torch.nn.Module) -> None:
-    """Make all torch.nn.Dropout of a model CheapDropout; what it is saved as does not change."""
+    """Make every torch.nn.Dropout of a model a CheapDropout; the saved model does not change."""
     for module in model.modules():
         if type(module) is torch.nn.Dropout:
             module.__class__ = CheapDropout
