@@ -19,7 +19,7 @@ from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.report.advice import advise, headline
 from toolkit.report.explanations import Explanations
-from toolkit.report.page_html import render
+from toolkit.report.page import render
 from toolkit.runs.run_facts import RunFacts
 from toolkit.runs.run_json import data_facts, versions
 

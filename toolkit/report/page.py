@@ -21,7 +21,7 @@ from toolkit.report.page_parts import clean, course, curves, facts, findings, sc
 from toolkit.report.texts_en import TEXTS
 from toolkit.runs.run_facts import RunFacts
 
-FOLDER = Path(__file__).parent / "page"
+FOLDER = Path(__file__).parent / "templates"
 MOST_WRONG = 200  # rows that are wrong
 MOST_CELLS = 1500  # rows, from all cells together
 LARGEST_MATRIX = 20  # labels; of more the pairs that are confused most are listed
