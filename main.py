@@ -40,7 +40,8 @@ from toolkit.doctor.label_errors import begin_search, prepare_error_list
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, score_answers, simple_answers
 from toolkit.evaluation.metrics import quick_scores
 from toolkit.report.explanations import Explainer, explain_errors
-from toolkit.report.scores import score_lines, write_report, write_scores
+from toolkit.report.page import write_report
+from toolkit.report.scores import ScoredRun, score_lines, write_scores
 from toolkit.runs.banner import say_model
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.resume import resumed_options
@@ -192,15 +193,12 @@ def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
     with DirectoryLock(directory.test_dir) as lock:
         lock.take()
         train_table = run.data.tables["train"]
-        scores = write_scores(
-            directory.test_dir, scored, table, run.run_facts(), directory.model_dir, train_table, answers["test"]
-        )
+        scored_run = ScoredRun(scored, table, run.run_facts(), directory.model_dir, train_table, answers["test"])
+        scores = write_scores(directory.test_dir, scored_run)
         log("\n".join(["", *score_lines(scores)]))
         explainer = Explainer(directory.model_dir, run.data.main_encoder, machine.device)
         explanations = explain_errors(scored, table, explainer, options.report.explain_rows, log)
-        write_report(
-            directory.test_dir, scored, scores, table, run.run_facts(), options.report.report_language, explanations
-        )
+        write_report(directory.test_dir, scored_run, scores, explanations, options.report.report_language)
 
 
 def find_label_errors(

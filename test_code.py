@@ -46,7 +46,8 @@ from toolkit.evaluation.decision import decision_of
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.int8 import every
 from toolkit.report.explanations import Explainer, explain_errors
-from toolkit.report.scores import score_columns, score_lines, write_report, write_scores
+from toolkit.report.page import write_report
+from toolkit.report.scores import ScoredRun, score_columns, score_lines, write_scores
 
 
 @dataclass(frozen=True)
@@ -124,10 +125,11 @@ def write_results(options: ScoringOptions, folder: Path, test: ScoredTest, log: 
     train = utils.read_training_table(run)
     answers = simple_answers(train, {"test": table}).get("test")
     comparison = compare_runs(test.other, scored.label_ids, scored.predicted, len(scored.labels))
-    scores = write_scores(folder, scored, table, run, model_dir, train, answers, comparison=comparison)
+    scored_run = ScoredRun(scored, table, run, model_dir, train, answers, comparison)
+    scores = write_scores(folder, scored_run)
     log("\n".join(["", *score_lines(scores), *comparison_lines(comparison)]))
     explanations = explain_errors(scored, table, test.explainer, options.report.explain_rows, log)
-    write_report(folder, scored, scores, table, run, options.report.report_language, explanations)
+    write_report(folder, scored_run, scores, explanations, options.report.report_language)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     wrong = f"the {(~scored.right).sum():,} rows that are wrong, most confident first"
     log(f"{folder / 'predictions.csv'} begins with {wrong}")

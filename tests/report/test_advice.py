@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import run_facts
 from toolkit.evaluation.diagnostics import reliability
 from toolkit.report.advice import Advice, advise, headline
-from toolkit.report.advice_texts import TEXTS
+from toolkit.report.texts import ADVICE
 
 RUN = {
     "metrics": {"accuracy": 0.9, "step": 20},
@@ -100,12 +100,12 @@ def test_weak_labels_are_named_with_what_they_are_mixed_up_with():
     found = advise(scores(per_class=missed, confusion_matrix=[[900, 0], [18, 2]]), run_facts(**RUN), COURSE)
     told = {advice.kind: advice for advice in found}
     assert (told["weak_recall"].facts["label"], told["weak_recall"].facts["other"]) == ("b", "a")
-    assert "10% of its rows are found, 18 are taken for a" in told["weak_recall"].what()
+    assert "10% of its rows are found, 18 are taken for a" in told["weak_recall"].sentence()
     taken = {"a": {"f1": 0.94, "recall": 0.9, "precision": 1.0, "support": 1000},
              "b": {"f1": 0.29, "recall": 1.0, "precision": 0.17, "support": 20}}  # fmt: skip
     found = advise(scores(per_class=taken, confusion_matrix=[[900, 100], [0, 20]]), run_facts(**RUN), COURSE)
     told = {advice.kind: advice for advice in found}
-    assert "17% of what is taken for it is right, 100 rows are of a" in told["weak_precision"].what()
+    assert "17% of what is taken for it is right, 100 rows are of a" in told["weak_precision"].sentence()
     few = {name: of | {"support": 9} for name, of in missed.items()}
     names = kinds(scores(per_class=few))
     assert "few_rows" in names
@@ -132,7 +132,7 @@ def test_parts_of_the_test_set_count_if_they_are_large_and_surely_worse():
     ]
     found = advise(scores(slices=parts), run_facts(**RUN), COURSE)
     assert {advice.kind for advice in found} >= {"weak_length", "weak_cut", "weak_part"}
-    assert "shop = x" in next(advice.what() for advice in found if advice.kind == "weak_part")
+    assert "shop = x" in next(advice.sentence() for advice in found if advice.kind == "weak_part")
     assert all(advice.facts["name"] not in ("no", "y") for advice in found if advice.kind.startswith("weak_"))
 
 
@@ -171,7 +171,7 @@ def test_every_piece_of_advice_can_be_told_in_both_languages():
         "other": "c", "accuracy": 0.3, "overall": 0.4, "name": "n", "column": "c", "epochs": 3, "evaluations": 4,
         "metric": "accuracy", "less": 7.0, "precision": 0.2, "gap": 3.0,
     }  # fmt: skip
-    for kind in TEXTS:
+    for kind in ADVICE:
         for language in ("en", "zh"):
-            assert Advice("look", kind, facts).what(language)
+            assert Advice("look", kind, facts).sentence(language)
             assert isinstance(Advice("look", kind, facts).advice(language), str)

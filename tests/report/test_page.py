@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import string
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +19,11 @@ from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
-from toolkit.report.advice_texts import TEXTS as ADVICE
 from toolkit.report.explanations import Explanations
+from toolkit.report.page import write_report
 from toolkit.report.page_parts import clean
-from toolkit.report.scores import score_lines, write_report, write_scores
-from toolkit.report.texts_en import EN, ZH
+from toolkit.report.scores import ScoredRun, score_lines, write_scores
+from toolkit.report.texts import PAGE
 
 TRAIN = ("--learning_rate", "3e-3", "--batch_size", "8", "--epochs", "3", "--seed", "1", "--device", "cpu")
 CODE = "window.pwned = (window.pwned || 0) + 1"
@@ -92,7 +91,7 @@ def test_the_figures_of_the_page_are_those_of_metrics_json(scored, language, tmp
         scored = tmp_path / "test"
     metrics = json.loads((scored / "metrics.json").read_text())
     with opened(scored / "report.html") as page:
-        assert page.get_attribute("html", "lang") == (EN if language == "en" else ZH)["lang"]
+        assert page.get_attribute("html", "lang") == PAGE["lang"][language]
         assert re.search("[一-龥]", page.inner_text("main")) is None if language == "en" else "准确率" in page.content()
         figures = page.eval_on_selector_all(
             "[data-figure]", "all => all.map(e => [e.dataset.figure, 'percent' in e.dataset, e.textContent])"
@@ -260,8 +259,9 @@ def written(
     (model / "model.safetensors").touch()
     facts = run_facts(base_model="b", labels=found.labels, **run)
     answers = simple_answers(train, {"test": table}).get("test")
-    scores = write_scores(folder / "test", found, table, facts, model, train, answers)
-    write_report(folder / "test", found, scores, table, facts, language, explanations)
+    scored_run = ScoredRun(found, table, facts, model, train, answers)
+    scores = write_scores(folder / "test", scored_run)
+    write_report(folder / "test", scored_run, scores, explanations, language)
     assert score_lines(scores)
     return scores, (folder / "test" / "report.html").read_text(encoding="utf-8")
 
@@ -333,7 +333,7 @@ def test_one_label_alone_is_no_trouble(tmp_path):
 def test_what_was_not_checked_is_not_called_sound_and_a_leak_is_told_once(tmp_path):
     for name in "abc":
         (tmp_path / name).mkdir()
-    found, sound, gone = drawn(30, 2), EN["nothing_found"], EN["not_checked"]
+    found, sound, gone = drawn(30, 2), PAGE["nothing_found"].en, PAGE["not_checked"].en
     scores, page = written(tmp_path / "a", found, findings=[])
     assert scores["findings"] is None
     assert (sound in page, gone in page) == (False, True)
@@ -350,21 +350,3 @@ def test_what_was_not_checked_is_not_called_sound_and_a_leak_is_told_once(tmp_pa
     assert page.count(leak[0].sentence()) == 1
     assert "2 of the test rows (6.7%) stand in the training file too" in page
     assert any(line.startswith("beware: 2 of the test rows") for line in score_lines(scores))
-
-
-def test_both_languages_have_the_same_texts_with_the_same_gaps():
-    def gaps(text: str) -> list[str]:
-        return sorted({name for _, name, _, _ in string.Formatter().parse(text) if name})
-
-    def compare(one, other):
-        assert type(one) is type(other)
-        if isinstance(one, dict):
-            assert list(one) == list(other)
-            for name in one:
-                compare(one[name], other[name])
-        else:
-            assert gaps(one) == gaps(other)
-
-    compare(EN, ZH)
-    for texts in ADVICE.values():
-        compare(*[dict(enumerate(texts[language])) for language in ("en", "zh")])

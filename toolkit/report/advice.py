@@ -1,162 +1,224 @@
 """Whether a score can be believed, and what to do next: what follows from the scores of a test set."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from toolkit.evaluation.intervals import share_interval
-from toolkit.report.advice_texts import TEXTS
+from toolkit.report.texts import ADVICE
 from toolkit.runs.run_facts import RunFacts
 
-WIDE = 0.06  # width of an interval
-FEW = 10  # test rows of a label
-WEAK = 0.1  # of F1, below the mean of all labels
-OFF = 0.05  # mean difference of confidence and accuracy
-ENOUGH = 20  # rows of a part of the test set
+LEVELS = ("bad", "look", "good")  # the worst first
+WIDE_INTERVAL = 0.06  # from its low to its high end
+MANY_LEAKS = 0.01  # share of the test rows
+FEW_TEST_ROWS = 10  # of a label
+WEAK_F1_GAP = 0.1  # below the mean of all labels
+SMALL_CALIBRATION_ERROR = 0.05  # mean difference of confidence and accuracy
+MIN_SLICE_ROWS = 20
+MAX_WEAK_LABELS = 3
+MAX_WEAK_SLICES = 3
+MAX_LISTED_LABELS = 5
+STILL_RISING = 0.002  # by which the last evaluation is better than the one before
+Scores = Mapping[str, Any]  # the content of metrics.json, or a part of it
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Something that a user should know of a score; `level` is good, look or bad."""
+    """Something that a user should know of a score; `level` is one of LEVELS."""
 
     level: str
-    kind: str  # a key of TEXTS
-    facts: dict[str, Any]
+    kind: str  # a key of ADVICE
+    facts: dict[str, Any]  # that fill the gaps of its texts
 
-    def what(self, language: str = "en") -> str:
-        """Return what there is to know, in a sentence."""
-        return TEXTS[self.kind][language][0].format(**self.facts)
+    def sentence(self, language: str = "en") -> str:
+        """Return what there is to know."""
+        return ADVICE[self.kind].sentence[language].format(**self.facts)
 
     def advice(self, language: str = "en") -> str:
         """Return what to do about it, "" if nothing."""
-        return TEXTS[self.kind][language][1].format(**self.facts)
+        return ADVICE[self.kind].advice[language].format(**self.facts)
 
     def as_json(self) -> dict[str, str]:
         """Return it for metrics.json."""
-        return {"level": self.level, "kind": self.kind, "what": self.what(), "advice": self.advice()}
+        return {"level": self.level, "kind": self.kind, "what": self.sentence(), "advice": self.advice()}
 
 
-def headline(scores: dict, metric: str, positive: str) -> dict:
-    """Return {metric, value, low, high} of the metric that chose the model, f1 of the label `positive`.
+def headline(scores: Scores, metric: str, positive_label: str) -> dict[str, Any]:
+    """Return {metric, value, low, high} of the metric that chose the model, f1 of `positive_label`.
 
     If that was the loss, or it is not defined for these rows, it is accuracy.
     """
     name = metric if scores["intervals"].get(metric) else "accuracy"
-    value = scores["per_class"][positive]["f1"] if name == "f1" else scores[name]
+    value = scores["per_class"][positive_label]["f1"] if name == "f1" else scores[name]
     low, high = scores["intervals"][name]
     return {"metric": name, "value": value, "low": low, "high": high}
 
 
-def advise(scores: dict, run: RunFacts, history: Sequence[dict]) -> list[Advice]:
+def advise(scores: Scores, run: RunFacts, history: Sequence[Mapping[str, Any]]) -> list[Advice]:
     """Return what follows from the scores of a test set, the worst first.
 
     Args:
         scores: the content of metrics.json, with baselines, findings, slices and headline.
-        run: the content of run.json.
+        run: of the model.
         history: the evaluations of the run, as in metrics.jsonl; none if they are gone.
     """
-    rules = (_leaks, _width, _baselines, _validation, _confidence, _labels, _slices, _course)
-    found = [advice for rule in rules for advice in rule(scores, run, history)]
-    return sorted(found, key=lambda advice: ("bad", "look", "good").index(advice.level))
+    advice = [
+        *_on_leaks(scores),
+        _on_interval(scores),
+        *_on_baselines(scores),
+        *_on_validation_score(scores, run),
+        *_on_calibration(scores),
+        *_on_rare_labels(scores),
+        *_on_weak_labels(scores),
+        *_on_weak_slices(scores),
+        *_on_training(run, history),
+    ]
+    return sorted(advice, key=lambda piece: LEVELS.index(piece.level))
 
 
-def _leaks(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
+def _on_leaks(scores: Scores) -> Iterator[Advice]:
+    """Yield whether test rows stand in the training file."""
     if scores["findings"] is None:
         yield Advice("look", "not_checked", {})
-    for finding in scores["findings"] or ():
-        share = finding["count"] / scores["rows"]
-        yield Advice("bad" if share > 0.01 else "look", "leaked", {"count": finding["count"], "share": share})
-
-
-def _width(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
-    low, high, rows = scores["headline"]["low"], scores["headline"]["high"], scores["rows"]
-    facts = {"low": low, "high": high, "rows": rows, "more": 4 * rows}
-    yield Advice("look", "wide", facts) if high - low > WIDE else Advice("good", "precise", facts)
-
-
-def _baselines(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
-    metric = "macro_f1" if scores["headline"]["metric"] in ("macro_f1", "f1", "mcc") else "accuracy"
-    facts = {
-        method: {"value": found[metric], "metric": metric.replace("_", " ")}
-        | {name: 100 * value for name, value in found["difference"][metric].items()}
-        for method, found in scores["baselines"].items()
-    }
-    if "most_frequent_label" in facts and facts["most_frequent_label"]["low"] <= 0:
-        yield Advice("bad", "nothing_learned", facts["most_frequent_label"])
-    elif "tfidf" in facts:
-        low, high = facts["tfidf"]["low"], facts["tfidf"]["high"]
-        kind = "worth_it" if low > 0 else "worse_than_simple" if high < 0 else "as_good_as_simple"
-        level = {"worth_it": "good", "worse_than_simple": "bad", "as_good_as_simple": "look"}[kind]
-        yield Advice(level, kind, facts["tfidf"] | {"less": -facts["tfidf"]["difference"]})
-
-
-def _validation(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
-    name, low, high = (scores["headline"][key] for key in ("metric", "low", "high"))
-    valid, rows = run.metrics.get(name), run.data.get("valid", {}).get("rows")
-    if not isinstance(valid, float) or not rows or scores["threshold"] != run.metrics.get("threshold"):
         return
-    chance = 2 * math.sqrt(max(valid * (1 - valid), 0.0) / rows)  # as if it were a share of the rows
-    if not low - chance <= valid <= high + chance:
-        facts = {"valid": valid, "value": scores["headline"]["value"]}
-        yield Advice("look", "lower_than_valid" if valid > high else "higher_than_valid", facts)
+    for finding in scores["findings"]:
+        share = finding["count"] / scores["rows"]
+        level = "bad" if share > MANY_LEAKS else "look"
+        yield Advice(level, "leaked", {"count": finding["count"], "share": share})
 
 
-def _confidence(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
-    error, bins = scores["calibration"]["after"]["calibration_error"], scores["reliability"]["after"]
+def _on_interval(scores: Scores) -> Advice:
+    """Return how well the score is known."""
+    low = scores["headline"]["low"]
+    high = scores["headline"]["high"]
+    facts = {"low": low, "high": high, "rows": scores["rows"], "more": 4 * scores["rows"]}
+    if high - low > WIDE_INTERVAL:
+        return Advice("look", "wide", facts)
+    return Advice("good", "precise", facts)
+
+
+def _on_baselines(scores: Scores) -> Iterator[Advice]:
+    """Yield how far the model is above simple methods, if these were tried."""
+    metric = "macro_f1" if scores["headline"]["metric"] in ("macro_f1", "f1", "mcc") else "accuracy"
+    baselines = {method: _baseline_facts(entry, metric) for method, entry in scores["baselines"].items()}
+    if "most_frequent_label" in baselines and baselines["most_frequent_label"]["low"] <= 0:
+        yield Advice("bad", "nothing_learned", baselines["most_frequent_label"])
+    elif "tfidf" in baselines:
+        facts = baselines["tfidf"]
+        if facts["low"] > 0:
+            yield Advice("good", "worth_it", facts)
+        elif facts["high"] < 0:
+            yield Advice("bad", "worse_than_simple", facts)
+        else:
+            yield Advice("look", "as_good_as_simple", facts)
+
+
+def _baseline_facts(baseline: Scores, metric: str) -> dict[str, Any]:
+    """Return what a simple method reaches in a metric, and how many points the model is above it, or it is above."""
+    points = {name: 100 * value for name, value in baseline["difference"][metric].items()}
+    return {"value": baseline[metric], "metric": metric.replace("_", " "), "less": -points["difference"], **points}
+
+
+def _on_validation_score(scores: Scores, run: RunFacts) -> Iterator[Advice]:
+    """Yield whether the validation set had another score, by more than chance, at the same threshold."""
+    headline_score = scores["headline"]
+    valid_score = run.metrics.get(headline_score["metric"])
+    valid_rows = run.data.get("valid", {}).get("rows")
+    same_threshold = scores["threshold"] == run.metrics.get("threshold")
+    if not isinstance(valid_score, float) or not valid_rows or not same_threshold:
+        return
+    chance = 2 * math.sqrt(max(valid_score * (1 - valid_score), 0.0) / valid_rows)  # as if it were a share of the rows
+    facts = {"valid": valid_score, "value": headline_score["value"]}
+    if valid_score > headline_score["high"] + chance:
+        yield Advice("look", "lower_than_valid", facts)
+    elif valid_score < headline_score["low"] - chance:
+        yield Advice("look", "higher_than_valid", facts)
+
+
+def _on_calibration(scores: Scores) -> Iterator[Advice]:
+    """Yield whether the probabilities are right on average."""
+    error = scores["calibration"]["after"]["calibration_error"]
+    bins = scores["reliability"]["after"]
     gap = sum(part["rows"] * (part["confidence"] - part["accuracy"]) for part in bins) / scores["rows"]
-    spread = sum(part["rows"] * part["confidence"] * (1 - part["confidence"]) for part in bins)
+    variance = sum(part["rows"] * part["confidence"] * (1 - part["confidence"]) for part in bins)
+    chance = 2 * math.sqrt(variance) / scores["rows"]
     facts = {"error": error, "gap": 100 * abs(gap)}
-    if abs(gap) > max(2 * math.sqrt(spread) / scores["rows"], OFF / 2):  # more than chance
+    if abs(gap) > max(chance, SMALL_CALIBRATION_ERROR / 2):
         yield Advice("look", "too_sure" if gap > 0 else "too_unsure", facts)
-    elif error <= OFF:
+    elif error <= SMALL_CALIBRATION_ERROR:
         yield Advice("good", "calibrated", facts)
 
 
-def _labels(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
-    tested = {name: found for name, found in scores["per_class"].items() if found["support"]}
-    few = [name for name, found in tested.items() if found["support"] < FEW]
-    if few:
-        yield Advice("look", "few_rows", {"labels": _listed(few), "least": FEW})
-    mean = sum(found["f1"] for found in tested.values()) / max(len(tested), 1)
-    weak = [name for name in tested if tested[name]["f1"] < mean - WEAK and name not in few]
-    for name in sorted(weak, key=lambda name: tested[name]["f1"])[:3]:
-        number, found, matrix = scores["labels"].index(name), tested[name], scores["confusion_matrix"]
-        missed = found["recall"] <= found["precision"]
-        counts = matrix[number] if missed else [row[number] for row in matrix]
-        counts = [0 if i == number else count for i, count in enumerate(counts)]
-        facts = {"label": name, "mean": mean, **{score: found[score] for score in ("f1", "recall", "precision")}}
-        facts |= {"count": max(counts), "other": scores["labels"][counts.index(max(counts))]}
-        yield Advice("look", "weak_recall" if missed else "weak_precision", facts)
+def _rare_labels(scores: Scores) -> list[str]:
+    """Return the labels of which the test set has rows, but only few."""
+    return [label for label, entry in scores["per_class"].items() if 0 < entry["support"] < FEW_TEST_ROWS]
 
 
-def _slices(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
+def _on_rare_labels(scores: Scores) -> Iterator[Advice]:
+    """Yield the labels whose scores say little."""
+    labels = _rare_labels(scores)
+    if labels:
+        listed = ", ".join(labels[:MAX_LISTED_LABELS])
+        if len(labels) > MAX_LISTED_LABELS:
+            listed += f" … ({len(labels):,})"
+        yield Advice("look", "few_rows", {"labels": listed, "least": FEW_TEST_ROWS})
+
+
+def _on_weak_labels(scores: Scores) -> Iterator[Advice]:
+    """Yield the labels that are told apart the least, the weakest first, with what they are mixed up with."""
+    tested = {label: entry for label, entry in scores["per_class"].items() if entry["support"]}
+    mean_f1 = sum(entry["f1"] for entry in tested.values()) / max(len(tested), 1)
+    rare = _rare_labels(scores)
+    weak = [label for label in tested if tested[label]["f1"] < mean_f1 - WEAK_F1_GAP and label not in rare]
+    for label in sorted(weak, key=lambda label: tested[label]["f1"])[:MAX_WEAK_LABELS]:
+        entry = tested[label]
+        facts = {name: entry[name] for name in ("f1", "recall", "precision")}
+        facts |= {"label": label, "mean": mean_f1}
+        if entry["recall"] <= entry["precision"]:
+            taken_for = scores["confusion_matrix"][scores["labels"].index(label)]
+            yield Advice("look", "weak_recall", facts | _most_confused(scores["labels"], label, taken_for))
+        else:
+            taken_from = [row[scores["labels"].index(label)] for row in scores["confusion_matrix"]]
+            yield Advice("look", "weak_precision", facts | _most_confused(scores["labels"], label, taken_from))
+
+
+def _most_confused(labels: Sequence[str], label: str, counts: Sequence[int]) -> dict[str, Any]:
+    """Return the label, other than `label`, with the highest of the counts (C,), and that count."""
+    errors = [0 if other == label else count for other, count in zip(labels, counts, strict=True)]
+    count = max(errors)
+    return {"count": count, "other": labels[errors.index(count)]}
+
+
+def _on_weak_slices(scores: Scores) -> Iterator[Advice]:
+    """Yield the parts of the test set that are surely worse than the whole, the worst first."""
     groups = [(part, group) for part in scores["slices"] for group in part["groups"]]
     level = 1 - 0.05 / max(len(groups), 1)  # so that of all groups together one in twenty test sets has one by chance
-    low = []
+    weak = []
     for part, group in groups:
         hits = round(group["accuracy"] * group["rows"])
-        surely = share_interval(hits, group["rows"], level)[1] < scores["accuracy"]
-        if surely and group["rows"] >= ENOUGH and (part["by"], group["name"]) != ("truncated", "no"):
-            low.append((group["accuracy"], part, group))
-    for accuracy, part, group in sorted(low, key=lambda each: each[0])[:3]:
-        facts = {"rows": group["rows"], "accuracy": accuracy, "name": group["name"], "overall": scores["accuracy"]}
-        kind = {"truncated": "weak_cut", "tokens": "weak_length"}.get(part["by"], "weak_part")
-        yield Advice("look", kind, facts | {"column": part.get("column")})
+        is_worse = share_interval(hits, group["rows"], level).high < scores["accuracy"]
+        is_untruncated = part["by"] == "truncated" and group["name"] == "no"
+        if is_worse and group["rows"] >= MIN_SLICE_ROWS and not is_untruncated:
+            weak.append((part, group))
+    kinds = {"truncated": "weak_cut", "tokens": "weak_length"}
+    for part, group in sorted(weak, key=lambda pair: pair[1]["accuracy"])[:MAX_WEAK_SLICES]:
+        facts = {name: group[name] for name in ("rows", "accuracy", "name")}
+        facts |= {"overall": scores["accuracy"], "column": part.get("column")}
+        yield Advice("look", kinds.get(part["by"], "weak_part"), facts)
 
 
-def _course(scores: dict, run: RunFacts, history: Sequence[dict]) -> Iterator[Advice]:
-    step, steps, epochs = run.metrics.get("step"), [entry["step"] for entry in history], run.options.get("epochs")
-    if len(steps) < 2 or step not in steps:
+def _on_training(run: RunFacts, history: Sequence[Mapping[str, Any]]) -> Iterator[Advice]:
+    """Yield whether the training ended too early, or went on for too long."""
+    steps = [entry["step"] for entry in history]
+    best_step = run.metrics.get("step")
+    if len(steps) < 2 or best_step not in steps:
         return
     metric = run.options.get("metric", "accuracy")
-    values = [entry["valid_loss" if metric == "loss" else metric] for entry in history]
-    better = values[-2] - values[-1] if metric == "loss" else values[-1] - values[-2]
-    if step == steps[-1] and better > 0.002 and history[-1]["epoch"] == epochs:
+    values = [-entry["valid_loss"] if metric == "loss" else entry[metric] for entry in history]
+    epochs = run.options.get("epochs")
+    is_still_rising = values[-1] - values[-2] > STILL_RISING
+    if best_step == steps[-1] and is_still_rising and history[-1]["epoch"] == epochs:
         yield Advice("look", "still_learning", {"epochs": epochs})
-    elif step == steps[0] and len(steps) > 2:
+    elif best_step == steps[0] and len(steps) > 2:
         yield Advice("look", "best_at_first", {"evaluations": len(steps)})
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" … ({len(names):,})" if len(names) > most else "")

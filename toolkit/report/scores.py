@@ -1,8 +1,10 @@
 """What a scored test set leaves behind: metrics.json, predictions.csv, and a short table on the screen."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,130 +20,143 @@ from toolkit.evaluation.diagnostics import diagnose
 from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.report.advice import advise, headline
-from toolkit.report.explanations import Explanations
-from toolkit.report.page import render
 from toolkit.runs.run_facts import RunFacts
 from toolkit.runs.run_json import data_facts, versions
 
-
-def score_columns(records: Sequence[dict], labels: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the columns of scored rows, (the file's own, those that are added); UserError if they share a name."""
-    names = list(dict.fromkeys(name for record in records for name in record))
-    return names, prediction_columns(labels, taken=names, more=("correct", "line"))
+MAX_PRINTED_LABELS = 10  # of more, the confusion matrix is not printed
+MIN_LABEL_WIDTH = 13  # columns of the screen, for "weighted mean"
+MIN_COUNT_WIDTH = 6
 
 
-def write_scores(
-    folder: Path,
-    found: ScoredSet,
-    table: Table,
-    run: RunFacts,
-    model_dir: Path,
-    train: Table | None,
-    answers: SimpleAnswers | None,
-    comparison: Comparison | None = None,
-) -> dict:
-    """Write metrics.json, predictions.csv and rejected_rows.csv of a scored table into `folder`.
+@dataclass(frozen=True)
+class ScoredRun:
+    """A scored test set, with the run whose model was scored and what its scores are compared with."""
 
-    `table` has its rows in `records` and their lines as the index of its `frame`; `run` is the model's run.json,
-    `train` its training table, if that is still there, and `answers` are those of simple methods. Returned is the
-    content of metrics.json, which a `comparison` with another run is added to.
+    scored: ScoredSet
+    table: Table  # the test set, with its `records`
+    run: RunFacts  # of the model
+    model_dir: Path
+    train_table: Table | None  # None: it is gone or has changed
+    simple_answers: SimpleAnswers | None  # None: without the training table
+    comparison: Comparison | None = None  # with another run
+
+
+@dataclass(frozen=True)
+class ScoreColumns:
+    """The columns of predictions.csv: the test file's own, and those that are added to them."""
+
+    own: list[str]
+    added: list[str]
+
+
+def score_columns(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> ScoreColumns:
+    """Return the columns that scored rows have; UserError if an added one is the file's own too."""
+    own = list(dict.fromkeys(name for record in records for name in record))
+    return ScoreColumns(own, prediction_columns(labels, taken=own, more=("correct", "line")))
+
+
+def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
+    """Write metrics.json, predictions.csv and rejected_rows.csv into `folder`; return the content of metrics.json.
+
+    A report.html that is there, of other scores, is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model = {"directory": str(model_dir), "sha256": fingerprint(model_dir / "model.safetensors")}
-    plain_scores = full_scores(found)
-    scores = {
-        **plain_scores,
-        "headline": headline(plain_scores, run.options.get("metric", "accuracy"), run.positive_label),
-        "model": model | {"base_model": run.base_model},
-        "data": data_facts({"test": table}, {}),
-        "versions": versions(),
-        "baselines": compare_with_model(found, answers),
-        "findings": [finding.as_json() for finding in leaks(train, table)] if train else None,
-        **diagnose(found, plain_scores, table.records, table.record_columns.names, run.max_length),
-    }
-    if comparison is not None:
-        scores["comparison"] = comparison.as_json()
-    scores["advice"] = [piece.as_json() for piece in advise(scores, run, read_history(model_dir))]
-    predictions = _predictions(found, table.records, table.frame.index.tolist(), run.labels)
-    (folder / "report.html").unlink(missing_ok=True)  # one of other scores is worse than none
+    scores = _all_scores(scored_run)
+    history = read_history(scored_run.model_dir)
+    scores["advice"] = [piece.as_json() for piece in advise(scores, scored_run.run, history)]
+    predictions = _predictions(scored_run)
+    (folder / "report.html").unlink(missing_ok=True)
     write_json(folder / "metrics.json", scores)
     write_bytes(folder / "predictions.csv", predictions)
-    write_rejected(folder / "rejected_rows.csv", table.rejected)
+    write_rejected(folder / "rejected_rows.csv", scored_run.table.rejected)
     return scores
 
 
-def write_report(
-    folder: Path,
-    found: ScoredSet,
-    scores: dict,
-    table: Table,
-    run: RunFacts,
-    language: str,
-    explanations: Explanations,
-) -> None:
-    """Write report.html of what write_scores has written and returned, in a language (en or zh)."""
-    history = read_history(Path(scores["model"]["directory"]))
-    advice = advise(scores, run, history)
-    page = render(found, scores, table, run, history, advice, language, explanations)
-    write_bytes(folder / "report.html", page)
+def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
+    """Return the content of metrics.json, but for the advice that follows from it."""
+    scored, table, run = scored_run.scored, scored_run.table, scored_run.run
+    plain_scores = full_scores(scored)
+    weights = fingerprint(scored_run.model_dir / "model.safetensors")
+    findings = None
+    if scored_run.train_table is not None:
+        findings = [finding.as_json() for finding in leaks(scored_run.train_table, table)]
+    scores = {
+        **plain_scores,
+        "headline": headline(plain_scores, run.options.get("metric", "accuracy"), run.positive_label),
+        "model": {"directory": str(scored_run.model_dir), "sha256": weights, "base_model": run.base_model},
+        "data": data_facts({"test": table}, {}),
+        "versions": versions(),
+        "baselines": compare_with_model(scored, scored_run.simple_answers),
+        "findings": findings,
+        **diagnose(scored, plain_scores, table.records, table.record_columns.names, run.max_length),
+    }
+    if scored_run.comparison is not None:
+        scores["comparison"] = scored_run.comparison.as_json()
+    return scores
 
 
-def read_history(model_dir: Path) -> list[dict]:
-    """Return the evaluations of the run that a model is from, none if they are gone or those of another run."""
+def read_history(model_dir: Path) -> list[dict[str, Any]]:
+    """Return the evaluations of the run that a model is from; none if they are gone or those of another run."""
     try:
         lines = (model_dir.parent / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        history, best = list(map(json.loads, lines)), json.loads((model_dir / "run.json").read_text("utf-8"))["metrics"]
+        history = [json.loads(line) for line in lines]
+        best = json.loads((model_dir / "run.json").read_text(encoding="utf-8"))["metrics"]
     except (OSError, ValueError, LookupError):
         return []
     return history if best in history else []
 
 
-def _predictions(found: ScoredSet, records: Sequence[dict], lines: Sequence[int], labels: Sequence[str]) -> bytes:
+def _predictions(scored_run: ScoredRun) -> bytes:
     """Return predictions.csv: the rows the model got wrong, most confident first, then the others in file order.
 
     To the input's columns and the predictions come `correct`, and `line`, where the row begins in the file.
     """
-    names, added = score_columns(records, labels)
-    right = found.right
-    order = np.lexsort((np.where(right, 0.0, -found.confidence), right))
-    facts = [{"correct": "yes" if right[i] else "no", "line": lines[i]} for i in range(len(records))]
-    rows = with_predictions(records, found.probabilities, found.predicted, labels)
-    rows = [{**facts[i], **row} for i, row in enumerate(rows)]
-    form = TextWriter("csv", [*names, *added])
-    return form.header + form.encode([rows[i] for i in order])
+    scored, records, labels = scored_run.scored, scored_run.table.records, scored_run.run.labels
+    columns = score_columns(records, labels)
+    predictions = with_predictions(records, scored.probabilities, scored.predicted, labels)
+    rows = []
+    for row, line, is_right in zip(predictions, scored_run.table.frame.index.tolist(), scored.right, strict=True):
+        rows.append({"correct": "yes" if is_right else "no", "line": line, **row})
+    order = np.lexsort((np.where(scored.right, 0.0, -scored.confidence), scored.right))
+    writer = TextWriter("csv", [*columns.own, *columns.added])
+    return writer.header + writer.encode([rows[number] for number in order])
 
 
-def score_lines(scores: dict) -> list[str]:
+def score_lines(scores: Mapping[str, Any]) -> list[str]:
     """Return the content of metrics.json as lines to read: a row a label, the averages, and where the errors go."""
     names = [one_line(label) for label in scores["labels"]]
-    width = max(13, *map(display_width, names))
-    lines = [" " * width + "  precision  recall      f1  support"]
-    for name, label in zip(names, scores["labels"], strict=True):
-        lines.append(pad(name, width) + _row(*scores["per_class"][label].values()))
-    for name in ("macro", "weighted"):
-        values = [scores[f"{name}_{what}"] for what in ("precision", "recall", "f1")]
-        lines.append(pad(f"{name} mean", width) + _row(*values, scores["rows"]))
-    of = "" if scores["positive_label"] is None else f" of {scores['positive_label']}"
-    ranking = f"ROC-AUC{of} {_number(scores['roc_auc'])}, average precision{of} {_number(scores['average_precision'])}"
-    interval = "95% interval {:.4f} to {:.4f}".format(*scores["intervals"]["accuracy"])
-    lines += ["", f"accuracy {scores['accuracy']:.4f} ({interval}), MCC {scores['mcc']:.4f}, {ranking}"]
-    lines += [_calibration(**scores["calibration"])]
+    width = max(MIN_LABEL_WIDTH, *map(display_width, names))
+    lines = [*_label_lines(scores, names, width), ""]
+    lines += [_accuracy_line(scores), _calibration_line(scores["calibration"])]
     lines += [f"beware: {one_line(piece['what'])}" for piece in scores["advice"] if piece["level"] == "bad"]
-    if len(names) <= 10:
-        lines += ["", *_confusion(names, scores["confusion_matrix"], width)]
+    if len(names) <= MAX_PRINTED_LABELS:
+        lines += ["", *_confusion_lines(names, scores["confusion_matrix"], width)]
     return [*lines, "", *baseline_lines(scores["baselines"])]
 
 
-def _row(precision: float, recall: float, f1: float, support: int, *_) -> str:
+def _label_lines(scores: Mapping[str, Any], names: Sequence[str], width: int) -> list[str]:
+    """Return precision, recall, F1 and rows of each label, by the names as they are printed, and their means."""
+    lines = [" " * width + "  precision  recall      f1  support"]
+    for name, label in zip(names, scores["labels"], strict=True):
+        entry = scores["per_class"][label]
+        lines.append(pad(name, width) + _numbers(entry["precision"], entry["recall"], entry["f1"], entry["support"]))
+    for mean in ("macro", "weighted"):
+        precision, recall, f1 = (scores[f"{mean}_{score}"] for score in ("precision", "recall", "f1"))
+        lines.append(pad(f"{mean} mean", width) + _numbers(precision, recall, f1, scores["rows"]))
+    return lines
+
+
+def _numbers(precision: float, recall: float, f1: float, support: int) -> str:
     return f"  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {support:7,}"
 
 
-def _calibration(temperature: float, before: dict, after: dict) -> str:
-    error, score = after["calibration_error"], after["brier_score"]
-    earlier = f"{before['calibration_error']:.4f}, {before['brier_score']:.4f}"
+def _accuracy_line(scores: Mapping[str, Any]) -> str:
+    low, high = scores["intervals"]["accuracy"]
+    of_label = "" if scores["positive_label"] is None else f" of {scores['positive_label']}"
     return (
-        f"calibration error {error:.4f}, Brier score {score:.4f} "
-        f"(before calibration {earlier}; temperature {temperature:.2f})"
+        f"accuracy {scores['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f}), MCC {scores['mcc']:.4f}, "
+        f"ROC-AUC{of_label} {_number(scores['roc_auc'])}, "
+        f"average precision{of_label} {_number(scores['average_precision'])}"
     )
 
 
@@ -149,12 +164,22 @@ def _number(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.4f}"
 
 
-def _confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]], width: int) -> list[str]:
-    cells = [max(display_width(label), 6) for label in labels]
-    lines = [
-        pad("true / as", width) + "".join("  " + pad(*cell, right=True) for cell in zip(labels, cells, strict=True))
-    ]
-    for label, row in zip(labels, matrix, strict=True):
-        counts = (f"  {count:>{cell},}" for count, cell in zip(row, cells, strict=True))
-        lines.append(pad(label, width) + "".join(counts))
+def _calibration_line(calibration: Mapping[str, Any]) -> str:
+    after = calibration["after"]
+    before = calibration["before"]
+    return (
+        f"calibration error {after['calibration_error']:.4f}, Brier score {after['brier_score']:.4f} "
+        f"(before calibration {before['calibration_error']:.4f}, {before['brier_score']:.4f}; "
+        f"temperature {calibration['temperature']:.2f})"
+    )
+
+
+def _confusion_lines(names: Sequence[str], matrix: Sequence[Sequence[int]], width: int) -> list[str]:
+    """Return the confusion matrix (C, C), a line for each true label."""
+    widths = [max(display_width(name), MIN_COUNT_WIDTH) for name in names]
+    header = [pad(name, column, right=True) for name, column in zip(names, widths, strict=True)]
+    lines = ["  ".join([pad("true / as", width), *header])]
+    for name, row in zip(names, matrix, strict=True):
+        counts = [f"{count:>{column},}" for count, column in zip(row, widths, strict=True)]
+        lines.append("  ".join([pad(name, width), *counts]))
     return lines

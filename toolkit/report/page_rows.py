@@ -1,0 +1,168 @@
+"""Which rows report.html shows, how their texts are painted, and the cells of the confusion matrix they belong to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from toolkit.data.tables import Table
+from toolkit.evaluation.explain import Segment
+from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.report.explanations import Explanations, SegmentedTexts, most_confident_errors
+
+MAX_ERRORS = 200
+MAX_ROWS_FROM_CELLS = 1500  # in all
+MAX_ROWS_PER_CELL = 50
+MIN_ROWS_PER_CELL = 3
+MAX_LISTED_CONFUSIONS = 40
+MAX_TEXT_LENGTH = 1200  # characters
+MAX_EXPLAINED_LENGTH = 6000  # characters of a text whose words are marked
+SHADES = 9  # of a cell of the matrix
+STRENGTHS = 5  # of a mark
+
+
+class Cell(NamedTuple):
+    """A cell of the confusion matrix, by the numbers of its labels."""
+
+    true: int
+    predicted: int
+
+    def __str__(self) -> str:
+        return f"{self.true}-{self.predicted}"
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """What the page shows of a cell; `share` is that of the rows with this true label, `heat` a shade from 0 to 9."""
+
+    name: str
+    true: str
+    predicted: str
+    count: int
+    share: float
+    heat: int
+    right: bool
+
+
+class PaintedPart(NamedTuple):
+    """A part of a text and the class that paints it: p1 to p5, n1 to n5, or "" for none."""
+
+    text: str
+    paint: str
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """A row as the page shows it."""
+
+    cell: str
+    wrong: bool
+    unit: str  # what its number counts: line, object or row
+    line: int
+    true: str
+    predicted: str
+    confidence: float
+    texts: list[list[PaintedPart]]
+
+    @property
+    def explained(self) -> bool:
+        """Whether some of its words are marked."""
+        return any(part.paint for text in self.texts for part in text)
+
+
+def pressable_cells(counts: np.ndarray, max_matrix_labels: int) -> list[Cell]:
+    """Return the cells whose rows can be asked for: those of the matrix (C, C) that are not empty.
+
+    Of more than `max_matrix_labels` labels there is no matrix, and they are those of the most frequent confusions.
+    """
+    if len(counts) <= max_matrix_labels:
+        return [Cell(*cell) for cell in np.argwhere(counts).tolist()]
+    errors = counts - np.diag(np.diag(counts))
+    order = np.argsort(-errors, axis=None, kind="stable")[:MAX_LISTED_CONFUSIONS].tolist()
+    cells = [Cell(*divmod(number, len(counts))) for number in order]
+    return [cell for cell in cells if errors[cell.true, cell.predicted]]
+
+
+def confusion_matrix(counts: np.ndarray, labels: Sequence[str]) -> list[list[MatrixCell]]:
+    """Return the cells of the matrix (C, C), a line for each true label."""
+    numbers = range(len(labels))
+    return [[_matrix_cell(counts, labels, Cell(true, predicted)) for predicted in numbers] for true in numbers]
+
+
+def confusions(counts: np.ndarray, labels: Sequence[str], cells: Sequence[Cell]) -> list[MatrixCell]:
+    """Return some cells of the matrix (C, C)."""
+    return [_matrix_cell(counts, labels, cell) for cell in cells]
+
+
+def _matrix_cell(counts: np.ndarray, labels: Sequence[str], cell: Cell) -> MatrixCell:
+    count = int(counts[cell.true, cell.predicted])
+    share = count / max(int(counts[cell.true].sum()), 1)
+    return MatrixCell(
+        name=str(cell),
+        true=labels[cell.true],
+        predicted=labels[cell.predicted],
+        count=count,
+        share=share,
+        heat=round(SHADES * share),
+        right=cell.true == cell.predicted,
+    )
+
+
+def page_rows(scored: ScoredSet, table: Table, cells: Sequence[Cell], explanations: Explanations) -> list[PageRow]:
+    """Return the rows that the page has: those that are wrong, and some of each cell."""
+    texts = table.frame.drop(columns="label").to_numpy().tolist()
+    return [_page_row(scored, table, row, texts[row], explanations) for row in _chosen_rows(scored, cells)]
+
+
+def _chosen_rows(scored: ScoredSet, cells: Sequence[Cell]) -> list[int]:
+    """Return the numbers of the rows to show: wrong ones, most confident first, then right ones, least confident first.
+
+    Where there are many rows, each cell has about as many of them as the others.
+    """
+    order = np.argsort(np.where(scored.right, 2 + scored.confidence, -scored.confidence), kind="stable").tolist()
+    chosen = set(most_confident_errors(scored)[:MAX_ERRORS].tolist())
+    rows_per_cell = min(MAX_ROWS_PER_CELL, max(MIN_ROWS_PER_CELL, MAX_ROWS_FROM_CELLS // max(len(cells), 1)))
+    rows_left = dict.fromkeys(cells, rows_per_cell)
+    for row in order:
+        cell = Cell(int(scored.label_ids[row]), int(scored.predicted[row]))
+        if rows_left.get(cell, 0) > 0:
+            rows_left[cell] -= 1
+            chosen.add(row)
+    return [row for row in order if row in chosen]
+
+
+def _page_row(scored: ScoredSet, table: Table, row: int, texts: Sequence[str], explanations: Explanations) -> PageRow:
+    true = int(scored.label_ids[row])
+    predicted = int(scored.predicted[row])
+    plain_texts: SegmentedTexts = [[Segment(text, None)] for text in texts]
+    return PageRow(
+        cell=str(Cell(true, predicted)),
+        wrong=not scored.right[row],
+        unit=str(table.frame.index.name or "line"),
+        line=int(table.frame.index[row]),
+        true=scored.labels[true],
+        predicted=scored.labels[predicted],
+        confidence=float(scored.confidence[row]),
+        texts=[_paint(segments) for segments in explanations.rows.get(row, plain_texts)],
+    )
+
+
+def _paint(segments: Sequence[Segment]) -> list[PaintedPart]:
+    """Return the beginning of a text in parts, each with its paint."""
+    parts = []
+    room = MAX_TEXT_LENGTH if len(segments) == 1 else MAX_EXPLAINED_LENGTH
+    for segment in segments:
+        if room > 0:
+            text = segment.text if len(segment.text) <= room else segment.text[:room] + "…"
+            parts.append(PaintedPart(text, _paint_class(segment.weight)))
+        room -= len(segment.text)
+    return parts
+
+
+def _paint_class(weight: float | None) -> str:
+    """Return the class of a weight from -1 to 1: p1 to p5 of a positive one, n1 to n5 of a negative one, "" of 0."""
+    strength = 0 if weight is None else round(STRENGTHS * weight)
+    if strength == 0:
+        return ""
+    return f"p{strength}" if strength > 0 else f"n{-strength}"

@@ -1,0 +1,429 @@
+"""All that report.html says, in English and Chinese side by side.
+
+The design of all texts that come in both languages, here and in other rooms: a Text holds both languages; a Message is
+a sentence and what to do about it, each of them a Text; dictionaries of these are keyed by name. Whoever needs a text
+asks for `TEXTS[name][language]`, and fills its gaps with str.format.
+"""
+
+from typing import Any
+
+from toolkit.base.languages import Message, Text, in_language
+
+SECTIONS: dict[str, Text] = {  # in the order of the page
+    "score": Text("Score", "分数"),
+    "advice": Text("Can it be believed, and what next", "分数可信吗，下一步做什么"),
+    "comparison": Text("Against another run", "与另一次训练比较"),
+    "labels": Text("Labels", "各标签"),
+    "confusion": Text("Confusion matrix", "混淆矩阵"),
+    "rows": Text("Rows", "逐行查看"),
+    "threshold": Text("Threshold", "阈值"),
+    "curves": Text("Curves", "曲线"),
+    "calibration": Text("Probabilities", "概率"),
+    "parts": Text("Parts of the test set", "测试集的各部分"),
+    "course": Text("Training", "训练过程"),
+    "data": Text("Data", "数据"),
+    "facts": Text("Facts", "运行信息"),
+}
+METRICS: dict[str, Text] = {
+    "accuracy": Text("Accuracy", "准确率"),
+    "macro_f1": Text("Macro F1", "宏平均 F1"),
+    "weighted_f1": Text("Weighted F1", "加权平均 F1"),
+    "f1": Text("F1", "F1"),
+    "mcc": Text("MCC", "MCC"),
+    "roc_auc": Text("ROC-AUC", "ROC-AUC"),
+    "average_precision": Text("Average precision", "平均精确率（AP）"),
+    "loss": Text("Loss", "损失"),
+    "precision": Text("Precision", "精确率"),
+    "recall": Text("Recall", "召回率"),
+}
+BASELINES: dict[str, Text] = {  # simple methods
+    "most_frequent_label": Text("always the most frequent label", "总是最常见的标签"),
+    "tfidf": Text("TF-IDF, logistic regression", "TF-IDF 加逻辑回归"),
+}
+LEVELS: dict[str, Text] = {  # of advice
+    "good": Text("good", "良好"),
+    "look": Text("look", "注意"),
+    "bad": Text("beware", "当心"),
+}
+UNITS: dict[str, Text] = {  # what a row's number counts
+    "line": Text("line {number}", "第 {number} 行"),
+    "object": Text("object {number}", "第 {number} 个对象"),
+    "row": Text("row {number}", "第 {number} 行"),
+}
+UNEXPLAINED: dict[str, Text] = {  # why no words are marked
+    "no_memory": Text(
+        "No words are marked: there was too little memory to find those that mattered ({reason}).",
+        "没有标出起作用的词：内存不足，无法计算（{reason}）。",
+    ),
+    "failed": Text(
+        "No words are marked: those that mattered could not be found ({reason}).",
+        "没有标出起作用的词：计算失败（{reason}）。",
+    ),
+}
+FACTS: dict[str, Text] = {  # what the run is made of
+    "model": Text("Model", "模型"),
+    "base_model": Text("Fine-tuned from", "基础模型"),
+    "weights": Text("sha256 of its weights", "权重的 sha256"),
+    "test": Text("Test set", "测试集"),
+    "train": Text("Training set", "训练集"),
+    "valid": Text("Validation set", "验证集"),
+    "time": Text("Training", "训练"),
+    "machine": Text("Trained on", "训练设备"),
+    "max_length": Text("Longest input", "最大长度"),
+    "threshold": Text("Threshold", "阈值"),
+    "versions": Text("Versions", "版本"),
+}
+PAGE: dict[str, Text] = {
+    "lang": Text("en", "zh-Hans"),
+    "title": Text("Evaluation report", "评测报告"),
+    "subtitle": Text("{rows:,} rows, {labels:,} labels", "{rows:,} 行，{labels:,} 个标签"),
+    "contents": Text("Contents", "目录"),
+    "interval": Text("95% interval", "95% 区间"),
+    "scale": Text("The score, its interval, and what simple methods reach", "分数、区间，以及简单方法的分数"),
+    "difference": Text("Difference", "差"),
+    "mcnemar": Text(
+        "McNemar's test: p = {p}. {ours:,} rows are right in this run only, {theirs:,} in the other only.",
+        "McNemar 检验：p = {p}。只有本次正确的 {ours:,} 行，只有另一次正确的 {theirs:,} 行。",
+    ),
+    "label": Text("Label", "标签"),
+    "rows": Text("Rows", "行数"),
+    "macro": Text("macro mean", "宏平均"),
+    "weighted": Text("weighted mean", "加权平均"),
+    "matrix_hint": Text(
+        "A line for each true label, with its share of the line; press a cell to read its rows.",
+        "每行是一个真实标签，百分比是占该行的比例；点一个格子可以查看其中的文本。",
+    ),
+    "true_as": Text("true / as", "真实 / 预测"),
+    "many_labels": Text("What is taken for something else most often:", "最常见的混淆："),
+    "all_errors": Text(
+        "The rows that are wrong, most confident first, with the probability of what was predicted.",
+        "预测错的行，从最有把握的开始，附预测标签的概率。",
+    ),
+    "one_cell": Text(
+        "The rows of one cell: wrong ones most confident first, right ones least confident first.",
+        "矩阵中一个格子的行：错的从最有把握的开始，对的从最没有把握的开始。",
+    ),
+    "words_hint": Text(
+        "The words that mattered for the first of them (integrated gradients):",
+        "前几行标出了起作用的词（积分梯度）：",
+    ),
+    "word_for": Text("for the prediction", "支持预测"),
+    "word_against": Text("for the true label", "支持真实标签"),
+    "back": Text("All that are wrong", "全部错误"),
+    "no_rows": Text("No row is wrong.", "没有预测错的行。"),
+    "more": Text("Show more", "显示更多"),
+    "all_in_csv": Text(
+        "This page has some rows of each kind; predictions.csv has them all.",
+        "本页每类只列出一部分；全部在 predictions.csv 里。",
+    ),
+    "threshold_hint": Text(
+        "Predict {label} where its calibrated probability is at least this:",
+        "校准后的概率不低于这个值时预测为 {label}：",
+    ),
+    "threshold": Text("Threshold", "阈值"),
+    "true_positives": Text("True positives", "真阳性"),
+    "false_positives": Text("False positives", "假阳性"),
+    "false_negatives": Text("False negatives", "假阴性"),
+    "true_negatives": Text("True negatives", "真阴性"),
+    "cost_fp": Text("A false positive costs", "一个假阳性的代价"),
+    "cost_fn": Text("a false negative", "一个假阴性的代价"),
+    "cost": Text("Cost of these errors:", "这些错误的总代价："),
+    "cheapest": Text("cheapest at", "代价最小的阈值"),
+    "threshold_use": Text(
+        (
+            "One that is chosen here has seen the test set, whose scores are too good from then on: "
+            "main.py --threshold auto chooses one on the validation set. infer.py --threshold takes any."
+        ),
+        (
+            "在这里挑的阈值已经看过测试集，之后在它上面的分数会偏高：main.py --threshold auto 用验证集来挑。"
+            "infer.py --threshold 可以用任意值。"
+        ),
+    ),
+    "fpr": Text("False positive rate", "假阳性率"),
+    "tpr": Text("True positive rate", "真阳性率"),
+    "pr": Text("Precision and recall", "精确率与召回率"),
+    "calibration_hint": Text(
+        "Bars reach the dashed line where 80 of 100 rows whose label is given 80% are right.",
+        "柱子与虚线一样高，表示给出 80% 概率的预测中约有 80% 正确。",
+    ),
+    "temperature_hint": Text(
+        "The temperature, fitted to the validation set, is {temperature}.",
+        "用验证集拟合的温度是 {temperature}。",
+    ),
+    "not_calibrated": Text(
+        "The probabilities are as the model gives them: there is no temperature, or --no-calibrated.",
+        "这里是模型原本的概率：没有温度，或用了 --no-calibrated。",
+    ),
+    "after": Text("as written", "写出的概率"),
+    "before": Text("before calibration", "校准之前"),
+    "confidence": Text("Probability of the more probable label", "概率较大的标签的概率"),
+    "ece": Text("Calibration error (ECE)", "校准误差（ECE）"),
+    "brier": Text("Brier score", "Brier 分数"),
+    "reliability_bin": Text(
+        "{low} to {high}: {rows} rows, {confidence} on average, {accuracy} right",
+        "{low} 到 {high}：{rows} 行，平均 {confidence}，{accuracy} 正确",
+    ),
+    "parts_hint": Text(
+        "The thin line is the 95% interval. Of twenty lines, one misses the score of the whole by chance.",
+        "细线是 95% 区间。每二十条里约有一条会因偶然而不含总体的分数。",
+    ),
+    "tokens": Text("Tokens", "词元数"),
+    "truncated": Text("Truncated", "被截断"),
+    "yes": Text("yes", "是"),
+    "no": Text("no", "否"),
+    "empty": Text("(empty)", "（空）"),
+    "step": Text("Step", "步"),
+    "valid_scores": Text("Validation set", "验证集"),
+    "score": Text("Score", "分数"),
+    "training_loss": Text("training", "训练"),
+    "validation_loss": Text("validation", "验证"),
+    "best": Text("best: step {step}", "最好：第 {step} 步"),
+    "found": Text("found", "发现"),
+    "own_threshold": Text(
+        "The scores above are those at the threshold {threshold}, which this model predicts by.",
+        "上面的分数按阈值 {threshold} 计算，这个模型用它来预测。",
+    ),
+    "noscript": Text(
+        "With JavaScript, precision, recall and cost are shown here at every threshold.",
+        "启用 JavaScript 后，这里显示各阈值下的精确率、召回率和代价。",
+    ),
+    "not_checked": Text(
+        "Not all was checked: the training file is gone or has changed, or --drop_leaked was on.",
+        "没有全部检查：训练文件已不在原处或有改动，或训练时用了 --drop_leaked。",
+    ),
+    "nothing_found": Text(
+        "No duplicates, leaks or conflicting labels, and nothing else that looks wrong.",
+        "没有重复、泄漏或矛盾的标签，也没有其他异常。",
+    ),
+    "rows_of": Text("{file}: {rows:,} rows, sha256 {sha256}", "{file}：{rows:,} 行，sha256 {sha256}"),
+    "trained": Text(
+        "{seconds:,.0f} s, {speed:,.0f} tokens a second, {padding:.1%} padding",
+        "{seconds:,.0f} 秒，每秒 {speed:,.0f} 个词元，填充占 {padding:.1%}",
+    ),
+    "length_of": Text("{length:,} tokens, truncated by {truncation}", "{length:,} 个词元，截断方式 {truncation}"),
+    "no_threshold": Text("none: whichever label is more probable", "无：取概率最大的标签"),
+    "options": Text("Options of the run", "训练选项"),
+    "footer": Text(
+        "The numbers are in metrics.json and all rows in predictions.csv, beside this page; it loads nothing.",
+        "数字在同一目录的 metrics.json 里，全部数据行在 predictions.csv 里。本页不加载任何外部内容。",
+    ),
+}
+ADVICE: dict[str, Message] = {
+    "leaked": Message(
+        Text(
+            "{count:,} of the test rows ({share:.1%}) stand in the training file too, or nearly",
+            "{count:,} 行测试数据（{share:.1%}）也出现在训练文件里，或几乎相同",
+        ),
+        Text(
+            "the score on them says nothing about new texts; train again with --drop_leaked",
+            "这些行上的分数不能说明新文本的表现；请加 --drop_leaked 重新训练",
+        ),
+    ),
+    "wide": Message(
+        Text(
+            "with {rows:,} test rows the score is only known to lie between {low:.1%} and {high:.1%}",
+            "只有 {rows:,} 行测试数据，只能知道分数在 {low:.1%} 到 {high:.1%} 之间",
+        ),
+        Text(
+            "about {more:,} test rows would halve that; differences smaller than it may be luck",
+            "大约 {more:,} 行测试数据可以把这个范围缩小一半；比它小的差别可能只是运气",
+        ),
+    ),
+    "precise": Message(
+        Text(
+            "{rows:,} test rows pin the score down: between {low:.1%} and {high:.1%}",
+            "{rows:,} 行测试数据足以确定分数：在 {low:.1%} 到 {high:.1%} 之间",
+        ),
+        Text("", ""),
+    ),
+    "nothing_learned": Message(
+        Text(
+            (
+                "it is not shown to be better than always giving the most frequent label: {metric} {value:.1%}, and "
+                "the difference lies between {low:+.1f} and {high:+.1f} points"
+            ),
+            (
+                "看不出比总是回答最常见的标签更好：后者的 {metric} 是 {value:.1%}，相差在 {low:+.1f} 到 {high:+.1f} "
+                "个百分点之间"
+            ),
+        ),
+        Text(
+            "more --epochs, another --learning_rate, a model that knows the language of the texts, or more test rows",
+            "请增加 --epochs，换一个 --learning_rate，换一个懂这种语言的模型，或增加测试数据",
+        ),
+    ),
+    "worse_than_simple": Message(
+        Text(
+            "TF-IDF and logistic regression reach {metric} {value:.1%}, {less:.1f} points more",
+            "TF-IDF 加逻辑回归的 {metric} 达到 {value:.1%}，高出 {less:.1f} 个百分点",
+        ),
+        Text(
+            "use them, or train longer or on more rows before you use this model",
+            "请直接用它，或者先用更多数据、更多轮数训练",
+        ),
+    ),
+    "as_good_as_simple": Message(
+        Text(
+            (
+                "TF-IDF and logistic regression reach {metric} {value:.1%}; the difference lies between {low:+.1f} and "
+                "{high:+.1f} points"
+            ),
+            "TF-IDF 加逻辑回归的 {metric} 达到 {value:.1%}；相差在 {low:+.1f} 到 {high:+.1f} 个百分点之间",
+        ),
+        Text(
+            "it is not shown that a BERT is worth its cost here; more test rows would tell",
+            "还不能说明在这里值得用 BERT；更多测试数据才能看出来",
+        ),
+    ),
+    "worth_it": Message(
+        Text(
+            (
+                "a BERT is worth it here: {metric} {difference:.1f} points above TF-IDF and logistic regression "
+                "({value:.1%}; between {low:+.1f} and {high:+.1f})"
+            ),
+            (
+                "在这里值得用 BERT：{metric} 比 TF-IDF 加逻辑回归（{value:.1%}）高 {difference:.1f} "
+                "个百分点（{low:+.1f} 到 {high:+.1f} 之间）"
+            ),
+        ),
+        Text("", ""),
+    ),
+    "lower_than_valid": Message(
+        Text(
+            "the validation set had {valid:.1%}, the test set has {value:.1%}",
+            "验证集上是 {valid:.1%}，测试集上是 {value:.1%}",
+        ),
+        Text(
+            "the test rows may be of another kind, or the validation rows too much like the training rows",
+            "测试数据可能与训练数据不同类，或者验证数据与训练数据过于相似",
+        ),
+    ),
+    "higher_than_valid": Message(
+        Text(
+            "the validation set had {valid:.1%}, the test set has {value:.1%}",
+            "验证集上是 {valid:.1%}，测试集上是 {value:.1%}",
+        ),
+        Text(
+            "the test rows seem easier; look whether they are like the texts the model is meant for",
+            "测试数据似乎更容易；请确认它们与实际要分类的文本相像",
+        ),
+    ),
+    "calibrated": Message(
+        Text(
+            "the probabilities can be taken at their word: they are off by {error:.1%} on average",
+            "概率可以当真：平均只差 {error:.1%}",
+        ),
+        Text("", ""),
+    ),
+    "too_sure": Message(
+        Text("the probabilities are {gap:.1f} points too high on average", "概率平均偏高 {gap:.1f} 个百分点"),
+        Text(
+            "a row given 90% is right less often; more validation rows calibrate them better",
+            "给出 90% 的预测其实没有那么准；更多验证数据能校准得更好",
+        ),
+    ),
+    "too_unsure": Message(
+        Text("the probabilities are {gap:.1f} points too low on average", "概率平均偏低 {gap:.1f} 个百分点"),
+        Text(
+            "a row given 70% is right more often; the test rows may be easier than the validation rows",
+            "给出 70% 的预测其实更准；测试数据可能比验证数据容易",
+        ),
+    ),
+    "not_checked": Message(
+        Text(
+            "whether test rows stand in the training file, and what simple methods reach, was not checked",
+            "没有检查测试数据是否出现在训练文件里，也没有简单方法的分数",
+        ),
+        Text(
+            "the training file is gone or has changed, or was trained on with --drop_leaked",
+            "训练文件已不在原处或有改动，或训练时用了 --drop_leaked",
+        ),
+    ),
+    "few_rows": Message(
+        Text("fewer than {least} test rows have these labels: {labels}", "这些标签的测试数据不足 {least} 行：{labels}"),
+        Text(
+            "their scores, and the macro means, say little; add test rows of them",
+            "它们的分数和宏平均说明不了什么；请补充测试数据",
+        ),
+    ),
+    "weak_recall": Message(
+        Text(
+            (
+                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {recall:.0%} of its rows are found, {count:,} "
+                "are taken for {other}"
+            ),
+            (
+                "{label} 是薄弱环节：F1 {f1:.1%}（平均 {mean:.1%}）；召回率 {recall:.0%}，另有 {count:,} 行被误判为 "
+                "{other}"
+            ),
+        ),
+        Text(
+            "read these rows in the confusion matrix; more training rows, or clearer rules for the labels",
+            "请在混淆矩阵里查看这些行；需要更多训练数据，或更清楚的标注规则",
+        ),
+    ),
+    "weak_precision": Message(
+        Text(
+            (
+                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {precision:.0%} of what is taken for it is "
+                "right, {count:,} rows are of {other}"
+            ),
+            "{label} 是薄弱环节：F1 {f1:.1%}（平均 {mean:.1%}）；精确率 {precision:.0%}，有 {count:,} 行其实是 {other}",
+        ),
+        Text(
+            "read these rows in the confusion matrix; more training rows, or clearer rules for the labels",
+            "请在混淆矩阵里查看这些行；需要更多训练数据，或更清楚的标注规则",
+        ),
+    ),
+    "weak_cut": Message(
+        Text(
+            "of the {rows:,} rows that are truncated {accuracy:.1%} are right (of all {overall:.1%})",
+            "被截断的 {rows:,} 行中 {accuracy:.1%} 正确（全部为 {overall:.1%}）",
+        ),
+        Text(
+            "a higher --max_length if the model can, or --truncation head_tail",
+            "如果模型支持，请提高 --max_length，或用 --truncation head_tail",
+        ),
+    ),
+    "weak_length": Message(
+        Text(
+            "of the {rows:,} rows of {name} tokens {accuracy:.1%} are right (of all {overall:.1%})",
+            "{name} 个词元的 {rows:,} 行中 {accuracy:.1%} 正确（全部为 {overall:.1%}）",
+        ),
+        Text("look whether training has enough rows of this length", "请查看训练数据里这个长度的行是否够多"),
+    ),
+    "weak_part": Message(
+        Text(
+            "of the {rows:,} rows with {column} = {name} {accuracy:.1%} are right (of all {overall:.1%})",
+            "{column} = {name} 的 {rows:,} 行中 {accuracy:.1%} 正确（全部为 {overall:.1%}）",
+        ),
+        Text("look at them; training may have too few of their kind", "请查看这些行；训练数据里同类的可能太少"),
+    ),
+    "still_learning": Message(
+        Text(
+            "the last evaluation, at the end of epoch {epochs}, was the best, and better than the one before",
+            "第 {epochs} 轮结束时的最后一次评估最好，而且比前一次更好",
+        ),
+        Text("it was still learning: try more --epochs", "还在进步：可以增加 --epochs"),
+    ),
+    "best_at_first": Message(
+        Text("the first of {evaluations} evaluations was the best", "{evaluations} 次评估中第一次最好"),
+        Text(
+            "it may learn the rows by heart: a lower --learning_rate, or more training rows",
+            "可能在死记训练数据：请降低 --learning_rate，或增加训练数据",
+        ),
+    ),
+}
+
+
+def template_texts(language: str) -> dict[str, Any]:
+    """Return what the template of the page says in a language: the texts of PAGE, and the others in groups."""
+    groups = {
+        "sections": SECTIONS,
+        "metrics": METRICS,
+        "baselines": BASELINES,
+        "levels": LEVELS,
+        "units": UNITS,
+        "facts": FACTS,
+    }
+    return {**in_language(PAGE, language), **{name: in_language(texts, language) for name, texts in groups.items()}}
