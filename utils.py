@@ -27,7 +27,7 @@ from toolkit.compute.memory import RowLimit
 from toolkit.data.files import find_file, labelled_files
 from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.data.reading import open_source
-from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_or_report
+from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, to_frame
 from toolkit.doctor.examine import examine, without_leaked
 from toolkit.doctor.findings import Finding, say_findings
@@ -103,7 +103,7 @@ def read_table(
         return read_table(path, columns, encoding, on_bad_rows, keep_records)
     used = [row for row in rows if isinstance(row, Row)]
     rejected = [row for row in rows if isinstance(row, Rejected)]
-    stop_or_report(rejected, len(rows), on_bad_rows)
+    stop_if_rejected(rejected, len(rows), on_bad_rows)
     if not used:
         raise UserError(f"{path}: there are no rows{', only a header' * (source.format in ('csv', 'tsv'))}")
     frame = to_frame(used, unit=source.unit)

@@ -21,7 +21,7 @@ from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
-from toolkit.data.json_rows import HEAD
+from toolkit.data.json_rows import HEAD_OBJECTS
 from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.models.pretrained import load_tokenizer
@@ -111,7 +111,7 @@ def json_text(rows: list[dict], name: str) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n" if name == "rows.json" else "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("before", [1, HEAD - 1, HEAD, HEAD + 44])
+@pytest.mark.parametrize("before", [1, HEAD_OBJECTS - 1, HEAD_OBJECTS, HEAD_OBJECTS + 44])
 @pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
 def test_a_text_pair_is_noticed_wherever_it_first_appears(tmp_path, name, before):
     rows = [{"text": f"a {i}", "label": "x"} for i in range(before)]
@@ -130,7 +130,8 @@ def test_a_text_pair_is_noticed_wherever_it_first_appears(tmp_path, name, before
 
 
 def test_a_text_pair_that_stands_in_a_bad_row_alone_is_noticed_too(tmp_path):
-    rows = [{"text": f"a {i}", "label": "x"} for i in range(HEAD)] + [{"text": "", "text_pair": "c", "label": "y"}]
+    rows = [{"text": f"a {i}", "label": "x"} for i in range(HEAD_OBJECTS)]
+    rows.append({"text": "", "text_pair": "c", "label": "y"})
     (tmp_path / "rows.jsonl").write_text(json_text(rows, "rows.jsonl"))
     with pytest.raises(UserError, match="text_pair is empty"):
         utils.read_table(tmp_path / "rows.jsonl", COLUMNS)

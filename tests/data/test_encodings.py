@@ -75,7 +75,7 @@ def test_the_four_byte_characters_of_these_tests_take_four_bytes_indeed():
 @pytest.mark.parametrize("block", [1, 2, 3, 7])
 @pytest.mark.parametrize("name", ["utf-8", "gb18030"])
 def test_characters_may_lie_across_the_blocks_that_are_read(tmp_path, monkeypatch, block, name):
-    monkeypatch.setattr(encoding, "BLOCK", block)
+    monkeypatch.setattr(encoding, "BLOCK_BYTES", block)
     (tmp_path / "rows.csv").write_bytes(TEXT.encode(name))
     assert detect(tmp_path / "rows.csv") == name
 

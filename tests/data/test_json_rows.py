@@ -4,8 +4,8 @@ import pytest
 
 from tests.conftest import seen
 from toolkit.base.errors import UserError
-from toolkit.data import json_rows as jsonrows
-from toolkit.data.json_rows import HEAD, read_json, read_jsonl
+from toolkit.data import json_rows
+from toolkit.data.json_rows import HEAD_OBJECTS, read_json, read_jsonl
 
 ROWS = [
     {"text": 'brackets ] } [ { and "quotes" \\ and commas,', "label": 1},
@@ -37,7 +37,7 @@ def read(path, content, reader=read_json):
 def test_an_array_is_read_as_the_json_module_reads_it_however_short_the_blocks_are(
     tmp_path, monkeypatch, block, layout
 ):
-    monkeypatch.setattr(jsonrows, "BLOCK", block)
+    monkeypatch.setattr(json_rows, "BLOCK_CHARACTERS", block)
     content = json.dumps(ROWS, **layout)
     source, records = read(tmp_path / "rows.json", content)
     assert (source.format, source.columns) == ("json", list(dict.fromkeys(key for row in ROWS for key in row)))
@@ -48,7 +48,7 @@ def test_an_array_is_read_as_the_json_module_reads_it_however_short_the_blocks_a
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("block", [1, 5, 1 << 20])
 def test_an_object_of_an_array_has_the_line_on_which_it_begins(tmp_path, monkeypatch, end, block):
-    monkeypatch.setattr(jsonrows, "BLOCK", block)
+    monkeypatch.setattr(json_rows, "BLOCK_CHARACTERS", block)
     lines = [
         "",
         " [",
@@ -145,7 +145,7 @@ BROKEN = {
 @pytest.mark.parametrize("block", [1, 1 << 20])
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_a_broken_array_is_an_error_at_the_line_where_the_json_module_finds_it(tmp_path, monkeypatch, content, block):
-    monkeypatch.setattr(jsonrows, "BLOCK", block)
+    monkeypatch.setattr(json_rows, "BLOCK_CHARACTERS", block)
     with pytest.raises(json.JSONDecodeError) as reference:
         json.loads(content)
     with pytest.raises(UserError) as caught:
@@ -165,11 +165,11 @@ def test_an_array_that_breaks_off_within_a_long_object_is_an_error_at_that_objec
 
 
 def test_the_rows_before_a_broken_one_are_given_first(tmp_path):
-    (tmp_path / "rows.json").write_text("[\n" + '{"text": "a"},\n' * (HEAD + 1) + '{"text": ', encoding="utf-8")
+    (tmp_path / "rows.json").write_text("[\n" + '{"text": "a"},\n' * (HEAD_OBJECTS + 1) + '{"text": ', encoding="utf-8")
     with (tmp_path / "rows.json").open(encoding="utf-8") as stream:
         records = read_json("rows.json", stream).records
-        assert [next(records).values["text"] for _ in range(HEAD + 1)] == ["a"] * (HEAD + 1)
-        with pytest.raises(UserError, match=f"line {HEAD + 3}"):
+        assert [next(records).values["text"] for _ in range(HEAD_OBJECTS + 1)] == ["a"] * (HEAD_OBJECTS + 1)
+        with pytest.raises(UserError, match=f"line {HEAD_OBJECTS + 3}"):
             next(records)
 
 

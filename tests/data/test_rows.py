@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +6,9 @@ import pytest
 
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
-from toolkit.data.json_rows import HEAD
+from toolkit.data.json_rows import HEAD_OBJECTS
 from toolkit.data.reading import open_source
-from toolkit.data.rows import Columns, Rejected, Row, read_rows, sort_labels, stop_or_report, windows, write_rejected
+from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_if_rejected, windows, write_rejected
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -192,17 +189,17 @@ def test_a_missing_column_is_an_error_that_names_those_there_are(tmp_path, name,
 @pytest.mark.parametrize("array", [False, True])
 def test_rows_before_a_column_first_appears_are_bad_rows_and_the_others_are_read(tmp_path, missing, array):
     row = {"text": "a", "text_pair": "b", "label": "c"}
-    rows = [{name: value for name, value in row.items() if name != missing}] * (HEAD + 1) + [row, {}]
+    rows = [{name: value for name, value in row.items() if name != missing}] * (HEAD_OBJECTS + 1) + [row, {}]
     lines = [json.dumps(each) for each in rows]
     content = "[\n" + ",\n".join(lines) + "]" if array else "\n".join(lines)
     *bad, good, last = read(write(tmp_path / "rows.json", content), pair="text_pair")
-    assert len(bad) == HEAD + 1
+    assert len(bad) == HEAD_OBJECTS + 1
     assert {each.reason for each in bad} == {f"{missing} is empty"}
     assert good[1:4] == ("a", "b", "c")
     assert last.reason == "text is empty"
 
 
-@pytest.mark.parametrize("count", [HEAD - 1, HEAD, HEAD + 1])
+@pytest.mark.parametrize("count", [HEAD_OBJECTS - 1, HEAD_OBJECTS, HEAD_OBJECTS + 1])
 def test_a_column_that_no_object_has_is_a_missing_one_however_many_there_are(tmp_path, count):
     path = write(tmp_path / "rows.jsonl", '{"text": "a", "label": "b"}\n' * count)
     with pytest.raises(UserError, match="no column 'review', only 'text', 'label'; --text_column can name another"):
@@ -237,47 +234,13 @@ def test_windows_cut_a_stream_into_lists():
     assert list(windows(iter([]), 3)) == []
 
 
-@pytest.mark.parametrize(
-    ("labels", "in_order"),
-    [
-        (["10", "9", "1", "9"], ["1", "9", "10"]),
-        (["1", "-1", "0", "-10"], ["-10", "-1", "0", "1"]),
-        (["10", "9", "x"], ["10", "9", "x"]),
-        (["10", "9", "01"], ["01", "10", "9"]),
-        (["10", "9.5"], ["10", "9.5"]),
-        (["١", "10", "9"], ["10", "9", "١"]),
-        (["pos", "neg", "Neutral"], ["Neutral", "neg", "pos"]),
-        (["好", "差", "中"], ["中", "好", "差"]),
-        (["12345678901234567890", "2"], ["2", "12345678901234567890"]),
-        (["2", "9" * 5000], ["2", "9" * 5000]),
-        ([], []),
-    ],
-    ids=lambda value: " ".join(value)[:20],
-)
-def test_labels_are_sorted_as_numbers_if_all_are_integers_else_as_strings(labels, in_order):
-    assert sort_labels(labels) == in_order
-    assert sort_labels(reversed(labels)) == in_order
-
-
-def test_the_order_of_the_labels_is_the_same_in_every_process():
-    code = "from toolkit.data.rows import sort_labels; print(sort_labels(['0', '-0', '1', '-1']))"
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": str(seed)}, check=True,
-            capture_output=True, encoding="utf-8",
-        ).stdout
-        for seed in range(1, 5)
-    }  # fmt: skip
-    assert len(found) == 1
-
-
 def rejected(count: int) -> list[Rejected]:
     return [Rejected("rows.csv", "line", i + 2, "label is empty", {"text": str(i)}) for i in range(count)]
 
 
 def test_bad_rows_stop_the_run_with_all_of_them_and_how_many_there_are():
     with pytest.raises(UserError) as caught:
-        stop_or_report(rejected(12), 1500, "stop")
+        stop_if_rejected(rejected(12), 1500, "stop")
     assert [str(problem) for problem in caught.value.args] == [
         f"rows.csv, line {i}: label is empty" for i in range(2, 14)
     ]
@@ -285,16 +248,16 @@ def test_bad_rows_stop_the_run_with_all_of_them_and_how_many_there_are():
 
 
 def test_bad_rows_that_may_be_skipped_do_not_stop_the_run_unless_they_are_all():
-    assert stop_or_report(rejected(12), 13, "skip") is None
+    assert stop_if_rejected(rejected(12), 13, "skip") is None
     with pytest.raises(UserError) as caught:
-        stop_or_report(rejected(12), 12, "skip")
+        stop_if_rejected(rejected(12), 12, "skip")
     assert caught.value.summary == "rows.csv: 12 of 12 rows cannot be used"
 
 
 @pytest.mark.parametrize("on_bad_rows", ["stop", "skip"])
 def test_no_bad_rows_stop_nothing(on_bad_rows):
-    assert stop_or_report([], 0, on_bad_rows) is None
-    assert stop_or_report([], 5, on_bad_rows) is None
+    assert stop_if_rejected([], 0, on_bad_rows) is None
+    assert stop_if_rejected([], 5, on_bad_rows) is None
 
 
 def test_rejected_rows_are_written_with_their_lines_and_reasons(tmp_path):

@@ -3,25 +3,37 @@
 import csv
 from collections import Counter, deque
 from collections.abc import Iterator
-from itertools import chain, islice
+from dataclasses import dataclass
+from itertools import chain
 from typing import TextIO
 
 from toolkit.base.errors import UserError
-from toolkit.data.files import Record, Source, shown
+from toolkit.data.files import Record, Source, short_repr
 
 csv.field_size_limit(2**31 - 1)
 
 
-class _PushBack:
+@dataclass(frozen=True)
+class _Fields:
+    """The fields of a row that begins on a line; with a `problem` the only field is the line as it stands."""
+
+    line: int
+    values: list[str]
+    problem: str | None = None
+
+
+class _Lines:
     """A file's lines, some of which can be handed out again after a csv error."""
 
     def __init__(self, stream: TextIO):
-        self.stream, self.again = stream, deque()
+        self.stream = stream
+        self.returned: deque[str] = deque()  # lines to be handed out again
         self.taken: list[str] = []  # lines of the record being read
-        self.number = 0
-        self.failed, self.why = 0, ""  # the last line of the longest record that made no sense, and why it made none
+        self.number = 0  # of the line that was handed out last
+        self.last_failed_line = 0  # of all records that made no sense
+        self.last_failure = ""
 
-    def __iter__(self):
+    def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
@@ -30,78 +42,100 @@ class _PushBack:
         A record that is still open at a line reads on from there as any other that was open there did, whatever came
         before. So none is followed twice over the same lines: the time is linear even where every line opens a quote.
         """
-        if self.taken and self.number < self.failed:
-            raise csv.Error(self.why)
-        line = self.again.popleft() if self.again else next(self.stream)
+        if self.taken and self.number < self.last_failed_line:
+            raise csv.Error(self.last_failure)
+        line = self.returned.popleft() if self.returned else next(self.stream)
         self.taken.append(line)
         self.number += 1
         return line.replace("\0", "\ufffd")  # at which Python 3.10's csv would stop
 
-    def keep_first(self, why: str = "") -> str:
-        """Put all but the first line of a record that makes no sense back and return that first line."""
-        if self.number > self.failed:
-            self.failed, self.why = self.number, why
-        self.again.extendleft(reversed(self.taken[1:]))
+    def keep_first(self) -> str:
+        """Put all but the first line of the record being read back and return that first line without its end."""
+        self.returned.extendleft(reversed(self.taken[1:]))
         self.number -= len(self.taken) - 1
         del self.taken[1:]
-        return self.taken[0]
+        return self.taken[0].rstrip("\r\n")
+
+    def note_failure(self, message: str) -> None:
+        """Remember that the record being read makes no sense, and why, before its lines are put back."""
+        if self.number > self.last_failed_line:
+            self.last_failed_line = self.number
+            self.last_failure = message
 
 
 def read_table_text(name: str, kind: str, stream: TextIO) -> Source:
-    """Open a csv or tsv file (`kind`), whose first row names the columns."""
+    """Open a csv or tsv file (`kind`), whose first row names the columns; UserError if that row is unusable."""
     rows = _rows(stream, "\t" if kind == "tsv" else ",")
-    line, header, problem = next(rows, (1, None, "the file is empty"))
-    if problem:
-        raise UserError(f"{name}, line {line}: {problem}")
-    columns = [column.strip() for column in header]
-    if twice := [column for column, count in Counter(columns).items() if count > 1]:
-        raise UserError(f"{name}, line {line}: two columns are called {shown.repr(min(twice))}")
-
-    def records() -> Iterator[Record]:
-        """Yield the rows below the header, with what is wrong where one is not as long as it."""
-        for line, row, problem in rows:
-            if problem is None and len(row) != len(columns):
-                problem = f"{len(row)} field{'s' * (len(row) != 1)} where the header has {len(columns)}"
-            yield Record(line, None, problem, row) if problem else Record(line, dict(zip(columns, row, strict=True)))
-
-    return Source(name, kind, columns, records(), stream)
+    header = next(rows, _Fields(1, [], "the file is empty"))
+    if header.problem is not None:
+        raise UserError(f"{name}, line {header.line}: {header.problem}")
+    columns = [column.strip() for column in header.values]
+    repeated = [column for column, count in Counter(columns).items() if count > 1]
+    if repeated:
+        raise UserError(f"{name}, line {header.line}: two columns are called {short_repr(min(repeated))}")
+    return Source(name, kind, columns, (_record(row, columns) for row in rows), stream)
 
 
-def _rows(stream: TextIO, delimiter: str) -> Iterator[tuple[int, list[str], str | None]]:
-    """Yield (line, fields, problem) of each row that is not blank; with a problem the fields are the line as it stands.
+def _record(row: _Fields, columns: list[str]) -> Record:
+    """Return the record of a row below the header, with what is wrong where one is not as long as it."""
+    problem = row.problem
+    if problem is None and len(row.values) != len(columns):
+        fields = "1 field" if len(row.values) == 1 else f"{len(row.values)} fields"
+        problem = f"{fields} where the header has {len(columns)}"
+    if problem is not None:
+        return Record(row.line, None, problem, row.values)
+    return Record(row.line, dict(zip(columns, row.values, strict=True)))
+
+
+def _rows(stream: TextIO, delimiter: str) -> Iterator[_Fields]:
+    """Yield the rows that are not blank.
 
     A quote that never closes would swallow the rest of the file: then the row's first line alone is the bad one. In
     a tsv file, which many programs write without quoting, a line whose quotes make no sense is split at its tabs as it
     stands.
     """
-    lines, width = _PushBack(stream), None
+    lines = _Lines(stream)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    width: int | None = None  # of the first row
     while True:
         lines.taken.clear()
-        start, problem = lines.number + 1, None
-        try:
-            row = next(reader)
-            if delimiter == "\t" and _are_rows_each(lines.taken, width):
-                row = lines.keep_first().rstrip("\r\n").split("\t")
-        except StopIteration:
+        row = _next_row(lines, reader, delimiter, width)
+        if row is None:
             return
-        except csv.Error as error:
-            row = lines.keep_first(str(error)).rstrip("\r\n").split("\t")
-            if delimiter == ",":
-                row, problem = [lines.taken[0].rstrip("\r\n")], _csv_problem(str(error))
         if any("\0" in line for line in lines.taken):
-            row, problem = ["".join(lines.taken).rstrip("\r\n")], "contains a NUL character"
+            row = _Fields(row.line, ["".join(lines.taken).rstrip("\r\n")], "contains a NUL character")
         if any(line.strip() for line in lines.taken):
-            width = width or len(row)
-            yield start, row, problem
+            if width is None:
+                width = len(row.values)
+            yield row
+
+
+def _next_row(lines: _Lines, reader: Iterator[list[str]], delimiter: str, width: int | None) -> _Fields | None:
+    """Return the next row, blank ones too, None at the end of the file; `width` is the number of its columns."""
+    start = lines.number + 1
+    try:
+        values = next(reader)
+    except StopIteration:
+        return None
+    except csv.Error as error:
+        lines.note_failure(str(error))
+        line = lines.keep_first()
+        if delimiter == ",":
+            return _Fields(start, [line], _csv_problem(str(error)))
+        return _Fields(start, line.split("\t"))
+    if delimiter == "\t" and _are_rows_each(lines.taken, width):
+        lines.note_failure("its lines are rows by themselves")
+        return _Fields(start, lines.keep_first().split("\t"))
+    return _Fields(start, values)
 
 
 def _are_rows_each(lines: list[str], width: int | None) -> bool:
-    """Say whether the lines that a quoted field seems to join are rows by themselves."""
+    """Return whether the lines that a quoted field seems to join are rows by themselves."""
     return len(lines) > 1 and width is not None and all(line.count("\t") == width - 1 for line in lines)
 
 
 def _csv_problem(message: str) -> str:
+    """Return what is wrong with a row, from what Python's csv says of it."""
     if "end of data" in message:
         return "a quote is opened that never closes"
     if "expected after" in message:
@@ -110,16 +144,21 @@ def _csv_problem(message: str) -> str:
 
 
 def read_txt(name: str, stream: TextIO) -> Source:
-    """Open a txt file. Its first line decides whether the lines are texts or texts with labels."""
+    """Open a txt file. Its first line that is not blank decides whether the lines are texts or texts with labels."""
     numbered = ((number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
-    head = list(islice(numbered, 1))
-    columns = ["text", "label"] if head and "\t" in head[0][1] else ["text"]
+    first = next(numbered, None)
+    if first is None:
+        return Source(name, "txt", ["text"], iter(()), stream)
+    columns = ["text", "label"] if "\t" in first[1] else ["text"]
+    records = (_txt_record(number, line, columns) for number, line in chain([first], numbered))
+    return Source(name, "txt", columns, records, stream)
 
-    def parse(line: int, text: str) -> Record:
-        """Return the record of a line, the label being what follows its last tab."""
-        fields = text.rsplit("\t", 1) if len(columns) == 2 else [text]
-        if len(fields) < len(columns):
-            return Record(line, None, "there is no tab between text and label, as there is on the first line", text)
-        return Record(line, dict(zip(columns, fields, strict=True)))
 
-    return Source(name, "txt", columns, (parse(*line) for line in chain(head, numbered)), stream)
+def _txt_record(number: int, line: str, columns: list[str]) -> Record:
+    """Return the record of a line; the label is what follows its last tab."""
+    if columns == ["text"]:
+        return Record(number, {"text": line})
+    text, tab, label = line.rpartition("\t")
+    if not tab:
+        return Record(number, None, "there is no tab between text and label, as there is on the first line", line)
+    return Record(number, {"text": text, "label": label})

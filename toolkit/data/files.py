@@ -4,54 +4,69 @@ import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple, Protocol
 
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import DataOptions
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet")
 
-shown = reprlib.Repr()  # `shown.repr` writes what stands in a file into a message, however long or deep it is
-shown.maxstring = shown.maxother = 80  # characters
+_short_repr = reprlib.Repr()
+_short_repr.maxstring = 80  # characters
+_short_repr.maxother = 80
+
+
+def short_repr(value: object) -> str:
+    """Return a value from a file as it is written into a message, however long or deep it is."""
+    return _short_repr.repr(value)
+
+
+class Closeable(Protocol):
+    """What can be closed, as a file can."""
+
+    def close(self) -> object:
+        """Close it."""
 
 
 class Record(NamedTuple):
-    """One row as it stands in the file; `values` is None and `problem` says why where it cannot be read."""
+    """A row as it stands in the file; where it cannot be read `values` is None and `problem` says why."""
 
     line: int  # the line it begins on, the first being 1, as an editor counts them
     values: dict | None
     problem: str | None = None
-    raw: object = None  # what stands there instead of values
+    raw: object = None  # what stands in the place of values that cannot be read
 
 
 @dataclass
 class Source:
-    """An open file: its columns (the keys of its first objects for json) and its records, to iterate over once.
+    """An open file: its columns and its records, to iterate over once. It is a context manager that closes the file.
 
-    `columns_of_first` says of how many objects, where there may be more of them with other keys.
+    The columns of a json file are the keys of its first objects; `columns_of_first` says how many those are, None if
+    they are all.
     """
 
     name: str
     format: str
     columns: list[str]
     records: Iterator[Record]
-    stream: IO | None = None
+    stream: Closeable | None = None
     unit: str = "line"  # what `Record.line` counts: a parquet file has rows
     columns_of_first: int | None = None
     is_pipe: bool = False  # standard input, whose end cannot be waited for
 
-    def __enter__(self):
+    def __enter__(self) -> "Source":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.stream is not None:
             self.stream.close()
 
 
 def file_ending(path: str | Path) -> str:
-    """Return the ending that tells a file's format: .csv, or .csv.gz if it is packed."""
+    """Return the ending that tells a file's format: .csv, or .csv.gz if it is compressed."""
     suffixes = Path(str(path).lower()).suffixes
-    return "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
+    count = 2 if suffixes[-1:] == [".gz"] else 1
+    return "".join(suffixes[-count:])
 
 
 def file_format(path: str | Path) -> str:
@@ -68,19 +83,22 @@ def find_file(folder: str | Path, stem: str) -> Path | None:
 
     Raises UserError if there are several, naming two of them.
     """
-    endings = [f".{kind}{gz}" for kind in FORMATS for gz in ("", ".gz")]
-    found = [path for ending in endings if (path := Path(folder) / f"{stem}{ending}").is_file()]
-    if len(found) > 1:
-        raise UserError(f"{found[0]} and {found[1]} are both there; remove one, or name the one that is meant")
-    return found[0] if found else None
+    candidates = [Path(folder) / f"{stem}.{kind}{packed}" for kind in FORMATS for packed in ("", ".gz")]
+    files = [path for path in candidates if path.is_file()]
+    if len(files) > 1:
+        raise UserError(f"{files[0]} and {files[1]} are both there; remove one, or name the one that is meant")
+    return files[0] if files else None
 
 
-def need_file(given: str | None, folder: str | Path, stem: str, option: str) -> str | Path:
-    """Return the file that is given by an option or, without it, the one called `stem` in `folder`; else UserError."""
-    found = given or find_file(folder, stem)
-    if found is None:
+def need_file(name: str | None, folder: str | Path, stem: str, option: str) -> str | Path:
+    """Return the file that an option names or, where it names none, the one called `stem` in `folder`; else UserError.
+
+    `option` is what the option is called in the error.
+    """
+    file = name or find_file(folder, stem)
+    if file is None:
         raise UserError(f"there is no {stem}.csv (.tsv, .json, ...) in {folder}; {option} names another")
-    return found
+    return file
 
 
 def labelled_files(options: DataOptions) -> dict[str, Path | None]:

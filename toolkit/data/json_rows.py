@@ -9,37 +9,42 @@ from toolkit.base.errors import UserError
 from toolkit.data.files import Record, Source
 
 UNREADABLE = (ValueError, RecursionError)  # json's own errors are ValueErrors, as is a number of thousands of digits
-HEAD = 256  # objects whose keys are taken for the columns
-BLOCK = 1 << 20  # characters read at once
-DEEPEST = 100  # levels; few enough for whatever is done to a value later, in every version of Python
+HEAD_OBJECTS = 256  # whose keys are taken for the columns
+BLOCK_CHARACTERS = 1 << 20  # read at once
+MAX_LEVELS = 100  # few enough for whatever is done to a value later, in every version of Python
 TOO_DEEP = "nested too deeply"
 
 
 def read_json(name: str, stream: TextIO) -> Source:
     """Open a json file, whichever of the two kinds it is."""
-    line, first = 1, stream.read(1)
+    line = 1
+    first = stream.read(1)
     while first.isspace():
-        line, first = line + (first == "\n"), stream.read(1)
+        if first == "\n":
+            line += 1
+        first = stream.read(1)
     if first != "[":
         return read_jsonl(name, stream, [first + stream.readline()], line)
     return _source(name, "json", _array(name, stream, line), stream)
 
 
-def read_jsonl(name: str, stream: TextIO, started: Iterable[str] = (), line: int = 1) -> Source:
-    """Open a file of one json object a line; `started` are lines that were already read, the first of them `line`."""
-    lines = enumerate(chain(started, stream), line)
-    return _source(name, "jsonl", (_parse(number, line) for number, line in lines if line.strip()), stream)
+def read_jsonl(name: str, stream: TextIO, lines_read: Iterable[str] = (), line: int = 1) -> Source:
+    """Open a file of one json object a line; `lines_read` were read before, the first of them being `line`."""
+    lines = enumerate(chain(lines_read, stream), line)
+    records = (_parse(number, text) for number, text in lines if text.strip())
+    return _source(name, "jsonl", records, stream)
 
 
 def _source(name: str, kind: str, records: Iterator[Record], stream: TextIO) -> Source:
-    """Return the source; its columns are the keys of its first 256 objects, in the order of their appearance."""
-    head = list(islice(records, HEAD))
+    """Return the source; its columns are the keys of its first objects, in the order of their appearance."""
+    head = list(islice(records, HEAD_OBJECTS))
     columns = list(dict.fromkeys(key for record in head for key in record.values or ()))
-    first = HEAD if len(head) == HEAD else None
-    return Source(name, kind, columns, chain(head, records), stream, columns_of_first=first)
+    columns_of_first = HEAD_OBJECTS if len(head) == HEAD_OBJECTS else None
+    return Source(name, kind, columns, chain(head, records), stream, columns_of_first=columns_of_first)
 
 
 def _parse(line: int, text: str) -> Record:
+    """Return the record of a line, with what is wrong where it is no json object."""
     try:
         return _record(line, json.loads(text))
     except UNREADABLE as error:
@@ -47,12 +52,14 @@ def _parse(line: int, text: str) -> Record:
 
 
 def _reason(error: Exception) -> str:
+    """Return why json cannot read a value."""
     if isinstance(error, RecursionError):
         return TOO_DEEP
     return getattr(error, "msg", "a number with thousands of digits")
 
 
 def _record(line: int, value: object) -> Record:
+    """Return the record of a json value, with what is wrong where it is no object."""
     if _is_too_deep(value):
         return Record(line, None, f"not valid json ({TOO_DEEP})")
     if isinstance(value, dict):
@@ -61,8 +68,9 @@ def _record(line: int, value: object) -> Record:
 
 
 def _is_too_deep(value: object) -> bool:
+    """Return whether a value is nested more than MAX_LEVELS deep, without going down by recursion."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(MAX_LEVELS + 1):
         nested = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, (dict, list))]
         if not nested:
             return False
@@ -74,26 +82,35 @@ class _Scanner:
     """Decodes json values one after the other from a stream, holding little more than one of them in memory."""
 
     def __init__(self, name: str, stream: TextIO, line: int):
-        self.name, self.stream, self.line = name, stream, line
-        self.text, self.pos = "", 0
+        self.name = name
+        self.stream = stream
+        self.line = line  # at `position`
+        self.text = ""  # the part of the file that is in memory
+        self.position = 0  # in `text`, of the next character
 
-    def fail(self, message: str) -> UserError:
+    def error(self, message: str) -> UserError:
         """Return the error to raise, with the file and the line."""
         return UserError(f"{self.name}, line {self.line}: not valid json ({message})")
 
-    def _more(self, size: int = BLOCK) -> bool:
+    def _read_more(self, size: int) -> bool:
+        """Read so many more characters; return whether there were any."""
         block = self.stream.read(size)
-        self.text, self.pos = self.text[self.pos :] + block, 0
+        self.text = self.text[self.position :] + block
+        self.position = 0
         return bool(block)
 
-    def _advance(self, end: int) -> None:
-        self.line += self.text.count("\n", self.pos, end)
-        self.pos = end
+    def _advance(self, position: int) -> None:
+        self.line += self.text.count("\n", self.position, position)
+        self.position = position
+
+    def skip_one(self) -> None:
+        """Go past the next character, which ends no line."""
+        self.position += 1
 
     def peek(self) -> str:
         """Skip white space and return the next character, "" at the end of the file."""
-        while self.pos < len(self.text) or self._more():
-            end = self.pos
+        while self.position < len(self.text) or self._read_more(BLOCK_CHARACTERS):
+            end = self.position
             while end < len(self.text) and self.text[end].isspace():
                 end += 1
             self._advance(end)
@@ -102,34 +119,35 @@ class _Scanner:
         return ""
 
     def value(self) -> object:
-        """Return the json value that begins at the next character."""
-        size = BLOCK
+        """Return the json value that begins at the next character; UserError if none does."""
+        size = BLOCK_CHARACTERS
         while True:
             try:
-                value, end = json.JSONDecoder().raw_decode(self.text, self.pos)
-                if end < len(self.text) or not self._more():
+                value, end = json.JSONDecoder().raw_decode(self.text, self.position)
+                # A value that ends with the text, such as a number, may go on behind it.
+                if end < len(self.text) or not self._read_more(BLOCK_CHARACTERS):
                     self._advance(end)
                     return value
             except UNREADABLE as error:
-                if not self._more(size):
-                    raise self.fail(_reason(error)) from None
+                if not self._read_more(size):
+                    raise self.error(_reason(error)) from None
             size *= 2
 
 
 def _array(name: str, stream: TextIO, line: int) -> Iterator[Record]:
-    """Yield the objects of a json array whose [ has been read."""
-    scan = _Scanner(name, stream, line)
-    mark = scan.peek()
+    """Yield the objects of a json array whose [ has been read on `line`; UserError where the array is broken."""
+    scanner = _Scanner(name, stream, line)
+    mark = scanner.peek()
     while mark != "]":
-        scan.peek()
-        line = scan.line
-        yield _record(line, scan.value())
-        mark = scan.peek()
+        scanner.peek()
+        start = scanner.line
+        yield _record(start, scanner.value())
+        mark = scanner.peek()
         if mark != ",":
             break
-        scan.pos += 1
-    scan.pos += 1
+        scanner.skip_one()
     if mark != "]":
-        raise scan.fail("a comma or the closing bracket is missing")
-    if scan.peek():
-        raise scan.fail("text follows the array")
+        raise scanner.error("a comma or the closing bracket is missing")
+    scanner.skip_one()
+    if scanner.peek():
+        raise scanner.error("text follows the array")

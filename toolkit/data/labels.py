@@ -1,37 +1,60 @@
 """The labels of a training file, their numbers, and the rows that are held out where there is no validation file."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 
 from toolkit.base.errors import UserError
-from toolkit.data.files import shown
-from toolkit.data.rows import sort_labels
+from toolkit.data.files import short_repr
 from toolkit.data.tables import Table
+
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
+MAX_LISTED_LABELS = 10  # in an error
+USUAL_LABELS = 50  # more than these, and more than half the rows, are hardly those of a label column
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Return the distinct labels in order: as numbers if all of them are integers, else as strings."""
+    distinct = set(labels)
+    if all(INTEGER.fullmatch(label) for label in distinct):
+        return sorted(distinct, key=int)
+    return sorted(distinct)
 
 
 def learn_labels(train: Table) -> list[str]:
     """Return the labels of the training file in order; UserError if they cannot be those of a classifier."""
-    labels, rows = sort_labels(train.frame["label"]), len(train.frame)
+    labels = sort_labels(train.frame["label"])
+    rows = len(train.frame)
     if len(labels) < 2:
-        only = shown.repr(labels[0])
-        raise UserError(f"{train.path}: every row has the label {only}; a classifier needs two labels at least")
-    if len(labels) > max(50, rows // 2):
+        label = short_repr(labels[0])
+        raise UserError(f"{train.path}: every row has the label {label}; a classifier needs two labels at least")
+    if len(labels) > max(USUAL_LABELS, rows // 2):
         raise UserError(f"{train.path}: {len(labels):,} different labels in {rows:,} rows; is this the label column?")
     return labels
 
 
 def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
     """Return the label numbers (N,) of a table; UserError that lists labels which the training file does not have."""
-    unknown = table.frame["label"][~table.frame["label"].isin(labels)]
+    column = table.frame["label"]
+    unknown = column[~column.isin(labels)]
     if len(unknown):
-        first, unit = unknown.drop_duplicates(), unknown.index.name
-        listed = ", ".join(f"{shown.repr(label)} ({unit} {line})" for line, label in first.head(10).items())
         raise UserError(
-            f"{table.path}: {len(unknown):,} rows have labels that the training data does not: {listed}"
-            + (f" and {len(first) - 10} more" if len(first) > 10 else "")
+            f"{table.path}: {len(unknown):,} rows have labels that the training data does not: {_listed(unknown)}"
         )
-    return table.frame["label"].map({label: i for i, label in enumerate(labels)}).to_numpy(np.int64)
+    label2id = {label: number for number, label in enumerate(labels)}
+    return column.map(label2id).to_numpy(np.int64)
+
+
+def _listed(labels: pd.Series) -> str:
+    """Return the different ones of some rows' labels, with the line where each first stands."""
+    first = labels.drop_duplicates()
+    unit = labels.index.name
+    listed = ", ".join(f"{short_repr(label)} ({unit} {line})" for line, label in first.head(MAX_LISTED_LABELS).items())
+    if len(first) > MAX_LISTED_LABELS:
+        listed += f" and {len(first) - MAX_LISTED_LABELS} more"
+    return listed
 
 
 def stratified_sample(labels: np.ndarray, ratio: float, seed: int) -> np.ndarray:
@@ -39,10 +62,12 @@ def stratified_sample(labels: np.ndarray, ratio: float, seed: int) -> np.ndarray
 
     A label with one row keeps it. A pure function of its arguments.
     """
-    draw, held_out = np.random.default_rng(seed), np.zeros(len(labels), dtype=bool)
+    random = np.random.default_rng(seed)
+    held_out = np.zeros(len(labels), dtype=bool)
     for label in sorted(set(labels)):
-        rows = draw.permutation(np.flatnonzero(labels == label))
-        held_out[rows[: min(len(rows) - 1, max(1, round(len(rows) * ratio)))]] = True
+        rows = random.permutation(np.flatnonzero(labels == label))
+        count = max(1, round(len(rows) * ratio))
+        held_out[rows[: min(count, len(rows) - 1)]] = True
     return held_out
 
 

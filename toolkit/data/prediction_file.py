@@ -15,7 +15,7 @@ from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
 from toolkit.data.files import file_ending, file_format, need_file
 from toolkit.data.parts import Parts
-from toolkit.data.rows import Columns, Rejected, Row, stop_or_report, usable_text, windows
+from toolkit.data.rows import Columns, Rejected, Row, usable_text, windows
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.data.writers import TextWriter, choose_writer, with_predictions
 
@@ -204,8 +204,9 @@ class PredictionStream(Predictions):
         for row in rows:
             if isinstance(row, Row):
                 yield row
+            elif self.options.reading.on_bad_rows == "stop":
+                raise UserError(row)
             else:
-                stop_or_report([row], 0, self.options.reading.on_bad_rows)
                 self.log(f"left out: {row}")
 
     def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:

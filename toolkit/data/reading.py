@@ -10,18 +10,19 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import starmap
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, TextIO, TypeAlias, cast
 
 from toolkit.base.errors import UserError, first_line
 from toolkit.data.delimited import read_table_text, read_txt
 from toolkit.data.encodings import detect_encoding, guess_encoding
-from toolkit.data.files import Record, Source, file_format, shown
+from toolkit.data.files import Record, Source, file_format, short_repr
 from toolkit.data.json_rows import read_json, read_jsonl
 
 KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
 UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error)
+PARQUET_ROWS = 1024  # made into Python values at once
+Bytes: TypeAlias = "io.BufferedReader | gzip.GzipFile"
 
 
 class Spool:
@@ -39,7 +40,7 @@ class Spool:
             self.file.close()
             raise
 
-    def open(self) -> BinaryIO:
+    def open(self) -> io.BufferedReader:
         """Return a stream of all of it; earlier ones must have been read as far as they are needed."""
         handle = os.dup(self.file.fileno())  # the position is common to all copies
         os.lseek(handle, 0, os.SEEK_SET)
@@ -59,10 +60,11 @@ def open_source(
     has all of standard input if it was kept. Raises UserError for a file that cannot be opened or decoded or has no
     header.
     """
-    name, kind = "standard input" if path == "-" else str(path), kind or file_format(path)
+    name = "standard input" if path == "-" else str(path)
+    kind = kind or file_format(path)
     try:
-        if path != "-" and not (Path(path).is_file() or Path(path).is_dir()) and Path(path).exists():
-            raise UserError(f"{name}: is no file that can be read twice, but a pipe or a device")
+        if path != "-":
+            _refuse_pipe(Path(path))
         source = _parquet(name) if kind == "parquet" else _text_source(path, encoding, kind, spool)
     except UNREADABLE as error:
         raise _unreadable(name, error) from None
@@ -71,7 +73,14 @@ def open_source(
     return source
 
 
+def _refuse_pipe(path: Path) -> None:
+    """Raise UserError for what is there and is neither file nor directory, of which the latter is refused later."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UserError(f"{path}: is no file that can be read twice, but a pipe or a device")
+
+
 def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
+    """Yield records; UserError for a file that cannot be read to its end."""
     try:
         yield from records
     except UNREADABLE as error:
@@ -83,32 +92,36 @@ def _unreadable(name: str, error: object) -> UserError:
 
 
 def _text_source(path: str | Path, encoding: str | None, kind: str, spool: Spool | None) -> Source:
+    """Open a file of a text format, or standard input."""
     newline = "" if kind in ("csv", "tsv") else None  # csv fields may hold line breaks of their own
     name = "standard input" if path == "-" else str(path)
     if spool is not None:
-        stream = _open(spool.open, name, encoding, newline)
+        stream = _open_text(spool.open, name, encoding, newline)
     elif path == "-":
-        stream = _stdin(encoding, newline)
+        stream = _open_standard_input(encoding, newline)
     else:
-        stream = _open(lambda: _binary(Path(path)), name, encoding, newline)
+        stream = _open_text(lambda: _open_bytes(Path(path)), name, encoding, newline)
     try:
         if kind in ("csv", "tsv"):
             return read_table_text(name, kind, stream)
-        return {"json": read_json, "jsonl": read_jsonl, "txt": read_txt}[kind](name, stream)
+        read = {"json": read_json, "jsonl": read_jsonl, "txt": read_txt}[kind]
+        return read(name, stream)
     except BaseException:
         stream.close()
         raise
 
 
-def _binary(path: Path) -> BinaryIO:
+def _open_bytes(path: Path) -> Bytes:
+    """Open a file that may be compressed."""
     return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _open(open_binary: Callable[[], BinaryIO], name: str, encoding: str | None, newline: str | None) -> TextIO:
+def _open_text(open_bytes: Callable[[], Bytes], name: str, encoding: str | None, newline: str | None) -> TextIO:
+    """Open a text that can be opened twice, in its encoding, None if it is not known; UserError if none fits."""
     if encoding is None:
-        with open_binary() as stream:
+        with open_bytes() as stream:
             encoding = detect_encoding(stream, name)
-    return _decoded(open_binary(), encoding, newline)
+    return _decoded(open_bytes(), encoding, newline)
 
 
 def standard_input() -> BinaryIO:
@@ -118,35 +131,49 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _stdin(encoding: str | None, newline: str | None) -> TextIO:
-    stream = standard_input()
-    return _decoded(stream, encoding or guess_encoding(stream.peek(1), "standard input"), newline)
+def _open_standard_input(encoding: str | None, newline: str | None) -> TextIO:
+    """Return standard input as text, in its encoding, guessed from its beginning if it is None."""
+    stream = cast(io.BufferedReader, standard_input())
+    if encoding is None:
+        encoding = guess_encoding(stream.peek(1), "standard input")
+    return _decoded(stream, encoding, newline)
 
 
-codecs.register_error("half a character", lambda error: ("\udfff", error.end))
+def _replace_by_surrogate(error: UnicodeError) -> tuple[str, int]:
+    """Decode bytes that are no character of UTF-16 or UTF-32 as a lone surrogate, as surrogateescape does elsewhere."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "\udfff", error.end
 
 
-def _decoded(stream: BinaryIO, encoding: str, newline: str | None) -> TextIO:
+codecs.register_error("half a character", _replace_by_surrogate)
+
+
+def _decoded(stream: Bytes, encoding: str, newline: str | None) -> TextIO:
     """Decode a stream; bytes that do not fit become lone surrogates, by which a damaged row is recognised."""
     try:
         name = codecs.lookup(encoding).name
         errors = "half a character" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
         # A BOM is no part of the text; codecs of other names drop it or have none.
-        name = "utf-8-sig" if name == "utf-8" else name
-        bom = "\ufeff".encode(name) if name in KEEP_BOM else b""
-        if bom and stream.peek(len(bom)).startswith(bom):
-            stream.read(len(bom))
+        if name == "utf-8":
+            name = "utf-8-sig"
+        if name in KEEP_BOM:
+            _skip_bom(stream, "\ufeff".encode(name))
         return io.TextIOWrapper(stream, encoding=name, errors=errors, newline=newline)
     except LookupError:  # no such codec, or one that is not about text
         stream.close()
         raise UserError(f"--encoding {encoding}: there is no such encoding of text") from None
 
 
+def _skip_bom(stream: Bytes, bom: bytes) -> None:
+    if stream.peek(len(bom)).startswith(bom):
+        stream.read(len(bom))
+
+
 def _parquet(name: str) -> Source:
     """Open a parquet file; its records are numbered by row, the first being 1."""
     try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
+        from pyarrow import ArrowException  # noqa: PLC0415 (optional)
+        from pyarrow.parquet import ParquetFile  # noqa: PLC0415
     except ModuleNotFoundError:
         raise UserError(f"{name}: parquet files need the package pyarrow (pip install pyarrow)") from None
     try:
@@ -154,14 +181,16 @@ def _parquet(name: str) -> Source:
     except ArrowException as error:
         raise UserError(f"{name}: not a parquet file ({first_line(error)})") from None
     columns = file.schema_arrow.names
-    if twice := [column for column, count in Counter(columns).items() if count > 1]:
-        raise UserError(f"{name}: two columns are called {shown.repr(twice[0])}")
+    repeated = [column for column, count in Counter(columns).items() if count > 1]
+    if repeated:
+        raise UserError(f"{name}: two columns are called {short_repr(repeated[0])}")
 
     def records() -> Iterator[Record]:
         """Yield the rows with their numbers; UserError where the file is damaged."""
-        rows = (row for batch in file.iter_batches(batch_size=1024) for row in batch.to_pylist())
+        rows = (row for batch in file.iter_batches(batch_size=PARQUET_ROWS) for row in batch.to_pylist())
         try:
-            yield from starmap(Record, enumerate(rows, 1))
+            for number, row in enumerate(rows, 1):
+                yield Record(number, row)
         # Besides what is damaged: dates beyond Python's (ValueError, OverflowError), unknown time zones (KeyError).
         except (ArrowException, ValueError, OverflowError, KeyError) as error:
             raise _unreadable(name, first_line(error)) from None

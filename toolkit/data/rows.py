@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -12,10 +12,9 @@ from typing import NamedTuple
 from toolkit.base.disk import replacing
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
-from toolkit.data.files import Source, shown
+from toolkit.data.files import Record, Source, short_repr
 
-INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
-COLUMNS_SHOWN = 20
+MAX_LISTED_COLUMNS = 20  # in an error
 SURROGATE = re.compile("[\ud800-\udfff]")
 TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair if the file has one; no name holds a NUL
 
@@ -80,8 +79,8 @@ class Row(NamedTuple):
 class Rejected(NamedTuple):
     """A row that cannot be used, and why."""
 
-    name: str
-    unit: str
+    name: str  # of its file
+    unit: str  # what `line` counts
     line: int
     reason: str
     values: object
@@ -91,11 +90,7 @@ class Rejected(NamedTuple):
 
 
 class _Unusable(Exception):
-    """The reason why a cell cannot be used."""
-
-
-def _unusable(column: str, why: str) -> _Unusable:
-    return _Unusable(f"{shown.repr(column)[1:-1]} {why}")  # the name as it stands, if it is of an ordinary length
+    """The reason why a row cannot be used."""
 
 
 def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
@@ -105,26 +100,20 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     at once, or at the end of a json file that is longer than what its columns are known from.
     """
     if source.format == "txt":
-        columns = Columns("text", columns.text_pair, columns.label and "label")
+        columns = Columns("text", columns.text_pair, None if columns.label is None else "label")
+    # In the other formats a lone surrogate is data; in these it is a byte that could not be decoded.
+    checks_every_cell = source.format not in ("json", "jsonl", "parquet")
     absent = _absent_columns(source, columns)
     if absent and (source.columns_of_first is None or source.is_pipe):
         raise _no_column(source, absent)
-    for line, values, problem, raw in source.records:
-        if absent and values is not None:
-            absent = {column: option for column, option in absent.items() if column not in values}
+    for record in source.records:
+        if absent and record.values is not None:
+            absent = {column: option for column, option in absent.items() if column not in record.values}
         try:
-            if problem or values is None:
-                raise _Unusable(problem)
-            text = _text(values, columns.text)
-            text_pair = None if columns.text_pair is None else _text(values, columns.text_pair)
-            label = None if columns.label is None else _label(values, columns.label)
-            if source.format not in ("json", "jsonl", "parquet"):  # there a lone surrogate is data, here a damaged byte
-                for column, value in values.items():
-                    _plain(value, column)
+            yield _usable_row(record, columns, checks_every_cell)
         except _Unusable as reason:
-            yield Rejected(source.name, source.unit, line, str(reason), raw if values is None else values)
-        else:
-            yield Row(line, text, text_pair, label, values)
+            values = record.raw if record.values is None else record.values
+            yield Rejected(source.name, source.unit, record.line, str(reason), values)
     if absent:
         raise _no_column(source, absent)
 
@@ -140,7 +129,7 @@ def _absent_columns(source: Source, columns: Columns) -> dict[str, str]:
             continue
         if column in option_of:
             both = f"--{option_of[column]}_column and --{option}_column"
-            raise UserError(f"{source.name}: {both} both name {shown.repr(column)}")
+            raise UserError(f"{source.name}: {both} both name {short_repr(column)}")
         option_of[column] = option
     if not source.columns:
         return {}
@@ -150,47 +139,80 @@ def _absent_columns(source: Source, columns: Columns) -> dict[str, str]:
 def _no_column(source: Source, absent: dict[str, str]) -> UserError:
     """Return the error that says that the first of the `absent` columns is not there."""
     column, option = next(iter(absent.items()))
-    names = list(map(shown.repr, source.columns[:COLUMNS_SHOWN]))
-    if len(source.columns) > COLUMNS_SHOWN:
+    names = [short_repr(name) for name in source.columns[:MAX_LISTED_COLUMNS]]
+    if len(source.columns) > MAX_LISTED_COLUMNS:
         names.append("...")
     where = f" in the first {source.columns_of_first} objects" if source.is_pipe and source.columns_of_first else ""
     hint = "a txt file is text<TAB>label" if source.format == "txt" else f"--{option}_column can name another"
-    return UserError(f"{source.name}: no column {shown.repr(column)}{where}, only {', '.join(names)}; {hint}")
+    return UserError(f"{source.name}: no column {short_repr(column)}{where}, only {', '.join(names)}; {hint}")
+
+
+def _usable_row(record: Record, columns: Columns, checks_every_cell: bool) -> Row:
+    """Return the row of a record; _Unusable if it has none."""
+    values = record.values
+    if values is None:
+        raise _Unusable(record.problem)
+    text = _text(values, columns.text)
+    text_pair = None if columns.text_pair is None else _text(values, columns.text_pair)
+    label = None if columns.label is None else _label(values, columns.label)
+    if checks_every_cell:
+        for column, value in values.items():
+            _check_characters(value, column)
+    return Row(record.line, text, text_pair, label, values)
 
 
 def _text(values: dict, column: str) -> str:
+    """Return a text; numbers are texts too."""
     value = values.get(column)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value:
+    if _is_empty(value):
+        raise _unusable_cell(column, "is empty")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        raise _unusable(column, "is empty")
     if not isinstance(value, str):
-        raise _unusable(column, f"is a {type(value).__name__}, not a string")
-    return _plain(value, column)
+        raise _unusable_cell(column, f"is a {type(value).__name__}, not a string")
+    _check_characters(value, column)
+    return value
 
 
 def _label(values: dict, column: str) -> str:
     """Return a label as a string: 1, 1.0 and "1" are one label, true is "true"."""
     value = values.get(column)
+    if _is_empty(value):
+        raise _unusable_cell(column, "is empty")
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        raise _unusable(column, "is empty")
     if not isinstance(value, (str, int)):
-        raise _unusable(column, f"is {shown.repr(value)}; labels are strings or integers")
-    return _plain(str(value).strip(), column)
+        raise _unusable_cell(column, f"is {short_repr(value)}; labels are strings or integers")
+    label = str(value).strip()
+    _check_characters(label, column)
+    return label
 
 
-def _plain(value: str, column: str) -> str:
+def _is_empty(value: object) -> bool:
+    """Return whether a cell has no value: none, not a number, or blanks alone."""
+    is_nan = value != value
+    return value is None or is_nan or (isinstance(value, str) and not value.strip())
+
+
+def _check_characters(value: str, column: str) -> None:
+    """Raise _Unusable for a cell with a NUL, half a character or a byte that could not be decoded."""
     if "\0" in value:
-        raise _unusable(column, "contains a NUL character")
-    if found := SURROGATE.search(value):
-        code = ord(found.group())
-        byte = f"byte 0x{code - 0xDC00:02X}, which is no text in this file's encoding (--encoding can name another)"
-        raise _unusable(column, f"contains {byte if 0xDC80 <= code <= 0xDCFF else 'half a character'}")
-    return value
+        raise _unusable_cell(column, "contains a NUL character")
+    surrogate = SURROGATE.search(value)
+    if surrogate is None:
+        return
+    code = ord(surrogate.group())
+    if not 0xDC80 <= code <= 0xDCFF:
+        raise _unusable_cell(column, "contains half a character")
+    byte = f"byte 0x{code - 0xDC00:02X}, which is no text in this file's encoding (--encoding can name another)"
+    raise _unusable_cell(column, f"contains {byte}")
+
+
+def _unusable_cell(column: str, problem: str) -> _Unusable:
+    name = short_repr(column)[1:-1]  # as it stands, if it is of an ordinary length
+    return _Unusable(f"{name} {problem}")
 
 
 def usable_text(value: str, name: str) -> str:
@@ -207,19 +229,17 @@ def windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
         yield window
 
 
-def sort_labels(labels: Iterable[str]) -> list[str]:
-    """Return the distinct labels in order: as numbers if all of them are integers, else as strings."""
-    distinct = set(labels)
-    return sorted(distinct, key=int if all(map(INTEGER.fullmatch, distinct)) else None)
+def stop_if_rejected(rejected: Sequence[Rejected], total: int, on_bad_rows: str) -> None:
+    """Raise UserError that lists the rejected ones of `total` rows, unless `on_bad_rows` is "skip" and others are left.
 
-
-def stop_or_report(rejected: list[Rejected], total: int, on_bad_rows: str) -> None:
-    """Raise UserError that lists the rejected rows if `on_bad_rows` is "stop" and there are any, or no row is left."""
-    if rejected and (on_bad_rows == "stop" or len(rejected) == total):
-        summary = f"{rejected[0].name}: {len(rejected):,} of {total:,} rows cannot be used"
-        raise UserError(
-            *rejected, summary=summary + (" (--on_bad_rows skip leaves them out)" * (on_bad_rows == "stop"))
-        )
+    Without rejected rows nothing is raised.
+    """
+    if not rejected or (on_bad_rows == "skip" and len(rejected) < total):
+        return
+    summary = f"{rejected[0].name}: {len(rejected):,} of {total:,} rows cannot be used"
+    if on_bad_rows == "stop":
+        summary += " (--on_bad_rows skip leaves them out)"
+    raise UserError(*rejected, summary=summary)
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
@@ -228,13 +248,13 @@ def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
     Nothing is written if there are none, and what an earlier run wrote is removed.
     """
     rejected = iter(rejected)
-    first = list(islice(rejected, 1))
-    if not first:
+    first = next(rejected, None)
+    if first is None:
         path.unlink(missing_ok=True)
         return
     with replacing(path) as new, new.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "line", "reason", "row"])
-        for row in chain(first, rejected):
+        for row in chain([first], rejected):
             values = "" if row.values is None else json.dumps(row.values, ensure_ascii=False, default=str)
             writer.writerow([row.name, row.line, row.reason, values])

@@ -9,7 +9,7 @@ from toolkit.base.disk import fingerprint, stream_fingerprint
 from toolkit.cli.sections import ReadingOptions
 from toolkit.data.files import Source
 from toolkit.data.reading import Spool, open_source, standard_input
-from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_or_report, write_rejected
+from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_if_rejected, write_rejected
 
 
 class Contents(NamedTuple):
@@ -75,7 +75,7 @@ class UnlabelledRows:
                     columns.update(dict.fromkeys(row.values))
                 else:
                     rejected.append(row._replace(values=None))
-        stop_or_report(rejected, total, self.reading.on_bad_rows)
+        stop_if_rejected(rejected, total, self.reading.on_bad_rows)
         return Contents(total - len(rejected), source.format, list(columns))
 
     def read(self, source: Source) -> Iterator[Row | Rejected]:
