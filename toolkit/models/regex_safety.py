@@ -15,7 +15,8 @@ OPEN_ENDED_WAYS = 100  # ways to match that an open-ended repeat counts for
 MAX_WAYS = 10**7  # three open-ended repeats in a row and some choices; known tokenizers have two
 
 CLASS_NAME = re.compile(r"\[:\^?\w+:\]")
-GROUP = re.compile(r"\((?:(?!\?)|\?(?:[:=!>]|<[=!]|<\w+>|'\w+'|[imx-]+[:)]))")
+# The option x is left out: with it blanks mean nothing, and a quantifier behind one repeats what is before the blank.
+GROUP = re.compile(r"\((?:(?!\?)|\?(?:[:=!>]|<[=!]|<\w+>|'\w+'|[im-]+[:)]))")
 COUNT = re.compile(r"\{(\d*)(?:(,)(\d*))?\}")
 ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|x\{[0-9A-Fa-f ]+\}|[^gk1-9])", re.DOTALL)
 
@@ -26,7 +27,7 @@ def why_endless(pattern: str) -> str | None:
         return f"it is {len(pattern):,} characters long"
     try:
         return _Reader(pattern).problem()
-    except IndexError:
+    except (IndexError, ValueError):  # it ends too early, or a number has thousands of digits
         return "it cannot be read"
 
 
@@ -57,6 +58,7 @@ class _OpenGroup:
 
     finished: int = 0
     current: int = 1
+    is_options: bool = False  # opened by options such as (?i), which ends where the group around it does
 
     @property
     def ways(self) -> int:
@@ -76,14 +78,19 @@ class _Reader:
     def problem(self) -> str | None:
         """Return what could make matching endless, None if nothing; raises IndexError for a pattern that is broken."""
         while self.position < len(self.pattern):
-            problem = self._read_next()
+            problem = self._read_next() or self._excess()
             if problem is not None:
                 return problem
-            if self.groups[-1].current > MAX_WAYS:
-                return "it has too many repeats or alternatives in a row"
-            if len(self.groups) > MAX_DEPTH:
-                return f"it has more than {MAX_DEPTH} groups inside each other"
-        return None if len(self.groups) == 1 else "it cannot be read"
+        self._close_options()
+        return self._excess() if len(self.groups) == 1 else "it cannot be read"
+
+    def _excess(self) -> str | None:
+        """Return what there is too much of."""
+        if self.groups[-1].current > MAX_WAYS:
+            return "it has too many repeats or alternatives in a row"
+        if len(self.groups) > MAX_DEPTH:
+            return f"it has more than {MAX_DEPTH} groups inside each other"
+        return None
 
     def _read_next(self) -> str | None:
         """Read a quantifier, a parenthesis, a bar or a character, and return what is wrong with it."""
@@ -114,19 +121,27 @@ class _Reader:
         opening = GROUP.match(self.pattern, self.position)
         if opening is None:
             return f"it uses {self.pattern[self.position : self.position + 4]!r}"
-        if not opening[0].endswith(")"):  # else these are options for what follows
-            self.groups.append(_OpenGroup())
+        self.groups.append(_OpenGroup(is_options=opening[0].endswith(")")))
         self.item_ways = 0
         self.position = opening.end()
         return None
 
+    def _close_options(self) -> None:
+        """Close the groups that options opened: a(?i)b|c is a(?i:b|c)."""
+        while self.groups[-1].is_options:
+            ways = self.groups.pop().ways
+            self.groups[-1].current *= ways
+
     def _close_group(self) -> None:
+        self._close_options()
         self.item_ways = self.groups.pop().ways
         self.groups[-1].current *= self.item_ways
         self.position += 1
 
     def _begin_alternative(self) -> None:
-        self.groups[-1] = _OpenGroup(finished=self.groups[-1].ways)
+        group = self.groups[-1]
+        group.finished = group.ways
+        group.current = 1
         self.item_ways = 0
         self.position += 1
 
@@ -163,14 +178,17 @@ def _counted_quantifier(pattern: str, position: int) -> _Quantifier | None:
     count = COUNT.match(pattern, position)
     if count is None or not (count[1] or count[3]):
         return None
-    least = int(count[1] or 0)
-    most: int | None = least
-    if count[2]:
-        most = int(count[3]) if count[3] else None
     end = count.end()
+    if not count[2]:
+        times = int(count[1])
+        return _Quantifier(times, times, end)  # a question mark behind it is a quantifier of its own
     if pattern[end : end + 1] == "?":  # lazy
         end += 1
-    return _Quantifier(least, most, end)
+    least = int(count[1] or 0)
+    if not count[3]:
+        return _Quantifier(least, None, end)
+    most = int(count[3])
+    return _Quantifier(min(least, most), max(least, most), end)  # {3,1} is {1,3}, possessive
 
 
 def _end_of_class(pattern: str, position: int) -> int:
