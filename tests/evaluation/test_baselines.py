@@ -44,6 +44,13 @@ def test_the_most_frequent_label_scores_its_share_and_logistic_regression_learns
     assert compare({}) == compare({"train": None, "test": table(reviews(60, 2))}) == {}
 
 
+def test_of_labels_that_are_equally_frequent_it_is_the_first_in_order_whatever_the_order_of_the_rows():
+    rows = [("one", "b"), ("two", "a")]
+    for train in (rows, rows[::-1]):
+        answers = simple_answers(table(train), {"test": table(rows)})["test"]
+        assert answers.most_frequent_label.tolist() == ["a", "a"]
+
+
 def test_it_is_scikit_learn_s_logistic_regression():
     draw = np.random.default_rng(0)
     noisy = [(text, label if draw.random() < 0.7 else "con") for text, label in reviews(150)]
