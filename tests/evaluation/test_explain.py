@@ -44,13 +44,13 @@ def difference(model, tokenizer, row: tuple[str, ...], blank: bool) -> float:
 @pytest.mark.parametrize("rows", [ROWS, PAIRS])
 def test_the_attributions_of_a_row_add_up_to_what_its_words_change(english_bert, rows, monkeypatch):
     model, tokenizer = loaded(english_bert)
-    monkeypatch.setattr(attributions, "STEPS", 100)
+    monkeypatch.setattr(attributions, "QUADRATURE_POINTS", 100)
     found = {}
-    monkeypatch.setattr(attributions, "_segments", lambda encoded, i, texts, kept, values: found.setdefault(i, values))
+    monkeypatch.setattr(attributions, "_segments", lambda row, values: found.setdefault(row.texts, values))
     attribute(model, encoder_of(tokenizer, len(rows[0]) == 2), rows, np.array([[0, 1]] * len(rows)))
-    for i, row in enumerate(rows):
+    for row in rows:
         expected = difference(model, tokenizer, row, False) - difference(model, tokenizer, row, True)
-        assert found[i].sum() == pytest.approx(expected, abs=2e-3)
+        assert found[row].sum() == pytest.approx(expected, abs=2e-3)
 
 
 def test_segments_make_up_the_texts_and_the_largest_weighs_one(english_bert):
@@ -106,7 +106,7 @@ def test_what_is_cut_off_has_no_weight_and_a_batch_changes_nothing(english_bert,
     found = attribute(model, how, ROWS, contrasts)
     words = [s for s in found[0][0] if s.text.strip()]
     assert [s.weight is not None for s in words] == [True] * 6 + [False] * (len(words) - 6)
-    monkeypatch.setattr(attributions, "TOKENS", 1)
+    monkeypatch.setattr(attributions, "MAX_TOKENS_AT_ONCE", 1)
     for a, b in zip(found, attribute(model, how, ROWS, contrasts), strict=True):
         assert [s.text for s in a[0]] == [s.text for s in b[0]]
         assert [s.weight or 0 for s in a[0]] == pytest.approx([s.weight or 0 for s in b[0]], abs=1e-5)

@@ -1,25 +1,28 @@
 """Which words mattered for a prediction: integrated gradients on the word embeddings (Sundararajan et al. 2017).
 
 The gradient is integrated along the straight line from a text whose words are all padding to the text itself; then the
-attributions of the words add up to the difference of the outputs for the two. B rows, L tokens, H hidden.
+attributions of the words add up to the difference of the outputs for the two.
+
+Shapes: N rows, B rows of a batch, L tokens, H hidden.
 """
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from toolkit.compute.memory import RowLimit
-from toolkit.tokens.encoder import kept_positions
+from toolkit.tokens.encoder import Encoder
 
 # Characters of scripts without blanks between words, where a tokenizer's word may be a whole sentence.
-ALONE = re.compile(
+WITHOUT_BLANKS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
 )
-STEPS = 8  # points of Gauss-Legendre quadrature
-TOKENS = 1024  # at once, so that what the backward pass needs fits: 2 GB for a base-size model
+QUADRATURE_POINTS = 8  # of Gauss-Legendre quadrature
+MAX_TOKENS_AT_ONCE = 1024  # so that what the backward pass needs fits: 2 GB for a base-size model
 
 
 class Segment(NamedTuple):
@@ -29,113 +32,234 @@ class Segment(NamedTuple):
     weight: float | None
 
 
+class _Span(NamedTuple):
+    """The characters of a text that make up a word, and what its tokens add up to."""
+
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class _TokenizedRow:
+    """The tokens of a row that the model reads; each of the lists has an item a token."""
+
+    texts: tuple[str, ...]
+    input_ids: np.ndarray  # (L,)
+    token_type_ids: np.ndarray  # (L,)
+    text_numbers: list[int | None]  # 0 or 1; None for a special token
+    word_ids: list[int | None]
+    offsets: list[tuple[int, int]]  # in characters of the text
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Rows as a model takes them, on its device."""
+
+    input_ids: torch.Tensor  # (B, L)
+    token_type_ids: torch.Tensor  # (B, L)
+    attention_mask: torch.Tensor  # (B, L)
+    is_word: torch.Tensor  # (B, L) bool: neither a special token nor padding
+
+
+class _TakesNoEmbeddings(Exception):
+    """The model cannot be given embeddings in place of token ids."""
+
+
 def attribute(
-    model, encoder, rows: Sequence[tuple[str, ...]], contrasts: np.ndarray, limit: RowLimit | None = None
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[tuple[str, ...]],
+    contrasts: np.ndarray,
+    limit: RowLimit | None = None,
 ) -> list[list[list[Segment]]]:
     """Return for each row, and each of its texts, the segments that make it up, with their weights.
 
-    Weights are of what the text adds to the difference of two logits, contrasts (N, 2) has the labels of both, and are
-    divided by the largest of the row. A tokenizer that cannot tell where its tokens stand, or a model that takes no
-    embeddings, gives an empty list. Raises TooLittleMemory if the memory does not suffice for a single row.
+    A weight is what the segment adds to the difference of two logits, divided by the largest such part of the row. A
+    tokenizer that cannot tell where its tokens stand, or a model that takes no embeddings, gives an empty list. Raises
+    TooLittleMemory if the memory does not suffice for a single row.
 
     Args:
         model: a sequence classifier of transformers, as it was loaded.
-        encoder: the tokenizer, max_length, truncation and whether there are pairs, as for prediction.
+        encoder: as for prediction.
         rows: (text,) or (text, text_pair) of N rows.
-        contrasts: (N, 2).
+        contrasts: (N, 2), the numbers of the two labels whose logits are compared.
         limit: how many rows go through the model at once; lowered where the memory runs out.
     """
-    limit = limit or RowLimit()
     if not encoder.tokenizer.is_fast or not rows:
         return []
-    encoded = encoder.tokenizer(
-        [row[0] for row in rows], [row[1] for row in rows] if encoder.pairs else None, truncation=False, verbose=False,
-        return_offsets_mapping=True, return_token_type_ids=True, return_attention_mask=False,
-    )  # fmt: skip
-    kept = [np.arange(len(ids)) for ids in encoded["input_ids"]]
-    for i, positions in enumerate(kept):
-        if len(positions) > encoder.max_length:
-            kept[i] = np.asarray(kept_positions(encoded.sequence_ids(i), encoder.max_length, encoder.truncation))
+    limit = limit or RowLimit()
+    tokenized = _tokenize(encoder, rows)
     model.eval().requires_grad_(False)
-    left, found = sorted(range(len(rows)), key=lambda i: len(kept[i])), {}
-    while left:
-        part = [i for number, i in enumerate(left) if not number or (number + 1) * len(kept[i]) <= TOKENS]
-        for attempt in limit.attempts(len(part)):
-            with attempt:
-                values = _in_pieces(model, encoder, encoded, [(i, kept[i]) for i in part], contrasts[part], limit)
-        if values is None:
-            return []
-        left, found = left[len(part) :], found | dict(zip(part, values, strict=True))
-    return [_segments(encoded, i, row, kept[i], found[i]) for i, row in enumerate(rows)]
+    attributions: dict[int, np.ndarray] = {}
+    try:
+        for numbers in _batches([len(row) for row in tokenized]):
+            of_batch = _within_limit(model, encoder, [tokenized[i] for i in numbers], contrasts[numbers], limit)
+            attributions.update(zip(numbers, of_batch, strict=True))
+    except _TakesNoEmbeddings:
+        return []
+    return [_segments(row, attributions[i]) for i, row in enumerate(tokenized)]
 
 
-def _in_pieces(model, encoder, encoded, rows: list, contrasts: np.ndarray, limit: RowLimit) -> list[np.ndarray] | None:
-    """Return what _integrated returns of some rows, in pieces within the limit.
+def _tokenize(encoder: Encoder, rows: Sequence[tuple[str, ...]]) -> list[_TokenizedRow]:
+    """Return the tokens of each row, cut as for prediction."""
+    encoded = encoder.tokenizer(
+        [row[0] for row in rows],
+        [row[1] for row in rows] if encoder.pairs else None,
+        truncation=False,
+        verbose=False,
+        return_offsets_mapping=True,
+        return_token_type_ids=True,
+        return_attention_mask=False,
+    )
+    tokenized = []
+    for i, texts in enumerate(rows):
+        input_ids = np.array(encoded["input_ids"][i])
+        positions = np.arange(len(input_ids))[encoder.kept_positions(encoded, i)]
+        text_numbers = encoded.sequence_ids(i)
+        word_ids = encoded.word_ids(i)
+        offsets = encoded["offset_mapping"][i]
+        tokenized.append(
+            _TokenizedRow(
+                texts=texts,
+                input_ids=input_ids[positions],
+                token_type_ids=np.array(encoded["token_type_ids"][i])[positions],
+                text_numbers=[text_numbers[position] for position in positions],
+                word_ids=[word_ids[position] for position in positions],
+                offsets=[offsets[position] for position in positions],
+            )
+        )
+    return tokenized
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the numbers of rows with these lengths, the shortest first: of as many at a time as the tokens allow."""
+    batch: list[int] = []
+    for number in sorted(range(len(lengths)), key=lambda number: lengths[number]):
+        if batch and (len(batch) + 1) * lengths[number] > MAX_TOKENS_AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
+
+
+def _within_limit(
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[_TokenizedRow],
+    contrasts: np.ndarray,
+    limit: RowLimit,
+) -> list[np.ndarray]:
+    """Return for each of B rows the attributions (L,) of its tokens; where the memory runs out, in smaller batches."""
+    values: list[np.ndarray] = []
+    for attempt in limit.attempts(len(rows)):
+        with attempt:
+            values = _in_pieces(model, encoder, rows, contrasts, limit)
+    return values
+
+
+def _in_pieces(
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[_TokenizedRow],
+    contrasts: np.ndarray,
+    limit: RowLimit,
+) -> list[np.ndarray]:
+    """Return the attributions of some rows, computed in pieces within the limit.
 
     A function of its own, so that where the memory runs out nothing of the graph is held while fewer rows are tried.
     """
     values: list[np.ndarray] = []
     for piece in limit.cut(np.arange(len(rows))):
-        of_piece = _integrated(model, encoder, encoded, [rows[i] for i in piece], contrasts[piece])
-        if of_piece is None:
-            return None
-        values += of_piece
+        values += _integrated_gradients(model, encoder, [rows[i] for i in piece], contrasts[piece])
     return values
 
 
-def _integrated(model, encoder, encoded, rows: list, contrasts: np.ndarray) -> list[np.ndarray] | None:
-    """Return for each of B rows the attributions of its tokens, None if the model cannot be asked."""
-    device, padding = next(model.parameters()).device, encoder.tokenizer.pad_token_id
-    longest = max(len(positions) for _, positions in rows)
-    ids, types = (torch.full((len(rows), longest), value) for value in (padding, 0))  # (B, L)
-    words, mask = (torch.zeros(len(rows), longest, dtype=torch.long) for _ in range(2))
-    for row, (i, positions) in enumerate(rows):
-        there, sequences = slice(0, len(positions)), encoded.sequence_ids(i)
-        ids[row, there] = torch.tensor(encoded["input_ids"][i])[positions]
-        types[row, there] = torch.tensor(encoded["token_type_ids"][i])[positions]
-        words[row, there] = torch.tensor([sequences[position] is not None for position in positions]).long()
-        mask[row, there] = 1
-    inputs = {"attention_mask": mask.to(device)} | ({"token_type_ids": types.to(device)} if encoder.token_types else {})
-    table = model.get_input_embeddings()
+def _integrated_gradients(
+    model: Any, encoder: Encoder, rows: Sequence[_TokenizedRow], contrasts: np.ndarray
+) -> list[np.ndarray]:
+    """Return for each of B rows the attributions (L,) of its tokens."""
+    device = next(model.parameters()).device
+    padding = encoder.tokenizer.pad_token_id
+    batch = _pad(rows, padding, device)
+    inputs = {"attention_mask": batch.attention_mask}
+    if encoder.token_types:
+        inputs["token_type_ids"] = batch.token_type_ids
+    embeddings = model.get_input_embeddings()
     with torch.no_grad():
-        text = table(ids.to(device))  # (B, L, H)
-        blank = table(torch.where(words.bool(), padding, ids).to(device))
-    nodes, weights = np.polynomial.legendre.leggauss(STEPS)
-    total, chosen = torch.zeros_like(text), torch.from_numpy(contrasts).to(device)
+        text = embeddings(batch.input_ids)  # (B, L, H)
+        blank = embeddings(torch.where(batch.is_word, padding, batch.input_ids))
+    labels = torch.from_numpy(contrasts).to(device)
+    total = torch.zeros_like(text)
+    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_POINTS)  # on the interval from -1 to 1
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         point = (blank + float(node) * (text - blank)).requires_grad_()
         try:
             with torch.enable_grad():
-                logits = model(inputs_embeds=point, **inputs).logits.gather(1, chosen)  # (B, 2)
+                logits = model(inputs_embeds=point, **inputs).logits.gather(1, labels)  # (B, 2)
                 (gradient,) = torch.autograd.grad((logits[:, 0] - logits[:, 1]).sum(), point)
-        except (TypeError, NotImplementedError):  # it takes no inputs_embeds
-            return None
+        except (TypeError, NotImplementedError) as error:
+            raise _TakesNoEmbeddings from error
         total += float(weight) * gradient
     values = ((text - blank) * total).sum(-1).cpu().numpy()  # (B, L)
-    return [values[row, : len(positions)] for row, (_, positions) in enumerate(rows)]
+    return [values[i, : len(row)] for i, row in enumerate(rows)]
 
 
-def _segments(encoded, i: int, texts: tuple[str, ...], kept: np.ndarray, values: np.ndarray) -> list[list[Segment]]:
-    """Return the segments of a row's texts: words with what their tokens add up to, and what is between them."""
-    sequences, words, offsets = encoded.sequence_ids(i), encoded.word_ids(i), encoded["offset_mapping"][i]
-    spans: list[dict] = [{} for _ in texts]  # of each text, for each word: where it begins, ends, and its weight
-    for position, value in zip(kept.tolist(), values.tolist(), strict=True):
-        if (there := sequences[position]) is not None:
-            start, end = offsets[position]
-            word = position if ALONE.search(texts[there][start:end]) else -1 - words[position]
-            begin, stop, so_far = spans[there].get(word, (start, end, 0.0))
-            spans[there][word] = (min(begin, start), max(stop, end), so_far + value)
-    largest = max((abs(weight) for found in spans for _, _, weight in found.values()), default=0.0) or 1.0
-    return [_covering(text, sorted(found.values()), largest) for text, found in zip(texts, spans, strict=True)]
+def _pad(rows: Sequence[_TokenizedRow], padding: int, device: torch.device) -> _Batch:
+    """Return B rows as tensors, filled up with the token `padding` to the longest row's length."""
+    shape = (len(rows), max(len(row) for row in rows))
+    input_ids = np.full(shape, padding)
+    token_type_ids = np.zeros(shape, np.int64)
+    attention_mask = np.zeros(shape, np.int64)
+    is_word = np.zeros(shape, bool)
+    for i, row in enumerate(rows):
+        tokens = slice(0, len(row))
+        input_ids[i, tokens] = row.input_ids
+        token_type_ids[i, tokens] = row.token_type_ids
+        attention_mask[i, tokens] = 1
+        is_word[i, tokens] = [number is not None for number in row.text_numbers]
+    return _Batch(
+        input_ids=torch.from_numpy(input_ids).to(device),
+        token_type_ids=torch.from_numpy(token_type_ids).to(device),
+        attention_mask=torch.from_numpy(attention_mask).to(device),
+        is_word=torch.from_numpy(is_word).to(device),
+    )
 
 
-def _covering(text: str, spans: list[tuple[int, int, float]], largest: float) -> list[Segment]:
-    """Return segments that together are the text."""
-    found, end = [], 0
-    for start, stop, weight in spans:
-        if start > end:
-            found.append(Segment(text[end:start], None))
-        if stop > max(start, end):
-            found.append(Segment(text[max(start, end) : stop], weight / largest))
-        end = max(end, stop)
-    return [*found, Segment(text[end:], None)] if end < len(text) else found
+def _segments(row: _TokenizedRow, attributions: np.ndarray) -> list[list[Segment]]:
+    """Return the segments of a row's texts: words with what their tokens (L,) add up to, and what is between them."""
+    spans: list[dict[tuple, _Span]] = [{} for _ in row.texts]  # of each text, by word
+    for i, weight in enumerate(attributions.tolist()):
+        text_number = row.text_numbers[i]
+        if text_number is None:
+            continue
+        start, end = row.offsets[i]
+        stands_alone = WITHOUT_BLANKS.search(row.texts[text_number][start:end])
+        word = ("token", i) if stands_alone else ("word", row.word_ids[i])
+        words = spans[text_number]
+        so_far = words.get(word, _Span(start, end, 0.0))
+        words[word] = _Span(min(so_far.start, start), max(so_far.end, end), so_far.weight + weight)
+    largest = max((abs(span.weight) for words in spans for span in words.values()), default=0.0)
+    return [
+        _covering(text, sorted(words.values()), largest or 1.0) for text, words in zip(row.texts, spans, strict=True)
+    ]
+
+
+def _covering(text: str, spans: Sequence[_Span], largest: float) -> list[Segment]:
+    """Return segments that together are the text, of spans in the order in which they stand in it."""
+    segments = []
+    covered = 0
+    for span in spans:
+        if span.start > covered:
+            segments.append(Segment(text[covered : span.start], None))
+        start = max(span.start, covered)
+        if span.end > start:
+            segments.append(Segment(text[start : span.end], span.weight / largest))
+        covered = max(covered, span.end)
+    if covered < len(text):
+        segments.append(Segment(text[covered:], None))
+    return segments
