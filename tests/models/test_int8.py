@@ -40,19 +40,53 @@ def test_products_are_those_of_whole_numbers(values, levels, monkeypatch):
     linear = layer(100, 30)
     weight, bias = linear.weight.detach().double().numpy(), linear.bias.detach().double().numpy()
     x = rows.double().numpy()
-    low, high = min(x.min(), 0), max(x.max(), 0)
-    step = (high - low) / 254 or 1.0
-    zero = round(-low / step)
+    low, high = np.minimum(x.min(1, keepdims=True), 0), np.maximum(x.max(1, keepdims=True), 0)
+    step = np.maximum((high - low) / 254, 1e-30)  # (7, 1): each row has its own
+    zero = np.rint(-low / step)
     scale = np.abs(weight).max(1) / levels
     whole_x, whole_weight = np.rint(x / step + zero).astype(np.int64) - zero, np.rint(weight / scale[:, None])
     with torch.no_grad():
         found = linear(rows).double().numpy()
     expected = whole_x @ whole_weight.astype(np.int64).T * scale * step + bias
     # A value that lies between two whole numbers may go to either in fp32: one step in one of 100 products.
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1.01 * levels * scale.max() * step)
-    assert (np.abs(found - expected) < 1e-4 * step + 1e-6).mean() > 0.9
+    difference = np.abs(found - expected)
+    assert (difference <= 1e-5 * np.abs(expected) + 1.01 * levels * scale.max() * step).all()
+    assert (difference < 1e-4 * step + 1e-6).mean() > 0.9
     error = np.abs(found - (x @ weight.T + bias))
-    assert error.max() <= 100 * (step * np.abs(weight).max() + scale.max() * np.abs(x).max()) / 8 + 1e-6
+    assert (error <= 100 * (step * np.abs(weight).max() + scale.max() * np.abs(x).max()) / 8 + 1e-6).all()
+
+
+@needed
+@pytest.mark.parametrize("outputs", [7, 30, 64])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_token_s_product_is_the_same_whatever_the_others_of_its_batch_are(outputs, bias):
+    linear, draw = layer(100, outputs, bias), torch.Generator().manual_seed(1)
+    tokens = torch.randn(37, 100, generator=draw) * torch.tensor([10.0 ** (n % 5 - 2) for n in range(37)])[:, None]
+    tokens[5] = 0.0
+    tokens[6] = 1e30
+    with torch.no_grad():
+        alone = torch.cat([linear(token[None]) for token in tokens])
+        assert torch.equal(linear(tokens), alone)
+        for size in (2, 3, 8, 20):
+            assert torch.equal(torch.cat([linear(part) for part in tokens.split(size)]), alone)
+        assert torch.equal(linear(tokens.flip(0)).flip(0), alone)
+
+
+@needed
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_row_s_logits_are_the_same_whatever_the_other_rows_of_its_batch_are(fast):
+    """The other rows have the lengths that they had, so that what is computed in fp32 is the same to the last bit."""
+    model = classifier().eval()
+    if fast:
+        make_fast(model)
+    make_int8(model)
+    inputs, others = batch(), batch()
+    others["input_ids"][1:] = torch.randint(5, 100, (4, 20), generator=torch.Generator().manual_seed(2))
+    model.bert.embeddings.word_embeddings.weight.data[others["input_ids"][1, 0]] *= 50  # an outlier, as [SEP]s are
+    with torch.inference_mode():
+        logits, other_logits = model(**inputs).logits, model(**others).logits
+    assert torch.equal(logits[0], other_logits[0])
+    assert not torch.equal(logits[1], other_logits[1])
 
 
 @needed

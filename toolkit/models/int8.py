@@ -1,93 +1,121 @@
 """Linear layers that predict in int8 on x86 processors, and the check that this leaves the labels as they are.
 
-Weights are quantized once, for each output by itself; what goes into a layer anew in each batch, over its whole range
-(Jacob et al. 2018, section 2.1). Products are added up in int32 by oneDNN; all else stays in fp32. Embeddings, the
-pooler and the classification head, small and near the logits, are left as they are.
+Weights are quantized once, each output by itself; what goes into a layer is quantized anew, each token by itself over
+its whole range (Jacob et al. 2018, section 2.1, for ranges that hold 0; Yao et al. 2022, ZeroQuant, section 4.1, for
+tokens), so that what is computed for a token does not depend on the others of its batch. Products are added up in int32
+by oneDNN; all else stays in fp32. Embeddings, the pooler and the classification head, small and near the logits, are
+left as they are.
+
+Shapes: T tokens, I inputs and O outputs of a layer, N rows.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from toolkit.base.errors import UserError
 
-SAMPLE = 1000  # rows at most whose labels are compared with those of fp32
-STEPS = 254  # of the 256 values of a byte, so that rounding stays within them
-LEVELS, FEW_LEVELS = 127, 63  # on either side of 0, that a weight takes
+MAX_COMPARED_ROWS = 1000  # whose labels are compared with those of fp32
+TOKEN_STEPS = 254  # of the 256 values of a byte, so that rounding stays within them
+WEIGHT_LEVELS = 127  # on either side of 0, that a weight takes
+FEW_WEIGHT_LEVELS = 63  # of a processor that adds two products up in 16 bits
+SMALLEST_STEP = 1e-30  # of a token that is 0 throughout
+
+
+@dataclass(frozen=True)
+class QuantizedWeight:
+    """The weight (O, I) of a layer in int8."""
+
+    packed: torch.Tensor  # as oneDNN lays it out
+    scale: torch.Tensor  # (O,), what one level stands for
+    zero_points: torch.Tensor  # (O,), all 0
+    sums: torch.Tensor  # (O,), of each output's quantized weights, times the scale
+
+    @classmethod
+    def of(cls, weight: torch.Tensor) -> "QuantizedWeight":
+        """Return the quantized form of a weight (O, I) in fp32."""
+        levels = FEW_WEIGHT_LEVELS if _saturates() else WEIGHT_LEVELS
+        scale = (weight.abs().amax(1) / levels).clamp(min=torch.finfo(torch.float32).tiny)
+        whole = (weight / scale[:, None]).round()
+        zero_points = torch.zeros(len(weight), dtype=torch.int32)
+        return cls(_packed(whole.to(torch.int8)), scale, zero_points, whole.sum(1) * scale)
+
+    def product(self, tokens: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Return (T, O) in fp32 for tokens (T, I); of one that is not finite nothing is.
+
+        A token x is taken for step * (levels - zero), where `levels` are bytes and `zero` is the one that stands for 0.
+        """
+        low = tokens.amin(1, keepdim=True).clamp_(max=0.0)  # (T, 1)
+        high = tokens.amax(1, keepdim=True).clamp_(min=0.0)
+        step = ((high - low) / TOKEN_STEPS).clamp_(min=SMALLEST_STEP)
+        zero = (-low / step).round_()
+        levels = torch.addcmul(zero + 0.5, tokens, step.reciprocal()).to(torch.uint8)  # rounded by the 0.5
+        products = _multiplied(levels, self.packed, self.scale, self.zero_points)  # of the levels, not yet less zero
+        products = torch.addcmul(products, zero, self.sums[None], value=-1, out=products)
+        return products.mul_(step) if bias is None else torch.addcmul(bias, products, step, out=products)
 
 
 class Int8Linear(torch.nn.Linear):
     """torch.nn.Linear that computes in int8 while predicting; its weight stays there in fp32."""
 
-    packed = None  # (quantized weight as oneDNN lays it out, scale (O,), zero points (O,))
+    quantized: QuantizedWeight | None = None
     on = True
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Return (..., O) in fp32 for values (..., I)."""
         if not self.on or not values.numel() or torch.is_grad_enabled():
             return super().forward(values)
-        low, high = (float(end) for end in torch.aminmax(values))
-        if not math.isfinite(high - low):
-            return super().forward(values)
-        if self.packed is None:
-            self.packed = _quantized(self.weight.detach())
-        product = _product(values.reshape(-1, values.shape[-1]), low, high, *self.packed, self.bias)
+        if self.quantized is None:
+            self.quantized = QuantizedWeight.of(self.weight.detach())
+        product = self.quantized.product(values.reshape(-1, values.shape[-1]), self.bias)
         return product.view(*values.shape[:-1], -1)
-
-
-def _quantized(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    levels = FEW_LEVELS if _saturates() else LEVELS
-    scale = (weight.abs().amax(1) / levels).clamp(min=torch.finfo(torch.float32).tiny)
-    return _packed((weight / scale[:, None]).round().to(torch.int8)), scale, torch.zeros(len(weight), dtype=torch.int32)
 
 
 def _packed(weight: torch.Tensor) -> torch.Tensor:
     return torch.ops.onednn.qlinear_prepack(weight, None)
 
 
-def _multiplied(values, step: float, zero: int, weight, scale, zero_points, bias) -> torch.Tensor:
+def _multiplied(
+    levels: torch.Tensor, packed: torch.Tensor, scale: torch.Tensor, zero_points: torch.Tensor
+) -> torch.Tensor:
+    """Return (T, O) in fp32 for bytes (T, I) and a packed weight, times the scale (O,) of the weight."""
     return torch.ops.onednn.qlinear_pointwise(
-        values, step, zero, weight, scale, zero_points, bias, 1.0, 0, torch.float32, "none", [], ""
+        levels, 1.0, 0, packed, scale, zero_points, None, 1.0, 0, torch.float32, "none", [], ""
     )
 
 
 @cache
 def _saturates() -> bool:
     """Say whether this processor adds two products up in 16 bits, as those without VNNI do: large ones are cut off."""
-    values, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((16, 64), 127, dtype=torch.int8)
-    nothing = torch.zeros(16, dtype=torch.int32)
-    return bool((_multiplied(values, 1.0, 0, _packed(weight), torch.ones(16), nothing, None) != 64 * 255 * 127).any())
-
-
-def _product(values, low: float, high: float, weight, scale, zero_points, bias) -> torch.Tensor:
-    """Return (T, O) for values (T, I) between `low` and `high`, of which 0 stands for itself exactly."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    step = (high - low) / STEPS or 1.0
-    zero = round(-low / step)
-    quantized = torch.add(zero + 0.5, values, alpha=1 / step).to(torch.uint8)
-    return _multiplied(quantized, step, zero, weight, scale, zero_points, bias)
+    levels = torch.full((1, 64), 255, dtype=torch.uint8)
+    weight = torch.full((16, 64), 127, dtype=torch.int8)
+    products = _multiplied(levels, _packed(weight), torch.ones(16), torch.zeros(16, dtype=torch.int32))
+    return bool((products != 64 * 255 * 127).any())
 
 
 def can_int8() -> bool:
     """Say whether this torch on this machine has such products, by trying one."""
     draw = torch.Generator().manual_seed(0)
-    values, weight = (torch.rand(rows, 64, generator=draw) for rows in (5, 48))
+    tokens = torch.rand(5, 64, generator=draw)
+    weight = torch.rand(48, 64, generator=draw)
     try:
-        found = _product(values, 0.0, 1.0, *_quantized(weight), None)
+        products = QuantizedWeight.of(weight).product(tokens, None)
     except (RuntimeError, AttributeError, TypeError):  # another processor, a build without oneDNN, other arguments
         return False
-    return torch.allclose(found, values @ weight.T, rtol=0.02, atol=0)
+    return torch.allclose(products, tokens @ weight.T, rtol=0.02, atol=0)
 
 
-def make_int8(model: torch.nn.Module) -> None:
+def make_int8(model: PreTrainedModel) -> None:
     """Make the linear layers of a sequence classifier's encoder compute in int8."""
-    base = model.base_model
-    kept = set(base.pooler.modules()) if getattr(base, "pooler", None) is not None else set()
-    for module in base.modules():
+    encoder = model.base_model
+    pooler = getattr(encoder, "pooler", None)
+    kept = set() if pooler is None else set(pooler.modules())
+    for module in encoder.modules():
         if isinstance(module, torch.nn.Linear) and module not in kept:
             module.__class__ = Int8Linear
 
@@ -107,18 +135,20 @@ def without_int8(model: torch.nn.Module) -> Iterator[None]:
 
 def every(total: int) -> int:
     """Return how many rows of a file lie between two that are compared: they are from all over it."""
-    return max(1, -(-total // SAMPLE))
+    return max(1, -(-total // MAX_COMPARED_ROWS))
 
 
-def check_labels(model: torch.nn.Module, predict: Callable[[], np.ndarray], least: float) -> str:
+def check_labels(model: torch.nn.Module, predict: Callable[[], np.ndarray], min_agreement: float) -> str:
     """Compare the labels that a model gives in int8 with those in fp32, and return a sentence about it.
 
-    `predict` returns the labels (N,) of some rows. Raises UserError if fewer than the share `least` are the same.
+    `predict` returns the labels (N,) of some rows. Raises UserError if fewer than this share of them are the same.
     """
     with without_int8(model):
         expected = predict()
-    same, rows = int((predict() == expected).sum()), len(expected)
-    told = f"{same:,} of {rows:,} rows that were compared have the label of fp32"
-    if same < least * rows:
-        raise UserError(f"--precision int8: {told}, less than --min_agreement {least:g}; leave it out, or ask for less")
-    return f"int8: {told}"
+    same = int((predict() == expected).sum())
+    agreement = f"{same:,} of {len(expected):,} rows that were compared have the label of fp32"
+    if same < min_agreement * len(expected):
+        raise UserError(
+            f"--precision int8: {agreement}, less than --min_agreement {min_agreement:g}; leave it out, or ask for less"
+        )
+    return f"int8: {agreement}"
