@@ -6,42 +6,61 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
 
 from toolkit.base.errors import UserError
 from toolkit.data.files import file_format
-from toolkit.data.spreadsheet import harmless
+
+Writer: TypeAlias = "TextWriter | ParquetWriter"
+UTF8_BOM = b"\xef\xbb\xbf"  # by which Excel knows utf-8
+
+# -- the columns that are added --------------------------------------------------------------------------------------
 
 
 def prediction_columns(
-    labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = (), first: str = "prediction"
+    labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = (), label_column: str = "prediction"
 ) -> list[str]:
-    """Return the names of the columns that are added to a row, `more` last; UserError if the row has one already."""
-    added = [first, *(f"prob_{label}" for label in labels), *more]
-    if both := sorted({*added} & {*taken}):
-        raise UserError(f"the input already has a column {both[0]!r}, which the output needs; rename or remove it")
+    """Return the names of the columns that are added to a row: predicted label, probability of each label, `more`.
+
+    Raises UserError if one of them is among those that are `taken`.
+    """
+    added = [label_column, *(f"prob_{label}" for label in labels), *more]
+    clashes = sorted({*added} & {*taken})
+    if clashes:
+        raise UserError(f"the input already has a column {clashes[0]!r}, which the output needs; rename or remove it")
     return added
 
 
 def with_predictions(
     rows: Sequence[dict],
     probabilities: np.ndarray,
-    predicted: np.ndarray,
+    label_ids: np.ndarray,
     labels: Sequence[str],
-    first: str = "prediction",
+    label_column: str = "prediction",
 ) -> list[dict]:
-    """Return the rows with the predicted label and `prob_<label>` added; probabilities (N, C) keep nine digits.
+    """Return the rows with the predicted label and the probability of each label added; the rows stay as they are.
 
-    predicted (N,) are numbers of labels; their column is called `first`.
+    Args:
+        rows: N rows as they stand in their file.
+        probabilities: (N, C), of which nine digits are kept.
+        label_ids: (N,), numbers of the predicted labels.
+        labels: the C labels.
+        label_column: what the column of the predicted label is called.
     """
-    columns = prediction_columns(labels, {name for row in rows for name in row}, first=first)
-    return [
-        {**row, **dict(zip(columns, [labels[i], *(float(f"{p:.9g}") for p in line)], strict=True))}
-        for row, line, i in zip(rows, probabilities.tolist(), predicted.tolist(), strict=True)
-    ]
+    taken = {name for row in rows for name in row}
+    columns = prediction_columns(labels, taken, label_column=label_column)
+    predicted_rows = []
+    for row, chances, label_id in zip(rows, probabilities.tolist(), label_ids.tolist(), strict=True):
+        values = [labels[label_id], *(float(f"{chance:.9g}") for chance in chances)]
+        predicted_rows.append({**row, **dict(zip(columns, values, strict=True))})
+    return predicted_rows
+
+
+# -- text formats ----------------------------------------------------------------------------------------------------
 
 
 class TextWriter:
@@ -52,42 +71,113 @@ class TextWriter:
     """
 
     def __init__(self, kind: str, columns: Sequence[str], excel_safe: bool = False):
-        self.kind, self.columns = kind, list(columns)
+        self.kind = kind
+        self.columns = list(columns)
         self.excel_safe = excel_safe and kind in ("csv", "tsv")
-        self.separator = b",\n" if kind == "json" else b""
-        self.footer = b"\n]\n" if kind == "json" else b""
-        self.header = b"[\n" if kind == "json" else b""
-        if kind in ("csv", "tsv"):
-            self.header = b"\xef\xbb\xbf" * self.excel_safe + self._table([dict(zip(columns, columns, strict=True))])
+        self.header = b""
+        self.separator = b""  # between windows
+        self.footer = b""
+        if kind == "json":
+            self.header = b"[\n"
+            self.separator = b",\n"
+            self.footer = b"\n]\n"
+        elif kind in ("csv", "tsv"):
+            self.header = self._table([dict(zip(columns, columns, strict=True))])
+            if self.excel_safe:
+                self.header = UTF8_BOM + self.header
 
-    def encode(self, rows: Sequence[dict]) -> bytes:
+    def encode(self, rows: Sequence[Mapping]) -> bytes:
         """Return the bytes of some rows."""
-        if self.kind in ("json", "jsonl"):
-            return (b",\n" if self.kind == "json" else b"\n").join(map(_json, rows)) + b"\n" * (self.kind == "jsonl")
+        if self.kind == "json":
+            return b",\n".join(_json_bytes(row) for row in rows)
+        if self.kind == "jsonl":
+            return b"".join(_json_bytes(row) + b"\n" for row in rows)
         return self._table(rows)
 
-    def _table(self, rows: Sequence[dict]) -> bytes:
-        cells = [[_cell(row.get(column)) for column in self.columns] for row in rows]
+    def _table(self, rows: Sequence[Mapping]) -> bytes:
+        """Return the bytes of the lines of some rows in a format of cells."""
+        lines = [[_cell(row.get(column)) for column in self.columns] for row in rows]
         if self.excel_safe:
-            cells = [[harmless(cell, self.kind) for cell in line] for line in cells]
+            lines = [[without_formula(cell, self.kind) for cell in line] for line in lines]
         if self.kind == "txt":
-            return "".join("\t".join(map(_one_line, line)) + "\n" for line in cells).encode(errors="replace")
-        stream, separator = io.StringIO(newline=""), "," if self.kind == "csv" else "\t"
-        quoted = csv.writer(stream, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        plain = csv.writer(stream, delimiter=separator, lineterminator="\n")
-        for line in cells:  # Python quotes a cell for its carriage return in its newest versions only
-            (quoted if any("\r" in cell for cell in line) else plain).writerow(line)
-        return stream.getvalue().encode(errors="replace")
+            text = "".join("\t".join(_one_line(cell) for cell in line) + "\n" for line in lines)
+        else:
+            text = _delimited(lines, "," if self.kind == "csv" else "\t")
+        return text.encode(errors="replace")
 
     def join(self, parts: Iterable[Path], path: Path) -> None:
-        """Write the whole file from the windows' files."""
-        with gzip.GzipFile(path, "wb", mtime=0) if path.suffix.lower() == ".gz" else path.open("wb") as whole:
-            whole.write(self.header)
+        """Write the complete file from the windows' files."""
+        compressed = path.suffix.lower() == ".gz"
+        with gzip.GzipFile(path, "wb", mtime=0) if compressed else path.open("wb") as file:
+            file.write(self.header)
             for number, part in enumerate(parts):
-                whole.write(self.separator if number else b"")
+                if number > 0:
+                    file.write(self.separator)
                 with part.open("rb") as stream:
-                    shutil.copyfileobj(stream, whole)
-            whole.write(self.footer)
+                    shutil.copyfileobj(stream, cast(BinaryIO, file))
+            file.write(self.footer)
+
+
+def _delimited(lines: Iterable[Sequence[str]], separator: str) -> str:
+    """Return lines of cells as csv, or as tsv if the separator is a tab."""
+    stream = io.StringIO(newline="")
+    plain = csv.writer(stream, delimiter=separator, lineterminator="\n")
+    quoted = csv.writer(stream, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for line in lines:
+        # Python quotes a cell for its carriage return in its newest versions only.
+        writer = quoted if any("\r" in cell for cell in line) else plain
+        writer.writerow(line)
+    return stream.getvalue()
+
+
+def _json_bytes(row: Mapping) -> bytes:
+    try:
+        return json.dumps(row, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:  # half a character in another column: only an escape can write it
+        return json.dumps(row, default=str).encode()
+
+
+def _cell(value: object) -> str:
+    """Return a value as a cell: "" for none, json for what is neither text nor a number."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, list, bool)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _one_line(cell: str) -> str:
+    return " ".join(re.split("[\t\r\n]+", cell))
+
+
+# -- cells that a spreadsheet does not run as a formula --------------------------------------------------------------
+
+# What begins a formula, full-width forms too, and what a spreadsheet may skip before it: blanks, what cannot be seen,
+# quotes. See OWASP, CSV Injection.
+FORMULA_SIGN = "[=+\\-@＝＋－＠\u2212]"
+SKIPPED = (
+    '(?:[^\\S\t\r\n]|["\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff])*'
+)
+NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+FORMULA = re.compile(f"{SKIPPED}(?:{FORMULA_SIGN}|[\t\r\n])")
+# One whose separator is another than the file's, or that is confused by quotes, begins cells in the middle of ours.
+FORMULA_INSIDE = {
+    "csv": re.compile(f"([\t\r\n;])(?={SKIPPED}{FORMULA_SIGN})"),
+    "tsv": re.compile(f"([\t\r\n;,])(?={SKIPPED}{FORMULA_SIGN})"),
+}
+
+
+def without_formula(cell: str, kind: str) -> str:
+    """Return a cell of a csv or tsv file with ' before all that could begin a formula; numbers stay as they are."""
+    if NUMBER.fullmatch(cell):
+        return cell
+    cell = FORMULA_INSIDE[kind].sub(r"\1'", cell)
+    return "'" + cell if FORMULA.match(cell) else cell
+
+
+# -- parquet ---------------------------------------------------------------------------------------------------------
 
 
 class ParquetWriter:
@@ -95,76 +185,65 @@ class ParquetWriter:
 
     def __init__(self, columns: Sequence[str], labels: Sequence[str], input_file: Path | None):
         try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
+            import pyarrow as pa  # noqa: PLC0415 (optional)
+            import pyarrow.parquet as pq  # noqa: PLC0415
         except ModuleNotFoundError:
             raise UserError("parquet files need the package pyarrow (pip install pyarrow)") from None
-        self.pa, self.pq, self.strings = pa, pq, input_file is None
+        self.pa = pa
+        self.pq = pq
+        self.writes_strings = input_file is None
         added = prediction_columns(labels)
-        kept = [pa.field(name, pa.string()) for name in columns if name not in added]
-        kept = kept if self.strings else list(pq.read_schema(input_file))
+        if input_file is None:
+            fields = [pa.field(name, pa.string()) for name in columns if name not in added]
+        else:
+            fields = list(pq.read_schema(input_file))
         types = [pa.string(), *[pa.float64()] * len(labels)]
-        self.schema = pa.schema(kept + [pa.field(*pair) for pair in zip(added, types, strict=True)])
+        fields += [pa.field(name, kind) for name, kind in zip(added, types, strict=True)]
+        self.schema = pa.schema(fields)
 
-    def encode(self, rows: Sequence[dict]) -> bytes:
+    def encode(self, rows: Sequence[Mapping]) -> bytes:
         """Return some rows as the bytes of a parquet file of their own."""
-        if self.strings:
+        if self.writes_strings:
             strings = {field.name for field in self.schema if field.type == self.pa.string()}
-            rows = [{k: _string(v) if k in strings else v for k, v in row.items()} for row in rows]
+            rows = [{name: _string(v) if name in strings else v for name, v in row.items()} for row in rows]
         stream = io.BytesIO()
         self.pq.write_table(self.pa.Table.from_pylist(list(rows), schema=self.schema), stream)
         return stream.getvalue()
 
     def join(self, parts: Iterable[Path], path: Path) -> None:
-        """Write the whole file from the windows' files, a row group for each."""
+        """Write the complete file from the windows' files, a row group for each."""
         with self.pq.ParquetWriter(path, self.schema) as writer:
             for part in parts:
                 writer.write_table(self.pq.read_table(part, schema=self.schema))
-
-
-def choose_writer(
-    output: Path | None,
-    given: str,
-    names: list[str],
-    labels: Sequence[str],
-    excel_safe: bool,
-    parquet_input: Path | None,
-) -> TextWriter | ParquetWriter:
-    """Return how rows are written to `output` (None: standard output) that come in format `given` with columns `names`.
-
-    Raises UserError for a combination that makes no sense and for columns that the output needs itself.
-    """
-    added, kind = prediction_columns(labels, names), given
-    if output is not None:
-        kind = file_format(output)
-        kind = "jsonl" if kind == "json" and given == "jsonl" else kind  # .json files may be either
-    elif kind == "parquet":
-        raise UserError("parquet cannot be written to standard output; --output_file names a file")
-    if excel_safe and kind not in ("csv", "tsv"):
-        raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
-    if kind == "parquet":
-        return ParquetWriter(names, labels, parquet_input)
-    return TextWriter(kind, names + added, excel_safe)
-
-
-def _json(row: dict) -> bytes:
-    try:
-        return json.dumps(row, ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:  # half a character in another column: only an escape can write it
-        return json.dumps(row, default=str).encode()
 
 
 def _string(value: object) -> str | None:
     return None if value is None else _cell(value).encode(errors="replace").decode()
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (dict, list, bool)) else str(value)
+# -- which of them ---------------------------------------------------------------------------------------------------
 
 
-def _one_line(cell: str) -> str:
-    return " ".join(re.split("[\t\r\n]+", cell))
+def choose_writer(
+    output: Path | None,
+    input_format: str,
+    columns: Sequence[str],
+    labels: Sequence[str],
+    excel_safe: bool,
+    parquet_input: Path | None,
+) -> Writer:
+    """Return how rows are written to `output` (None: standard output) that come in `input_format` with `columns`.
+
+    Raises UserError for a combination that makes no sense and for columns that the output needs itself.
+    """
+    added = prediction_columns(labels, columns)
+    kind = input_format if output is None else file_format(output)
+    if kind == "json" and input_format == "jsonl":  # .json files may be either
+        kind = "jsonl"
+    if output is None and kind == "parquet":
+        raise UserError("parquet cannot be written to standard output; --output_file names a file")
+    if excel_safe and kind not in ("csv", "tsv"):
+        raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
+    if kind == "parquet":
+        return ParquetWriter(columns, labels, parquet_input)
+    return TextWriter(kind, [*columns, *added], excel_safe)
