@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit.cli.console import Log, one_line
-from toolkit.doctor.texts import TEXTS
+from toolkit.doctor.texts import FINDINGS
 
 MAX_EXAMPLES = 3  # of a finding
 EXCERPT_LENGTH = 60  # characters of a text or label
@@ -38,18 +38,18 @@ class Finding:
     An example is a row, or several rows that have something in common.
     """
 
-    kind: str  # a key of TEXTS
+    kind: str  # a key of FINDINGS
     count: int  # rows, or what the texts of this kind count
-    facts: dict[str, Any]  # what the texts are filled in with
+    facts: dict[str, Any]  # that fill the gaps of its texts
     examples: list[list[Location]] = field(default_factory=list)
 
     def sentence(self, language: str = "en") -> str:
         """Return what was found."""
-        return TEXTS[self.kind][language][0].format(count=self.count, **self.facts)
+        return FINDINGS[self.kind].sentence[language].format(count=self.count, **self.facts)
 
     def advice(self, language: str = "en") -> str:
         """Return what to do about it."""
-        return TEXTS[self.kind][language][1].format(count=self.count, **self.facts)
+        return FINDINGS[self.kind].advice[language].format(count=self.count, **self.facts)
 
     def as_json(self) -> dict[str, Any]:
         """Return it for run.json, which travels with the model, so without the texts of the rows."""
