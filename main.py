@@ -11,7 +11,7 @@ from toolkit.base.process import this_process
 from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import fine_tuning_options
 from toolkit.cli.sections import FineTuningOptions
-from toolkit.runs.run_json import refuse_to_overwrite
+from toolkit.runs.paths import refuse_to_overwrite
 
 
 def read_options() -> FineTuningOptions:
@@ -61,7 +61,7 @@ def main(options: FineTuningOptions) -> None:
             log = Log(stream)
             writes = processes.is_main and options.trains_a_run
             with RunDirectory(Path(seed_options.output.output_dir), writes, seeds) as directory:
-                run_options = resumed_options(seed_options, processes, log)
+                run_options = resumed_options(seed_options, processes, log, is_one_of_several=seeds is not None)
                 directory.want_scalars(run_options.output.tensorboard)
                 machine = choose_machine(run_options.machine.device, run_options.machine.precision, processes)
                 if data is None:
@@ -151,7 +151,7 @@ def evaluate(run: Trainer) -> None:
     is_best = progress.note(scores, options.metric, run.steps_per_epoch, rate)
     if is_best and run.directory.writes:
         tokenizer = run.data.main_encoder.tokenizer
-        utils.save_model(run.directory.model_dir, run.model, tokenizer, run.run_facts(), waits=True)
+        utils.save_model(run.directory.paths.model_dir, run.model, tokenizer, run.run_facts(), waits=True)
     run.directory.write_history(progress)
     run.log(progress.last_line(options.metric))
 
@@ -159,7 +159,7 @@ def evaluate(run: Trainer) -> None:
 def finish(run: Trainer) -> None:
     """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
     tables = run.data.tables
-    model_dir = run.directory.model_dir
+    model_dir = run.directory.paths.model_dir
     answers = simple_answers(tables.get("train"), tables)
     baselines = score_answers(tables, answers)
     if run.facts is not None:
@@ -181,7 +181,7 @@ def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
     options = run.options
     machine = run.machine
     log = run.log
-    directory = run.directory
+    paths = run.directory.paths
     batch_size = options.training.batch_size
     limit = run.learner.limit
     model = run.release()
@@ -189,16 +189,16 @@ def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
         utils.help_score(utils.Predictor(model, machine, batch_size, limit), options.machine.fast)
         return
     table = run.data.tables["test"]
-    scored = utils.score_saved(directory.model_dir, table, machine, batch_size, limit, options.machine.fast)
-    with DirectoryLock(directory.test_dir) as lock:
+    scored = utils.score_saved(paths.model_dir, table, machine, batch_size, limit, options.machine.fast)
+    with DirectoryLock(paths.test_dir) as lock:
         lock.take()
         train_table = run.data.tables["train"]
-        scored_run = ScoredRun(scored, table, run.run_facts(), directory.model_dir, train_table, answers["test"])
-        scores = write_scores(directory.test_dir, scored_run)
+        scored_run = ScoredRun(scored, table, run.run_facts(), paths.model_dir, train_table, answers["test"])
+        scores = write_scores(paths.test_dir, scored_run)
         log("\n".join(["", *score_lines(scores)]))
-        explainer = Explainer(directory.model_dir, run.data.main_encoder, machine.device)
+        explainer = Explainer(paths.model_dir, run.data.main_encoder, machine.device)
         explanations = explain_errors(scored, table, explainer, options.report.explain_rows, log)
-        write_report(directory.test_dir, scored_run, scores, explanations, options.report.report_language)
+        write_report(paths.test_dir, scored_run, scores, explanations, options.report.report_language)
 
 
 def find_label_errors(

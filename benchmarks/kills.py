@@ -4,7 +4,8 @@
 
 main.py saves after every step and evaluates after every second one, so that most of its time goes into writing. It is
 started with --resume and killed by kill -9 after a random time, again and again; after each kill the model directory,
-if there is one yet, must be whole. Once a run gets through, all that it has left must be what a run without kills
+if there is one yet, must be whole. Some of the runs train further from a model of ours and replace it, which must be
+there all the time. Once a run gets through, all that it has left must be what a run without kills
 leaves, to the last bit and the last file. Prints the counts, and fails if one differs.
 """
 
@@ -27,10 +28,12 @@ from safetensors.torch import load_file  # noqa: E402
 from benchmarks.forked import clock, differences, fork, make_data, options, result, wait  # noqa: E402
 from toolkit.runs.run_json import read_run  # noqa: E402
 
+REPLACES = "in the place of its model"  # a setting that begins with a model of ours, and replaces it
 SETTINGS = {  # what is run, by name
     "plain": (),
     "micro-batches and dropout": ("--micro_batch_size", 3, "--dropout", 0.3),
     "bf16 and early stopping": ("--precision", "bf16", "--early_stopping", 3, "--metric", "loss"),
+    REPLACES: ("--overwrite",),
 }
 
 
@@ -47,12 +50,24 @@ def killed(words: list[str], log: Path, seconds: float) -> int | None:
     return None if status == -signal.SIGKILL else status
 
 
-def look(output: Path) -> str:
-    """Return where in its course a killed run was; fail if its model is not whole."""
+def words_of(folder: Path, setting: str) -> list[str]:
+    """Return the options of a run in a setting, with what it replaces in its place."""
+    output = folder / "output"
+    often = ("--epochs", 3, "--save_steps", 1, "--eval_steps", 2, *SETTINGS[setting], "--resume")
+    words = options(folder / "data", output, *often)
+    if setting != REPLACES:
+        return words
+    shutil.copytree(folder / "first", output)
+    shutil.rmtree(output / "checkpoint")  # else that run would be gone on with
+    return [*words, "--model", str(output / "bert_classifier")]
+
+
+def look(output: Path, had_model: bool) -> str:
+    """Return where in its course a killed run was; fail if its model is not whole, or gone if it `had_model`."""
     model = output / "bert_classifier"
     if (output / ".bert_classifier.old").is_dir() and not model.is_dir():
         model = output / ".bert_classifier.old"  # between two renames; it gets its name back from whoever looks for it
-    if model.is_dir():
+    if model.is_dir() or had_model:
         read_run(model)
         load_file(model / "model.safetensors")
     left = [path.name for path in output.rglob(".*") if path.name != ".lock"]
@@ -70,21 +85,23 @@ def main() -> int:
         folder = Path(name)
         make_data(folder / "data", rows=24)
         output, log, expected, seconds = folder / "output", folder / "log", {}, {}
-        often = ("--epochs", 3, "--save_steps", 1, "--eval_steps", 2)
-        for setting, more in SETTINGS.items():
+        if wait(fork(options(folder / "data", folder / "first", "--epochs", 1), log)):
+            raise SystemExit(log.read_text())
+        for setting in SETTINGS:
+            words = words_of(folder, setting)
             began = clock()
-            if wait(fork(options(folder / "data", output, *often, *more), log)):
+            if wait(fork(words, log)):
                 raise SystemExit(log.read_text())
             seconds[setting], expected[setting] = clock() - began, result(output)
             shutil.rmtree(output)
         while kills < args.kills:
             setting = draw.choice([*SETTINGS])
-            words = [*options(folder / "data", output, *often, *SETTINGS[setting]), "--resume"]
+            words = words_of(folder, setting)
             log.unlink()
             before, began = kills, clock()
             while (status := killed(words, log, draw.uniform(0, 1.2 * seconds[setting]))) is None:
                 kills += 1
-                where[look(output)] += 1
+                where[look(output, setting == REPLACES)] += 1
             if status:
                 raise SystemExit(log.read_text())
             if kills == before:  # how long a run takes changes with what else the machine does

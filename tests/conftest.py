@@ -219,13 +219,16 @@ def processes(count: int, name: str | Path, *options, before: str = "") -> Itera
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree", "os.listdir"}
 
 
-def interrupted(work: Callable[[], object], prepare: Callable[[], object], fails: bool) -> Iterator[int]:
+def interrupted(
+    work: Callable[[], object], prepare: Callable[[], object], fails: bool, every: int = 1
+) -> Iterator[int]:
     """Do some work in a copy of this process that dies as it does its first, second, ... thing to a file.
 
     Before each time, `prepare` is called. With `fails` the process lives and from then on every new file fails as if
-    the disk were full. Yields the number of the thing; ends when the work gets through.
+    the disk were full. Of long works only `every` so manyth instant is tried. Yields the number of the thing; ends when
+    the work gets through.
     """
-    for instant in itertools.count():
+    for instant in itertools.count(step=every):
         prepare()
         if (child := os.fork()) == 0:
             seen = itertools.count()

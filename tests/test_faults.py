@@ -784,6 +784,89 @@ def test_scores_that_are_refused_leave_nothing_behind(reviews, model_dir, tmp_pa
     assert not (tmp_path / "o").exists()
 
 
+# -- a run in the place of another ------------------------------------------------------------------------------------
+
+AT_STEP = """
+add_gradient = utils._add_gradient
+
+def patched(learner, *rest):
+    if learner.step == STEP:
+        os.kill(os.getpid(), signal.SIGNAL)
+    return add_gradient(learner, *rest)
+
+utils._add_gradient = patched
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory, english_bert):
+    """What training further from a model of ours comes to where it does not replace it: a function of the data."""
+    made = {}
+
+    def run(reviews: Path) -> tuple[Path, dict]:
+        if not made:
+            folder = tmp_path_factory.mktemp("own")
+            script("main.py", *options(reviews, english_bert, folder / "first", "--epochs", 1))
+            further = options(reviews, folder / "first" / "bert_classifier", folder / "further", "--epochs", 3)
+            script("main.py", *further)
+            made["further"] = (folder / "first", result(folder / "further"))
+        return made["further"]
+
+    return run
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("step", "name"), [(3, "SIGTERM"), (3, "SIGKILL"), (20, "SIGKILL")])
+def test_training_further_from_the_model_of_a_run_in_its_place_goes_on_from_wherever_it_was_stopped(
+    reviews, english_bert, tmp_path, own, step, name
+):
+    first, expected = own(reviews)
+    output = shutil.copytree(first, tmp_path / "o")
+    before, files = content(output / "bert_classifier"), names(output)
+    words = options(reviews, output / "bert_classifier", output, "--epochs", 3, "--overwrite")
+    hook = HOOKED + AT_STEP.replace("STEP", str(step), 1).replace("SIGNAL", name)
+    status = EXIT_STOPPED if name == "SIGTERM" else -signal.SIGKILL
+    done = script("main.py", *words, before=hook, status=status)
+    if step < 8:  # before the first evaluation, what was there is there still and is whole
+        assert content(output / "bert_classifier") == before
+        assert files >= names(output) - {f"checkpoint/state-{step + 1}.safetensors"}
+    else:
+        assert content(output / "bert_classifier") != before
+    for other, more in (
+        ("test_code.py", ["--output_dir", tmp_path]),
+        ("infer.py", ["--output_file", tmp_path / "p.csv"]),
+    ):
+        script(other, "--model_dir", output / "bert_classifier", "--data_dir", reviews, "--device", "cpu", *more)
+    if name == "SIGTERM":
+        script(*shlex.split(done.stderr.partition("To go on: python ")[2]))
+    else:
+        script("main.py", "--output_dir", output, "--resume")
+    assert same_but_for_places(expected, result(output)) == []
+
+
+def test_several_runs_that_begin_with_the_model_that_the_best_of_them_replaces_all_begin_with_it(
+    reviews, english_bert, tmp_path, own
+):
+    first, _ = own(reviews)
+    output, several = shutil.copytree(first, tmp_path / "o"), ["--epochs", 2, "--seeds", 2, "--seed", 1]
+    before = content(output / "bert_classifier")
+    further = first / "bert_classifier"
+    script("main.py", *options(reviews, further, tmp_path / "further", *several))
+    words = options(reviews, output / "bert_classifier", output, *several, "--overwrite")
+    for step, seed in ((12, 1), (3, 2)):
+        hook = HOOKED + AT_STEP.replace("STEP", str(step), 1).replace("SIGNAL", "SIGKILL")
+        hook = hook.replace("learner.step ==", f"learner.settings.seed == {seed} and learner.step ==")
+        script("main.py", *words, before=hook, status=-signal.SIGKILL)
+        assert content(output / "bert_classifier") == before
+        words = ["--output_dir", output, "--resume"]
+    script("main.py", *words)
+    differing = same_but_for_places(result(tmp_path / "further"), result(output))
+    assert {name for name in differing if not name.endswith("train.log")} == {"seeds.json"}  # it names the places
+
+
 # -- the two checks of resuming, a few cases of each ------------------------------------------------------------------
 
 

@@ -11,15 +11,16 @@ import pytest
 import torch
 
 from tests.conftest import interrupted
-from toolkit.base.disk import filling, hidden_sibling
+from toolkit.base.disk import DirectoryLock, filling, hidden_sibling
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import grad_scaler
 from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.runs import checkpoint
+from toolkit.runs.best_model import waiting_model
 from toolkit.runs.directory import RunDirectory
+from toolkit.runs.paths import RunPaths, refuse_to_overwrite
 from toolkit.runs.progress import Progress
-from toolkit.runs.run_json import clear_run, refuse_to_overwrite
 
 ABOUT = {"options": {"epochs": 3, "overwrite": True}, "precision": "fp32", "data": {}}
 BAD = {"train": SimpleNamespace(rejected=[]), "valid": SimpleNamespace(rejected=[
@@ -113,7 +114,8 @@ def test_opening_anew_clears_an_earlier_run_and_nothing_else(earlier):
     log = Log(io.StringIO())
     log("new line")
     with opened(earlier, log, NO_BAD):
-        assert names(earlier) == {"train.log", "notes.txt", "test/my_own.csv", "checkpoint/state.json"}
+        kept = {"bert_classifier/run.json", "bert_classifier/model.safetensors", "notes.txt", "test/my_own.csv"}
+        assert names(earlier) == kept | {"train.log", "checkpoint/state.json"}
     assert json.loads((earlier / "checkpoint" / "state.json").read_text())["options"]["epochs"] == 3
     assert (earlier / "train.log").read_text() == "new line\n"
 
@@ -195,12 +197,12 @@ def test_the_model_is_that_of_the_last_save_at_whatever_instant_a_save_ends(tmp_
 
     def save() -> None:
         files = RunDirectory(run, writes=True)
-        with filling(files.model_dir) as new:
+        with filling(files.paths.model_dir) as new:
             fill_model(new, 10)
         files.save(parts(), journal_of(10), ABOUT)
 
     for _ in interrupted(save, prepare, fails):
-        saved = checkpoint.best_step(run / "checkpoint")
+        saved = checkpoint.saved_progress(run / "checkpoint").best_step
         with opened(run, Log(io.StringIO()), NO_BAD, resume=True):
             seen.add(saved)
         if saved:
@@ -247,24 +249,157 @@ def test_what_a_run_is_gone_on_with_is_noted_before_its_next_save(tmp_path):
     assert all(after[name] == before[name] for name in ("tensors", "progress", "scaler"))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
-def test_whenever_the_clearing_of_a_run_ends_the_next_start_with_overwrite_succeeds(tmp_path):
-    run, seen = tmp_path / "run", 0
+# -- an earlier run that is replaced ----------------------------------------------------------------------------------
+
+
+def best(files: RunDirectory, step: int, weights: str, about: dict) -> None:
+    """Do what a run does that has found its best model so far."""
+    with filling(files.paths.model_dir) as new:
+        fill_model(new, step)
+        (new / "model.safetensors").write_text(weights)
+    files.save(parts(), journal_of(step), about)
+
+
+def options_of(name: str) -> dict:
+    return ABOUT | {"options": {"name": name, "overwrite": True}}
+
+
+def put_run(folder, step: int, weights: str, about: dict) -> None:
+    with RunDirectory(folder, writes=True) as files:
+        files.open(Log(io.StringIO()), NO_BAD, about)
+        best(files, step, weights, about)
+        files.write_history(evaluated())
+    (folder / "test").mkdir()
+    (folder / "test" / "metrics.json").write_text("scores")
+
+
+def state_of(folder) -> tuple[str, int]:
+    """Return which run a directory holds, and the step of its best model."""
+    state = checkpoint.read_state(folder / "checkpoint")
+    return state["options"]["name"], state["progress"]["best_step"]
+
+
+FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
+
+
+@FORK
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_good_model_is_there_at_whatever_instant_a_run_that_replaces_another_ends(tmp_path, monkeypatch, fails):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # no machine dies here, only processes
+    run, seen = tmp_path / "run", set()
 
     def prepare() -> None:
         shutil.rmtree(run, ignore_errors=True)
-        with opened(run, Log(io.StringIO()), NO_BAD) as files:
-            put_model(run, 5)
-            files.save(parts(), journal_of(5), ABOUT)
-            files.write_history(evaluated())
+        put_run(run, 10, "old weights", options_of("old"))
 
-    for _ in interrupted(lambda: clear_run(run), prepare, fails=False):
-        seen += 1
-        if (run / "checkpoint" / "state.json").exists():
-            with pytest.raises(UserError, match="already holds a run"):
-                refuse_to_overwrite(run, overwrite=False)
-        else:
-            assert names(run) == {"train.log"}
-        with opened(run, Log(io.StringIO()), NO_BAD):
-            assert names(run) == {"train.log", "checkpoint/state.json"}
-    assert seen >= 5
+    def replace() -> None:
+        with RunDirectory(run, writes=True) as files:
+            files.open(Log(io.StringIO()), NO_BAD, options_of("new"))
+            best(files, 10, "new weights", options_of("new"))
+
+    for _ in interrupted(replace, prepare, fails):
+        with pytest.raises(UserError, match="already holds a run"):
+            refuse_to_overwrite(run, overwrite=False)
+        now = state_of(run)
+        seen.add(now)
+        with RunDirectory(run, writes=True):  # which finds what the run may begin with, before it begins
+            weights = found_model(run)
+        assert weights == "old weights" or now == ("new", 10)
+        with RunDirectory(run, writes=True) as files:
+            files.open(Log(io.StringIO()), NO_BAD, options_of(now[0]), resume=True)
+            assert found_model(run) == ("new weights" if now == ("new", 10) else "old weights")
+            left = names(run) - {
+                "bert_classifier/run.json",
+                "bert_classifier/model.safetensors",
+                "checkpoint/state.json",
+            }
+            if now == ("new", 0):
+                assert left == {"train.log"}
+            elif now == ("old", 10):
+                assert left >= {"checkpoint/state-10.safetensors", "metrics.jsonl", "test/metrics.json", "train.log"}
+        assert not [path.name for path in run.rglob(".*") if path.name != ".lock"]
+        replace()
+        assert state_of(run) == ("new", 10)
+        assert found_model(run) == "new weights"
+    assert seen == {("old", 10), ("new", 0), ("new", 10)}
+
+
+def test_a_run_does_not_take_the_model_that_it_was_to_replace_for_its_own(tmp_path):
+    put_run(tmp_path, 10, "old weights", options_of("old"))
+    shutil.copytree(tmp_path / "bert_classifier", tmp_path / "copy")
+    put_run_again = RunDirectory(tmp_path, writes=True)
+    shutil.rmtree(tmp_path / "test")
+    with put_run_again as files:
+        files.open(Log(io.StringIO()), NO_BAD, options_of("new"))
+        best(files, 10, "new weights", options_of("new"))
+    shutil.rmtree(tmp_path / "bert_classifier")
+    (tmp_path / "copy").rename(tmp_path / "bert_classifier")  # of the same step
+    with (
+        pytest.raises(UserError, match="is not the best model of this run, that of step 10"),
+        RunDirectory(tmp_path, writes=True) as files,
+    ):
+        files.open(Log(io.StringIO()), NO_BAD, options_of("new"), resume=True)
+
+
+def test_the_best_model_of_a_killed_run_that_was_on_its_way_to_its_place_is_not_lost_by_replacing_it(
+    tmp_path,
+):
+    put_run(tmp_path, 10, "best weights", options_of("old"))
+    (tmp_path / "bert_classifier").rename(waiting_model(tmp_path / "bert_classifier"))
+    with RunDirectory(tmp_path, writes=True) as files:
+        files.open(Log(io.StringIO()), NO_BAD, options_of("new"))
+        assert found_model(tmp_path) == "best weights"
+
+
+def test_a_run_whose_scores_are_being_written_is_not_replaced(tmp_path):
+    put_run(tmp_path, 10, "old weights", options_of("old"))
+    before = names(tmp_path)
+    with DirectoryLock(tmp_path / "test") as lock:
+        lock.take()
+        with (
+            pytest.raises(UserError, match="another run is writing there"),
+            RunDirectory(tmp_path, writes=True) as files,
+        ):
+            files.open(Log(io.StringIO()), NO_BAD, options_of("new"))
+        assert names(tmp_path) == before
+        assert state_of(tmp_path) == ("old", 10)
+
+
+@FORK
+@pytest.mark.parametrize("kept", [None, 2])
+def test_the_models_of_several_runs_stay_until_a_single_one_that_replaces_them_has_one(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    run, seen = RunPaths(tmp_path / "run"), set()
+    place = run if kept else run.of_seed(2)
+
+    def prepare() -> None:
+        shutil.rmtree(run.folder, ignore_errors=True)
+        for seed in (1, 3):
+            put_run(run.of_seed(seed).folder, 10, "other weights", options_of(f"seed {seed}"))
+            shutil.rmtree(run.of_seed(seed).model_dir)
+        put_run(place.folder, 10, "best weights", options_of("best"))
+        shutil.rmtree(place.checkpoint_dir)
+        (run.of_seed(1).folder / "mine.txt").write_text("mine")
+        run.seeds_file.write_text(json.dumps({"seeds": [1, 2, 3], "kept": kept}))
+
+    def replace() -> None:
+        with RunDirectory(run.folder, writes=True) as files:
+            resume = run.state_file.is_file()
+            files.open(Log(io.StringIO()), NO_BAD, options_of("new"), resume)
+            best(files, 10, "new weights", options_of("new"))
+
+    for _ in interrupted(replace, prepare, fails=False):
+        began = run.state_file.is_file()
+        seen.add(began)
+        with RunDirectory(run.folder, writes=True):
+            new = run.model_dir.is_dir() and found_model(run.folder) == "new weights"
+            assert new or found_model(place.folder) == "best weights"
+        assert began or run.seeds_file.is_file()
+        if began:
+            assert not new or state_of(run.folder) == ("new", 10)
+        replace()
+        ours = {"bert_classifier/run.json", "bert_classifier/model.safetensors", "checkpoint/state.json", "train.log"}
+        assert names(run.folder) == ours | {"checkpoint/state-10.safetensors", "seed-1/mine.txt"}
+        assert found_model(run.folder) == "new weights"
+        assert "replaces" not in checkpoint.read_state(run.checkpoint_dir)
+    assert seen == {False, True}

@@ -14,11 +14,8 @@ from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.runs.run_json import (
     ModelFiles,
-    clear_run,
     data_facts,
     read_run,
-    refuse_to_overwrite,
-    step_of_model,
     versions,
 )
 
@@ -99,41 +96,6 @@ def test_a_model_directory_that_is_missing_is_one_that_has_no_files(tmp_path):
         files.check()
 
 
-def test_a_finished_run_is_not_overwritten_unless_asked(tmp_path):
-    folder = tmp_path / "output" / "bert_classifier"
-    refuse_to_overwrite(tmp_path / "output", overwrite=False)
-    folder.mkdir(parents=True)
-    refuse_to_overwrite(tmp_path / "output", overwrite=False)
-    (folder / "run.json").write_text("{}", encoding="utf-8")
-    refuse_to_overwrite(tmp_path / "output", overwrite=True)
-    with pytest.raises(UserError) as caught:
-        refuse_to_overwrite(tmp_path / "output", overwrite=False)
-    assert str(caught.value).startswith(f"{tmp_path / 'output'} already holds a run")
-    assert all(option in str(caught.value) for option in ("--overwrite", "--resume", "--output_dir"))
-
-
-def test_an_unfinished_run_is_not_overwritten_either_and_what_is_no_run_never(tmp_path):
-    (tmp_path / "a" / "checkpoint").mkdir(parents=True)
-    (tmp_path / "a" / "checkpoint" / "state.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(UserError, match="already holds a run"):
-        refuse_to_overwrite(tmp_path / "a", overwrite=False)
-    (tmp_path / "b" / "bert_classifier").mkdir(parents=True)
-    (tmp_path / "b" / "bert_classifier" / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(UserError, match="in the way"):
-        refuse_to_overwrite(tmp_path / "b", overwrite=True)
-
-
-def test_clearing_a_run_removes_its_files_and_no_other(tmp_path):
-    ours = ["bert_classifier/run.json", "bert_classifier/model.safetensors", "checkpoint/state.json", "metrics.jsonl",
-            "checkpoint/state-8.safetensors", "curves.png", "rejected_rows.csv", "test/metrics.json"]  # fmt: skip
-    theirs = ["checkpoint/mine.txt", "test/mine.py", "predictions.csv", "notes.md"]
-    for name in ours + theirs:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("x", encoding="utf-8")
-    clear_run(tmp_path)
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(theirs)
-
-
 def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path):
     tables = {}
     for name, rows in (("train", 3), ("valid", 1)):
@@ -163,11 +125,3 @@ def test_the_facts_of_a_table_change_with_its_tokens_and_labels(tmp_path):
     ]  # fmt: skip
     assert tokens[0] == tokens[1]
     assert len(set(tokens)) == 4
-
-
-def test_the_step_of_a_model_is_read_from_what_main_wrote_and_is_0_of_anything_else(tmp_path):
-    path = tmp_path / "run.json"
-    assert step_of_model(tmp_path) == 0
-    for text, step in [('{"metrics": {"step": 7}}', 7), ("{}", 0), ('{"metrics": []}', 0), ("[1]", 0), ("{", 0)]:
-        path.write_text(text)
-        assert step_of_model(tmp_path) == step

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import interrupted, script, started, wait_for
-from tests.runs.test_directory import ABOUT, NO_BAD
+from tests.runs.test_directory import ABOUT, NO_BAD, parts
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.runs.directory import RunDirectory
@@ -110,6 +110,7 @@ def test_whenever_the_writing_ends_no_step_is_read_twice_and_none_is_lost(tmp_pa
         shutil.rmtree(run, ignore_errors=True)
         with opened(False) as files:
             files.write_history(progress(3))
+            files.save(parts(), Progress(step=30), ABOUT)  # else it begins anew
 
     def write() -> None:
         with opened(True) as files:

@@ -17,11 +17,17 @@ from safetensors.torch import load_file
 from benchmarks.forked import differences, result
 from tests.base.test_disk import holder
 from tests.conftest import ended, interrupted, processes, script, started, wait_for
+from tests.runs.test_directory import parts
+from tests.runs.test_directory import put_run as put_single_run
+from toolkit.base.disk import filling
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.exits import EXIT_STOPPED
 from toolkit.cli.options import fine_tuning_options
-from toolkit.runs.run_json import clear_run, read_run, refuse_to_overwrite, seed_folders, sweep_run
+from toolkit.runs.directory import RunDirectory
+from toolkit.runs.paths import refuse_to_overwrite
+from toolkit.runs.progress import Progress
+from toolkit.runs.run_json import read_run
 from toolkit.runs.seeds import Seeds
 
 POSIX = pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
@@ -268,8 +274,7 @@ def go_on(folder: Path, seeds: int, *more: str) -> None:
             whole.note(seed)
         whole.end(Log(io.StringIO()))
     finally:
-        if whole.lock:
-            whole.lock.release()
+        whole.lock.release()
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -309,26 +314,160 @@ def test_at_whatever_instant_the_bookkeeping_ends_it_is_done_by_the_next_start(
     assert count > 50
 
 
+def train(whole: Seeds, seed: int, name: str, resume: bool) -> None:
+    """Do what a run of this seed does, without the training; `name` is in its weights."""
+    options = {"seed": seed, "name": name, "overwrite": False}
+    with RunDirectory(whole.paths.of_seed(seed).folder, writes=True, whole=whole) as files:
+        resume = resume and files.paths.state_file.is_file()
+        if resume:
+            assert read(files.paths.state_file)["options"]["name"] == name
+        files.open(Log(io.StringIO()), {}, ABOUT | {"options": options}, resume)
+        with filling(files.paths.model_dir) as new:
+            metrics = {"step": 5, "accuracy": ACCURACY[seed], "macro_f1": 0.5, "valid_loss": 0.5}
+            (new / "run.json").write_text(json.dumps({"options": options, "metrics": metrics}))
+            (new / "model.safetensors").write_text(f"{name} {seed}")
+        progress = Progress(step=5, best_step=5, best_score=ACCURACY[seed], history=[metrics])
+        files.save(parts(), progress, ABOUT | {"options": options})
+        files.write_history(progress)
+
+
+def train_all(folder: Path, seeds: int, name: str, *words: str, stop_at: int | None = None) -> None:
+    """Do what main.py does with several seeds; stop before the run of the seed `stop_at` is done."""
+    options = fine_tuning_options([f"--output_dir={folder}", "--seed=1", f"--seeds={seeds}", *words])
+    whole = Seeds(folder, writes=True)
+    try:
+        plan = whole.plan(options)
+        for _, seed in plan["left"]:
+            train(whole, seed, name, options.output.resume and seed not in plan["replaced"])
+            if seed == stop_at:
+                return
+            whole.note(seed)
+        whole.end(Log(io.StringIO()))
+    finally:
+        whole.lock.release()
+
+
+def models(folder: Path) -> dict[str, str]:
+    """Return the weights of each model by the place where it is, which whoever looks for it makes good first."""
+    found = {}
+    for run in (folder, *folder.glob("seed-*")):
+        with RunDirectory(run, writes=True):
+            if (run / "bert_classifier").is_dir():
+                found[run.relative_to(folder).as_posix()] = (run / "bert_classifier" / "model.safetensors").read_text()
+    return found
+
+
+def without_options(files: dict[str, bytes]) -> dict:
+    """Return what tree gives with the content of seeds.json but for the options, which tell of --resume."""
+    return files | {"seeds.json": {**json.loads(files["seeds.json"]), "options": None}}
+
+
 @POSIX
-def test_at_whatever_instant_the_clearing_of_several_runs_ends_the_next_start_with_overwrite_succeeds(
-    tmp_path, monkeypatch
+@pytest.mark.parametrize(("stopped", "every"), [(None, 11), (1, 13), (3, 5)])
+def test_a_good_model_is_there_at_whatever_instant_several_runs_that_replace_others_end(
+    tmp_path, monkeypatch, stopped, every
 ):
     monkeypatch.setattr(os, "fsync", lambda handle: None)
-    folder = tmp_path / "run"
+    folder, seen = tmp_path / "run", set()
+    train_all(folder, 2, "oldest")  # whose model stays where it is while others that replace it are under way
+    train_all(folder, 3, "old", "--overwrite", stop_at=stopped)
+    (folder / "seed-3" / "mine.txt").parent.mkdir(exist_ok=True)
+    (folder / "seed-3" / "mine.txt").write_text("mine")
+    shutil.copytree(folder, tmp_path / "before")
 
     def prepare() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        go_on(folder, 2)
-        (folder / "seed-2" / "mine.txt").write_text("mine")
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "before", folder)
 
-    for _ in interrupted(lambda: clear_run(folder), prepare, fails=False):
-        if (folder / "seeds.json").exists():
-            with pytest.raises(UserError, match="already holds a run"):
-                refuse_to_overwrite(folder, overwrite=False)
-        sweep_run(folder)
-        clear_run(folder)
-        assert set(tree(folder)) - {".lock"} == {"train.log", "seed-2/mine.txt"}
-        assert not seed_folders(folder)
+    before = models(folder)
+    assert before == {
+        None: {".": "old 3"}, 1: {".": "oldest 2", "seed-1": "old 1"},
+        3: {".": "oldest 2", "seed-2": "old 2", "seed-3": "old 3"},
+    }[stopped]  # fmt: skip
+    train_all(folder, 2, "new", "--overwrite")
+    expected = tree(folder)
+    assert models(folder) == {".": "new 2"}
+    assert "seed-3/mine.txt" in expected
+    assert "replaces" not in read(folder / "seeds.json")
+    for _ in interrupted(lambda: train_all(folder, 2, "new", "--overwrite"), prepare, False, every):
+        noted = read(folder / "seeds.json")
+        began = noted["options"]["seeds"] == 2
+        seen.add(began)
+        now = models(folder)
+        done = [run["seed"] for run in noted["runs"]] if began else []
+        for place, weights in before.items():
+            seed = int(place.removeprefix("seed-").replace(".", "0"))
+            by_its_own = now.get(place) == f"new {seed}" or seed in done
+            assert now.get(place) == weights or now["."] == "new 2" or (seed in (1, 2) and by_its_own)
+        if began:
+            train_all(folder, 2, "new", "--resume")
+        else:
+            train_all(folder, 2, "new", "--overwrite")
+        assert without_options(tree(folder)) == without_options(expected)
+    assert seen == {False, True}
+
+
+@POSIX
+def test_a_good_model_is_there_at_whatever_instant_several_runs_that_replace_a_single_one_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    folder, seen = tmp_path / "run", set()
+    put_single_run(folder, 5, "old weights", {**ABOUT, "options": {"name": "old", "overwrite": True}})
+    shutil.copytree(folder, tmp_path / "before")
+
+    def prepare() -> None:
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "before", folder)
+
+    train_all(folder, 2, "new", "--overwrite")
+    expected = tree(folder)
+    for _ in interrupted(lambda: train_all(folder, 2, "new", "--overwrite"), prepare, False, every=5):
+        single = (folder / "checkpoint" / "state.json").is_file()
+        seen.add(single)
+        assert models(folder)["."] in ("old weights", "new 2")
+        if single:
+            with pytest.raises(UserError, match="--seeds 2: the run to resume has 1"):
+                train_all(folder, 2, "new", "--resume")
+            with RunDirectory(folder, writes=True) as files:
+                files.open(Log(io.StringIO()), {}, {**ABOUT, "options": {"name": "old"}}, resume=True)
+            assert not (folder / "seeds.json").exists()
+            assert (folder / "test" / "metrics.json").is_file()
+            train_all(folder, 2, "new", "--overwrite")
+        else:
+            train_all(folder, 2, "new", "--resume")
+        assert without_options(tree(folder)) == without_options(expected)
+    assert seen == {False, True}
+
+
+def test_the_model_that_all_runs_begin_with_is_not_where_one_of_them_puts_its_own(tmp_path):
+    train_all(tmp_path, 3, "old", stop_at=3)
+    words = ["--model", str(tmp_path / "seed-2" / "bert_classifier"), "--overwrite"]
+    with pytest.raises(UserError, match="is where the run with seed 2 puts its model; move it"):
+        train_all(tmp_path, 2, "new", *words)
+    words[1] = str(tmp_path / "seed-3" / "bert_classifier")
+    train_all(tmp_path, 2, "new", *words)
+    assert models(tmp_path) == {".": "new 2", "seed-3": "old 3"}  # the user's model is left alone
+
+
+def test_more_runs_do_not_begin_with_the_best_of_the_others_in_place_of_the_model_that_it_has_replaced(tmp_path):
+    train_all(tmp_path, 2, "old")
+    words = ["--model", str(tmp_path / "bert_classifier")]
+    train_all(tmp_path, 2, "new", *words, "--overwrite", stop_at=1)
+    assert models(tmp_path) == {".": "old 2", "seed-1": "new 1"}
+    train_all(tmp_path, 2, "new", "--resume")
+    train_all(tmp_path, 2, "new", "--resume")
+    assert models(tmp_path) == {".": "new 2"}
+    with pytest.raises(UserError, match="the runs so far began with .*, which the best of them has replaced"):
+        train_all(tmp_path, 3, "new", "--resume")
+
+
+def test_a_run_of_others_is_not_replaced_by_one_of_more_seeds_unless_asked_to(tmp_path):
+    train_all(tmp_path, 2, "ours")
+    put_single_run(tmp_path / "seed-3", 5, "mine", {**ABOUT, "options": {"name": "mine", "overwrite": True}})
+    with pytest.raises(UserError, match="seed-3 already holds a run"):
+        train_all(tmp_path, 3, "ours", "--resume")
+    assert models(tmp_path)["seed-3"] == "mine"
+    train_all(tmp_path, 3, "ours", "--resume", "--overwrite")
+    assert models(tmp_path) == {".": "ours 3"}
 
 
 def test_a_model_that_is_gone_or_another_is_noticed(tmp_path):

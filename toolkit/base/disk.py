@@ -175,9 +175,18 @@ class DirectoryLock:
         self.lock: FileLock | None = None
 
     def __enter__(self) -> "DirectoryLock":
-        if self.writes and (self.folder / LOCK_FILE).exists():
-            self.lock = lock_directory(self.folder)
+        self.take_if_used()
         return self
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether this process has the lock."""
+        return self.lock is not None
+
+    def take_if_used(self) -> None:
+        """Take the lock of a directory that has been locked before, if this has not been done."""
+        if (self.folder / LOCK_FILE).exists():
+            self.take()
 
     def take(self) -> None:
         """Make the directory if it is missing, and take its lock if this has not been done."""
@@ -185,10 +194,14 @@ class DirectoryLock:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.lock = lock_directory(self.folder)
 
-    def __exit__(self, *_: object) -> None:
+    def release(self) -> None:
+        """Release the lock if it was taken."""
         if self.lock is not None:
             self.lock.release()
             self.lock = None
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 def fingerprint(path: Path) -> str:

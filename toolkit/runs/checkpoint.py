@@ -37,9 +37,15 @@ def gone_on_with(state: dict, about: dict) -> dict:
     return state | {"progress": state["progress"] | {"row_limit": None}}
 
 
-def best_step(folder: Path) -> int:
-    """Return the step of the best model of the last save, 0 if there is none."""
-    return ((read_state(folder) or {}).get("progress") or {}).get("best_step", 0)
+def saved_progress(folder: Path) -> Progress:
+    """Return the progress of the last save, that of a run that has not begun if there is none."""
+    return _progress_of(read_state(folder) or {})
+
+
+def forget_replaced(folder: Path) -> None:
+    """Note that the earlier runs whose models had to stay until this run had one are gone."""
+    state = read_state(folder) or {}
+    _write_state(folder, {name: value for name, value in state.items() if name != "replaces"})
 
 
 def save_checkpoint(folder: Path, model, optimizer, scaler, progress: Progress, about: dict) -> None:
@@ -131,7 +137,11 @@ def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tens
                 moments.setdefault(int(number), {})[name] = tensor
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         scaler.load_state_dict(state["scaler"])
+    return _progress_of(state)
+
+
+def _progress_of(state: dict) -> Progress:
     try:
-        return Progress(**state["progress"])
+        return Progress(**state.get("progress", {}))
     except TypeError as error:
         raise UserError(f"--resume: the run was begun by another version of this project ({error})") from None

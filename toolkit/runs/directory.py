@@ -2,22 +2,23 @@
 
 from pathlib import Path
 
-from toolkit.base.disk import (
-    LOCK_FILE,
-    hidden_sibling,
-    install_directory,
-    lock_directory,
-    replacing,
-    sweep,
-    write_json_lines,
-)
-from toolkit.base.errors import UserError
+from toolkit.base.disk import DirectoryLock, install_directory, recover, replacing, write_json_lines
 from toolkit.cli.console import Log
 from toolkit.data.rows import write_rejected
 from toolkit.runs import checkpoint
+from toolkit.runs.best_model import need_model, settle_model, waiting_model, weights_fingerprint
 from toolkit.runs.curves import draw_curves
+from toolkit.runs.overwrite import (
+    earlier_seeds,
+    end_seed_run,
+    remove_empty,
+    remove_records,
+    remove_seed_run,
+    settle_earlier,
+    sweep_run,
+)
+from toolkit.runs.paths import RunPaths, refuse_to_overwrite
 from toolkit.runs.progress import Progress
-from toolkit.runs.run_json import clear_run, refuse_to_overwrite, step_of_model, sweep_run
 from toolkit.runs.scalars import Scalars
 
 
@@ -26,94 +27,138 @@ class RunDirectory:
 
     A context, in which no other run can write to it. Raises UserError if another does. If it is one of several runs of
     a command, `whole` is what they belong to, which has its own lock, and `named` the directory that the user knows.
+
+    The model of an earlier run, which --overwrite replaces, stays until the first model of this one takes its place, so
+    that it can be what this run begins with, and a good model is there at any time.
     """
 
     def __init__(self, folder: Path, writes: bool, whole=None):
-        self.folder, self.writes, self.whole, self.lock = folder, writes, whole, None
-        self.named, self.scalars = whole.folder if whole else folder, None
-        self.model_dir, self.checkpoint_dir, self.test_dir = (
-            folder / name for name in ("bert_classifier", "checkpoint", "test")
-        )
+        self.paths = RunPaths(folder)
+        self.writes = writes
+        self.whole = whole
+        self.named = whole.folder if whole else folder
+        # One of several runs is under the lock of all from the start; its own one is for whoever resumes it alone.
+        self.lock = DirectoryLock(folder, writes)
+        self.scalars: Scalars | None = None
+        self.replaced_seeds: list[int] = []  # of earlier runs, whose models stay until this one has one
 
-    def __enter__(self):
-        if (
-            self.writes and not self.whole and (self.folder / LOCK_FILE).exists()
-        ):  # else the directory is left as it is until the run begins
-            self.lock = lock_directory(self.folder)
+    def __enter__(self) -> "RunDirectory":
+        if not self.whole:
+            self.lock.take_if_used()
+        if self.lock.is_taken:
+            recover(self.paths.model_dir)  # which may be what this run begins with
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.scalars:
             self.scalars.close()
-        if self.lock is not None:
-            self.lock.release()
+        self.lock.release()
 
     def want_scalars(self, wanted: bool) -> None:
         """Say whether the history is written for TensorBoard too; UserError if it is and its package is missing."""
         if wanted and self.writes:
-            self.scalars = Scalars(self.folder / "tensorboard")
+            self.scalars = Scalars(self.paths.tensorboard_dir)
 
     def open(self, log: Log, tables: dict, about: dict, resume: bool = False) -> None:
-        """Make the directory, free of an earlier run, and note that the run `about` has begun; or go on in it.
+        """Make the directory, free of the records of an earlier run, and note that the run `about` has begun.
 
-        `log` is written to train.log from now on, and the rows that `tables` leave out to rejected_rows.csv. Raises
-        UserError if a run has got in the way since the start, or the model of the run to resume is gone.
+        If it is to `resume`, go on in it instead. `log` is written to train.log from now on, and the rows that `tables`
+        leave out to rejected_rows.csv. Raises UserError if a run has got in the way since the start, if the model of
+        the run to resume is gone, or if scores are being written where they would have to go.
         """
         if not self.writes:
             return
         if self.whole:
             self.whole.begin(about)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = self.lock or lock_directory(self.folder)
+        self.lock.take()
         if resume:
-            checkpoint.clean_checkpoint(self.checkpoint_dir)
-            checkpoint.note_options(self.checkpoint_dir, about)
-            self._settle_model()
-            self._need_model()
+            self._go_on(about)
         else:
-            refuse_to_overwrite(self.folder, about["options"]["overwrite"])
-        sweep_run(self.folder)
-        if not resume:
-            clear_run(self.folder)
-            checkpoint.begin_checkpoint(self.checkpoint_dir, about)
-        log.open(self.folder / "train.log", append=resume)
+            self._begin(about)
+        log.open(self.paths.log_file, append=resume)
         rejected = [row for table in tables.values() for row in table.rejected]
-        write_rejected(self.folder / "rejected_rows.csv", rejected)
+        write_rejected(self.paths.rejected_file, rejected)
+
+    def _begin(self, about: dict) -> None:
+        """Note that a run has begun, in one go, and remove the records of an earlier one."""
+        paths = self.paths
+        if not self.whole:  # else all their directories were looked at when the first of them began
+            refuse_to_overwrite(paths.folder, about["options"]["overwrite"])
+        self.replaced_seeds = earlier_seeds(paths.folder, about["options"].get("model"))
+        settle_earlier(paths, self.replaced_seeds)
+        with DirectoryLock(paths.test_dir):
+            sweep_run(paths)
+            checkpoint.begin_checkpoint(paths.checkpoint_dir, self._noted(about))
+            self._remove_earlier_records()
+        remove_empty(paths)
+
+    def _go_on(self, about: dict) -> None:
+        """Make the directory what it was at the last save, whatever has ended the run since."""
+        paths = self.paths
+        checkpoint.clean_checkpoint(paths.checkpoint_dir)
+        checkpoint.note_options(paths.checkpoint_dir, about)
+        settle_model(paths)
+        need_model(paths)
+        sweep_run(paths)
+        state = checkpoint.read_state(paths.checkpoint_dir)
+        self.replaced_seeds = state.get("replaces", [])
+        if state["tensors"] is None:  # it may have been ended before all records of an earlier run were removed
+            with DirectoryLock(paths.test_dir):
+                self._remove_earlier_records()
+            remove_empty(paths)
+        paths.seeds_file.unlink(missing_ok=True)  # several runs were to replace this one, and had not begun
+        self._remove_earlier_models(checkpoint.saved_progress(paths.checkpoint_dir))
+
+    def _noted(self, about: dict) -> dict:
+        """Return what is kept beside the progress of a run: `about`, and what earlier runs have yet to be removed."""
+        return about | {"replaces": self.replaced_seeds} if self.replaced_seeds else about
+
+    def _remove_earlier_records(self) -> None:
+        self.paths.seeds_file.unlink(missing_ok=True)
+        remove_records(self.paths)
+        for seed in self.replaced_seeds:
+            end_seed_run(self.paths.of_seed(seed))
+
+    def _remove_earlier_models(self, progress: Progress) -> None:
+        """Remove what is left of the runs of several seeds that this one replaces, now that it has a model."""
+        if self.replaced_seeds and progress.best_step:
+            for seed in self.replaced_seeds:
+                remove_seed_run(self.paths.of_seed(seed))
+            self.replaced_seeds = []
+            checkpoint.forget_replaced(self.paths.checkpoint_dir)
 
     def save(self, state: tuple, progress: Progress, about: dict) -> None:
         """Replace the checkpoint, and the model if a better one waits; `state` is (unwrapped model, optimizer, scaler).
 
         A new best model waits beside the old one until the checkpoint that tells of it is written, so that the two
-        never disagree, whenever the process is killed.
+        never disagree, whenever the process is killed. Its fingerprint is noted in `progress`.
         """
-        if self.writes:
-            try:
-                checkpoint.save_checkpoint(self.checkpoint_dir, *state, progress, about)
-            finally:
-                self._settle_model()
-
-    def _settle_model(self) -> None:
-        """Give the model that waits its place if it is the best one of the last save, else remove it."""
-        if 0 < step_of_model(hidden_sibling(self.model_dir, "new")) == checkpoint.best_step(self.checkpoint_dir):
-            install_directory(self.model_dir)
-        sweep(self.model_dir)
-
-    def _need_model(self) -> None:
-        step = checkpoint.best_step(self.checkpoint_dir)
-        if step and step_of_model(self.model_dir) != step:
-            raise UserError(f"--resume: {self.model_dir} is not the best model of this run, that of step {step}")
+        if not self.writes:
+            return
+        paths = self.paths
+        new_best = weights_fingerprint(waiting_model(paths.model_dir))
+        if new_best:
+            progress.best_model = new_best
+        try:
+            checkpoint.save_checkpoint(paths.checkpoint_dir, *state, progress, self._noted(about))
+        except BaseException:
+            settle_model(paths)  # which of the two it is to be depends on how far the checkpoint has come
+            raise
+        if new_best:
+            install_directory(paths.model_dir)
+        self._remove_earlier_models(progress)
 
     def write_history(self, progress: Progress) -> None:
         """Replace metrics.jsonl, and add to the event file if it is wanted."""
         if self.writes:
-            write_json_lines(self.folder / "metrics.jsonl", progress.history)
+            write_json_lines(self.paths.history_file, progress.history)
         if self.scalars:
             self.scalars.write(progress.history)
 
     def draw(self, progress: Progress, metric: str) -> None:
         """Replace curves.png, and add to the event file if it is wanted."""
         if self.writes:
-            with replacing(self.folder / "curves.png") as new:
+            with replacing(self.paths.curves_file) as new:
                 draw_curves(new, progress.history, metric, progress.best_step)
         if self.scalars:  # where no evaluation was left when they were first asked for
             self.scalars.write(progress.history)

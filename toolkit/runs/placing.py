@@ -7,11 +7,21 @@ from pathlib import Path
 
 from markupsafe import escape
 
-from toolkit.base.disk import hidden_sibling, install_directory, replacing, sweep, write_bytes, write_json
+from toolkit.base.disk import (
+    DirectoryLock,
+    hidden_sibling,
+    install_directory,
+    replacing,
+    sweep,
+    write_bytes,
+    write_json,
+)
 from toolkit.base.errors import UserError
-from toolkit.runs.run_json import RUN_FILES, SEEDS
+from toolkit.runs.best_model import waiting_model
+from toolkit.runs.overwrite import RECORDS
+from toolkit.runs.paths import RunPaths
 
-PLACED = ["train.log", *(name for name in RUN_FILES if name != SEEDS and not name.startswith("checkpoint/"))]
+PLACED = ("train.log", *(name for name in RECORDS if not name.startswith("checkpoint/")))
 
 
 def drop_weights(folder: Path, but_model: bool) -> None:
@@ -22,24 +32,37 @@ def drop_weights(folder: Path, but_model: bool) -> None:
         sweep(path)
 
 
-def place_run(source: Path, folder: Path, seed: int, lines: Sequence[str]) -> None:
-    """Put the run with this seed from its directory `source` into `folder`, `lines` at the end of its train.log.
+def place_run(source: RunPaths, target: RunPaths, entry: dict, lines: Sequence[str]) -> None:
+    """Put the run that seeds.json has this `entry` of into its place, `lines` at the end of its train.log.
 
     The model comes last: until it is there, this can be done again, and afterwards it does nothing. Raises UserError if
-    the model is in neither place.
+    the model is in neither place, or if scores are being written in the place.
     """
-    model_dir, waits = folder / "bert_classifier", source / "bert_classifier"
-    new = hidden_sibling(model_dir, "new")
-    if waits.is_dir() or new.is_dir():
-        _copy(source, folder, lines)
-        if waits.is_dir():
+    new = waiting_model(target.model_dir)
+    if source.model_dir.is_dir() or new.is_dir():
+        with DirectoryLock(target.test_dir) as lock:
+            if source.test_dir.is_dir():
+                lock.take()
+            _copy(source.folder, target.folder, lines)
+        if source.model_dir.is_dir():
             shutil.rmtree(new, ignore_errors=True)
-            waits.rename(new)
-        install_directory(model_dir)
-    sweep(model_dir)
-    path = model_dir / "run.json"
-    if not path.is_file() or json.loads(path.read_text(encoding="utf-8")).get("options", {}).get("seed") != seed:
-        raise UserError(f"--resume: {model_dir} is not the model of seed {seed}, the best of these runs")
+            source.model_dir.rename(new)
+        install_directory(target.model_dir)
+    sweep(target.model_dir)
+    if not _is_of(target, entry):
+        raise UserError(
+            f"--resume: {target.model_dir} is not the model of seed {entry['seed']}, the best of these runs"
+        )
+
+
+def _is_of(paths: RunPaths, entry: dict) -> bool:
+    """Say whether the model in a run directory is that of the run that seeds.json has this entry of."""
+    try:
+        run = json.loads(paths.run_json.read_text(encoding="utf-8"))
+        noted = {name: entry[name] for name in run["metrics"]}  # to the millisecond of the training, and so this run's
+        return run["options"]["seed"] == entry["seed"] and run["metrics"] == noted
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _copy(source: Path, folder: Path, lines: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ class Progress:
     rows: int = 0
     best_score: float | None = None
     best_step: int = 0
+    best_model: str = ""  # sha256 of its weights, noted when it is saved
     stale: int = 0  # evaluations since the best one
     train_seconds: float = 0.0
     real_tokens: int = 0  # padding left out

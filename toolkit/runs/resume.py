@@ -8,8 +8,8 @@ from toolkit.cli.console import Log
 from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.compute.processes import Processes
 from toolkit.runs.checkpoint import gone_on_with, read_checkpoint, read_state, restore
+from toolkit.runs.paths import refuse_to_overwrite
 from toolkit.runs.progress import Progress
-from toolkit.runs.run_json import refuse_to_overwrite
 
 
 def may_grow(given, saved) -> bool:
@@ -31,23 +31,27 @@ MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
 ) | {"epochs": may_grow}  # fmt: skip
 
 
-def resumed_options(options: FineTuningOptions, processes: Processes, log: Log) -> FineTuningOptions:
+def resumed_options(
+    options: FineTuningOptions, processes: Processes, log: Log, is_one_of_several: bool = False
+) -> FineTuningOptions:
     """Return, in every process, the options of a run: with --resume those of the checkpoint, else those given.
 
-    Raises UserError if one on the command line says otherwise, or if something else is in the way.
+    Raises UserError if one on the command line says otherwise, or if something else is in the way; for one of several
+    runs of a command they have seen to that together.
     """
     if not options.output.resume:
         return options
-    values = processes.on_main(lambda: _resumed_options(options, log).as_dict())
+    values = processes.on_main(lambda: _resumed_options(options, log, is_one_of_several).as_dict())
     return options_from(FineTuningOptions, values, options.given)
 
 
-def _resumed_options(options: FineTuningOptions, log: Log) -> FineTuningOptions:
+def _resumed_options(options: FineTuningOptions, log: Log, is_one_of_several: bool) -> FineTuningOptions:
     """Read the checkpoint and return the options of the run; where no run has begun, say so."""
     folder = Path(options.output.output_dir)
     state = read_state(folder / "checkpoint")
     if state is None:
-        refuse_to_overwrite(folder, options.output.overwrite)
+        if not is_one_of_several:
+            refuse_to_overwrite(folder, options.output.overwrite)
         log.item("resume", f"no run has begun in {folder}, so this one begins")
         return options_from(FineTuningOptions, options.as_dict() | {"resume": False}, options.given)
     return agreed_options(options, state["options"], MAY_CHANGE)

@@ -136,7 +136,9 @@ def begin_training(
         facts = describe_run(options, machine, data, data.labels[positive])
     progress = Progress()
     if options.output.resume:
-        progress = resume(directory.checkpoint_dir, (model, optimizer, scaler), _as_json(facts), machine.processes)
+        progress = resume(
+            directory.paths.checkpoint_dir, (model, optimizer, scaler), _as_json(facts), machine.processes
+        )
     total_steps = training.epochs * steps_per_epoch(options, data)
     schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
     settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed)

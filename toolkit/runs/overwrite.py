@@ -1,0 +1,113 @@
+"""An earlier run gives way to a new one: its records go when that begins, its models when a new one is in its place."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from toolkit.base.disk import LOCK_FILE, DirectoryLock, hidden_sibling, install_directory, sweep
+from toolkit.base.errors import UserError
+from toolkit.runs.best_model import settle_model, waiting_model
+from toolkit.runs.checkpoint import read_state
+from toolkit.runs.paths import RunPaths
+from toolkit.runs.run_json import OWN_FILES
+
+# What a run leaves beside its model, its log and the files that it is known by.
+RECORDS = (
+    *("checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png", "rejected_rows.csv"),
+    *("tensorboard/events.out.tfevents.*", "test/metrics.json", "test/predictions.csv", "test/rejected_rows.csv"),
+    "test/report.html",
+)
+
+
+def is_directory_of(model: str | None, model_dir: Path) -> bool:
+    """Say whether --model names this model directory."""
+    if model is None:
+        return False
+    path = Path(model).expanduser()
+    return path.is_dir() and path.resolve() == model_dir.resolve()
+
+
+def earlier_seeds(output_dir: Path, model: str | None) -> list[int]:
+    """Return the seeds of earlier runs whose directories in `output_dir` are to go; not that of the `model` of --model.
+
+    They are those that seeds.json tells of, and those that a run which has replaced them had not yet removed.
+    """
+    paths = RunPaths(output_dir)
+    seeds: set[int] = set()
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        noted = json.loads(paths.seeds_file.read_text(encoding="utf-8"))
+        seeds |= {int(seed) for seed in [*noted["seeds"], *noted.get("replaces", [])]}
+    with suppress(UserError):  # a damaged one
+        seeds |= {int(seed) for seed in (read_state(paths.checkpoint_dir) or {}).get("replaces", [])}
+    return sorted(seed for seed in seeds if not is_directory_of(model, paths.of_seed(seed).model_dir))
+
+
+def settle_earlier(paths: RunPaths, seeds: Sequence[int]) -> None:
+    """Put the best model of an earlier run in its place, and those of its `seeds`, where a kill has kept it waiting."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        kept = json.loads(paths.seeds_file.read_text(encoding="utf-8"))["kept"]
+        if kept is not None and waiting_model(paths.model_dir).is_dir():  # it was moved there, whole
+            install_directory(paths.model_dir)
+    for run in (paths, *(paths.of_seed(seed) for seed in seeds)):
+        with suppress(UserError):  # a damaged state tells of no model
+            settle_model(run)
+
+
+def sweep_run(paths: RunPaths) -> None:
+    """Remove what killed runs left of files that they were writing, and nothing that is whole."""
+    sweep(paths.seeds_file)
+    sweep(paths.state_file)
+    sweep(paths.checkpoint_dir / "tensors")
+    for name in RECORDS:
+        if "*" not in name:
+            sweep(paths.folder / name)
+    sweep(paths.model_dir)
+    for name in OWN_FILES:
+        sweep(paths.model_dir / name)
+
+
+def remove_records(paths: RunPaths) -> None:
+    """Remove what an earlier run has left but its log and its model, the files that it is known by being left alone."""
+    for pattern in RECORDS:
+        for path in paths.folder.glob(pattern):
+            path.unlink()
+
+
+def remove_empty(paths: RunPaths) -> None:
+    """Remove the directories of a run in which nothing is left."""
+    (paths.test_dir / LOCK_FILE).unlink(missing_ok=True)
+    for folder in (paths.checkpoint_dir, paths.test_dir, paths.tensorboard_dir):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def remove_model(paths: RunPaths) -> None:
+    """Remove a model directory of ours, as a whole: of a half no next start could know that it was one."""
+    if paths.run_json.is_file():
+        paths.model_dir.rename(hidden_sibling(paths.model_dir, "gone"))
+    sweep(paths.model_dir)
+
+
+def end_seed_run(paths: RunPaths) -> None:
+    """Make the run of one of several seeds, all of which are replaced, one that is not gone on with; its model stays.
+
+    Where there is none, nothing else stays either. Raises UserError if its scores are being written.
+    """
+    with DirectoryLock(paths.test_dir):
+        paths.state_file.unlink(missing_ok=True)
+        remove_records(paths)
+    remove_empty(paths)
+    if not paths.run_json.is_file():
+        remove_seed_run(paths)
+
+
+def remove_seed_run(paths: RunPaths) -> None:
+    """Remove the rest of a run that is replaced: its model, its log, and its directory if nothing else is in that."""
+    remove_model(paths)
+    sweep_run(paths)
+    remove_empty(paths)
+    paths.log_file.unlink(missing_ok=True)
+    (paths.folder / LOCK_FILE).unlink(missing_ok=True)
+    if paths.folder.is_dir() and not any(paths.folder.iterdir()):
+        paths.folder.rmdir()

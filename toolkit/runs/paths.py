@@ -1,0 +1,91 @@
+"""Where the files of a run lie in its directory, and whether something is in their way."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.base.errors import UserError
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The paths of a run directory, and of those of several runs of one command in it."""
+
+    folder: Path
+
+    @property
+    def model_dir(self) -> Path:
+        """The best model, as save_pretrained writes it, with run.json and the model card."""
+        return self.folder / "bert_classifier"
+
+    @property
+    def run_json(self) -> Path:
+        """What the model was made from and how."""
+        return self.model_dir / "run.json"
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """The training state of the last save."""
+        return self.folder / "checkpoint"
+
+    @property
+    def state_file(self) -> Path:
+        """What of the training state is not a tensor; by this file a single run is known."""
+        return self.checkpoint_dir / "state.json"
+
+    @property
+    def seeds_file(self) -> Path:
+        """What several runs of one command have come to; by this file they are known."""
+        return self.folder / "seeds.json"
+
+    @property
+    def test_dir(self) -> Path:
+        """The scores of the test file."""
+        return self.folder / "test"
+
+    @property
+    def tensorboard_dir(self) -> Path:
+        """The event file, if one is wanted."""
+        return self.folder / "tensorboard"
+
+    @property
+    def history_file(self) -> Path:
+        """One json object for each evaluation."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def curves_file(self) -> Path:
+        """The evaluations as a picture."""
+        return self.folder / "curves.png"
+
+    @property
+    def log_file(self) -> Path:
+        """What the run has said."""
+        return self.folder / "train.log"
+
+    @property
+    def rejected_file(self) -> Path:
+        """The rows that were left out."""
+        return self.folder / "rejected_rows.csv"
+
+    @property
+    def hold_a_run(self) -> bool:
+        """Whether there is a run, finished or not, or several of one command."""
+        return any(path.is_file() for path in (self.run_json, self.state_file, self.seeds_file))
+
+    def of_seed(self, seed: int) -> "RunPaths":
+        """Return the paths of the run with this seed, one of several of a command."""
+        return RunPaths(self.folder / f"seed-{seed}")
+
+
+def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
+    """Raise UserError if a run, finished or not, is in the way and may not be replaced, or something that is no run."""
+    paths = RunPaths(output_dir)
+    if paths.hold_a_run and not overwrite:
+        raise UserError(
+            f"{output_dir} already holds a run; --overwrite replaces it, --resume goes on with it, "
+            "--output_dir names another place"
+        )
+    model_dir = paths.model_dir
+    is_empty = model_dir.is_dir() and not any(model_dir.iterdir())
+    if model_dir.exists() and not is_empty and not paths.run_json.is_file():
+        raise UserError(f"{model_dir} is in the way and is not a model of ours; --output_dir names another place")
