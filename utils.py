@@ -65,6 +65,7 @@ from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.trainer import TrainingData
 
 TOKENIZED_AT_ONCE = 1000  # texts
+ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
 
 
 # -- seed -------------------------------------------------------------------------------------------------------------
@@ -496,7 +497,7 @@ def save_model(folder: Path, model: torch.nn.Module, tokenizer: Any, run: RunFac
     If it `waits`, it stays beside the old one until install_directory is called.
     """
     with filling(folder) as new:
-        unwrap(model).save_pretrained(new)
+        unwrap(model).save_pretrained(new, max_shard_size=ONE_FILE)
         tokenizer.save_pretrained(new)
         describe_model(new, run)
     if not waits:

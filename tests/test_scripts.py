@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from sklearn import metrics as sk
-from transformers import pipeline
+from transformers import AutoModelForSequenceClassification, pipeline
 
 from tests.conftest import ROOT, WORDS, script, started, wait_for
 from toolkit.models.int8 import can_int8
@@ -386,6 +386,43 @@ def test_probabilities_are_those_of_the_transformers_pipeline(trained, reviews, 
     odds = [np.log(frame["prob_pro"] / frame["prob_con"]) for frame in (written, calibrated)]
     np.testing.assert_allclose(odds[0] / temperature, odds[1], atol=1e-5)
     assert calibrated["prediction"].equals(written["prediction"])
+
+
+def test_a_model_whose_weights_are_in_several_files_is_scored_compared_and_used(trained, reviews, tmp_path):
+    divided = shutil.copytree(trained / "bert_classifier", tmp_path / "bert_classifier")
+    model = AutoModelForSequenceClassification.from_pretrained(divided)
+    (divided / "model.safetensors").unlink()
+    model.save_pretrained(divided, max_shard_size="30KB")
+    assert not (divided / "model.safetensors").exists()
+    scores = []
+    for folder in (trained / "bert_classifier", divided):
+        output = tmp_path / f"scores of {len(scores)}"
+        words = [
+            "--model_dir",
+            folder,
+            "--test_file",
+            reviews / "testset.csv",
+            "--output_dir",
+            output,
+            *("--device", "cpu"),
+        ]
+        script("test_code.py", *words, *(["--compare", tmp_path / "scores of 0" / "test"] if scores else []))
+        scores.append(json.loads((output / "test" / "metrics.json").read_text()))
+    assert scores[0]["accuracy"] == scores[1]["accuracy"]
+    assert scores[0]["model"]["sha256"] != scores[1]["model"]["sha256"]
+    assert scores[1]["comparison"]["accuracy"]["difference"] == 0
+    script("test_code.py", *words, "--compare", tmp_path / "scores of 1" / "test")
+    script(
+        "infer.py",
+        "--model_dir",
+        divided,
+        "--data_dir",
+        reviews,
+        "--output_file",
+        tmp_path / "p.csv",
+        "--device",
+        "cpu",
+    )
 
 
 def test_scores_and_predictions_of_the_same_rows_agree_exactly(trained, reviews, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from transformers import BertForSequenceClassification
+from transformers import BertForSequenceClassification, PreTrainedModel
 
 import utils
 from tests.conftest import WORDS, bert_tokenizer, run_facts
@@ -456,6 +456,23 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path, english_bert):
     bert_tokenizer([*WORDS, "many", "more", "words"]).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="do not belong together"):
         utils.new_classifier(str(tmp_path), ["a", "b"], None)
+
+
+def test_a_saved_model_s_weights_are_one_file_however_small_transformers_makes_them(
+    tmp_path, english_bert, monkeypatch
+):
+    save = PreTrainedModel.save_pretrained
+
+    def save_in_small_parts(self, *args, max_shard_size="30KB", **options):
+        save(self, *args, max_shard_size=max_shard_size, **options)
+
+    monkeypatch.setattr(PreTrainedModel, "save_pretrained", save_in_small_parts)
+    model, encoder = encoder_of(english_bert)
+    model.save_pretrained(tmp_path / "parts")
+    assert len(list((tmp_path / "parts").glob("model-*-of-*.safetensors"))) > 1
+    monkeypatch.setattr(utils, "model_card", lambda run: "")
+    utils.save_model(tmp_path / "model", model, encoder.tokenizer, run_facts())
+    assert [path.name for path in (tmp_path / "model").glob("*.safetensors*")] == ["model.safetensors"]
 
 
 def test_a_saved_model_is_the_model(tmp_path, english_bert):

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,9 +11,11 @@ from toolkit.models.pretrained import load_classifier, load_config, load_tokeniz
 from toolkit.models.trust import (
     config_problems,
     directory_problems,
+    fingerprint_weights,
     pickles,
     stray_files,
     tokenizer_problems,
+    weight_files,
     weight_problems,
 )
 
@@ -93,10 +96,17 @@ def test_pickles_are_known_by_their_names_in_capitals_too(model):
 def test_weights_in_several_files_are_read(tmp_path):
     folder = tiny_bert(tmp_path / "model", WORDS)
     model, _ = load_classifier(str(folder))
+    assert fingerprint_weights(folder) == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     (folder / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="model.safetensors"):
+        fingerprint_weights(folder)
     model.save_pretrained(folder, max_shard_size="30KB")
     assert (folder / "model.safetensors.index.json").exists()
     assert all_problems(folder) == []
+    parts = sorted(folder.glob("model-0*.safetensors"))
+    assert weight_files(folder) == parts
+    together = b"".join(part.read_bytes() for part in parts)
+    assert fingerprint_weights(folder) == hashlib.sha256(together).hexdigest()
     again, new = load_classifier(str(folder))
     assert new == []
     assert sum(weight.sum() for weight in again.parameters()) == sum(weight.sum() for weight in model.parameters())

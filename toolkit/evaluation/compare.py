@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.data.tables import Table
 from toolkit.data.writers import TextWriter
 from toolkit.evaluation.intervals import Difference, difference_intervals
+from toolkit.models.trust import fingerprint_weights
 
 SIGNIFICANT = 0.05  # a p value below it is said to be more than chance
 
@@ -103,7 +103,7 @@ def _read_predictions(paths: _RunPaths, table: Table, labels: Sequence[str]) -> 
     if set(other_labels) != set(labels):
         listed = ", ".join(labels)
         raise _NotComparable(f"its labels are {', '.join(other_labels)}, those of this model {listed}; score it again")
-    if model_dirs and fingerprint(model_dirs[0] / "model.safetensors") != model["sha256"]:
+    if model_dirs and fingerprint_weights(model_dirs[0]) != model["sha256"]:
         raise _NotComparable(f"its scores are not those of the model in {model_dirs[0]}; score it again")
     predictions = _pair_rows(paths.test_dir / "predictions.csv", table)
     if predictions is None:

@@ -6,9 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from toolkit.base.errors import UserError, first_line
-from toolkit.models.trust import INDEX, WEIGHTS
+from toolkit.models.trust import INDEX, PARTS, WEIGHTS
 
-FILES = ("*.json", "*.txt", "*.model", "*.codes", WEIGHTS, "model-*-of-*.safetensors")  # neither pickles nor code
+FILES = ("*.json", "*.txt", "*.model", "*.codes", WEIGHTS, PARTS)  # neither pickles nor code
 CONVERTER = "SFconvertbot"  # the hub's own; it offers safetensors of pickled models as pull requests
 PATIENCE = 10  # seconds that the hub has for an answer, unless HF_HUB_ETAG_TIMEOUT says otherwise
 

@@ -4,6 +4,7 @@ A model may come from anywhere. What names code, points out of its directory, or
 memory or never ends, is said in a sentence each. Names, sizes and json are looked at, nothing else is opened.
 """
 
+import hashlib
 import os
 import re
 import stat
@@ -14,7 +15,9 @@ from toolkit.models.foreign_json import entries, read_object, short
 from toolkit.models.regex_safety import why_endless
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")  # reading a pickle can run code
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+WEIGHTS = "model.safetensors"
+PARTS = "model-*-of-*.safetensors"  # of weights that other programs have divided
+INDEX = "model.safetensors.index.json"  # says which weights are in which part
 LONGEST_HEADER = 16 << 20  # bytes; that of a BERT has 30 KB
 LARGEST = (  # numbers that decide how much memory a configuration takes, by what is in their names
     (re.compile("theta|_id$"), float("inf")),
@@ -116,6 +119,23 @@ def weight_problems(folder: Path) -> list[str]:
         else:
             problems.append(f"{INDEX} names {short(name)}, which is no safetensors file of the directory")
     return problems
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files of a directory's weights: model.safetensors, or the parts that other programs divide it into."""
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    return sorted(folder.glob(PARTS)) or [folder / WEIGHTS]
+
+
+def fingerprint_weights(folder: Path) -> str:
+    """Return the sha256 in hex of a directory's weights, of several files one after the other."""
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def size_of_weights(folder: Path) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.base.disk import fingerprint, write_bytes, write_json
+from toolkit.base.disk import write_bytes, write_json
 from toolkit.cli.console import display_width, one_line, pad
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
@@ -19,6 +19,7 @@ from toolkit.evaluation.compare import Comparison
 from toolkit.evaluation.diagnostics import diagnose
 from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.models.trust import fingerprint_weights
 from toolkit.report.advice import advise, headline
 from toolkit.runs.run_facts import RunFacts
 from toolkit.runs.run_json import data_facts, versions
@@ -76,7 +77,7 @@ def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
     """Return the content of metrics.json, but for the advice that follows from it."""
     scored, table, run = scored_run.scored, scored_run.table, scored_run.run
     plain_scores = full_scores(scored)
-    weights = fingerprint(scored_run.model_dir / "model.safetensors")
+    weights = fingerprint_weights(scored_run.model_dir)
     findings = None
     if scored_run.train_table is not None:
         findings = [finding.as_json() for finding in leaks(scored_run.train_table, table)]
