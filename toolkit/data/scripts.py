@@ -1,11 +1,11 @@
-"""In which script most of a text is."""
+"""In which script, such as Latin or Chinese, most of a text is written."""
 
 import unicodedata
 from collections import Counter
 from itertools import groupby
 
-LOOKED_AT = 200  # characters of a text
-NAMES = {"CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean"}
+MAX_CHARACTERS = 200  # of a text, from its beginning, that are looked at
+SCRIPT_OF_NAME = {"CJK": "Chinese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean"}
 
 
 def main_script(text: str) -> str | None:
@@ -13,12 +13,13 @@ def main_script(text: str) -> str | None:
 
     A Chinese character is a word. A text with Japanese letters among the Chinese characters is Japanese.
     """
+    head = text[:MAX_CHARACTERS]
     if text.isascii():
-        return "Latin" if any(map(str.isalpha, text[:LOOKED_AT])) else None
+        return "Latin" if any(map(str.isalpha, head)) else None
     counts: Counter = Counter()
-    for script, letters in groupby(text[:LOOKED_AT], _script):
-        counts[script] += len(list(letters)) if script == "Chinese" else 1
-    del counts[None]
+    for script, letters in groupby(head, _script):
+        if script is not None:
+            counts[script] += len(list(letters)) if script == "Chinese" else 1
     if counts["Japanese"]:
         counts["Japanese"] += counts.pop("Chinese", 0)
     return max(counts, key=counts.__getitem__) if counts else None
@@ -28,5 +29,6 @@ def _script(character: str) -> str | None:
     """Return the script of a letter, None for any other character."""
     if not character.isalpha():
         return None
-    first = unicodedata.name(unicodedata.normalize("NFKC", character)[0], "?").split()[0].split("-")[0]
-    return NAMES.get(first, first.capitalize())
+    composed = unicodedata.normalize("NFKC", character)
+    first_word = unicodedata.name(composed[0], "?").split()[0].split("-")[0]
+    return SCRIPT_OF_NAME.get(first_word, first_word.capitalize())

@@ -11,20 +11,15 @@ import pandas as pd
 from toolkit.data.files import file_format
 from toolkit.data.rows import Columns, Rejected, Row
 
-FRAME_COLUMNS = ("text", "text_pair", "label")
-
 
 @dataclass
 class Table:
-    """The rows of a labelled file: `frame` has text[, text_pair], label, and the line each row begins on as its index.
-
-    `records` are the rows as they stand in the file, where they were asked for.
-    """
+    """The rows of a labelled file."""
 
     path: Path
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # text[, text_pair], label; its index is the line each row begins on
     rejected: list[Rejected]
-    records: list[dict]
+    records: list[dict]  # the rows as they stand in the file; none where they were not asked for
     columns: Columns
     sha256: str  # of the file when it was read
 
@@ -37,7 +32,8 @@ class Table:
         """Return the rows as they stand in the file, the columns of a txt file being called as in `columns`."""
         if self.record_columns == self.columns:
             return self.records
-        return [{self.columns.text: row["text"], self.columns.label: row["label"]} for row in self.records]
+        names = {"text": self.columns.text, "label": self.columns.label}
+        return [{names[name]: value for name, value in record.items()} for record in self.records]
 
     @property
     def texts(self) -> list[str]:
@@ -45,16 +41,23 @@ class Table:
         return self.frame.drop(columns="label").to_numpy().ravel().tolist()
 
     def part(self, keep: np.ndarray, rejected: list[Rejected]) -> "Table":
-        """Return the table of the rows that `keep` (N,) bool says, with other rejected ones."""
-        return replace(self, frame=self.frame[keep], records=[*compress(self.records, keep)], rejected=rejected)
+        """Return the table of the rows that `keep` (N,) bool selects, with other rejected ones."""
+        records = list(compress(self.records, keep))
+        return replace(self, frame=self.frame[keep], records=records, rejected=rejected)
 
     def accounts(self) -> str:
-        """Return the accounting of the file's rows in words."""
-        used, rejected = len(self.frame), len(self.rejected)
+        """Return in words how many rows the file has, and what became of them."""
+        used = len(self.frame)
+        rejected = len(self.rejected)
         return f"{self.path}: {used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
 
 
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
     """Return rows as a DataFrame of text, text_pair, label with the line (or what `unit` says) as its index."""
     index = pd.Index([row.line for row in rows], name=unit)
-    return pd.DataFrame({name: [getattr(row, name) for row in rows] for name in FRAME_COLUMNS}, index, dtype=object)
+    columns = {
+        "text": [row.text for row in rows],
+        "text_pair": [row.text_pair for row in rows],
+        "label": [row.label for row in rows],
+    }
+    return pd.DataFrame(columns, index, dtype=object)
