@@ -8,7 +8,7 @@ from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
 from toolkit.data.json_rows import HEAD_OBJECTS
 from toolkit.data.reading import open_source
-from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_if_rejected, windows, write_rejected
+from toolkit.data.rows import Columns, Rejected, Row, cut_into_windows, read_rows, stop_if_rejected, write_rejected
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -229,9 +229,9 @@ def test_every_row_of_a_file_is_used_or_rejected(tmp_path):
 
 
 def test_windows_cut_a_stream_into_lists():
-    assert list(windows(iter(range(7)), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(windows(iter(range(6)), 3)) == [[0, 1, 2], [3, 4, 5]]
-    assert list(windows(iter([]), 3)) == []
+    assert list(cut_into_windows(iter(range(7)), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(cut_into_windows(iter(range(6)), 3)) == [[0, 1, 2], [3, 4, 5]]
+    assert list(cut_into_windows(iter([]), 3)) == []
 
 
 def rejected(count: int) -> list[Rejected]:

@@ -15,7 +15,7 @@ from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
 from toolkit.data.files import file_ending, file_format, need_file
 from toolkit.data.parts import Parts
-from toolkit.data.rows import Columns, Rejected, Row, usable_text, windows
+from toolkit.data.rows import Columns, Rejected, Row, cut_into_windows, usable_text
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.data.writers import TextWriter, choose_writer, with_predictions
 
@@ -192,7 +192,7 @@ class PredictionStream(Predictions):
             columns = source.columns if self.columns is None else self.columns
             self.writer = self._choose_writer(source.format, columns)
             sys.stdout.buffer.write(self.writer.header)
-            for number, rows in enumerate(windows(self._usable(self.rows.read(source)), STREAM_WINDOW)):
+            for number, rows in enumerate(cut_into_windows(self._usable(self.rows.read(source)), STREAM_WINDOW)):
                 yield Window(number, rows)
 
     def sample(self, step: int) -> list[Row]:
@@ -264,11 +264,11 @@ class PredictionFile(Predictions):
         """Yield the windows that no earlier run has predicted which was made from and by the same."""
         self.started = time.perf_counter()
         if self.rows.fingerprint() != self.made_from["input"]:
-            raise UserError(f"{self.rows.name}: was changed while it was read; start again")
+            raise UserError(f"{self.rows.name} was changed while it was read; start again")
         self.parts = Parts(self.path, self.made_from | dict(made_by))
         with self.rows.open() as source, bar(self.total, "predicting", "rows") as self.progress_bar:
             usable = (row for row in self.rows.read(source) if isinstance(row, Row))
-            for number, rows in enumerate(windows(usable, self.window_size)):
+            for number, rows in enumerate(cut_into_windows(usable, self.window_size)):
                 if self.parts.path(number).exists():
                     self.advance(len(rows))
                 else:

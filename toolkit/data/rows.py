@@ -223,7 +223,7 @@ def usable_text(value: str, name: str) -> str:
         raise UserError(reason) from None
 
 
-def windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+def cut_into_windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
     """Cut a stream of rows into lists of `size`, the last one shorter."""
     while window := list(islice(rows, size)):
         yield window
