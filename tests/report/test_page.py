@@ -258,6 +258,7 @@ def written(
     model.mkdir()
     (model / "model.safetensors").touch()
     facts = run_facts(base_model="b", labels=found.labels, **run)
+    (model / "run.json").write_text(json.dumps(facts.as_json()))
     answers = simple_answers(train, {"test": table}).get("test")
     scored_run = ScoredRun(found, table, facts, model, train, answers)
     scores = write_scores(folder / "test", scored_run)
@@ -328,6 +329,14 @@ def test_one_label_alone_is_no_trouble(tmp_path):
     assert scores["intervals"]["mcc"] is None
     assert scores["headline"]["metric"] == "accuracy"
     assert "between 0.0% and 0.0%" not in page
+
+
+def test_a_training_whose_scores_are_all_perfect_can_be_drawn(tmp_path):
+    score = dict.fromkeys(("accuracy", "macro_f1", "mcc"), 1.0) | dict.fromkeys(("train_loss", "valid_loss"), 0.0)
+    history = [{"step": 10 * epoch, "epoch": float(epoch), **score} for epoch in (1, 2, 3)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in history))
+    _, page = written(tmp_path, drawn(40, 2, right=1.0), metrics=history[0])
+    assert page.count('<section id="course">') == 1
 
 
 def test_what_was_not_checked_is_not_called_sound_and_a_leak_is_told_once(tmp_path):

@@ -142,6 +142,8 @@ def _history_line(history: Sequence[Mapping[str, Any]], key: str, name: str, col
 def make_axis(values: Sequence[float]) -> Axis:
     """Return an axis of at most seven round ticks that holds all values; whole numbers have whole ticks."""
     low, high = min(values), max(values)
+    if low == high:  # all losses 0, say, or all scores 1
+        low, high = min(low, 0), max(high, 1)
     rough = (high - low) / 5 or 1.0
     whole = all(isinstance(value, int) for value in values)
     unit = 10.0 ** np.floor(np.log10(rough))
