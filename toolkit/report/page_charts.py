@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from toolkit.report.page_parts import clean
 from toolkit.report.texts import METRICS, PAGE
@@ -13,8 +15,8 @@ from toolkit.runs.run_facts import RunFacts
 TRAINING_SCORES = ("accuracy", "macro_f1", "mcc")
 SCALE_START = 10  # where the line of a Scale begins
 SCALE_LENGTH = 580
-SCALE_STEP = 0.1
-SCALE_TICKS = 6
+SCALE_STEPS = 8  # between ticks, at most, and likewise
+AXIS_STEPS = 5
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,11 @@ def score_scale(scores: Mapping[str, Any]) -> Scale:
         """Return where a value lies on the line."""
         return round(SCALE_START + SCALE_LENGTH * (value - start) / (1 - start), 1)
 
-    steps = max(1, round((1 - start) / SCALE_STEP / SCALE_TICKS))
-    ticks = [start + SCALE_STEP * i for i in range(0, round((1 - start) / SCALE_STEP) + 1, steps)]
+    locator = MaxNLocator(nbins=SCALE_STEPS, steps=[1, 2, 5, 10], integer=True)
+    tenths = [int(tenth) for tenth in locator.tick_values(10 * start, 10) if tenth >= 10 * start - 0.5]
     best_first = sorted(values, key=lambda name: -values[name])
     return Scale(
-        ticks=[Tick(x(tick), f"{tick:.0%}") for tick in ticks],
+        ticks=[Tick(x(tenth / 10), f"{10 * tenth}%") for tenth in tenths],
         low=x(head["low"]),
         width=max(round(x(head["high"]) - x(head["low"]), 1), 2),
         value=x(head["value"]),
@@ -140,17 +142,20 @@ def _history_line(history: Sequence[Mapping[str, Any]], key: str, name: str, col
 
 
 def make_axis(values: Sequence[float]) -> Axis:
-    """Return an axis of at most seven round ticks that holds all values; whole numbers have whole ticks."""
-    low, high = min(values), max(values)
-    if low == high:  # all losses 0, say, or all scores 1
-        low, high = min(low, 0), max(high, 1)
-    rough = (high - low) / 5 or 1.0
+    """Return an axis of a few round ticks that holds all values; whole numbers have whole ticks."""
     whole = all(isinstance(value, int) for value in values)
-    unit = 10.0 ** np.floor(np.log10(rough))
-    rounded = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
-    step = float(next(unit * times for times in rounded if unit * times >= rough * 0.999))
-    step = max(step, 1.0) if whole else step
-    first, last = int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9))
-    ticks = [number * step for number in range(first, last + 1)]
-    decimals = next((n for n in range(9) if abs(step * 10**n - round(step * 10**n)) < 1e-6 * step * 10**n), 9)
-    return Axis(ticks[0], ticks[-1], ticks, f"%.{decimals}f")
+    low = min(values)
+    high = max(values)
+    if low == high:  # all losses 0, say, or all scores 1
+        low = min(low, 0)
+        high = max(high, 1)
+    steps = [1, 2, 5, 10] if whole else [1, 2, 2.5, 5, 10]
+    locator = MaxNLocator(nbins=AXIS_STEPS, steps=steps, integer=whole, min_n_ticks=1)
+    ticks = [float(tick) for tick in locator.tick_values(low, high)]
+    return Axis(ticks[0], ticks[-1], ticks, f"%.{_decimals(ticks[1] - ticks[0])}f")
+
+
+def _decimals(step: float) -> int:
+    """Return how many digits behind the point write a step exactly, but for rounding errors in its seventh digit."""
+    exponent = Decimal(f"{step:.6g}").normalize().as_tuple().exponent
+    return max(0, -int(exponent))
