@@ -54,7 +54,7 @@ class QuantizedWeight:
         high = tokens.amax(1, keepdim=True).clamp_(min=0.0)
         step = ((high - low) / TOKEN_STEPS).clamp_(min=SMALLEST_STEP)
         zero = (-low / step).round_()
-        levels = torch.addcmul(zero + 0.5, tokens, step.reciprocal()).to(torch.uint8)  # rounded by the 0.5
+        levels = (tokens * step.reciprocal()).add_(zero + 0.5).to(torch.uint8)  # rounded by the 0.5
         products = _multiplied(levels, self.packed, self.scale, self.zero_points)  # of the levels, not yet less zero
         products = torch.addcmul(products, zero, self.sums[None], value=-1, out=products)
         return products.mul_(step) if bias is None else torch.addcmul(bias, products, step, out=products)
