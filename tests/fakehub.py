@@ -63,9 +63,21 @@ class Handler(BaseHTTPRequestHandler):
         if commit not in hub.revisions:
             return self.answer(b"{}", status=404, headers={"X-Error-Code": "RevisionNotFound"})
         files = sorted(hub.revisions[commit].iterdir())
+        if path.startswith("/tree"):
+            entries = [{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": etag(f)} for f in files]
+            return self.answer_json(entries)
         siblings = [{"rfilename": file.name} for file in files]
         return self.answer_json(
-            {"_id": "0", "id": NAME, "sha": commit, "siblings": siblings, "tags": [], "private": False}
+            {
+                "_id": "0",
+                "id": NAME,
+                "sha": commit,
+                "siblings": siblings,
+                "tags": [],
+                "private": False,
+                "downloads": 0,
+                "likes": 0,
+            }
         )
 
     def answer_file(self, revision: str, name: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, script
-from tests.fakehub import NAME, closed_hub, hub_of, silent_hub
+from tests.fakehub import COMMIT, NAME, closed_hub, hub_of, silent_hub
 from toolkit.base.errors import UserError
 from toolkit.models.hub import fetch_model
 from toolkit.models.trust import config_problems, directory_problems
@@ -57,6 +57,8 @@ def test_a_model_of_the_hub_is_trained_and_later_without_the_hub(english_bert, r
     with hub_of(english_bert) as hub:
         train(hub.url, tmp_path, reviews, "--device", "cpu")
         assert not any("discussions" in path for path in hub.paths)
+        files = [path for path in hub.paths if "/resolve/" in path]
+        assert files and all(f"/resolve/{COMMIT}/" in path for path in files)  # of one revision, whatever main becomes
     run = json.loads((tmp_path / "output" / "bert_classifier" / "run.json").read_text())
     assert run["base_model"] == NAME
     assert f'base_model: "{NAME}"' in (tmp_path / "output" / "bert_classifier" / "README.md").read_text()
