@@ -15,6 +15,7 @@ from toolkit.compute.device import seed_step
 from toolkit.compute.processes import ALONE
 from toolkit.runs import checkpoint
 from toolkit.runs.checkpoint import (
+    TrainerState,
     begin_checkpoint,
     clean_checkpoint,
     note_options,
@@ -27,10 +28,10 @@ from toolkit.runs.resume import resume
 ABOUT = {"options": {"epochs": 3}, "precision": "fp32", "data": {"train": {"file": "t.csv", "sha256": "aa"}}}
 
 
-def parts(seed: int) -> tuple:
+def parts(seed: int) -> TrainerState:
     torch.manual_seed(seed)
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 2))
-    return model, torch.optim.AdamW(model.parameters(), lr=0.1), grad_scaler("cpu", enabled=False)
+    return TrainerState(model, torch.optim.AdamW(model.parameters(), lr=0.1), grad_scaler("cpu", enabled=False))
 
 
 def steps(model, optimizer, numbers: range) -> None:
@@ -42,12 +43,14 @@ def steps(model, optimizer, numbers: range) -> None:
 
 
 def test_training_goes_on_bit_for_bit_from_a_checkpoint(tmp_path):
-    model, optimizer, scaler = parts(0)
+    state = parts(0)
+    model, optimizer = state.model, state.optimizer
     steps(model, optimizer, range(3))
-    save_checkpoint(tmp_path, model, optimizer, scaler, Progress(step=3, history=[{"step": 3}]), ABOUT)
+    save_checkpoint(tmp_path, state, Progress(step=3, history=[{"step": 3}]), ABOUT)
     steps(model, optimizer, range(3, 7))
-    again, its_optimizer, its_scaler = parts(1)
-    progress = resume(tmp_path, (again, its_optimizer, its_scaler), ABOUT, ALONE)
+    other = parts(1)
+    again, its_optimizer = other.model, other.optimizer
+    progress = resume(tmp_path, other, ABOUT, ALONE)
     assert progress == Progress(step=3, history=[{"step": 3}])
     steps(again, its_optimizer, range(3, 7))
     for mine, theirs in zip(again.state_dict().values(), model.state_dict().values(), strict=True):
@@ -55,10 +58,11 @@ def test_training_goes_on_bit_for_bit_from_a_checkpoint(tmp_path):
 
 
 def test_one_save_is_kept_and_it_holds_no_pickle(tmp_path):
-    model, optimizer, scaler = parts(0)
+    state = parts(0)
+    model, optimizer = state.model, state.optimizer
     for step in (1, 2):
         steps(model, optimizer, range(step, step + 1))
-        save_checkpoint(tmp_path, model, optimizer, scaler, Progress(step=step), ABOUT)
+        save_checkpoint(tmp_path, state, Progress(step=step), ABOUT)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["state-2.safetensors", "state.json"]
     assert json.loads((tmp_path / "state.json").read_text())["options"] == {"epochs": 3}
 
@@ -68,7 +72,7 @@ def test_a_run_that_has_begun_can_be_gone_on_with_before_its_first_save(tmp_path
     begin_checkpoint(tmp_path / "run", ABOUT)
     state = parts(0)
     assert resume(tmp_path / "run", state, ABOUT, ALONE) == Progress()
-    for mine, theirs in zip(state[0].state_dict().values(), parts(0)[0].state_dict().values(), strict=True):
+    for mine, theirs in zip(state.model.state_dict().values(), parts(0).model.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
 
 
@@ -77,7 +81,7 @@ def of_rows(micro_batch_size: int | None) -> dict:
 
 
 def test_the_row_limit_is_saved_as_itself_and_holds_until_another_micro_batch_size_is_given(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Progress(step=1, row_limit=4), of_rows(None))
+    save_checkpoint(tmp_path, parts(0), Progress(step=1, row_limit=4), of_rows(None))
     assert read_state(tmp_path)["options"] == {"micro_batch_size": None}
     assert resume(tmp_path, parts(0), of_rows(None), ALONE).row_limit == 4
     assert resume(tmp_path, parts(0), of_rows(16), ALONE).row_limit is None
@@ -85,13 +89,13 @@ def test_the_row_limit_is_saved_as_itself_and_holds_until_another_micro_batch_si
 
 @pytest.mark.parametrize(("size", "limit"), [(None, 4), (16, None)])
 def test_a_row_limit_is_not_found_again_after_the_options_that_a_run_is_gone_on_with_are_noted(tmp_path, size, limit):
-    save_checkpoint(tmp_path, *parts(0), Progress(step=1, row_limit=4), of_rows(None))
+    save_checkpoint(tmp_path, parts(0), Progress(step=1, row_limit=4), of_rows(None))
     note_options(tmp_path, of_rows(size))
     assert resume(tmp_path, parts(0), of_rows(size), ALONE).row_limit == limit
 
 
 def test_the_state_of_another_model_is_refused(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Progress(step=1), ABOUT)
+    save_checkpoint(tmp_path, parts(0), Progress(step=1), ABOUT)
     other = torch.nn.Linear(4, 9)
     state = (other, torch.optim.AdamW(other.parameters()), grad_scaler("cpu", enabled=False))
     with pytest.raises(UserError, match="does not fit this model"):
@@ -106,23 +110,23 @@ def saved(tmp_path_factory):
     """A folder with a save after three steps."""
     folder, state = tmp_path_factory.mktemp("saved"), parts(0)
     steps(*state[:2], range(3))
-    save_checkpoint(folder, *state, Progress(step=3, history=[{"step": 3, "accuracy": 0.5}]), ABOUT)
+    save_checkpoint(folder, state, Progress(step=3, history=[{"step": 3, "accuracy": 0.5}]), ABOUT)
     return folder
 
 
 def refused(folder, damaged: str) -> None:
     """Check that a save is refused with one line that names the damaged file, and that nothing of it is loaded."""
     state = parts(1)
-    before = [tensor.clone() for tensor in state[0].state_dict().values()]
+    before = [tensor.clone() for tensor in state.model.state_dict().values()]
     with pytest.raises(UserError) as caught:
         if read_state(folder) is None:
             raise AssertionError("the save is not noticed")
         resume(folder, state, ABOUT, ALONE)
     (line,) = caught.value.lines()
     assert line.startswith(f"--resume: {folder / damaged} is damaged ("), line
-    for mine, theirs in zip(state[0].state_dict().values(), before, strict=True):
+    for mine, theirs in zip(state.model.state_dict().values(), before, strict=True):
         assert torch.equal(mine, theirs)
-    assert not state[1].state
+    assert not state.optimizer.state
 
 
 @pytest.mark.parametrize("name", ["state.json", "state-3.safetensors"])
@@ -172,7 +176,7 @@ def test_a_save_without_its_tensors_is_refused(saved, tmp_path):
 
 def test_the_tensors_of_another_save_are_refused(saved, tmp_path):
     folder, state = shutil.copytree(saved, tmp_path / "copy"), parts(5)
-    save_checkpoint(tmp_path / "other", *state, Progress(step=3), ABOUT)
+    save_checkpoint(tmp_path / "other", state, Progress(step=3), ABOUT)
     shutil.copy(tmp_path / "other" / "state-3.safetensors", folder / "state-3.safetensors")
     refused(folder, "state-3.safetensors")
 
@@ -195,7 +199,7 @@ def content(folder) -> dict[str, bytes]:
 @pytest.mark.parametrize("failing", ["save_file", "fingerprint", "write_json"])
 def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, monkeypatch, failing):
     state = parts(0)
-    save_checkpoint(tmp_path, *state, Progress(step=1), ABOUT)
+    save_checkpoint(tmp_path, state, Progress(step=1), ABOUT)
     before = content(tmp_path)
 
     def full(*args):
@@ -207,11 +211,11 @@ def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, m
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, failing, full)
         with pytest.raises(OSError, match="No space"):
-            save_checkpoint(tmp_path, *state, Progress(step=2), ABOUT)
+            save_checkpoint(tmp_path, state, Progress(step=2), ABOUT)
     assert content(tmp_path) == before
     assert not list(tmp_path.rglob(".*"))
     assert resume(tmp_path, parts(1), ABOUT, ALONE).step == 1
-    save_checkpoint(tmp_path, *state, Progress(step=3), ABOUT)
+    save_checkpoint(tmp_path, state, Progress(step=3), ABOUT)
     assert sorted(content(tmp_path)) == ["state-3.safetensors", "state.json"]
     assert resume(tmp_path, parts(1), ABOUT, ALONE).step == 3
 
@@ -222,23 +226,23 @@ def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, m
 def test_the_last_save_is_whole_at_whatever_instant_the_next_one_ends(tmp_path, fails, step):
     folder, state, seen = tmp_path / "checkpoint", parts(0), []
     steps(*state[:2], range(1))
-    save_checkpoint(tmp_path / "first", *state, Progress(step=1), ABOUT)
-    expected = {1: state[0][0].weight.detach().clone()}
+    save_checkpoint(tmp_path / "first", state, Progress(step=1), ABOUT)
+    expected = {1: state.model[0].weight.detach().clone()}
     if step == 2:
         steps(*state[:2], range(1, 2))
-    expected[step] = state[0][0].weight.detach().clone()
+    expected[step] = state.model[0].weight.detach().clone()
 
     def prepare() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(tmp_path / "first", folder)
 
     def save() -> None:
-        save_checkpoint(folder, *state, Progress(step=step, epoch=7), ABOUT)
+        save_checkpoint(folder, state, Progress(step=step, epoch=7), ABOUT)
 
     for _ in interrupted(save, prepare, fails):
         again = parts(1)
         progress = resume(folder, again, ABOUT, ALONE)
-        assert torch.equal(again[0][0].weight, expected[progress.step])
+        assert torch.equal(again.model[0].weight, expected[progress.step])
         seen.append(progress.epoch)
         clean_checkpoint(folder)
         assert sorted(content(folder)) == [f"state-{progress.step}.safetensors", "state.json"]
@@ -250,7 +254,7 @@ def test_the_last_save_is_whole_at_whatever_instant_the_next_one_ends(tmp_path, 
 
 
 def test_a_save_that_a_killed_process_did_not_get_to_name_is_cleared_away(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Progress(step=1), ABOUT)
+    save_checkpoint(tmp_path, parts(0), Progress(step=1), ABOUT)
     before = content(tmp_path)
     (tmp_path / "state-2.safetensors").write_bytes(b"whole, but not named yet")
     (tmp_path / ".tensors.new").mkdir()

@@ -18,6 +18,7 @@ from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.runs import checkpoint
 from toolkit.runs.best_model import waiting_model
+from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.paths import RunPaths, refuse_to_overwrite
 from toolkit.runs.progress import Progress
@@ -38,9 +39,9 @@ def evaluated() -> Progress:
     return progress
 
 
-def parts() -> tuple:
+def parts() -> TrainerState:
     model = torch.nn.Linear(2, 2)
-    return model, torch.optim.AdamW(model.parameters()), grad_scaler("cpu", enabled=False)
+    return TrainerState(model, torch.optim.AdamW(model.parameters()), grad_scaler("cpu", enabled=False))
 
 
 def names(folder) -> set[str]:

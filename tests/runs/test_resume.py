@@ -119,25 +119,25 @@ def test_changed_data_is_refused(tmp_path, before, now, named, begun):
     if begun:
         begin_checkpoint(tmp_path, of_data(**before))
     else:
-        save_checkpoint(tmp_path, *state, Progress(), of_data(**before))
+        save_checkpoint(tmp_path, state, Progress(), of_data(**before))
     with pytest.raises(UserError) as caught:
         resume(tmp_path, state, of_data(**now), ALONE)
     assert caught.value.lines() == [f"--resume: {named} is not the file that the run began with"]
 
 
 def test_a_file_that_was_moved_and_is_the_same_is_accepted(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Progress(step=4), of_data(train="aa"))
+    save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa"))
     moved = {**ABOUT, "data": {"train": {"file": "elsewhere/t.csv", "sha256": "aa"}}}
     assert resume(tmp_path, parts(1), moved, ALONE).step == 4
 
 
 def test_a_test_file_may_be_named_later(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Progress(step=4), of_data(train="aa"))
+    save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa"))
     assert resume(tmp_path, parts(1), of_data(train="aa", test="cc"), ALONE).step == 4
 
 
 def test_another_file_in_the_place_of_one_that_is_not_named_is_told_with_both_names(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Progress(step=4), of_data(train="aa", valid="bb"))
+    save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa", valid="bb"))
     split = {name: {"file": "moved/train.csv", "sha256": "aa"} for name in ("train", "valid")}
     with pytest.raises(UserError) as caught:
         resume(tmp_path, parts(1), {**ABOUT, "data": split}, ALONE)
@@ -147,7 +147,7 @@ def test_another_file_in_the_place_of_one_that_is_not_named_is_told_with_both_na
 def test_other_tokens_of_the_same_file_are_refused(tmp_path):
     about = of_data(train="aa")
     about["data"]["train"]["tokens"] = "11"
-    save_checkpoint(tmp_path, *parts(0), Progress(step=4), about)
+    save_checkpoint(tmp_path, parts(0), Progress(step=4), about)
     changed = of_data(train="aa")
     changed["data"]["train"]["tokens"] = "22"
     with pytest.raises(UserError, match="--model has changed: its tokenizer makes other tokens of train.csv"):
@@ -158,12 +158,12 @@ def test_other_rows_of_the_same_file_are_refused_with_the_likely_cause(tmp_path)
     about, changed = of_data(train="aa"), of_data(train="aa")
     about["data"]["train"] |= {"rows": 40, "tokens": "11"}
     changed["data"]["train"] |= {"rows": 38, "tokens": "22"}
-    save_checkpoint(tmp_path, *parts(0), Progress(step=4), about)
+    save_checkpoint(tmp_path, parts(0), Progress(step=4), about)
     with pytest.raises(UserError, match="38 rows of train.csv are used, 40 when the run began; what --drop_leaked"):
         resume(tmp_path, parts(1), changed, ALONE)
 
 
 def test_another_number_format_is_refused_with_both_names(tmp_path):
-    save_checkpoint(tmp_path, *parts(0), Progress(), ABOUT)
+    save_checkpoint(tmp_path, parts(0), Progress(), ABOUT)
     with pytest.raises(UserError, match="in fp32, this machine would go on in bf16; --precision fp32 keeps it"):
         resume(tmp_path, parts(0), {**ABOUT, "precision": "bf16"}, ALONE)

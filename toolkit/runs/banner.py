@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from toolkit.cli.console import Log, one_line
+from toolkit.cli.sections import TrainingOptions
 from toolkit.compute.batches import padding_share, training_batches
 from toolkit.models.fast_bert import packs
 from toolkit.models.trust import pickles
@@ -43,17 +44,20 @@ def say_model(log: Log, name: str, source: str, model: torch.nn.Module, new: Seq
         log.item("", f"not read, because pickles can run code: {', '.join(unread)}")
 
 
-def say_steps(log: Log, model, lengths: np.ndarray, batch_size: int, epochs: int, seed: int, done: int) -> float:
+def say_steps(
+    log: Log, model: torch.nn.Module, lengths: np.ndarray, options: TrainingOptions, done_steps: int
+) -> float:
     """Say how many steps there will be, and say and return which share of them is padding; lengths (N,) in tokens."""
-    batches = training_batches(lengths, batch_size, seed, epoch=0)
-    shuffled = np.random.default_rng(seed).permutation(len(lengths))
+    batch_size = options.batch_size
+    batches = training_batches(lengths, batch_size, options.seed, epoch=0)
+    shuffled = np.random.default_rng(options.seed).permutation(len(lengths))
     at_random = padding_share(lengths, [shuffled[i : i + batch_size] for i in range(0, len(lengths), batch_size)])
     share = 0.0 if packs(model) else padding_share(lengths, batches)
     log.item("padding", f"{share:.1%} of the tokens (padded batches in random order: {at_random:.1%})")
-    so_far = f", {done:,} of them done" if done else ""
+    so_far = f", {done_steps:,} of them done" if done_steps else ""
     log.item(
         "steps",
-        f"{epochs * len(batches):,} ({len(batches):,} an epoch), {batch_size} rows each{so_far}",
+        f"{options.epochs * len(batches):,} ({len(batches):,} an epoch), {batch_size} rows each{so_far}",
     )
     return round(share, 4)
 

@@ -7,7 +7,7 @@ known for one. Random numbers need no saving: what a step draws depends on its n
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -16,23 +16,33 @@ from safetensors.torch import load_file, save_file
 
 from toolkit.base.disk import filling, fingerprint, sweep, sync_directory, write_json
 from toolkit.base.errors import UserError
+from toolkit.base.torch_versions import GradScaler
 from toolkit.runs.progress import Progress
 
 
-def begin_checkpoint(folder: Path, about: dict) -> None:
-    """Note that a run has begun, so that it can be gone on with, though with its first step, before its first save."""
+@dataclass(frozen=True)
+class TrainerState:
+    """What a checkpoint holds of a run besides its progress."""
+
+    model: torch.nn.Module  # without a wrapper
+    optimizer: torch.optim.Optimizer
+    scaler: GradScaler
+
+
+def begin_checkpoint(folder: Path, facts: dict) -> None:
+    """Note that a run has begun, so that it can be resumed, though with its first step, before its first save."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_state(folder, {"tensors": None, "scaler": {}, "progress": asdict(Progress()), **about})
+    _write_state(folder, {"tensors": None, "scaler": {}, "progress": asdict(Progress()), **facts})
 
 
-def note_options(folder: Path, about: dict) -> None:
-    """Note what a run is gone on with, so that it stays so if it is killed before its next save."""
-    _write_state(folder, gone_on_with(read_state(folder), about) | about)
+def note_options(folder: Path, facts: dict) -> None:
+    """Note with what a run is resumed, so that it stays so if it is killed before its next save."""
+    _write_state(folder, resumed_with(need_state(folder), facts) | facts)
 
 
-def gone_on_with(state: dict, about: dict) -> dict:
-    """Return the save of a run that is gone on with as `about` says: another --micro_batch_size ends its row limit."""
-    if state["options"].get("micro_batch_size") == about["options"].get("micro_batch_size"):
+def resumed_with(state: dict, facts: dict) -> dict:
+    """Return the save of a run that is resumed as `facts` say: another --micro_batch_size ends its row limit."""
+    if state["options"].get("micro_batch_size") == facts["options"].get("micro_batch_size"):
         return state
     return state | {"progress": state["progress"] | {"row_limit": None}}
 
@@ -48,20 +58,24 @@ def forget_replaced(folder: Path) -> None:
     _write_state(folder, {name: value for name, value in state.items() if name != "replaces"})
 
 
-def save_checkpoint(folder: Path, model, optimizer, scaler, progress: Progress, about: dict) -> None:
-    """Write the training state of an unwrapped model; `about` (options, fingerprints) is kept beside it as it is."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+def save_checkpoint(folder: Path, trainer_state: TrainerState, progress: Progress, facts: dict) -> None:
+    """Write the state of a run; its facts (options, fingerprints) are kept beside it as they are."""
+    tensors = {f"model.{name}": tensor for name, tensor in trainer_state.model.state_dict().items()}
+    for number, moments in trainer_state.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in moments.items()}
     name = f"state-{progress.step}.safetensors"
     with filling(folder / "tensors") as new:
         save_file({key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}, new / name)
         digest = fingerprint(new / name)
     (new / name).replace(folder / name)
     sync_directory(folder)
-    state = {"tensors": {"file": name, "sha256": digest}, "scaler": scaler.state_dict(), "progress": asdict(progress)}
+    state = {
+        "tensors": {"file": name, "sha256": digest},
+        "scaler": trainer_state.scaler.state_dict(),
+        "progress": asdict(progress),
+    }
     try:
-        _write_state(folder, state | about)
+        _write_state(folder, state | facts)
     finally:
         clean_checkpoint(folder)
 
@@ -103,12 +117,20 @@ def read_state(folder: Path) -> dict | None:
     return state
 
 
+def need_state(folder: Path) -> dict:
+    """Return what state.json holds; UserError if no run has begun in this folder, or it is damaged."""
+    state = read_state(folder)
+    if state is None:
+        raise UserError(f"--resume: {folder / 'state.json'} is gone")
+    return state
+
+
 def read_checkpoint(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
     """Return the last save: what state.json holds, and the tensors (none before the first save).
 
     Raises UserError if they are damaged.
     """
-    state = read_state(folder)
+    state = need_state(folder)
     if state["tensors"] is None:
         return state, {}
     path = folder / state["tensors"]["file"]
@@ -120,11 +142,13 @@ def read_checkpoint(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
         raise UserError(f"--resume: {path} is damaged ({error})") from None
 
 
-def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tensor]) -> Progress:
-    """Put what read_checkpoint gave into an unwrapped model, its optimizer and scaler, and return the progress.
+def restore(trainer_state: TrainerState, state: dict, tensors: dict[str, torch.Tensor]) -> Progress:
+    """Put what read_checkpoint gave into a model, its optimizer and scaler, and return the progress.
 
     Raises UserError if it is not the state of such a model.
     """
+    model = trainer_state.model
+    optimizer = trainer_state.optimizer
     if tensors:
         try:
             model.load_state_dict({key[6:]: tensor for key, tensor in tensors.items() if key.startswith("model.")})
@@ -136,7 +160,7 @@ def restore(model, optimizer, scaler, state: dict, tensors: dict[str, torch.Tens
                 _, number, name = key.split(".", 2)
                 moments.setdefault(int(number), {})[name] = tensor
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-        scaler.load_state_dict(state["scaler"])
+        trainer_state.scaler.load_state_dict(state["scaler"])
     return _progress_of(state)
 
 

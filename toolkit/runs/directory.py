@@ -59,8 +59,8 @@ class RunDirectory:
         if wanted and self.writes:
             self.scalars = Scalars(self.paths.tensorboard_dir)
 
-    def open(self, log: Log, tables: dict, about: dict, resume: bool = False) -> None:
-        """Make the directory, free of the records of an earlier run, and note that the run `about` has begun.
+    def open(self, log: Log, tables: dict, facts: dict, resume: bool = False) -> None:
+        """Make the directory, free of the records of an earlier run, and note that the run `facts` has begun.
 
         If it is to `resume`, go on in it instead. `log` is written to train.log from now on, and the rows that `tables`
         leave out to rejected_rows.csv. Raises UserError if a run has got in the way since the start, if the model of
@@ -69,38 +69,38 @@ class RunDirectory:
         if not self.writes:
             return
         if self.whole:
-            self.whole.begin(about)
+            self.whole.begin(facts)
         self.lock.take()
         if resume:
-            self._go_on(about)
+            self._go_on(facts)
         else:
-            self._begin(about)
+            self._begin(facts)
         log.open(self.paths.log_file, append=resume)
         rejected = [row for table in tables.values() for row in table.rejected]
         write_rejected(self.paths.rejected_file, rejected)
 
-    def _begin(self, about: dict) -> None:
+    def _begin(self, facts: dict) -> None:
         """Note that a run has begun, in one go, and remove the records of an earlier one."""
         paths = self.paths
         if not self.whole:  # else all their directories were looked at when the first of them began
-            refuse_to_overwrite(paths.folder, about["options"]["overwrite"])
-        self.replaced_seeds = earlier_seeds(paths.folder, about["options"].get("model"))
+            refuse_to_overwrite(paths.folder, facts["options"]["overwrite"])
+        self.replaced_seeds = earlier_seeds(paths.folder, facts["options"].get("model"))
         settle_earlier(paths, self.replaced_seeds)
         with DirectoryLock(paths.test_dir):
             sweep_run(paths)
-            checkpoint.begin_checkpoint(paths.checkpoint_dir, self._noted(about))
+            checkpoint.begin_checkpoint(paths.checkpoint_dir, self._noted(facts))
             self._remove_earlier_records()
         remove_empty(paths)
 
-    def _go_on(self, about: dict) -> None:
+    def _go_on(self, facts: dict) -> None:
         """Make the directory what it was at the last save, whatever has ended the run since."""
         paths = self.paths
         checkpoint.clean_checkpoint(paths.checkpoint_dir)
-        checkpoint.note_options(paths.checkpoint_dir, about)
+        checkpoint.note_options(paths.checkpoint_dir, facts)
         settle_model(paths)
         need_model(paths)
         sweep_run(paths)
-        state = checkpoint.read_state(paths.checkpoint_dir)
+        state = checkpoint.need_state(paths.checkpoint_dir)
         self.replaced_seeds = state.get("replaces", [])
         if state["tensors"] is None:  # it may have been ended before all records of an earlier run were removed
             with DirectoryLock(paths.test_dir):
@@ -109,9 +109,9 @@ class RunDirectory:
         paths.seeds_file.unlink(missing_ok=True)  # several runs were to replace this one, and had not begun
         self._remove_earlier_models(checkpoint.saved_progress(paths.checkpoint_dir))
 
-    def _noted(self, about: dict) -> dict:
-        """Return what is kept beside the progress of a run: `about`, and what earlier runs have yet to be removed."""
-        return about | {"replaces": self.replaced_seeds} if self.replaced_seeds else about
+    def _noted(self, facts: dict) -> dict:
+        """Return what is kept beside the progress of a run: `facts`, and what earlier runs have yet to be removed."""
+        return facts | {"replaces": self.replaced_seeds} if self.replaced_seeds else facts
 
     def _remove_earlier_records(self) -> None:
         self.paths.seeds_file.unlink(missing_ok=True)
@@ -127,8 +127,8 @@ class RunDirectory:
             self.replaced_seeds = []
             checkpoint.forget_replaced(self.paths.checkpoint_dir)
 
-    def save(self, state: tuple, progress: Progress, about: dict) -> None:
-        """Replace the checkpoint, and the model if a better one waits; `state` is (unwrapped model, optimizer, scaler).
+    def save(self, state: checkpoint.TrainerState, progress: Progress, facts: dict) -> None:
+        """Replace the checkpoint, and the model if a better one waits.
 
         A new best model waits beside the old one until the checkpoint that tells of it is written, so that the two
         never disagree, whenever the process is killed. Its fingerprint is noted in `progress`.
@@ -140,7 +140,7 @@ class RunDirectory:
         if new_best:
             progress.best_model = new_best
         try:
-            checkpoint.save_checkpoint(paths.checkpoint_dir, *state, progress, self._noted(about))
+            checkpoint.save_checkpoint(paths.checkpoint_dir, state, progress, self._noted(facts))
         except BaseException:
             settle_model(paths)  # which of the two it is to be depends on how far the checkpoint has come
             raise

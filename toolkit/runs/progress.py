@@ -49,9 +49,12 @@ class Progress:
         number is left out, with its rows.
         """
         for loss_sum, rows in zip(loss_sums, lengths, strict=True):
-            self.batch, self.step, self.real_tokens = self.batch + 1, self.step + 1, self.real_tokens + int(rows.sum())
+            self.batch += 1
+            self.step += 1
+            self.real_tokens += int(rows.sum())
             if math.isfinite(loss_sum):
-                self.loss_sum, self.rows = self.loss_sum + loss_sum, self.rows + len(rows)
+                self.loss_sum += loss_sum
+                self.rows += len(rows)
         self.train_seconds += seconds
 
     def note(self, scores: dict[str, float], metric: str, steps_an_epoch: int, learning_rate: float) -> bool:

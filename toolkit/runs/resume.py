@@ -2,29 +2,30 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.compute.processes import Processes
-from toolkit.runs.checkpoint import gone_on_with, read_checkpoint, read_state, restore
+from toolkit.runs.checkpoint import TrainerState, read_checkpoint, read_state, restore, resumed_with
 from toolkit.runs.paths import refuse_to_overwrite
 from toolkit.runs.progress import Progress
 
 
-def may_grow(given, saved) -> bool:
+def may_grow(wanted: Any, saved: Any) -> bool:
     """Say whether a number is at least what it was."""
-    return given >= saved
+    return wanted >= saved
 
 
-def _may_differ(given, saved) -> bool:
+def _may_differ(wanted: Any, saved: Any) -> bool:
     return True
 
 
 # What --resume may change, because it does not say what a step does: where files are (that their content is the same is
 # checked, as is the number format), how often to save, how a batch is cut to fit the memory, when to give up.
 # docs/reliability.md lists it.
-MAY_CHANGE: dict[str, Callable[[object, object], bool]] = dict.fromkeys(
+MAY_CHANGE: dict[str, Callable[[Any, Any], bool]] = dict.fromkeys(
     ("resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
      "precision", "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows"),
     _may_differ,
@@ -73,23 +74,29 @@ def agreed_options(options: FineTuningOptions, saved: dict, may_change: dict[str
     return options_from(FineTuningOptions, saved | changed | of_this_command, options.given)
 
 
-def resume(folder: Path, state: tuple, about: dict, processes) -> Progress:
-    """Go on, in every process, from the save that the first one reads; `state` is (model, optimizer, scaler)."""
-    saved, tensors = read_checkpoint(folder) if processes.is_main else (None, None)
+def resume(folder: Path, trainer_state: TrainerState, facts: dict, processes: Processes) -> Progress:
+    """Go on, in every process, from the save that the main one reads; return how far it had come.
+
+    Raises UserError if it is damaged, or if the number format or the data is no longer what it was.
+    """
+    saved = None
+    tensors = None
     if processes.is_main:
-        check_same(saved, about)
-        saved = gone_on_with(saved, about)
-    return restore(*state, processes.broadcast(saved), processes.broadcast_tensors(tensors))
+        saved, tensors = read_checkpoint(folder)
+        check_same(saved, facts)
+        saved = resumed_with(saved, facts)
+    saved = processes.broadcast(saved)
+    return restore(trainer_state, saved, processes.broadcast_tensors(tensors) or {})
 
 
-def check_same(state: dict, about: dict) -> None:
+def check_same(state: dict, facts: dict) -> None:
     """Raise UserError if the number format or the data of a run is no longer what `state`, its save, says."""
-    if state["precision"] != about["precision"]:
+    if state["precision"] != facts["precision"]:
         raise UserError(
-            f"--resume: the run was in {state['precision']}, this machine would go on in {about['precision']}; "
+            f"--resume: the run was in {state['precision']}, this machine would go on in {facts['precision']}; "
             f"--precision {state['precision']} keeps it"
         )
-    for name, now in about["data"].items():
+    for name, now in facts["data"].items():
         if name in state["data"]:  # a test file may be named later
             _compare_data(name, state["data"][name], now)
 

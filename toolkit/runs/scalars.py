@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from toolkit.base.errors import UserError
 
@@ -18,10 +19,13 @@ class Scalars:
 
     def __init__(self, folder: Path):
         try:
-            from torch.utils.tensorboard import SummaryWriter  # optional, and slow to import
+            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional, and slow to import
         except ImportError:
             raise UserError("--tensorboard needs the package tensorboard (pip install tensorboard)") from None
-        self.folder, self.make_writer, self.writer, self.written = folder, SummaryWriter, None, 0
+        self.folder = folder
+        self.make_writer = SummaryWriter
+        self.writer: Any = None  # a SummaryWriter, once there is something to write
+        self.written = 0  # evaluations
 
     def write(self, history: Sequence[dict]) -> None:
         """Write a scalar for each number in those objects of metrics.jsonl that are not yet in the file."""

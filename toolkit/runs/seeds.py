@@ -135,18 +135,18 @@ class Seeds:
                     "move it, or let --output_dir name another place"
                 )
 
-    def begin(self, about: dict) -> None:
-        """Note that the whole has begun or goes on, before one of its runs `about` this writes anything.
+    def begin(self, facts: dict) -> None:
+        """Note that the whole has begun or goes on, before one of its runs of these `facts` this writes anything.
 
         Raises UserError if a run has got in the way since the start, or the data is not that of the runs before.
         """
         self.lock.take()
         if self.begun:
-            check_same(self.state, about)
+            check_same(self.state, facts)
         for folder in [*([] if self.begun else [self.folder]), *(self.paths.of_seed(s).folder for s in self.added)]:
             refuse_to_overwrite(folder, self.state["options"]["overwrite"])
         self.added = []
-        self.state |= {"precision": about["precision"], "data": about["data"]}
+        self.state |= {"precision": facts["precision"], "data": facts["data"]}
         if not self.begun:
             self._note_beginning()
         if not self.state["runs"]:

@@ -16,6 +16,7 @@ from toolkit.data.tables import Table
 from toolkit.doctor.findings import Finding
 from toolkit.evaluation.metrics import find_positive_id
 from toolkit.runs.banner import say_machine, say_steps
+from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
@@ -89,7 +90,7 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint, and put the best model in its place; then end the run if it is to end."""
         self.progress.row_limit = self.learner.limit.rows  # so that a resumed run need not find it again
-        state = (self.model, self.learner.optimizer, self.learner.scaler)
+        state = TrainerState(self.model, self.learner.optimizer, self.learner.scaler)
         self.directory.save(state, self.progress, _as_json(self.facts))
         self.bad_steps.stop_if_too_many()
         self.signals.raise_if_stopping(self.progress.step, str(self.directory.named))
@@ -137,7 +138,7 @@ def begin_training(
     progress = Progress()
     if options.output.resume:
         progress = resume(
-            directory.paths.checkpoint_dir, (model, optimizer, scaler), _as_json(facts), machine.processes
+            directory.paths.checkpoint_dir, TrainerState(model, optimizer, scaler), _as_json(facts), machine.processes
         )
     total_steps = training.epochs * steps_per_epoch(options, data)
     schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
@@ -147,9 +148,7 @@ def begin_training(
     learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step)
     bad_steps = BadStepMonitor(learner.guard, progress, log, data.tables.get("train"), training.max_bad_steps)
     signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
-    padding_share = say_steps(
-        log, model, data.train.lengths, training.batch_size, training.epochs, training.seed, progress.step
-    )
+    padding_share = say_steps(log, model, data.train.lengths, training, progress.step)
     if facts is not None:
         facts = facts.with_facts(padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
