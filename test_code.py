@@ -40,6 +40,7 @@ from toolkit.compute.memory import RowLimit
 from toolkit.compute.processes import Processes
 from toolkit.data.labels import encode_labels
 from toolkit.data.tables import Table
+from toolkit.data.writers import scored_columns
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.compare import OtherRun, compare_runs, comparison_lines, read_other
 from toolkit.evaluation.decision import decision_of
@@ -47,7 +48,7 @@ from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.int8 import every
 from toolkit.report.explanations import Explainer, explain_errors
 from toolkit.report.page import write_report
-from toolkit.report.scores import ScoredRun, score_columns, score_lines, write_scores
+from toolkit.report.scores import ScoredRun, score_lines, write_scores
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
     table = utils.read_table(file, columns, reading.encoding, reading.on_bad_rows, keep_records=True)
     log.item("data", table.accounts())
     encode_labels(table, run.labels)
-    score_columns(table.records, run.labels)
+    scored_columns(table.records, run.labels)
     return table, read_other(options.compare, table, run.labels)
 
 

@@ -29,7 +29,7 @@ from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.data.reading import open_source
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, to_frame
-from toolkit.doctor.examine import examine, without_leaked
+from toolkit.data.writers import scored_columns
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.scored_set import ScoredSet
@@ -46,7 +46,6 @@ from toolkit.models.pretrained import (
     resolve_model,
     set_dropout,
 )
-from toolkit.report.scores import score_columns
 from toolkit.runs.banner import say_labels, say_lengths
 from toolkit.runs.model_card import model_card
 from toolkit.runs.run_facts import RunFacts
@@ -62,7 +61,7 @@ from toolkit.tokens.dataset import (
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.learner import GradientPass, Learner
-from toolkit.training.trainer import TrainingData
+from toolkit.training.training_data import TrainingData
 
 TOKENIZED_AT_ONCE = 1000  # texts
 ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
@@ -159,7 +158,7 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
         log.item("data" if name == "train" else "", table.accounts())
     labels = learn_labels(tables["train"])
     if "test" in tables:
-        score_columns(tables["test"].records, labels)
+        scored_columns(tables["test"].records, labels)
     if "valid" not in tables:
         tables["train"], tables["valid"] = split_table(tables["train"], options.valid_ratio, split_seed)
         log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
@@ -167,6 +166,8 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
     if options.train_file is None and options.test_file is None:
         examined = tables | _testset_nearby(options, tables["train"].columns)
     if options.drop_leaked:
+        from toolkit.doctor.examine import without_leaked  # noqa: PLC0415 - slow, and infer.py does without
+
         tables["train"] = without_leaked(examined, log)
         examined = examined | {"train": tables["train"]}
         labels = learn_labels(tables["train"])
@@ -283,6 +284,8 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
         say_labels(log, labels, datasets["train"].label_ids)
         say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
+        from toolkit.doctor.examine import examine  # noqa: PLC0415 - slow, and infer.py does without
+
         findings = examine(read.examined, token_facts)
         say_findings(log, findings, options.data.check_data)
     train = share_dataset(machine.processes, datasets.get("train"))

@@ -58,6 +58,13 @@ def test_help_and_a_mistake_are_answered_before_anything_heavy_is_imported(name,
     assert done.returncode == (0 if words == ["--help"] else 2)
 
 
+def test_predicting_does_not_wait_for_what_only_training_and_reports_need():
+    slow = {"sklearn", "matplotlib", "datasketch", "opencc"}
+    code = f"import sys, utils; print(sorted({slow!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def options_of(parser) -> set[str]:
     return {name for action in parser._actions for name in action.option_strings if name.startswith("--")}
 

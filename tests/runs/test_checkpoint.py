@@ -109,7 +109,7 @@ def test_the_state_of_another_model_is_refused(tmp_path):
 def saved(tmp_path_factory):
     """A folder with a save after three steps."""
     folder, state = tmp_path_factory.mktemp("saved"), parts(0)
-    steps(*state[:2], range(3))
+    steps(state.model, state.optimizer, range(3))
     save_checkpoint(folder, state, Progress(step=3, history=[{"step": 3, "accuracy": 0.5}]), ABOUT)
     return folder
 
@@ -207,7 +207,7 @@ def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, m
             args[1].write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    steps(*state[:2], range(1, 2))
+    steps(state.model, state.optimizer, range(1, 2))
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, failing, full)
         with pytest.raises(OSError, match="No space"):
@@ -225,11 +225,11 @@ def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, m
 @pytest.mark.parametrize("step", [1, 2])
 def test_the_last_save_is_whole_at_whatever_instant_the_next_one_ends(tmp_path, fails, step):
     folder, state, seen = tmp_path / "checkpoint", parts(0), []
-    steps(*state[:2], range(1))
+    steps(state.model, state.optimizer, range(1))
     save_checkpoint(tmp_path / "first", state, Progress(step=1), ABOUT)
     expected = {1: state.model[0].weight.detach().clone()}
     if step == 2:
-        steps(*state[:2], range(1, 2))
+        steps(state.model, state.optimizer, range(1, 2))
     expected[step] = state.model[0].weight.detach().clone()
 
     def prepare() -> None:

@@ -7,8 +7,9 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 
@@ -33,6 +34,20 @@ def prediction_columns(
     if clashes:
         raise UserError(f"the input already has a column {clashes[0]!r}, which the output needs; rename or remove it")
     return added
+
+
+@dataclass(frozen=True)
+class ScoredColumns:
+    """The columns of predictions.csv: the test file's own, and those that are added to them."""
+
+    own: list[str]
+    added: list[str]
+
+
+def scored_columns(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> ScoredColumns:
+    """Return the columns that scored rows have; UserError if an added one is the file's own too."""
+    own = list(dict.fromkeys(name for record in records for name in record))
+    return ScoredColumns(own, prediction_columns(labels, taken=own, more=("correct", "line")))
 
 
 def with_predictions(

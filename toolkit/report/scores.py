@@ -12,7 +12,7 @@ from toolkit.base.disk import write_bytes, write_json
 from toolkit.cli.console import display_width, one_line, pad
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
-from toolkit.data.writers import TextWriter, prediction_columns, with_predictions
+from toolkit.data.writers import TextWriter, scored_columns, with_predictions
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, compare_with_model
 from toolkit.evaluation.compare import Comparison
@@ -40,20 +40,6 @@ class ScoredRun:
     train_table: Table | None  # None: it is gone or has changed
     simple_answers: SimpleAnswers | None  # None: without the training table
     comparison: Comparison | None = None  # with another run
-
-
-@dataclass(frozen=True)
-class ScoreColumns:
-    """The columns of predictions.csv: the test file's own, and those that are added to them."""
-
-    own: list[str]
-    added: list[str]
-
-
-def score_columns(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> ScoreColumns:
-    """Return the columns that scored rows have; UserError if an added one is the file's own too."""
-    own = list(dict.fromkeys(name for record in records for name in record))
-    return ScoreColumns(own, prediction_columns(labels, taken=own, more=("correct", "line")))
 
 
 def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
@@ -113,7 +99,7 @@ def _predictions(scored_run: ScoredRun) -> bytes:
     To the input's columns and the predictions come `correct`, and `line`, where the row begins in the file.
     """
     scored, records, labels = scored_run.scored, scored_run.table.records, scored_run.run.labels
-    columns = score_columns(records, labels)
+    columns = scored_columns(records, labels)
     predictions = with_predictions(records, scored.probabilities, scored.predicted, labels)
     rows = []
     for row, line, is_right in zip(predictions, scored_run.table.frame.index.tolist(), scored.right, strict=True):

@@ -1,6 +1,5 @@
 """A run while it trains: what it works on, how far it has come, and where it is written."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +11,6 @@ from toolkit.cli.sections import FineTuningOptions
 from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
-from toolkit.data.tables import Table
-from toolkit.doctor.findings import Finding
 from toolkit.evaluation.metrics import find_positive_id
 from toolkit.runs.banner import say_machine, say_steps
 from toolkit.runs.checkpoint import TrainerState
@@ -22,32 +19,11 @@ from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
 from toolkit.runs.run_facts import RunFacts
 from toolkit.runs.run_json import data_facts, versions
-from toolkit.tokens.dataset import TokenDataset
-from toolkit.tokens.encoder import Encoder
 from toolkit.training.bad_steps import BadStepMonitor
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.optimizer import Schedule, make_optimizer
 from toolkit.training.stop_signals import StopSignals
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a run works on; the tables, the encoder and the findings are there in the main process alone."""
-
-    base_model: str  # the name of the pretrained model, as it was given
-    source: str  # its directory, or its id on the hub
-    labels: list[str]
-    train: TokenDataset
-    valid: TokenDataset
-    tables: dict[str, Table] = field(default_factory=dict)  # train, valid and, if it was named, test
-    encoder: Encoder | None = None
-    findings: Sequence[Finding] = ()
-
-    @property
-    def main_encoder(self) -> Encoder:
-        """The encoder, in the main process."""
-        assert self.encoder is not None, "only the main process has the encoder"
-        return self.encoder
+from toolkit.training.training_data import TrainingData
 
 
 @dataclass

@@ -1,0 +1,29 @@
+"""The data of a run, ready to train on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from toolkit.data.tables import Table
+from toolkit.doctor.findings import Finding
+from toolkit.tokens.dataset import TokenDataset
+from toolkit.tokens.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run works on; the tables, the encoder and the findings are there in the main process alone."""
+
+    base_model: str  # the name of the pretrained model, as it was given
+    source: str  # its directory, or its id on the hub
+    labels: list[str]
+    train: TokenDataset
+    valid: TokenDataset
+    tables: dict[str, Table] = field(default_factory=dict)  # train, valid and, if it was named, test
+    encoder: Encoder | None = None
+    findings: Sequence[Finding] = ()
+
+    @property
+    def main_encoder(self) -> Encoder:
+        """The encoder, in the main process."""
+        assert self.encoder is not None, "only the main process has the encoder"
+        return self.encoder
