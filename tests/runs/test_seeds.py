@@ -95,8 +95,13 @@ def test_the_best_of_several_seeds_is_what_a_single_run_with_its_seed_leaves(com
     assert not [*whole.glob("checkpoint"), *whole.glob("seed-*/checkpoint"), *whole.glob("seed-*/bert_classifier")]
     assert read(whole / "test" / "metrics.json")["model"]["directory"] == str(whole / "bert_classifier")
     page = (whole / "test" / "report.html").read_text(encoding="utf-8")
-    assert str(whole / "bert_classifier") in page
-    assert f"seed-{kept}/bert_classifier" not in page
+    assert page.count(f"<bdi>{whole / 'bert_classifier'}</bdi>") == 2
+    assert f"<bdi>&#34;{whole}&#34;</bdi>" in page
+    assert read(whole / "bert_classifier" / "run.json")["options"]["output_dir"] == str(whole)
+    assert f"the best model is in {whole / 'bert_classifier'}\n" in (whole / "train.log").read_text(encoding="utf-8")
+    for path in whole.rglob("*"):
+        if path.is_file() and not path.relative_to(whole).parts[0].startswith("seed-"):
+            assert f"seed-{kept}".encode() not in path.read_bytes(), path
 
 
 def test_what_is_kept_is_found_by_the_other_scripts_and_not_replaced_unless_asked_to(command, reviews, tmp_path):
@@ -316,7 +321,7 @@ def test_at_whatever_instant_the_bookkeeping_ends_it_is_done_by_the_next_start(
 
 def train(whole: Seeds, seed: int, name: str, resume: bool) -> None:
     """Do what a run of this seed does, without the training; `name` is in its weights."""
-    options = {"seed": seed, "name": name, "overwrite": False}
+    options = {"seed": seed, "name": name, "overwrite": False, "output_dir": str(whole.paths.of_seed(seed).folder)}
     with RunDirectory(whole.paths.of_seed(seed).folder, writes=True, whole=whole) as files:
         resume = resume and files.paths.state_file.is_file()
         if resume:
@@ -476,6 +481,16 @@ def test_a_model_that_is_gone_or_another_is_noticed(tmp_path):
     run.write_text(run.read_text().replace('"seed": 2', '"seed": 9'))
     with pytest.raises(UserError, match="is not the model of seed 2"):
         go_on(tmp_path, 2)
+
+
+def test_the_log_of_the_kept_run_names_where_it_is_now_and_other_places_as_they_are(tmp_path):
+    train_all(tmp_path, 2, "ours", stop_at=2)
+    run = tmp_path / "seed-2"
+    others = [f"{run}3/t.csv", f"my{run}/t.csv", f"{run}.csv", f"/data{run}/t.csv"]
+    (run / "train.log").write_text("\n".join([f"the model is in {run}/bert_classifier", f"in {run}, it says", *others]))
+    train_all(tmp_path, 2, "ours", "--resume")
+    log = (tmp_path / "train.log").read_text().splitlines()
+    assert log[:6] == [f"the model is in {tmp_path}/bert_classifier", f"in {tmp_path}, it says", *others]
 
 
 def test_a_damaged_note_is_said_to_be_damaged(tmp_path):
