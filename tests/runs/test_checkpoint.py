@@ -97,7 +97,7 @@ def test_a_row_limit_is_not_found_again_after_the_options_that_a_run_is_gone_on_
 def test_the_state_of_another_model_is_refused(tmp_path):
     save_checkpoint(tmp_path, parts(0), Progress(step=1), ABOUT)
     other = torch.nn.Linear(4, 9)
-    state = (other, torch.optim.AdamW(other.parameters()), grad_scaler("cpu", enabled=False))
+    state = TrainerState(other, torch.optim.AdamW(other.parameters()), grad_scaler("cpu", enabled=False))
     with pytest.raises(UserError, match="does not fit this model"):
         resume(tmp_path, state, ABOUT, ALONE)
 

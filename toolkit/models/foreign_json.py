@@ -29,14 +29,19 @@ def _levels(value: dict) -> Iterator[list[tuple[str, object]]]:
 
     Vocabularies, which are large, are left out.
     """
-    level = [("", value)]
-    while level := [
-        pair
-        for key, item in level
-        if isinstance(item, (dict, list)) and key not in ("vocab", "merges")
-        for pair in (item.items() if isinstance(item, dict) else ((key, part) for part in item))
-    ]:
-        yield level
+    level: list[tuple[str, object]] = [("", value)]
+    while level:
+        inner: list[tuple[str, object]] = []
+        for key, item in level:
+            if key in ("vocab", "merges"):
+                continue
+            if isinstance(item, dict):
+                inner += item.items()
+            elif isinstance(item, list):
+                inner += [(key, part) for part in item]
+        if inner:
+            yield inner
+        level = inner
 
 
 def entries(value: dict) -> Iterator[tuple[str, object]]:

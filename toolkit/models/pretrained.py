@@ -12,6 +12,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -99,7 +100,7 @@ def _did_you_mean(name: str, path: Path) -> str:
     return f"; did you mean {' or '.join(str(missing.parent / neighbour) for neighbour in near)}?" if near else ""
 
 
-def _load(loader, source: str, look: Callable[[Path], list[str]], **options):
+def _load(loader: Any, source: str, look: Callable[[Path], list[str]], **options):
     """Call from_pretrained on a directory, or on that of a hub id, if `look` and others find nothing wrong with it.
 
     Raises UserError for what they find and for whatever else keeps the files from being loaded.
@@ -123,7 +124,7 @@ def _told(error: BaseException) -> str:
     return kind + first_line(error)
 
 
-def load_tokenizer(source: str):
+def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a directory or hub id, padding on the right; UserError if it cannot be loaded."""
     tokenizer = _load(AutoTokenizer, source, lambda folder: config_problems(folder) + tokenizer_problems(folder))
     tokenizer.padding_side = "right"
@@ -132,12 +133,12 @@ def load_tokenizer(source: str):
     return tokenizer
 
 
-def load_config(source: str):
+def load_config(source: str) -> PretrainedConfig:
     """Return the model configuration of a directory or hub id; UserError if it cannot be loaded."""
     return _load(AutoConfig, source, config_problems)
 
 
-def load_classifier(source: str, config=None) -> tuple[torch.nn.Module, list[str]]:
+def load_classifier(source: str, config: PretrainedConfig | None = None) -> tuple[torch.nn.Module, list[str]]:
     """Return the sequence classifier of a directory or hub id in fp32, and the names of its new weights.
 
     With `config` (its number of labels, say) a classification head of another size is replaced by a new one. Raises
@@ -270,5 +271,5 @@ def limit_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int) -> None
 
 def has_token_types(config: PretrainedConfig) -> bool:
     """Say whether the model tells the two texts of a pair apart by token_type_ids."""
-    classifier = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    classifier: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
     return getattr(config, "type_vocab_size", 0) > 1 and "token_type_ids" in signature(classifier.forward).parameters

@@ -72,20 +72,22 @@ def directory_problems(folder: Path) -> list[str]:
 def config_problems(folder: Path) -> list[str]:
     """Return what is wrong with config.json, sub-configurations included."""
     config, problems = read_object(folder / "config.json")
-    found = {}
+    by_key: dict[str, str] = {}  # what is wrong with a key, said once
     for key, value in entries(config):
         if key in FOREIGN and value:
-            found.setdefault(key, f"{short(value)}, which {FOREIGN[key]}; choose another model")
+            by_key.setdefault(key, f"{short(value)}, which {FOREIGN[key]}; choose another model")
         elif "_implementation" in key and not _is_built_in(value):
-            found.setdefault(key, f"{short(value)}, which may be code from the hub; remove the line")
+            by_key.setdefault(key, f"{short(value)}, which may be code from the hub; remove the line")
         elif type(value) is int and abs(value) > next(most for names, most in LARGEST if names.search(key)):
-            found.setdefault(key, f"{short(value)}, which is too large to be true")
-    return problems + [f"config.json has {key}: {what}" for key, what in found.items()]
+            by_key.setdefault(key, f"{short(value)}, which is too large to be true")
+    return problems + [f"config.json has {key}: {problem}" for key, problem in by_key.items()]
 
 
 def tokenizer_problems(folder: Path) -> list[str]:
     """Return what is wrong with tokenizer_config.json and with the tokenizer files that it names."""
-    there, names, problems = {path.name for path in folder.iterdir()}, ["tokenizer.json"], []
+    there = {path.name for path in folder.iterdir()}
+    names = ["tokenizer.json"]
+    problems: list[str] = []
     if "tokenizer_config.json" in there:
         config, problems = read_object(folder / "tokenizer_config.json")
         if value := config.get("auto_map"):

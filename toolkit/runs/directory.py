@@ -1,6 +1,7 @@
 """What a run leaves in its directory while it trains. Of several processes only the first one writes."""
 
 from pathlib import Path
+from typing import Protocol
 
 from toolkit.base.disk import DirectoryLock, install_directory, recover, replacing, write_json_lines
 from toolkit.cli.console import Log
@@ -22,28 +23,37 @@ from toolkit.runs.progress import Progress
 from toolkit.runs.scalars import Scalars
 
 
+class SeveralRuns(Protocol):
+    """What RunDirectory knows of several runs of one command, toolkit.runs.seeds.Seeds."""
+
+    folder: Path
+
+    def begin(self, facts: dict) -> None:
+        """Note that all have begun or go on."""
+
+
 class RunDirectory:
     """The run directory; in a process that is not to write, nothing here does anything.
 
     A context, in which no other run can write to it. Raises UserError if another does. If it is one of several runs of
-    a command, `whole` is what they belong to, which has its own lock, and `named` the directory that the user knows.
+    a command, `seeds` is what they belong to, which has its own lock.
 
     The model of an earlier run, which --overwrite replaces, stays until the first model of this one takes its place, so
     that it can be what this run begins with, and a good model is there at any time.
     """
 
-    def __init__(self, folder: Path, writes: bool, whole=None):
+    def __init__(self, folder: Path, writes: bool, seeds: "SeveralRuns | None" = None):
         self.paths = RunPaths(folder)
         self.writes = writes
-        self.whole = whole
-        self.named = whole.folder if whole else folder
+        self.seeds = seeds
+        self.resumed_by = seeds.folder if seeds else folder  # the --output_dir with which it is resumed
         # One of several runs is under the lock of all from the start; its own one is for whoever resumes it alone.
         self.lock = DirectoryLock(folder, writes)
         self.scalars: Scalars | None = None
         self.replaced_seeds: list[int] = []  # of earlier runs, whose models stay until this one has one
 
     def __enter__(self) -> "RunDirectory":
-        if not self.whole:
+        if not self.seeds:
             self.lock.take_if_used()
         if self.lock.is_taken:
             recover(self.paths.model_dir)  # which may be what this run begins with
@@ -68,8 +78,8 @@ class RunDirectory:
         """
         if not self.writes:
             return
-        if self.whole:
-            self.whole.begin(facts)
+        if self.seeds:
+            self.seeds.begin(facts)
         self.lock.take()
         if resume:
             self._go_on(facts)
@@ -82,7 +92,7 @@ class RunDirectory:
     def _begin(self, facts: dict) -> None:
         """Note that a run has begun, in one go, and remove the records of an earlier one."""
         paths = self.paths
-        if not self.whole:  # else all their directories were looked at when the first of them began
+        if not self.seeds:  # else all their directories were looked at when the first of them began
             refuse_to_overwrite(paths.folder, facts["options"]["overwrite"])
         self.replaced_seeds = earlier_seeds(paths.folder, facts["options"].get("model"))
         settle_earlier(paths, self.replaced_seeds)

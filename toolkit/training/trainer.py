@@ -69,7 +69,7 @@ class Trainer:
         state = TrainerState(self.model, self.learner.optimizer, self.learner.scaler)
         self.directory.save(state, self.progress, _as_json(self.facts))
         self.bad_steps.stop_if_too_many()
-        self.signals.raise_if_stopping(self.progress.step, str(self.directory.named))
+        self.signals.raise_if_stopping(self.progress.step, str(self.directory.resumed_by))
 
     def release(self) -> torch.nn.Module | None:
         """Free the memory that training held: the optimizer, the gradients and, in the main process, the model.
