@@ -50,7 +50,7 @@ def explain_errors(scored: ScoredSet, table: Table, explainer: Explainer, max_ro
         log: also gets a line where batches are made smaller.
     """
     rows = most_confident_errors(scored)[:max_rows]
-    if not len(rows):
+    if len(rows) == 0:
         return Explanations()
     try:
         segments = _segments(scored, table, explainer, rows, RowLimit(log=log))
@@ -58,9 +58,10 @@ def explain_errors(scored: ScoredSet, table: Table, explainer: Explainer, max_ro
     except (UserError, OSError, MemoryError, RuntimeError) as error:
         out_of_memory = is_out_of_memory(error)
         reason = first_line(error)
-    release_memory()
-    if out_of_memory and not reason.startswith("out of memory"):
-        reason = f"out of memory ({reason})"
+    if out_of_memory:
+        release_memory()
+        if not reason.startswith("out of memory"):
+            reason = f"out of memory ({reason})"
     log(f"report.html comes without explanations: {reason}")
     return Explanations(problem="no_memory" if out_of_memory else "failed", reason=reason)
 
@@ -80,7 +81,6 @@ def _segments(
     """
     texts = table.frame.drop(columns="label").to_numpy()[rows]
     contrasts = np.stack([scored.predicted[rows], scored.label_ids[rows]], axis=1)
-    classifier, _ = load_classifier(str(explainer.folder))
-    return attribute(
-        classifier.to(explainer.device), explainer.encoder, [tuple(row) for row in texts], contrasts, limit
-    )
+    model, _ = load_classifier(str(explainer.folder))
+    model.to(explainer.device)
+    return attribute(model, explainer.encoder, [tuple(row) for row in texts], contrasts, limit)

@@ -82,7 +82,7 @@ def render(scored_run: ScoredRun, scores: dict[str, Any], explanations: Explanat
         explanations: which words mattered for rows that are wrong.
         language: en or zh.
     """
-    scored, run = scored_run.scored, scored_run.run
+    run = scored_run.run
     history = read_history(scored_run.model_dir)
     counts = np.array(scores["confusion_matrix"])
     cells = pressable_cells(counts, MAX_MATRIX_LABELS)
@@ -96,7 +96,7 @@ def render(scored_run: ScoredRun, scores: dict[str, Any], explanations: Explanat
         scale=score_scale(scores),
         matrix=confusion_matrix(counts, scores["labels"]) if len(counts) <= MAX_MATRIX_LABELS else None,
         confusions=confusions(counts, scores["labels"], cells),
-        rows=page_rows(scored, scored_run.table, cells, explanations),
+        rows=page_rows(scored_run.scored, scored_run.table, cells, explanations),
         unexplained=_why_unexplained(explanations, language),
         threshold=0.5 if scores["threshold"] is None else scores["threshold"],
         checked=scores["findings"] is not None and isinstance(run.findings, list),

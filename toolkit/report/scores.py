@@ -61,7 +61,9 @@ def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
 
 def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
     """Return the content of metrics.json, but for the advice that follows from it."""
-    scored, table, run = scored_run.scored, scored_run.table, scored_run.run
+    scored = scored_run.scored
+    table = scored_run.table
+    run = scored_run.run
     plain_scores = full_scores(scored)
     weights = fingerprint_weights(scored_run.model_dir)
     findings = None
@@ -98,7 +100,9 @@ def _predictions(scored_run: ScoredRun) -> bytes:
 
     To the input's columns and the predictions come `correct`, and `line`, where the row begins in the file.
     """
-    scored, records, labels = scored_run.scored, scored_run.table.records, scored_run.run.labels
+    scored = scored_run.scored
+    records = scored_run.table.records
+    labels = scored_run.run.labels
     columns = scored_columns(records, labels)
     predictions = with_predictions(records, scored.probabilities, scored.predicted, labels)
     rows = []

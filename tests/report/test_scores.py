@@ -1,0 +1,88 @@
+"""What is written and printed of a scored test set: the order of the rows, the table on the screen, the history."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from wcwidth import wcswidth
+
+from tests.conftest import run_facts
+from toolkit.base.errors import UserError
+from toolkit.data.rows import Columns
+from toolkit.data.tables import Table
+from toolkit.evaluation.decision import Decision
+from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.report.scores import ScoredRun, read_history, score_lines, scored_columns, write_scores
+
+LABELS = ["好评", "b"]
+
+
+@pytest.fixture
+def scored_run(tmp_path) -> ScoredRun:
+    """Six rows, of which those on lines 3, 5 and 6 are wrong."""
+    logits = np.array([[1, 0], [0, 1], [0, 3], [0, 2], [0, 1], [2, 0]], np.float32)
+    label_ids = np.array([0, 0, 1, 0, 0, 0])
+    records = [{"id": str(i), "text": f"text {i}", "label": LABELS[label]} for i, label in enumerate(label_ids)]
+    frame = pd.DataFrame(records, dtype=object)[["text", "label"]]
+    frame.index = pd.Index(range(2, 8), name="line")
+    model_dir = tmp_path / "bert_classifier"
+    model_dir.mkdir()
+    (model_dir / "model.safetensors").touch()
+    table = Table(Path("t.csv"), frame, [], records, Columns(), "0")
+    scored = ScoredSet(logits, label_ids, np.full(6, 5), LABELS, Decision(1.0, 1.0, 1, None))
+    return ScoredRun(scored, table, run_facts(labels=LABELS), model_dir, None, None)
+
+
+def test_predictions_begin_with_the_most_confident_errors_and_go_on_in_the_order_of_the_file(scored_run, tmp_path):
+    write_scores(tmp_path / "test", scored_run)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "test" / "predictions.csv").read_text(encoding="utf-8"))))
+    assert [(row["line"], row["correct"]) for row in rows] == [
+        ("5", "no"), ("3", "no"), ("6", "no"), ("2", "yes"), ("4", "yes"), ("7", "yes"),
+    ]  # fmt: skip
+    assert list(rows[0]) == ["id", "text", "label", "prediction", "prob_好评", "prob_b", "correct", "line"]
+    assert all((row["prediction"] == row["label"]) == (row["correct"] == "yes") for row in rows)
+    assert [int(row["id"]) + 2 for row in rows] == [int(row["line"]) for row in rows]
+
+
+def test_a_page_of_other_scores_is_removed(scored_run, tmp_path):
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "report.html").touch()
+    write_scores(tmp_path / "test", scored_run)
+    assert not (tmp_path / "test" / "report.html").exists()
+
+
+def test_a_column_that_the_predictions_need_is_refused():
+    columns = scored_columns([{"text": "x", "label": "a"}, {"more": "y"}], ["a"])
+    assert (columns.own, columns.added) == (["text", "label", "more"], ["prediction", "prob_a", "correct", "line"])
+    with pytest.raises(UserError, match="'correct'"):
+        scored_columns([{"text": "x", "correct": "y"}], ["a"])
+
+
+def test_the_table_on_the_screen_is_aligned_also_under_chinese_labels(scored_run, tmp_path):
+    scores = write_scores(tmp_path / "test", scored_run)
+    lines = score_lines(scores)
+    table = lines[: lines.index("")]
+    assert len({wcswidth(line) for line in table}) == 1
+    assert table[1].split() == ["好评", "1.0000", "0.4000", "0.5714", "5"]
+    matrix = lines[lines.index(next(line for line in lines if line.startswith("true / as"))) :][:3]
+    assert len({wcswidth(line) for line in matrix}) == 1
+    assert [line.split() for line in matrix[1:]] == [["好评", "2", "3"], ["b", "0", "1"]]
+
+
+def test_the_history_is_that_of_the_run_the_model_is_from(tmp_path):
+    model_dir = tmp_path / "bert_classifier"
+    model_dir.mkdir()
+    assert read_history(model_dir) == []
+    entries = [{"step": 1, "accuracy": 0.5}, {"step": 2, "accuracy": 0.7}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    assert read_history(model_dir) == []
+    (model_dir / "run.json").write_text(json.dumps({"metrics": entries[1]}))
+    assert read_history(model_dir) == entries
+    (model_dir / "run.json").write_text(json.dumps({"metrics": {"step": 2, "accuracy": 0.8}}))
+    assert read_history(model_dir) == []
+    (tmp_path / "metrics.jsonl").write_text("{")
+    assert read_history(model_dir) == []
