@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import WORDS, tiny_bert
-from toolkit.models.foreign_json import LONGEST, entries, read_object, short
 from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer, resolve_model
 from toolkit.models.trust import (
+    MAX_JSON_BYTES,
+    ForeignJson,
     config_problems,
     directory_problems,
+    entries,
     fingerprint_weights,
     pickles,
+    read_object,
+    short,
     stray_files,
     tokenizer_problems,
     weight_files,
@@ -128,10 +132,11 @@ def test_json_is_read_within_limits(tmp_path):
         ('{"a": [' * 100_000, ["a.json is nested too deeply"]),
     ):
         path.write_text(content)
-        assert read_object(path)[1] == problem
+        assert read_object(path).problems == problem
     with path.open("wb") as stream:
-        stream.truncate(LONGEST + 1)
-    assert read_object(path) == ({}, [f"a.json has {LONGEST + 1:,} bytes, more than the {LONGEST:,} that are read"])
+        stream.truncate(MAX_JSON_BYTES + 1)
+    problem = f"a.json has {MAX_JSON_BYTES + 1:,} bytes, more than the {MAX_JSON_BYTES:,} that are read"
+    assert read_object(path) == ForeignJson({}, [problem])
 
 
 def test_entries_are_those_of_all_levels_without_the_vocabulary():

@@ -18,7 +18,7 @@ from huggingface_hub.utils import (
 from huggingface_hub.utils import logging as hub_logging
 
 from toolkit.base.errors import UserError, first_line
-from toolkit.models.trust import INDEX, PARTS, WEIGHTS
+from toolkit.models.trust import PARTS, WEIGHTS, has_weights
 
 READ_FILES = ["*.json", "*.txt", "*.model", "*.codes", WEIGHTS, PARTS]  # neither pickles nor code
 SUBFOLDERS = "*/*"
@@ -59,7 +59,7 @@ def fetch_model(name: str) -> Path:
 def _download_with_weights(name: str) -> Path:
     """Return the directory of the main revision, or of one that offers its weights as safetensors if it has none."""
     folder = _download(name, "main")
-    if not _has_weights(folder):
+    if not has_weights(folder):
         for revision in _conversions(name):
             return _download(name, revision)
     return folder
@@ -104,13 +104,9 @@ def _earlier_download(name: str) -> Path | None:
             folder = _snapshot(name, revision, local_files_only=True)
         except Exception:  # it is not there
             continue
-        if _has_weights(folder):
+        if has_weights(folder):
             return folder
     return None
-
-
-def _has_weights(folder: Path) -> bool:
-    return (folder / WEIGHTS).is_file() or (folder / INDEX).is_file()
 
 
 def _patience() -> float:

@@ -5,21 +5,28 @@ memory or never ends, is said in a sentence each. Names, sizes and json are look
 """
 
 import hashlib
+import json
 import os
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
-from toolkit.models.foreign_json import entries, read_object, short
 from toolkit.models.regex_safety import why_endless
 
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")  # reading a pickle can run code
+PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")  # reading a pickle can run code
 WEIGHTS = "model.safetensors"
 PARTS = "model-*-of-*.safetensors"  # of weights that other programs have divided
 INDEX = "model.safetensors.index.json"  # says which weights are in which part
-LONGEST_HEADER = 16 << 20  # bytes; that of a BERT has 30 KB
-LARGEST = (  # numbers that decide how much memory a configuration takes, by what is in their names
+MAX_HEADER_BYTES = 16 << 20  # of a file of weights; that of a BERT has 30 KB
+MAX_JSON_BYTES = 64 << 20  # the largest tokenizers have some 35 MB
+MAX_JSON_DEPTH = 100  # objects inside objects
+MAX_QUOTED = 60  # characters of a value in a sentence
+MAX_WORD_CHARACTERS = 1000  # that a tokenizer looks at one by one; BERT's has 100
+MAX_GROWTH = 1000  # how many times as long a tokenizer may make a text
+LARGEST_NUMBERS = (  # that decide how much memory a configuration takes, by what is in their names
     (re.compile("theta|_id$"), float("inf")),
     (re.compile("labels$"), 10**6),
     (re.compile("layer|block|group|expert|stage|depth"), 1000),
@@ -27,7 +34,7 @@ LARGEST = (  # numbers that decide how much memory a configuration takes, by wha
 )
 IMPLEMENTATIONS = {"eager", "sdpa", "batched_mm", "grouped_mm"}  # any other is fetched from the hub or is a package
 NAMES_A_FILE = re.compile("(?<!special_tokens_map)_files?$")  # of that one only the directory's own is read
-FOREIGN = {  # keys of config.json that bring in something besides configuration and weights
+FOREIGN_KEYS = {  # of config.json, which bring in something besides configuration and weights
     "auto_map": "names code that comes with the model, and such code is never run",
     "custom_pipelines": "names code that comes with the model, and such code is never run",
     "use_kernels": "asks for kernels from the hub, and such code is never run",
@@ -45,16 +52,76 @@ CONVERT = (
 )
 
 
+# -- json that somebody else wrote -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ForeignJson:
+    """The object that a json file holds, or, of a file that cannot be used, nothing and what is wrong with it."""
+
+    content: dict
+    problems: list[str]
+
+
+def read_object(path: Path) -> ForeignJson:
+    """Return the object that a json file holds, read within limits."""
+    size = path.stat().st_size
+    if size > MAX_JSON_BYTES:
+        return ForeignJson({}, [f"{path.name} has {size:,} bytes, more than the {MAX_JSON_BYTES:,} that are read"])
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        return ForeignJson({}, [f"{path.name} is nested too deeply"])
+    except (ValueError, OSError) as error:
+        return ForeignJson({}, [f"{path.name} cannot be read ({error})"])
+    if not isinstance(content, dict):
+        return ForeignJson({}, [f"{path.name} holds no json object"])
+    if sum(1 for _ in _levels(content)) >= MAX_JSON_DEPTH:
+        return ForeignJson({}, [f"{path.name} is nested too deeply"])
+    return ForeignJson(content, [])
+
+
+def entries(content: dict) -> Iterator[tuple[str, object]]:
+    """Yield the (key, value) of an object and of all that are nested in it, but for vocabularies, which are large."""
+    return chain.from_iterable(_levels(content))
+
+
+def _levels(content: dict) -> Iterator[list[tuple[str, object]]]:
+    """Yield the (key, value) of nested objects, level by level; an item of a list has the list's key."""
+    level: list[tuple[str, object]] = list(content.items())
+    while level:
+        yield level
+        inner: list[tuple[str, object]] = []
+        for key, value in level:
+            if key in ("vocab", "merges"):
+                continue
+            if isinstance(value, dict):
+                inner.extend(value.items())
+            elif isinstance(value, list):
+                inner.extend((key, item) for item in value)
+        level = inner
+
+
+def short(value: object) -> str:
+    """Return a value as it may stand in a sentence."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return repr(text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "...")
+
+
+# -- the files of a directory ------------------------------------------------------------------------------------------
+
+
 def pickles(folder: Path) -> list[str]:
     """Return the names of the files of a directory that are pickles, which nobody here opens."""
-    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES)
+    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLE_ENDINGS)
 
 
 def stray_files(folder: Path) -> list[str]:
     """Return what is wrong with where the files of a directory are: a link out of it, or a pipe, say."""
-    problems = [problem for path in sorted(folder.iterdir()) if (problem := _astray(path, folder))]
-    inner = [] if problems else folder.glob("additional_chat_templates/*")  # the one folder of it that is read
-    return problems + [problem for path in inner if (problem := _astray(path, folder))]
+    problems = _stray_among(sorted(folder.iterdir()), folder)
+    if not problems:  # so that this folder, the only one in it that is read, is its own
+        problems = _stray_among(list(folder.glob("additional_chat_templates/*")), folder)
+    return problems
 
 
 def directory_problems(folder: Path) -> list[str]:
@@ -64,63 +131,14 @@ def directory_problems(folder: Path) -> list[str]:
         problems.append("adapter_config.json makes it an adapter (PEFT) of another model; merge it into that one first")
     if not (folder / "config.json").is_file():
         problems.append("it has no config.json, so it is not a saved model")
-    elif not (folder / WEIGHTS).is_file() and not (folder / INDEX).is_file():
+    elif not has_weights(folder):
         problems.append(f"it has no {WEIGHTS}, and {CONVERT}")
     return problems
 
 
-def config_problems(folder: Path) -> list[str]:
-    """Return what is wrong with config.json, sub-configurations included."""
-    config, problems = read_object(folder / "config.json")
-    by_key: dict[str, str] = {}  # what is wrong with a key, said once
-    for key, value in entries(config):
-        if key in FOREIGN and value:
-            by_key.setdefault(key, f"{short(value)}, which {FOREIGN[key]}; choose another model")
-        elif "_implementation" in key and not _is_built_in(value):
-            by_key.setdefault(key, f"{short(value)}, which may be code from the hub; remove the line")
-        elif type(value) is int and abs(value) > next(most for names, most in LARGEST if names.search(key)):
-            by_key.setdefault(key, f"{short(value)}, which is too large to be true")
-    return problems + [f"config.json has {key}: {problem}" for key, problem in by_key.items()]
-
-
-def tokenizer_problems(folder: Path) -> list[str]:
-    """Return what is wrong with tokenizer_config.json and with the tokenizer files that it names."""
-    there = {path.name for path in folder.iterdir()}
-    names = ["tokenizer.json"]
-    problems: list[str] = []
-    if "tokenizer_config.json" in there:
-        config, problems = read_object(folder / "tokenizer_config.json")
-        if value := config.get("auto_map"):
-            problems.append(f"tokenizer_config.json has auto_map: {short(value)}, which {FOREIGN['auto_map']}")
-        for key, value in entries(config):
-            if key == "fast_tokenizer_files" and isinstance(value, str):
-                names.append(value)
-            if isinstance(value, str) and NAMES_A_FILE.search(key) and _leads_out(value, folder):
-                problems.append(f"tokenizer_config.json has {key}: {short(value)}, a file outside the directory")
-    for name in dict.fromkeys(names):
-        if name in there:
-            content, found = read_object(folder / name)
-            problems += [*found, *_endless_parts(content, name)]
-        elif Path(name).name != name:
-            problems.append(f"tokenizer_config.json names {short(name)}, which is no file of the directory")
-    return problems
-
-
-def weight_problems(folder: Path) -> list[str]:
-    """Return what is wrong with the files of weights: their index, and how long their headers say that they are."""
-    if (folder / WEIGHTS).is_file():
-        return _header_problems(folder / WEIGHTS)
-    index, problems = read_object(folder / INDEX)
-    named = index.get("weight_map")
-    if not problems and not (isinstance(named, dict) and named):
-        return [f"{INDEX} has no weight_map"]
-    there = {path.name for path in folder.glob("*.safetensors")}
-    for name in sorted({str(value) for value in named.values()} if named else ()):
-        if name in there:
-            problems += _header_problems(folder / name)
-        else:
-            problems.append(f"{INDEX} names {short(name)}, which is no safetensors file of the directory")
-    return problems
+def has_weights(folder: Path) -> bool:
+    """Say whether a directory has weights that are read."""
+    return (folder / WEIGHTS).is_file() or (folder / INDEX).is_file()
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -145,43 +163,134 @@ def size_of_weights(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def _astray(path: Path, folder: Path) -> str | None:
-    """Say what is wrong with where a file is: it may lead out of its directory only into the cache of the hub."""
+def _stray_among(paths: list[Path], folder: Path) -> list[str]:
+    problems = (_stray_problem(path, folder) for path in paths)
+    return [problem for problem in problems if problem is not None]
+
+
+def _stray_problem(path: Path, folder: Path) -> str | None:
+    """Return what is wrong with where a file is: it may lead out of its directory only into the cache of the hub."""
     kind = path.lstat().st_mode
     if stat.S_ISLNK(kind):
-        home, target = Path(os.path.realpath(folder)), Path(os.path.realpath(path))
-        places = [home, home.parent.parent / "blobs"] if home.parent.name == "snapshots" else [home]
-        if not path.exists() or not any(target.is_relative_to(place) for place in places):
+        home = Path(os.path.realpath(folder))
+        target = Path(os.path.realpath(path))
+        allowed = [home]
+        if home.parent.name == "snapshots":
+            allowed.append(home.parent.parent / "blobs")
+        if not path.exists() or not any(target.is_relative_to(directory) for directory in allowed):
             return f"{path.name} is a link out of the directory, to {short(str(target))}; put the file itself there"
     elif not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
         return f"{path.name} is neither a file nor a directory"
     return None
 
 
+# -- config.json -------------------------------------------------------------------------------------------------------
+
+
+def config_problems(folder: Path) -> list[str]:
+    """Return what is wrong with config.json, sub-configurations included."""
+    config = read_object(folder / "config.json")
+    problems: dict[str, str] = {}  # the first one of each key
+    for key, value in entries(config.content):
+        problem = _config_problem(key, value)
+        if problem is not None:
+            problems.setdefault(key, problem)
+    return config.problems + [f"config.json has {key}: {problem}" for key, problem in problems.items()]
+
+
+def _config_problem(key: str, value: object) -> str | None:
+    if key in FOREIGN_KEYS and value:
+        return f"{short(value)}, which {FOREIGN_KEYS[key]}; choose another model"
+    if "_implementation" in key and not _is_built_in(value):
+        return f"{short(value)}, which may be code from the hub; remove the line"
+    if type(value) is int and abs(value) > next(most for names, most in LARGEST_NUMBERS if names.search(key)):
+        return f"{short(value)}, which is too large to be true"
+    return None
+
+
 def _is_built_in(implementation: object) -> bool:
     """Say whether the names of an implementation, of the model or of each of its parts, are of transformers itself."""
-    named = implementation.values() if isinstance(implementation, dict) else [implementation]
-    return all(not isinstance(name, str) or name in IMPLEMENTATIONS for name in named)
+    names = implementation.values() if isinstance(implementation, dict) else [implementation]
+    return all(not isinstance(name, str) or name in IMPLEMENTATIONS for name in names)
+
+
+# -- the tokenizer -----------------------------------------------------------------------------------------------------
+
+
+def tokenizer_problems(folder: Path) -> list[str]:
+    """Return what is wrong with tokenizer_config.json and with the tokenizer files that it names."""
+    files = {path.name for path in folder.iterdir()}
+    named = ["tokenizer.json"]
+    problems: list[str] = []
+    if "tokenizer_config.json" in files:
+        config = read_object(folder / "tokenizer_config.json")
+        problems += config.problems + _tokenizer_config_problems(config.content, folder)
+        for key, value in entries(config.content):
+            if key == "fast_tokenizer_files" and isinstance(value, str):
+                named.append(value)
+    for name in dict.fromkeys(named):
+        if name in files:
+            tokenizer = read_object(folder / name)
+            problems += [*tokenizer.problems, *_endless_parts(tokenizer.content, name)]
+        elif Path(name).name != name:
+            problems.append(f"tokenizer_config.json names {short(name)}, which is no file of the directory")
+    return problems
+
+
+def _tokenizer_config_problems(config: dict, folder: Path) -> list[str]:
+    problems = []
+    code = config.get("auto_map")
+    if code:
+        problems.append(f"tokenizer_config.json has auto_map: {short(code)}, which {FOREIGN_KEYS['auto_map']}")
+    for key, value in entries(config):
+        if isinstance(value, str) and NAMES_A_FILE.search(key) and _leads_out(value, folder):
+            problems.append(f"tokenizer_config.json has {key}: {short(value)}, a file outside the directory")
+    return problems
 
 
 def _leads_out(name: str, folder: Path) -> bool:
     """Say whether a file that a configuration names exists and is not in the directory."""
-    there = os.path.exists(folder / name) or os.path.exists(name)  # noqa: PTH110 (a Path's may raise)
-    return there and not Path(os.path.realpath(folder / name)).is_relative_to(os.path.realpath(folder))
+    exists = os.path.exists(folder / name) or os.path.exists(name)  # noqa: PTH110 (a Path's may raise)
+    return exists and not Path(os.path.realpath(folder / name)).is_relative_to(os.path.realpath(folder))
 
 
 def _endless_parts(tokenizer: dict, name: str) -> Iterator[str]:
     """Yield the parts of a tokenizer.json that could take for ever or fill the memory on some text."""
     growth = 1
     for key, value in entries(tokenizer):
-        if key == "Regex" and isinstance(value, str) and (reason := why_endless(value)):
-            yield f"{name} has the regular expression {short(value)}, which could take for ever: {reason}"
-        elif key == "max_input_chars_per_word" and type(value) is int and value > 1000:
+        if key == "Regex" and isinstance(value, str):
+            reason = why_endless(value)
+            if reason is not None:
+                yield f"{name} has the regular expression {short(value)}, which could take for ever: {reason}"
+        elif key == "max_input_chars_per_word" and type(value) is int and value > MAX_WORD_CHARACTERS:
             yield f"{name} has {key}: {short(value)}, which could take for ever; BERT has 100"
         elif isinstance(value, dict) and value.get("type") == "Replace":
             growth *= max(1, len(str(value.get("content"))))
-    if growth > 1000:
+    if growth > MAX_GROWTH:
         yield f"{name} has replacements that make a text {growth:,} times as long"
+
+
+# -- the weights -------------------------------------------------------------------------------------------------------
+
+
+def weight_problems(folder: Path) -> list[str]:
+    """Return what is wrong with the files of weights: their index, and how long their headers say that they are."""
+    if (folder / WEIGHTS).is_file():
+        return _header_problems(folder / WEIGHTS)
+    index = read_object(folder / INDEX)
+    if index.problems:
+        return index.problems
+    weight_map = index.content.get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        return [f"{INDEX} has no weight_map"]
+    problems: list[str] = []
+    files = {path.name for path in folder.glob("*.safetensors")}
+    for name in sorted({str(value) for value in weight_map.values()}):
+        if name in files:
+            problems += _header_problems(folder / name)
+        else:
+            problems.append(f"{INDEX} names {short(name)}, which is no safetensors file of the directory")
+    return problems
 
 
 def _header_problems(path: Path) -> list[str]:
@@ -191,4 +300,6 @@ def _header_problems(path: Path) -> list[str]:
         length = int.from_bytes(stream.read(8), "little")
     if size < 8 or length > size - 8:
         return [f"{path.name} is damaged: it has {size:,} bytes, fewer than its header says; fetch it again"]
-    return [f"{path.name} has a header of {length:,} bytes, too long to be true"] if length > LONGEST_HEADER else []
+    if length > MAX_HEADER_BYTES:
+        return [f"{path.name} has a header of {length:,} bytes, too long to be true"]
+    return []
