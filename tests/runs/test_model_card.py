@@ -1,6 +1,7 @@
 import ast
 
 import pytest
+from huggingface_hub.repocard_data import model_index_to_eval_results
 
 from tests.conftest import run_facts
 from toolkit.runs.model_card import model_card
@@ -31,12 +32,26 @@ def front_matter(text: str) -> dict:
 
 def test_the_card_begins_with_what_the_hub_reads():
     assert card().startswith("---\n")
-    assert front_matter(card()) == {
+    head = front_matter(card())
+    index = head.pop("model-index")
+    assert head == {
         "pipeline_tag": "text-classification",
         "library_name": "transformers",
         "base_model": "hfl/chinese-bert-wwm",
         "tags": ["text-classification", "bert"],
     }
+    results = model_index_to_eval_results(index)[1]  # as the hub reads them
+    assert [(result.metric_type, result.metric_value, result.dataset_name) for result in results] == [
+        ("accuracy", 0.9877, "validset.csv"),
+        ("f1", 0.9, "validset.csv"),
+    ]
+
+
+@pytest.mark.parametrize("name", ['a": "b.csv', "a: b.csv", "#a.csv", "差评\n---\nx: y.csv", "{0}.csv"])
+def test_what_the_hub_reads_is_yaml_whatever_the_files_are_called(name):
+    data = {"train": {"file": name, "rows": 3}, "valid": {"file": name, "rows": 3}}
+    (result, _) = model_index_to_eval_results(front_matter(card(data=data))["model-index"])[1]
+    assert result.dataset_name == " ".join(name.split())
 
 
 @pytest.mark.parametrize(

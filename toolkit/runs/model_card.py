@@ -1,23 +1,16 @@
 """The README.md of a saved model: what it was made from, how well it does and how to use it."""
 
-import json
 import re
 from pathlib import Path
 
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
 from toolkit.runs.run_facts import RunFacts
 
-LONGEST = 200  # characters of a label or a path that are shown
+MAX_SHOWN = 200  # characters of a label or a path
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
-TEMPLATE = """---
-pipeline_tag: text-classification
-library_name: transformers
-{base}tags:
-- text-classification
-- bert
----
-
-# Text classifier
+BODY = """# Text classifier
 
 Fine-tuned from {model} on {rows:,} rows of {train}. It tells {count} labels apart:
 
@@ -51,30 +44,78 @@ itself; `transformers.pipeline` takes the more probable label.
 
 
 def model_card(run: RunFacts) -> str:
-    """Return the text of the card, from the content of run.json."""
-    metrics, hub_id = run.metrics, run.base_model
-    threshold = metrics.get("threshold")
-    pair = run.pairs
-    return TEMPLATE.format(
-        base=f"base_model: {json.dumps(hub_id)}\n" if HUB_ID.fullmatch(hub_id) and not Path(hub_id).exists() else "",
-        model=_code(hub_id),
-        train=_code(run.data["train"]["file"]),
-        rows=run.data["train"]["rows"],
-        valid=_code(run.data["valid"]["file"]),
-        valid_rows=run.data["valid"]["rows"],
-        count=len(run.labels),
-        labels="\n".join(f"- {_code(label)}" for label in run.labels),
-        example='{"text": "first text", "text_pair": "second text"}' if pair else '"a text"',
-        max_length=run.max_length,
-        decided="" if threshold is None else DECIDED.format(label=_code(run.positive_label), threshold=threshold),
-        truncation=run.truncation,
-        **{name: metrics[name] for name in ("valid_loss", "accuracy", "macro_f1", "mcc")},
+    """Return the text of the card: what the hub reads in front, then what people read."""
+    card = ModelCard(f"---\n{_card_data(run).to_yaml()}\n---\n\n{_body(run)}", ignore_metadata_errors=True)
+    return str(card)
+
+
+def _card_data(run: RunFacts) -> ModelCardData:
+    """Return what the hub reads: the kind of model, what it was made from, and its scores on the validation rows."""
+    base_model = run.base_model
+    is_on_the_hub = HUB_ID.fullmatch(base_model) is not None and not Path(base_model).exists()
+    scores = {"accuracy": run.metrics["accuracy"], "f1": run.metrics["macro_f1"]}
+    names = {"accuracy": "Accuracy", "f1": "Macro F1"}
+    return ModelCardData(
+        base_model=base_model if is_on_the_hub else None,
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        tags=["text-classification", "bert"],
+        model_name="Text classifier",
+        eval_results=[
+            EvalResult(
+                task_type="text-classification",
+                dataset_type="validation",
+                dataset_name=_shortened(Path(run.data["valid"]["file"]).name),
+                metric_type=metric,
+                metric_name=names[metric],
+                metric_value=round(value, 4),
+            )
+            for metric, value in scores.items()
+        ],
     )
 
 
-def _code(text: str) -> str:
-    """Return text as markdown code on one line, whatever backticks it holds; the beginning of one that is long."""
+def _body(run: RunFacts) -> str:
+    """Return what people read."""
+    metrics = run.metrics
+    train = run.data["train"]
+    valid = run.data["valid"]
+    example = '"a text"'
+    if run.pairs:
+        example = '{"text": "first text", "text_pair": "second text"}'
+    decided = ""
+    if metrics.get("threshold") is not None:
+        decided = DECIDED.format(label=_code(run.positive_label), threshold=metrics["threshold"])
+    return BODY.format(
+        model=_code(run.base_model),
+        train=_code(train["file"]),
+        rows=train["rows"],
+        valid=_code(valid["file"]),
+        valid_rows=valid["rows"],
+        count=len(run.labels),
+        labels="\n".join(f"- {_code(label)}" for label in run.labels),
+        example=example,
+        max_length=run.max_length,
+        decided=decided,
+        truncation=run.truncation,
+        valid_loss=metrics["valid_loss"],
+        accuracy=metrics["accuracy"],
+        macro_f1=metrics["macro_f1"],
+        mcc=metrics["mcc"],
+    )
+
+
+def _shortened(text: str) -> str:
+    """Return a text on one line, the beginning of one that is long."""
     flat = " ".join(text.split())
-    flat = flat if len(flat) <= LONGEST else flat[: LONGEST - 1] + "…"
-    fence = "`" * (max((len(run) for run in "".join(c if c == "`" else " " for c in flat).split()), default=0) + 1)
-    return f"{fence}{flat}{fence}" if "`" not in flat else f"{fence} {flat} {fence}"
+    return flat if len(flat) <= MAX_SHOWN else flat[: MAX_SHOWN - 1] + "…"
+
+
+def _code(text: str) -> str:
+    """Return a text as markdown code on one line, whatever backticks it holds."""
+    flat = _shortened(text)
+    longest_run = max((len(run) for run in re.findall("`+", flat)), default=0)
+    fence = "`" * (longest_run + 1)
+    if "`" in flat:
+        return f"{fence} {flat} {fence}"
+    return f"{fence}{flat}{fence}"
