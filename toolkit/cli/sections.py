@@ -183,12 +183,14 @@ class InferenceOptions:
     overwrite: bool
 
 
-def options_from(kind: type[Record], values: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> Record:
+def options_from(
+    kind: type[Record], values: Mapping[str, Any], on_command_line: Mapping[str, Any] | None = None
+) -> Record:
     """Return a record of options from their values by name; a section takes its own, and None where there is none."""
     sections: dict[str, Any] = {}
     for section in fields(kind):  # type: ignore[arg-type]
         if section.name == "given":
-            sections["given"] = dict(given or {})
+            sections["given"] = dict(on_command_line or {})
         elif isinstance(section.type, type) and is_dataclass(section.type):
             sections[section.name] = options_from(section.type, values)
         else:
@@ -196,9 +198,9 @@ def options_from(kind: type[Record], values: Mapping[str, Any], given: Mapping[s
     return kind(**sections)
 
 
-def options_from_namespace(kind: type[Record], namespace: Namespace, given: Mapping[str, Any]) -> Record:
+def options_from_namespace(kind: type[Record], namespace: Namespace, on_command_line: Mapping[str, Any]) -> Record:
     """Return a record of options from what argparse has parsed."""
-    return options_from(kind, vars(namespace), given)
+    return options_from(kind, vars(namespace), on_command_line)
 
 
 def flat(options: object) -> dict[str, Any]:

@@ -44,22 +44,22 @@ def each_seed(options: FineTuningOptions, processes: Processes) -> Iterator[tupl
     process writes there.
     """
     log = Log(sys.stdout if processes.is_main else None)
-    whole = Seeds(Path(options.output.output_dir), processes.is_main and not options.data.check_data)
-    plan = processes.on_main(lambda: whole.plan(options))
+    runs = Seeds(Path(options.output.output_dir), processes.is_main and not options.data.check_data)
+    plan = processes.on_main(lambda: runs.plan(options))
     if plan is None:
         yield options, None
         return
     of_all = options_from(FineTuningOptions, plan["options"], options.given)
     for number, seed in plan["left"]:
-        run_dir = str(whole.paths.of_seed(seed).folder)
+        run_dir = str(runs.paths.of_seed(seed).folder)
         own = of_all.with_values(seed=seed, seeds=1, split_seed=of_all.split_seed, output_dir=run_dir)
         log.item("seed", f"{seed}, run {number} of {of_all.training.seeds}")
         resume = options.output.resume and seed not in plan["replaced"]
-        yield options_from(FineTuningOptions, own.as_dict() | {"resume": resume}, own.given), whole
-        whole.note(seed)
+        yield options_from(FineTuningOptions, own.as_dict() | {"resume": resume}, own.given), runs
+        runs.note(seed)
         log()
         gc.collect()  # parts of a run refer to each other, and the next one may need the memory
-    whole.end(log)
+    runs.end(log)
 
 
 class Seeds:
@@ -74,41 +74,44 @@ class Seeds:
         self.state: dict = {}
         self.added: list[int] = []  # seeds that had no run before
 
-    def plan(self, given: FineTuningOptions) -> dict | None:
+    def plan(self, command: FineTuningOptions) -> dict | None:
         """Return the options of all, the runs left as pairs (number, seed), and those of them that replace another.
 
         Returns None for a single run.
         """
-        resume = given.output.resume
+        resume = command.output.resume
         single = self.paths.state_file.is_file()  # also where it has just begun in the place of several
-        there = resume and self.paths.seeds_file.is_file() and not single
-        if given.training.seeds == 1 and not there:
+        resumes_several = resume and self.paths.seeds_file.is_file() and not single
+        if command.training.seeds == 1 and not resumes_several:
             return None
         self.lock.take_if_used()
         if self.lock.is_taken:
             recover(self.paths.model_dir)  # which may be what the runs begin with
-        options = given.as_dict()
-        if there:
+        options = command.as_dict()
+        if resumes_several:
             self.state = self._read()
-            options = agreed_options(given, self.state["options"], MAY_CHANGE_IN_ALL).as_dict()
+            options = agreed_options(command, self.state["options"], MAY_CHANGE_IN_ALL).as_dict()
             self._refuse_replaced_model(options)
             self._place()
             self._end_earlier_runs()
         elif resume and single:
-            raise UserError(f"--seeds {given.training.seeds}: the run to resume has 1")
+            raise UserError(f"--seeds {command.training.seeds}: the run to resume has 1")
         elif resume:
-            refuse_to_overwrite(self.folder, given.output.overwrite)
-        self.begun = there
+            refuse_to_overwrite(self.folder, command.output.overwrite)
+        self.begun = resumes_several
         if options["seed"] + options["seeds"] - 1 > LARGEST_SEED:
             raise UserError(f"--seeds {options['seeds']}: the last seed would be above {LARGEST_SEED}")
         seeds = [options["seed"] + i for i in range(options["seeds"])]
         self._refuse_model_in_the_way(options["model"], seeds)
         done = {run["seed"] for run in self.state.get("runs", ())}
         self.added = [seed for seed in seeds if seed not in self.state.get("seeds", ())]
-        replaced = [seed for seed in self.added if there and self._holds_another_run(seed, given.output.overwrite)]
+        replaced = [
+            seed for seed in self.added if resumes_several and self._holds_another_run(seed, command.output.overwrite)
+        ]
         self.state = {"runs": [], **self.state, "options": options, "metric": options["metric"], "seeds": seeds}
         left = [(number, seed) for number, seed in enumerate(seeds, 1) if seed not in done]
-        left = [(1, seeds[0])] if given.data.check_data else left
+        if command.data.check_data:
+            left = [(1, seeds[0])]
         return {"options": options, "left": left, "replaced": replaced}
 
     def _holds_another_run(self, seed: int, overwrite: bool) -> bool:
@@ -216,18 +219,22 @@ class Seeds:
 
     def _best(self) -> int:
         """Return the seed of the best run, of equals the first."""
-        score, sign = self._score(), -1 if self.state["metric"] == "loss" else 1
+        score = self._score()
+        sign = -1 if self.state["metric"] == "loss" else 1
         return max(self.state["runs"], key=lambda run: (sign * run[score], -run["seed"]))["seed"]
 
     def _lines(self) -> list[str]:
-        mean, sd, names = self.state["mean"], self.state["sd"], self._scores()
+        """Return what all runs have come to as lines to read."""
+        mean = self.state["mean"]
+        sd = self.state["sd"]
+        names = self._scores()
         rows = {f"seed {run['seed']}": [f"{run[name]:.4f}" for name in names] for run in self.state["runs"]}
         rows["mean ± sd"] = [f"{mean[name]:.4f} ± {sd[name]:.4f}" for name in names]
         width = max(map(len, rows))
-        lines = [
-            "  ".join([f"{row:<{width}}", *(f"{n.replace('_', ' ')} {v}" for n, v in zip(names, values, strict=True))])
-            for row, values in rows.items()
-        ]
+        lines = []
+        for row, values in rows.items():
+            cells = [f"{name.replace('_', ' ')} {value}" for name, value in zip(names, values, strict=True)]
+            lines.append("  ".join([f"{row:<{width}}", *cells]))
         score = self._score().replace("_", " ")
         return [*lines, f"seed {self.state['kept']} has the best {score}; its run is kept in {self.folder}"]
 
