@@ -322,7 +322,7 @@ def test_at_whatever_instant_the_bookkeeping_ends_it_is_done_by_the_next_start(
 def train(whole: Seeds, seed: int, name: str, resume: bool) -> None:
     """Do what a run of this seed does, without the training; `name` is in its weights."""
     options = {"seed": seed, "name": name, "overwrite": False, "output_dir": str(whole.paths.of_seed(seed).folder)}
-    with RunDirectory(whole.paths.of_seed(seed).folder, writes=True, whole=whole) as files:
+    with RunDirectory(whole.paths.of_seed(seed).folder, writes=True, seeds=whole) as files:
         resume = resume and files.paths.state_file.is_file()
         if resume:
             assert read(files.paths.state_file)["options"]["name"] == name
