@@ -16,11 +16,13 @@ from toolkit.compute.processes import ALONE
 from toolkit.runs import checkpoint
 from toolkit.runs.checkpoint import (
     TrainerState,
+    _write_state,
     begin_checkpoint,
     clean_checkpoint,
     note_options,
     read_state,
     save_checkpoint,
+    saved_progress,
 )
 from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
@@ -100,6 +102,16 @@ def test_the_state_of_another_model_is_refused(tmp_path):
     state = TrainerState(other, torch.optim.AdamW(other.parameters()), grad_scaler("cpu", enabled=False))
     with pytest.raises(UserError, match="does not fit this model"):
         resume(tmp_path, state, ABOUT, ALONE)
+
+
+def test_the_state_of_another_version_is_refused(tmp_path):
+    begin_checkpoint(tmp_path, ABOUT)
+    state = read_state(tmp_path)
+    state["journal"] = state.pop("progress")
+    _write_state(tmp_path, state)
+    for read in (lambda: resume(tmp_path, parts(0), ABOUT, ALONE), lambda: saved_progress(tmp_path)):
+        with pytest.raises(UserError, match="begun by another version"):
+            read()
 
 
 # -- damage ----------------------------------------------------------------------------------------------------------

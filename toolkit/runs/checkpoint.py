@@ -42,6 +42,7 @@ def note_options(folder: Path, facts: dict) -> None:
 
 def resumed_with(state: dict, facts: dict) -> dict:
     """Return the save of a run that is resumed as `facts` say: another --micro_batch_size ends its row limit."""
+    _progress_of(state)  # one of another version is refused here
     if state["options"].get("micro_batch_size") == facts["options"].get("micro_batch_size"):
         return state
     return state | {"progress": state["progress"] | {"row_limit": None}}
@@ -49,7 +50,8 @@ def resumed_with(state: dict, facts: dict) -> dict:
 
 def saved_progress(folder: Path) -> Progress:
     """Return the progress of the last save, that of a run that has not begun if there is none."""
-    return _progress_of(read_state(folder) or {})
+    state = read_state(folder)
+    return Progress() if state is None else _progress_of(state)
 
 
 def forget_replaced(folder: Path) -> None:
@@ -165,7 +167,8 @@ def restore(trainer_state: TrainerState, state: dict, tensors: dict[str, torch.T
 
 
 def _progress_of(state: dict) -> Progress:
+    """Return the progress in what state.json holds; UserError if another version wrote it."""
     try:
-        return Progress(**state.get("progress", {}))
-    except TypeError as error:
+        return Progress(**state["progress"])
+    except (TypeError, KeyError) as error:
         raise UserError(f"--resume: the run was begun by another version of this project ({error})") from None
