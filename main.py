@@ -62,7 +62,7 @@ def main(options: FineTuningOptions) -> None:
             writes = processes.is_main and options.trains_a_run
             with RunDirectory(Path(seed_options.output.output_dir), writes, seeds) as directory:
                 run_options = resumed_options(seed_options, processes, log, is_one_of_several=seeds is not None)
-                directory.want_scalars(run_options.output.tensorboard)
+                directory.want_event_file(run_options.output.tensorboard)
                 machine = choose_machine(run_options.machine.device, run_options.machine.precision, processes)
                 if data is None:
                     data = utils.prepare_data(run_options, machine, data_log)

@@ -8,7 +8,7 @@ from toolkit.cli.console import Log
 from toolkit.data.rows import write_rejected
 from toolkit.runs import checkpoint
 from toolkit.runs.best_model import need_model, settle_model, waiting_model, weights_fingerprint
-from toolkit.runs.curves import draw_curves
+from toolkit.runs.history import EventFile, draw_curves
 from toolkit.runs.overwrite import (
     earlier_seeds,
     end_seed_run,
@@ -20,7 +20,6 @@ from toolkit.runs.overwrite import (
 )
 from toolkit.runs.paths import RunPaths, refuse_to_overwrite
 from toolkit.runs.progress import Progress
-from toolkit.runs.scalars import Scalars
 
 
 class SeveralRuns(Protocol):
@@ -49,7 +48,7 @@ class RunDirectory:
         self.resumed_by = seeds.folder if seeds else folder  # the --output_dir with which it is resumed
         # One of several runs is under the lock of all from the start; its own one is for whoever resumes it alone.
         self.lock = DirectoryLock(folder, writes)
-        self.scalars: Scalars | None = None
+        self.event_file: EventFile | None = None
         self.replaced_seeds: list[int] = []  # of earlier runs, whose models stay until this one has one
 
     def __enter__(self) -> "RunDirectory":
@@ -60,14 +59,14 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.scalars:
-            self.scalars.close()
+        if self.event_file:
+            self.event_file.close()
         self.lock.release()
 
-    def want_scalars(self, wanted: bool) -> None:
+    def want_event_file(self, wanted: bool) -> None:
         """Say whether the history is written for TensorBoard too; UserError if it is and its package is missing."""
         if wanted and self.writes:
-            self.scalars = Scalars(self.paths.tensorboard_dir)
+            self.event_file = EventFile(self.paths.tensorboard_dir)
 
     def open(self, log: Log, tables: dict, facts: dict, resume: bool = False) -> None:
         """Make the directory, free of the records of an earlier run, and note that the run `facts` has begun.
@@ -162,13 +161,13 @@ class RunDirectory:
         """Replace metrics.jsonl, and add to the event file if it is wanted."""
         if self.writes:
             write_json_lines(self.paths.history_file, progress.history)
-        if self.scalars:
-            self.scalars.write(progress.history)
+        if self.event_file:
+            self.event_file.write(progress.history)
 
     def draw(self, progress: Progress, metric: str) -> None:
         """Replace curves.png, and add to the event file if it is wanted."""
         if self.writes:
             with replacing(self.paths.curves_file) as new:
                 draw_curves(new, progress.history, metric, progress.best_step)
-        if self.scalars:  # where no evaluation was left when they were first asked for
-            self.scalars.write(progress.history)
+        if self.event_file:  # where no evaluation was left when they were first asked for
+            self.event_file.write(progress.history)

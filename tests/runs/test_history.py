@@ -14,8 +14,8 @@ from tests.runs.test_directory import ABOUT, NO_BAD, parts
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.runs.directory import RunDirectory
+from toolkit.runs.history import EventFile
 from toolkit.runs.progress import Progress
-from toolkit.runs.scalars import Scalars
 
 RATES = ("--learning_rate", "3e-3", "--batch_size", "8", "--device", "cpu", "--precision", "fp32")
 
@@ -102,7 +102,7 @@ def test_whenever_the_writing_ends_no_step_is_read_twice_and_none_is_lost(tmp_pa
     @contextmanager
     def opened(resume: bool):
         with RunDirectory(run, writes=True) as files:
-            files.want_scalars(True)
+            files.want_event_file(True)
             files.open(Log(io.StringIO()), NO_BAD, ABOUT, resume)
             yield files
 
@@ -130,7 +130,7 @@ def test_whenever_the_writing_ends_no_step_is_read_twice_and_none_is_lost(tmp_pa
 
 def test_a_reader_that_looks_on_sees_each_step_once(tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    scalars = Scalars(tmp_path / "tensorboard")
+    scalars = EventFile(tmp_path / "tensorboard")
     scalars.write(progress(2).history)
     accumulator = reader.EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     scalars.write(progress(3).history)
@@ -148,13 +148,13 @@ def test_a_loss_that_is_no_number_is_left_out(tmp_path):
     pytest.importorskip("tensorboard")
     made = progress(2)
     made.history[0]["train_loss"] = None
-    Scalars(tmp_path / "tensorboard").write(made.history)
+    EventFile(tmp_path / "tensorboard").write(made.history)
     assert [step for step, _ in events(tmp_path / "tensorboard")["train_loss"]] == [20]
-    Scalars(tmp_path / "none").write([])
+    EventFile(tmp_path / "none").write([])
     assert not (tmp_path / "none").exists()
 
 
 def test_the_message_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(UserError, match="pip install tensorboard"):
-        Scalars(tmp_path)
+        EventFile(tmp_path)
