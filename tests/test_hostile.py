@@ -598,7 +598,7 @@ def test_the_model_card_shows_the_labels_and_does_nothing_with_them(labelled):
     yaml = pytest.importorskip("yaml")
     text = (labelled[0] / "main" / "output" / "bert_classifier" / "README.md").read_text(encoding="utf-8")
     _, head, body = text.split("---\n", 2)
-    assert set(yaml.safe_load(head)) == {"pipeline_tag", "library_name", "tags"}
+    assert set(yaml.safe_load(head)) == {"pipeline_tag", "library_name", "tags", "model-index"}
     shown = [line for line in body.splitlines() if line.startswith("- ")]
     assert len(shown) == len(LABELS)
     for line, label in zip(shown, sorted(LABELS), strict=True):

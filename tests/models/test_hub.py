@@ -61,7 +61,7 @@ def test_a_model_of_the_hub_is_trained_and_later_without_the_hub(english_bert, r
         assert files and all(f"/resolve/{COMMIT}/" in path for path in files)  # of one revision, whatever main becomes
     run = json.loads((tmp_path / "output" / "bert_classifier" / "run.json").read_text())
     assert run["base_model"] == NAME
-    assert f'base_model: "{NAME}"' in (tmp_path / "output" / "bert_classifier" / "README.md").read_text()
+    assert f"base_model: {NAME}\n" in (tmp_path / "output" / "bert_classifier" / "README.md").read_text()
     earlier = fetch(closed_hub(), tmp_path)
     assert (Path(earlier) / "model.safetensors").samefile(
         Path(fetch("", tmp_path, HF_HUB_OFFLINE="1")) / "model.safetensors"
