@@ -271,12 +271,12 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     if machine.is_main:
         read = read_labelled_tables(options.data, options.split_seed, log)
     labels = machine.processes.broadcast(None if read is None else read.labels)
-    tokenizer = load_tokenizer(source)
     datasets: dict[str, TokenDataset] = {}
     encoder = None
     findings: list[Finding] = []
     if read is not None:
         model = options.model
+        tokenizer = load_tokenizer(source)
         config = load_config(source)
         pairs = "text_pair" in read.used["train"].frame
         encoder = make_encoder(tokenizer, config, model.max_length, model.truncation, pairs)
