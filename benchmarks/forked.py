@@ -180,7 +180,7 @@ def _timeless(value):
         return [_timeless(item) for item in value]
     if not isinstance(value, dict):
         return value
-    left_out = (*TIMES, "sha256", "output_dir", "directory", "resume", "overwrite")
+    left_out = (*TIMES, "sha256", "output_dir", "directory", "resume", "overwrite", "_name_or_path")
     return {name: _timeless(item) for name, item in value.items() if name not in left_out}
 
 

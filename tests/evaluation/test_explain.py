@@ -112,9 +112,11 @@ def test_what_is_cut_off_has_no_weight_and_a_batch_changes_nothing(english_bert,
         assert [s.weight or 0 for s in a[0]] == pytest.approx([s.weight or 0 for s in b[0]], abs=1e-5)
 
 
-def test_models_and_tokenizers_that_cannot_tell_give_nothing(english_bert):
+def test_models_and_tokenizers_that_cannot_tell_give_nothing(english_bert, tmp_path):
     model, tokenizer = loaded(english_bert)
-    slow = BertTokenizer.from_pretrained(english_bert)
+    vocabulary = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    slow = BertTokenizer(str(tmp_path / "vocab.txt"))
     if not slow.is_fast:
         assert attribute(model, encoder_of(slow), ROWS, np.array([[0, 1]] * 3)) == []
     assert attribute(model, encoder_of(tokenizer), [], np.zeros((0, 2), int)) == []
