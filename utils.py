@@ -109,7 +109,7 @@ def read_table(
     frame = to_frame(used, unit=source.unit)
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
-    return Table(Path(path), frame, rejected, records, columns, fingerprint(Path(path)))
+    return Table(Path(path), frame, rejected, records, columns, fingerprint(Path(path)), source.taken_for)
 
 
 def read_tables(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,12 @@ def test_a_frame_has_the_texts_and_labels_and_the_lines_as_its_index(unit):
 def test_a_table_knows_all_its_texts_and_accounts_for_its_rows():
     assert table().texts == ["a", "b", "c", "d"]
     assert table().accounts() == "rows.csv: 3 rows = 2 used + 1 rejected"
+
+
+def test_what_a_file_was_taken_for_is_said_before_its_rows():
+    semicolons = replace(table(), taken_for=["semicolon-separated", "no header"])
+    assert semicolons.accounts() == "rows.csv: semicolon-separated, no header, 3 rows = 2 used + 1 rejected"
+    assert semicolons.part(np.array([True, True]), []).taken_for == ["semicolon-separated", "no header"]
 
 
 def test_a_part_of_a_table_has_the_rows_that_are_kept():

@@ -1,8 +1,8 @@
 """Data files: which format a name stands for, which file of a folder is meant, and what reading one gives."""
 
 import reprlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -53,6 +53,7 @@ class Source:
     unit: str = "line"  # what `Record.line` counts: a parquet file has rows
     columns_of_first: int | None = None
     is_pipe: bool = False  # standard input, whose end cannot be waited for
+    taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
 
     def __enter__(self) -> "Source":
         return self
@@ -60,6 +61,11 @@ class Source:
     def __exit__(self, *_: object) -> None:
         if self.stream is not None:
             self.stream.close()
+
+
+def said_first(taken_for: Iterable[str]) -> str:
+    """Return what a file was taken for as the beginning of what is said of its rows; "" if that is obvious."""
+    return "".join(f"{remark}, " for remark in taken_for)
 
 
 def file_ending(path: str | Path) -> str:

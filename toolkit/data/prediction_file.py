@@ -13,7 +13,7 @@ import numpy as np
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
-from toolkit.data.files import file_ending, file_format, need_file
+from toolkit.data.files import file_ending, file_format, need_file, said_first
 from toolkit.data.parts import Parts
 from toolkit.data.rows import Columns, Rejected, Row, cut_into_windows, usable_text
 from toolkit.data.unlabelled import UnlabelledRows
@@ -308,6 +308,6 @@ def _accounts(rows: UnlabelledRows, predicted: int, by_earlier_run: int = 0) -> 
     """Return what became of every row in words."""
     earlier = f" ({by_earlier_run:,} of them by an earlier run)" if by_earlier_run else ""
     return (
-        f"{rows.name}: {predicted + rows.rejected:,} rows = "
+        f"{rows.name}: {said_first(rows.taken_for)}{predicted + rows.rejected:,} rows = "
         f"{predicted:,} predicted{earlier} + {rows.rejected:,} rejected"
     )

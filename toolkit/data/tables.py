@@ -1,14 +1,14 @@
 """The rows of a labelled file as a DataFrame, with what is needed to find each of them again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from toolkit.data.files import file_format
+from toolkit.data.files import file_format, said_first
 from toolkit.data.rows import Columns, Rejected, Row
 
 
@@ -22,6 +22,7 @@ class Table:
     records: list[dict]  # the rows as they stand in the file; none where they were not asked for
     columns: Columns
     sha256: str  # of the file when it was read
+    taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
 
     @property
     def record_columns(self) -> Columns:
@@ -46,10 +47,11 @@ class Table:
         return replace(self, frame=self.frame[keep], records=records, rejected=rejected)
 
     def accounts(self) -> str:
-        """Return in words how many rows the file has, and what became of them."""
+        """Return in words what the file was taken for, how many rows it has, and what became of them."""
         used = len(self.frame)
         rejected = len(self.rejected)
-        return f"{self.path}: {used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
+        rows = f"{used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
+        return f"{self.path}: {said_first(self.taken_for)}{rows}"
 
 
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:

@@ -33,6 +33,7 @@ class UnlabelledRows:
         self.reading = reading
         self.format = (pipe_format or "txt") if path == "-" else None
         self.rejected = 0
+        self.taken_for: list[str] = []  # what is said of how the file was read, once it was opened
         self.spool: Spool | None = None
 
     @property
@@ -58,7 +59,9 @@ class UnlabelledRows:
 
     def open(self) -> Source:
         """Open the file for one reading."""
-        return open_source(self.path, self.reading.encoding, self.format, self.spool)
+        source = open_source(self.path, self.reading.encoding, self.format, self.spool)
+        self.taken_for = source.taken_for
+        return source
 
     def scan(self) -> Contents:
         """Read it all once and return what is in it.
