@@ -53,7 +53,24 @@ def test_scores_are_those_of_the_classification_report(classes):
         [int(((label_ids == t) & (logits.argmax(1) == p)).sum()) for p in range(classes)] for t in range(classes)
     ]
     assert scores["confusion_matrix"] == counted
+    number_of = {label: number for number, label in enumerate(scores["labels"])}
+    mixed_up = {(number_of[each["true"]], number_of[each["predicted"]]): each["rows"] for each in scores["confusions"]}
+    assert mixed_up == {
+        (t, p): counted[t][p] for t in range(classes) for p in range(classes) if t != p and counted[t][p]
+    }
+    assert [each["rows"] for each in scores["confusions"]] == sorted(mixed_up.values(), reverse=True)
     assert scores["rows"] == len(label_ids)
+
+
+def test_of_many_labels_only_what_is_mixed_up_is_listed():
+    logits, label_ids = drawn(101)
+    scores = scores_of(logits, label_ids, [str(number) for number in range(101)])
+    assert scores["confusion_matrix"] is None
+    matrix = sk.confusion_matrix(label_ids, logits.argmax(1), labels=range(101))
+    listed = [(int(entry["true"]), int(entry["predicted"])) for entry in scores["confusions"]]
+    np.fill_diagonal(matrix, 0)
+    assert sorted(listed) == [tuple(pair) for pair in np.argwhere(matrix).tolist()]
+    assert [entry["rows"] for entry in scores["confusions"]] == [matrix[pair] for pair in listed]
 
 
 def test_roc_auc_is_the_share_of_pairs_in_the_right_order():

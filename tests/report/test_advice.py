@@ -25,7 +25,7 @@ def scores(**changed) -> dict:
         "accuracy": 0.9,
         "macro_f1": 0.9,
         "positive_label": "b",
-        "confusion_matrix": [[450, 50], [50, 450]],
+        "confusions": confusions([[450, 50], [50, 450]]),
         "per_class": {"a": label, "b": label},
         "intervals": {"accuracy": [0.88, 0.92], "macro_f1": [0.88, 0.92], "f1": [0.88, 0.92]},
         "headline": {"metric": "accuracy", "value": 0.9, "low": 0.88, "high": 0.92},
@@ -36,6 +36,12 @@ def scores(**changed) -> dict:
         "slices": [],
     }
     return good | tfidf(0.8, 0.07, 0.13) | changed
+
+
+def confusions(matrix: list[list[int]]) -> list[dict]:
+    """What metrics.json says of the wrong rows of two labels, given their confusion matrix."""
+    pairs = [("a", "b", matrix[0][1]), ("b", "a", matrix[1][0])]
+    return [{"true": true, "predicted": predicted, "rows": rows} for true, predicted, rows in pairs if rows]
 
 
 def kinds(found: dict, run: dict = RUN, history=COURSE) -> dict[str, str]:
@@ -97,13 +103,13 @@ def test_of_probabilities_that_are_right_at_most_one_test_set_in_twenty_is_told_
 def test_weak_labels_are_named_with_what_they_are_mixed_up_with():
     missed = {"a": {"f1": 0.95, "recall": 0.99, "precision": 0.9, "support": 900},
               "b": {"f1": 0.2, "recall": 0.1, "precision": 0.9, "support": 20}}  # fmt: skip
-    found = advise(scores(per_class=missed, confusion_matrix=[[900, 0], [18, 2]]), run_facts(**RUN), COURSE)
+    found = advise(scores(per_class=missed, confusions=confusions([[900, 0], [18, 2]])), run_facts(**RUN), COURSE)
     told = {advice.kind: advice for advice in found}
     assert (told["weak_recall"].facts["label"], told["weak_recall"].facts["other"]) == ("b", "a")
     assert "10% of its rows are found, 18 are taken for a" in told["weak_recall"].sentence()
     taken = {"a": {"f1": 0.94, "recall": 0.9, "precision": 1.0, "support": 1000},
              "b": {"f1": 0.29, "recall": 1.0, "precision": 0.17, "support": 20}}  # fmt: skip
-    found = advise(scores(per_class=taken, confusion_matrix=[[900, 100], [0, 20]]), run_facts(**RUN), COURSE)
+    found = advise(scores(per_class=taken, confusions=confusions([[900, 100], [0, 20]])), run_facts(**RUN), COURSE)
     told = {advice.kind: advice for advice in found}
     assert "17% of what is taken for it is right, 100 rows are of a" in told["weak_precision"].sentence()
     few = {name: of | {"support": 9} for name, of in missed.items()}

@@ -11,9 +11,18 @@ from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.explain import Segment
+from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.report.explanations import Explanations
-from toolkit.report.page_rows import MAX_ERRORS, Cell, confusion_matrix, page_rows, pressable_cells
+from toolkit.report.page_rows import (
+    MAX_ERRORS,
+    Cell,
+    cells_of_confusions,
+    cells_of_matrix,
+    confusion_matrix,
+    confusions,
+    page_rows,
+)
 
 
 def scored_set(rows: int, labels: int, right: float) -> ScoredSet:
@@ -33,8 +42,7 @@ def table_of(scored: ScoredSet) -> Table:
 
 
 def rows_of(scored: ScoredSet, explanations: Explanations = Explanations()) -> list:  # noqa: B008 - frozen
-    counts = sklearn_matrix(scored.label_ids, scored.predicted, labels=range(len(scored.labels)))
-    return page_rows(scored, table_of(scored), pressable_cells(counts, 20), explanations)
+    return page_rows(scored, table_of(scored), cells_of_matrix(full_scores(scored)), explanations)
 
 
 def test_errors_come_first_and_each_cell_has_rows():
@@ -63,15 +71,26 @@ def test_errors_come_first_and_each_cell_has_rows():
 def test_the_matrix_is_that_of_scikit_learn_with_shares_of_its_lines():
     scored = scored_set(300, 4, right=0.6)
     counts = sklearn_matrix(scored.label_ids, scored.predicted)
-    cells = confusion_matrix(counts, scored.labels)
+    scores = full_scores(scored)
+    cells = confusion_matrix(scores)
     assert [[cell.count for cell in line] for line in cells] == counts.tolist()
     shares = sklearn_matrix(scored.label_ids, scored.predicted, normalize="true")
     assert np.array([[cell.share for cell in line] for line in cells]) == pytest.approx(shares)
     assert [[cell.right for cell in line] for line in cells] == np.eye(4, dtype=bool).tolist()
-    assert pressable_cells(counts, 20) == [Cell(*cell) for cell in np.argwhere(counts).tolist()]
-    most = pressable_cells(counts, 3)
+    assert cells_of_matrix(scores) == [Cell(*cell) for cell in np.argwhere(counts).tolist()]
+
+
+def test_the_most_frequent_confusions_come_first():
+    scored = scored_set(300, 4, right=0.6)
+    counts = sklearn_matrix(scored.label_ids, scored.predicted)
+    scores = full_scores(scored)
     errors = np.sort((counts * (1 - np.eye(4, dtype=int))).ravel())[::-1]
-    assert [counts[cell] for cell in most] == errors[: len(most)].tolist()
+    most = cells_of_confusions(scores)
+    assert [counts[cell] for cell in most] == errors[errors > 0].tolist()
+    assert [(each.name, each.count) for each in confusions(scores)] == [(str(cell), counts[cell]) for cell in most]
+    assert [(each.true, each.predicted) for each in confusions(scores)] == [
+        (scored.labels[cell.true], scored.labels[cell.predicted]) for cell in most
+    ]
 
 
 def test_words_are_marked_by_how_much_they_spoke_for_the_prediction_or_against_it():

@@ -4,7 +4,7 @@ Shapes: N rows, C labels.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import metrics as sk
@@ -21,6 +21,7 @@ from toolkit.evaluation.decision import (
 from toolkit.evaluation.intervals import score_intervals
 from toolkit.evaluation.scored_set import ScoredSet
 
+MAX_MATRIX_LABELS = 100  # of more, metrics.json has no confusion matrix, whose size grows with their square
 BINS = 15  # of confidence, as in Guo et al. 2017
 
 
@@ -143,8 +144,25 @@ def full_scores(scored: ScoredSet) -> dict:
         "positive_label": scored.labels[positive_id] if label_count == 2 else None,
         "per_class": _per_class(scored, rankings),
         "labels": scored.labels,
-        "confusion_matrix": sk.confusion_matrix(label_ids, predicted, labels=range(label_count)).tolist(),
+        "confusions": _confusions(scored),
+        "confusion_matrix": _confusion_matrix(scored) if label_count <= MAX_MATRIX_LABELS else None,
     }
+
+
+def _confusions(scored: ScoredSet) -> list[dict[str, Any]]:
+    """Return how many rows of one label are taken for another, for each pair of labels that has any, most first."""
+    wrong_pairs = np.stack([scored.label_ids, scored.predicted], axis=1)[~scored.right]
+    pairs, row_counts = np.unique(wrong_pairs, axis=0, return_counts=True)
+    order = np.argsort(-row_counts, kind="stable")
+    return [
+        {"true": scored.labels[true], "predicted": scored.labels[predicted], "rows": rows}
+        for (true, predicted), rows in zip(pairs[order].tolist(), row_counts[order].tolist(), strict=True)
+    ]
+
+
+def _confusion_matrix(scored: ScoredSet) -> list[list[int]]:
+    """Return the confusion matrix (C, C); its rows are the true labels."""
+    return sk.confusion_matrix(scored.label_ids, scored.predicted, labels=range(len(scored.labels))).tolist()
 
 
 def _averages(label_ids: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

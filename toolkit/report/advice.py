@@ -176,18 +176,11 @@ def _on_weak_labels(scores: Scores) -> Iterator[Advice]:
         facts = {name: entry[name] for name in ("f1", "recall", "precision")}
         facts |= {"label": label, "mean": mean_f1}
         if entry["recall"] <= entry["precision"]:
-            taken_for = scores["confusion_matrix"][scores["labels"].index(label)]
-            yield Advice("look", "weak_recall", facts | _most_confused(scores["labels"], label, taken_for))
+            most = next(entry for entry in scores["confusions"] if entry["true"] == label)
+            yield Advice("look", "weak_recall", facts | {"count": most["rows"], "other": most["predicted"]})
         else:
-            taken_from = [row[scores["labels"].index(label)] for row in scores["confusion_matrix"]]
-            yield Advice("look", "weak_precision", facts | _most_confused(scores["labels"], label, taken_from))
-
-
-def _most_confused(labels: Sequence[str], label: str, counts: Sequence[int]) -> dict[str, Any]:
-    """Return the label, other than `label`, with the highest of the counts (C,), and that count."""
-    errors = [0 if other == label else count for other, count in zip(labels, counts, strict=True)]
-    count = max(errors)
-    return {"count": count, "other": labels[errors.index(count)]}
+            most = next(entry for entry in scores["confusions"] if entry["predicted"] == label)
+            yield Advice("look", "weak_precision", facts | {"count": most["rows"], "other": most["true"]})
 
 
 def _on_weak_slices(scores: Scores) -> Iterator[Advice]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -20,7 +19,16 @@ from toolkit.report.advice import Advice, advise
 from toolkit.report.explanations import Explanations
 from toolkit.report.page_charts import UNIT_AXIS, Line, Scale, TrainingCharts, curve_lines, score_scale, training_charts
 from toolkit.report.page_parts import Fact, PageFinding, clean, list_facts, list_findings
-from toolkit.report.page_rows import MatrixCell, PageRow, confusion_matrix, confusions, page_rows, pressable_cells
+from toolkit.report.page_rows import (
+    Confusion,
+    MatrixCell,
+    PageRow,
+    cells_of_confusions,
+    cells_of_matrix,
+    confusion_matrix,
+    confusions,
+    page_rows,
+)
 from toolkit.report.scores import ScoredRun, read_history
 from toolkit.report.texts import SECTIONS, UNEXPLAINED, template_texts
 
@@ -47,7 +55,7 @@ class Page:
     advice: list[PageAdvice]
     scale: Scale
     matrix: list[list[MatrixCell]] | None  # None: of too many labels
-    confusions: list[MatrixCell]
+    confusions: list[Confusion]  # the most frequent ones
     rows: list[PageRow]
     unexplained: str  # why no words are marked, "" if nothing went wrong
     threshold: float
@@ -84,8 +92,8 @@ def render(scored_run: ScoredRun, scores: dict[str, Any], explanations: Explanat
     """
     run = scored_run.run
     history = read_history(scored_run.model_dir)
-    counts = np.array(scores["confusion_matrix"])
-    cells = pressable_cells(counts, MAX_MATRIX_LABELS)
+    has_matrix = len(scores["labels"]) <= MAX_MATRIX_LABELS
+    cells = cells_of_matrix(scores) if has_matrix else cells_of_confusions(scores)
     lines = curve_lines(scores)
     training = training_charts(history, run, language)
     page = Page(
@@ -94,8 +102,8 @@ def render(scored_run: ScoredRun, scores: dict[str, Any], explanations: Explanat
         sections=_sections(scores, training),
         advice=_advice(advise(scores, run, history), language),
         scale=score_scale(scores),
-        matrix=confusion_matrix(counts, scores["labels"]) if len(counts) <= MAX_MATRIX_LABELS else None,
-        confusions=confusions(counts, scores["labels"], cells),
+        matrix=confusion_matrix(scores) if has_matrix else None,
+        confusions=confusions(scores),
         rows=page_rows(scored_run.scored, scored_run.table, cells, explanations),
         unexplained=_why_unexplained(explanations, language),
         threshold=0.5 if scores["threshold"] is None else scores["threshold"],

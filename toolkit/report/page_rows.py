@@ -1,8 +1,8 @@
 """Which rows report.html shows, how their texts are painted, and the cells of the confusion matrix they belong to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,12 +37,20 @@ class MatrixCell:
     """What the page shows of a cell; `share` is that of the rows with this true label, `heat` a shade from 0 to 9."""
 
     name: str
-    true: str
-    predicted: str
     count: int
     share: float
     heat: int
     right: bool
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many rows of one label are taken for another."""
+
+    name: str  # of their cell
+    true: str
+    predicted: str
+    count: int
 
 
 class PaintedPart(NamedTuple):
@@ -71,41 +79,41 @@ class PageRow:
         return any(part.paint for text in self.texts for part in text)
 
 
-def pressable_cells(counts: np.ndarray, max_matrix_labels: int) -> list[Cell]:
-    """Return the cells whose rows can be asked for: those of the matrix (C, C) that are not empty.
-
-    Of more than `max_matrix_labels` labels there is no matrix, and they are those of the most frequent confusions.
-    """
-    if len(counts) <= max_matrix_labels:
-        return [Cell(*cell) for cell in np.argwhere(counts).tolist()]
-    errors = counts - np.diag(np.diag(counts))
-    order = np.argsort(-errors, axis=None, kind="stable")[:MAX_LISTED_CONFUSIONS].tolist()
-    cells = [Cell(*divmod(number, len(counts))) for number in order]
-    return [cell for cell in cells if errors[cell.true, cell.predicted]]
+def cells_of_matrix(scores: Mapping[str, Any]) -> list[Cell]:
+    """Return the cells of the confusion matrix in metrics.json that are not empty."""
+    return [Cell(*cell) for cell in np.argwhere(np.array(scores["confusion_matrix"])).tolist()]
 
 
-def confusion_matrix(counts: np.ndarray, labels: Sequence[str]) -> list[list[MatrixCell]]:
-    """Return the cells of the matrix (C, C), a line for each true label."""
-    numbers = range(len(labels))
-    return [[_matrix_cell(counts, labels, Cell(true, predicted)) for predicted in numbers] for true in numbers]
+def cells_of_confusions(scores: Mapping[str, Any]) -> list[Cell]:
+    """Return the cells of the most frequent confusions in metrics.json, of labels that are too many for a matrix."""
+    number_of = {label: number for number, label in enumerate(scores["labels"])}
+    return [
+        Cell(number_of[entry["true"]], number_of[entry["predicted"]])
+        for entry in scores["confusions"][:MAX_LISTED_CONFUSIONS]
+    ]
 
 
-def confusions(counts: np.ndarray, labels: Sequence[str], cells: Sequence[Cell]) -> list[MatrixCell]:
-    """Return some cells of the matrix (C, C)."""
-    return [_matrix_cell(counts, labels, cell) for cell in cells]
+def confusion_matrix(scores: Mapping[str, Any]) -> list[list[MatrixCell]]:
+    """Return the cells of the confusion matrix in metrics.json, a line for each true label."""
+    counts = np.array(scores["confusion_matrix"])
+    numbers = range(len(counts))
+    return [[_matrix_cell(counts, Cell(true, predicted)) for predicted in numbers] for true in numbers]
 
 
-def _matrix_cell(counts: np.ndarray, labels: Sequence[str], cell: Cell) -> MatrixCell:
-    count = int(counts[cell.true, cell.predicted])
+def confusions(scores: Mapping[str, Any]) -> list[Confusion]:
+    """Return the most frequent confusions in metrics.json."""
+    entries = scores["confusions"][:MAX_LISTED_CONFUSIONS]
+    return [
+        Confusion(str(cell), entry["true"], entry["predicted"], entry["rows"])
+        for cell, entry in zip(cells_of_confusions(scores), entries, strict=True)
+    ]
+
+
+def _matrix_cell(counts: np.ndarray, cell: Cell) -> MatrixCell:
+    count = int(counts[cell])
     share = count / max(int(counts[cell.true].sum()), 1)
     return MatrixCell(
-        name=str(cell),
-        true=labels[cell.true],
-        predicted=labels[cell.predicted],
-        count=count,
-        share=share,
-        heat=round(SHADES * share),
-        right=cell.true == cell.predicted,
+        name=str(cell), count=count, share=share, heat=round(SHADES * share), right=cell.true == cell.predicted
     )
 
 
