@@ -1,5 +1,11 @@
 """Write predictions and probabilities for unlabelled rows; python infer.py --help lists the options."""
 
+from toolkit.base.interrupt import end_at_once_on_interrupt
+
+if __name__ == "__main__":
+    end_at_once_on_interrupt()
+
+# ruff: noqa: E402
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +51,6 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
     # Of several processes the main one does not read before the others have come.
     PREPARED = prepare(OPTIONS) if this_process().size == 1 else None
 
-# ruff: noqa: E402
 import utils
 from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine

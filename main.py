@@ -1,5 +1,11 @@
 """Fine-tune a BERT text classifier on labelled text; python main.py --help lists the options."""
 
+from toolkit.base.interrupt import end_at_once_on_interrupt
+
+if __name__ == "__main__":
+    end_at_once_on_interrupt()
+
+# ruff: noqa: E402
 import gc
 import sys
 import time
@@ -26,7 +32,6 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
     begin_script()
     OPTIONS = read_options()
 
-# ruff: noqa: E402
 import numpy as np
 import torch
 

@@ -1,5 +1,11 @@
 """Score the saved model on a labelled test set; python test_code.py --help lists the options."""
 
+from toolkit.base.interrupt import end_at_once_on_interrupt
+
+if __name__ == "__main__":
+    end_at_once_on_interrupt()
+
+# ruff: noqa: E402
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +37,6 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
     begin_script()
     OPTIONS = read_options()
 
-# ruff: noqa: E402
 import utils
 from toolkit.base.disk import DirectoryLock
 from toolkit.cli.console import Log

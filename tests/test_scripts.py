@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -584,6 +585,23 @@ def test_no_row_at_all_is_said_or_written_as_no_row(trained, tmp_path):
     (tmp_path / "rows.csv").write_text("id,text\n")
     infer(trained, "--input_file", tmp_path / "rows.csv", "--output_file", tmp_path / "p.csv")
     assert (tmp_path / "p.csv").read_text() == "id,text,prediction,prob_con,prob_pro\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
+def test_scripts_whose_streams_are_closed_do_their_work(trained, reviews, english_bert, tmp_path):
+    model = ["--model_dir", trained / "bert_classifier"]
+    (tmp_path / "rows.csv").write_text("text\nthe food was good\n")
+    training = ["--data_dir", reviews, "--model", english_bert, "--output_dir", tmp_path / "run", *FAST]
+    for command in (
+        ["main.py", *training, "--epochs", "1"],
+        ["test_code.py", *model, "--data_dir", reviews, "--output_dir", tmp_path / "scores"],
+        ["infer.py", *model, "--input_file", tmp_path / "rows.csv", "--output_file", tmp_path / "p.csv"],
+    ):
+        words = shlex.join(map(str, [sys.executable, *command]))
+        subprocess.run(f"exec {words} <&- >&- 2>&-", shell=True, cwd=ROOT, check=True)
+    assert "epoch 1" in (tmp_path / "run" / "train.log").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "scores" / "test" / "metrics.json").read_text())["rows"] == 20
+    assert (tmp_path / "p.csv").read_text().startswith("text,prediction,")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a closed pipe is a POSIX matter")

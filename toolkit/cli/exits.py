@@ -6,11 +6,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from io import TextIOWrapper
 from types import FrameType, TracebackType
 
 from toolkit.base.errors import FULL, Stopped, UserError, first_line, is_out_of_memory
+from toolkit.base.interrupt import raise_on_interrupt
 from toolkit.base.process import this_process
+from toolkit.base.streams import prepare_streams
 
 EXIT_DEFECT = 1
 EXIT_USER_ERROR = 2
@@ -22,7 +23,9 @@ MAIN_HEAD_START = 6  # seconds before other processes speak; torchrun looks ever
 
 def begin_script() -> None:
     """Have the script end as run_script says from now on, also by what happens while its modules are imported."""
-    _prepare_streams_and_signals()
+    raise_on_interrupt()
+    prepare_streams()
+    _prepare_signals()
     sys.excepthook = _end_early
 
 
@@ -43,11 +46,8 @@ def _end_early(kind: type[BaseException], error: BaseException, trace: Traceback
     os._exit(status)
 
 
-def _prepare_streams_and_signals() -> None:
-    """Let no character that a terminal lacks end the script, and have signals end it in order."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+def _prepare_signals() -> None:
+    """Have signals end the script in order."""
     if this_process().size == 1:  # several processes are ended by their launcher
         for number in handleable_signals(("SIGTERM", "SIGUSR1", "SIGHUP")):
             signal.signal(number, _raise_stopped)
@@ -61,7 +61,8 @@ def run_script(main: Callable[[], None]) -> int:
     what they have sent may want the interpreter that ends, and one that has failed could wait for others that wait
     for it.
     """
-    _prepare_streams_and_signals()
+    prepare_streams()
+    _prepare_signals()
     sys.excepthook = sys.__excepthook__
     if this_process().size == 1:
         return _exit_status(main)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.base.streams import StandardOutput, writes_utf8
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
 from toolkit.data.files import file_ending, file_format, need_file, said_first
@@ -157,8 +158,7 @@ class SinglePrediction(Predictions):
     def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
         """Print the row with its prediction."""
         (row,) = self.predicted_rows(window, probabilities, label_ids)
-        writes_utf8 = sys.stdout.encoding.lower().startswith("utf")
-        print(json.dumps(row, ensure_ascii=not writes_utf8))
+        print(json.dumps(row, ensure_ascii=not writes_utf8(sys.stdout)))
 
 
 class PredictionStream(Predictions):
@@ -168,6 +168,7 @@ class PredictionStream(Predictions):
         super().__init__(labels)
         self.options = options
         self.rows = rows
+        self.output = StandardOutput()
         self.written = 0  # rows
         self.columns: list[str] | None = None  # of all rows, where these can be read more than once
         if not rows.is_pipe:
@@ -191,7 +192,7 @@ class PredictionStream(Predictions):
         with self.rows.open() as source:
             columns = source.columns if self.columns is None else self.columns
             self.writer = self._choose_writer(source.format, columns)
-            sys.stdout.buffer.write(self.writer.header)
+            self.output.write(self.writer.header)
             for number, rows in enumerate(cut_into_windows(self._usable(self.rows.read(source)), STREAM_WINDOW)):
                 yield Window(number, rows)
 
@@ -212,15 +213,13 @@ class PredictionStream(Predictions):
     def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
         """Write the rows of a window with their predictions."""
         if self.written:
-            sys.stdout.buffer.write(self.writer.separator)
-        sys.stdout.buffer.write(self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
-        sys.stdout.buffer.flush()
+            self.output.write(self.writer.separator)
+        self.output.write(self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
         self.written += len(window.rows)
 
     def finish(self) -> None:
         """Write what stands below the rows and say what became of them."""
-        sys.stdout.buffer.write(self.writer.footer)
-        sys.stdout.buffer.flush()
+        self.output.write(self.writer.footer)
         self.log(_accounts(self.rows, self.written))
 
 

@@ -128,7 +128,10 @@ def standard_input() -> BinaryIO:
     """Return the bytes of standard input; UserError if there is none."""
     if sys.stdin is None:
         raise UserError("standard input is closed")
-    return sys.stdin.buffer
+    buffer = getattr(sys.stdin, "buffer", None)
+    if buffer is None:
+        raise UserError("standard input cannot be read here, as in a notebook; --input_file names a file")
+    return buffer
 
 
 def _open_standard_input(encoding: str | None, newline: str | None) -> TextIO:

@@ -18,6 +18,7 @@ from huggingface_hub.utils import (
 from huggingface_hub.utils import logging as hub_logging
 
 from toolkit.base.errors import UserError, first_line
+from toolkit.base.streams import is_terminal
 from toolkit.models.trust import PARTS, WEIGHTS, has_weights
 
 READ_FILES = ["*.json", "*.txt", "*.model", "*.codes", WEIGHTS, PARTS]  # neither pickles nor code
@@ -34,7 +35,7 @@ def fetch_model(name: str) -> Path:
     UserError if there is no such model or it cannot be had.
     """
     hub_logging.set_verbosity_error()  # what went wrong is said once, at the end
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         disable_progress_bars()
     try:
         return _download_with_weights(name)
