@@ -37,6 +37,7 @@ import torch
 
 import utils
 from toolkit.base.disk import DirectoryLock
+from toolkit.base.languages import counted
 from toolkit.cli.console import Log, TrainingBar, bar
 from toolkit.compute.batches import training_batches
 from toolkit.compute.machine import Machine, choose_machine
@@ -116,7 +117,7 @@ def train(run: Trainer) -> None:
             progress.begin_epoch(epoch + 1)
     progress_bar.close()
     if progress.step < run.total_steps:
-        run.log(f"stopped early: {progress.stale} evaluations without a better one (--early_stopping)")
+        run.log(f"stopped early: no improvement in {counted(progress.stale, 'evaluation')} (--early_stopping)")
 
 
 def take_steps(run: Trainer, batches: list[np.ndarray], progress_bar: TrainingBar) -> None:

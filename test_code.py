@@ -137,8 +137,8 @@ def write_results(options: ScoringOptions, folder: Path, test: ScoredTest, log: 
     explanations = explain_errors(scored, table, test.explainer, options.report.explain_rows, log)
     write_report(folder, scored_run, scores, explanations, options.report.report_language)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
-    wrong = f"the {(~scored.right).sum():,} rows that are wrong, most confident first"
-    log(f"{folder / 'predictions.csv'} begins with {wrong}")
+    errors = int((~scored.right).sum())
+    log(f"{folder / 'predictions.csv'} has all rows, the errors ({errors:,}) first, most confident first")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 
 from toolkit.base.disk import filling, fingerprint, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions, options_from
 from toolkit.compute.batches import prediction_batches
@@ -105,7 +106,8 @@ def read_table(
     rejected = [row for row in rows if isinstance(row, Rejected)]
     stop_if_rejected(rejected, len(rows), on_bad_rows)
     if not used:
-        raise UserError(f"{path}: there are no rows{', only a header' * (source.format in ('csv', 'tsv'))}")
+        has_header = source.format in ("csv", "tsv")
+        raise UserError(f"{path}: there are no rows, only a header" if has_header else f"{path}: there are no rows")
     frame = to_frame(used, unit=source.unit)
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
@@ -161,7 +163,7 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
         scored_columns(tables["test"].records, labels)
     if "valid" not in tables:
         tables["train"], tables["valid"] = split_table(tables["train"], options.valid_ratio, split_seed)
-        log.item("", f"{len(tables['valid'].frame):,} of these rows are held out to validate (--valid_ratio)")
+        log.item("", f"{counted(len(tables['valid'].frame), 'row')} of these held out for validation (--valid_ratio)")
     examined = tables
     if options.train_file is None and options.test_file is None:
         examined = tables | _testset_nearby(options, tables["train"].columns)
@@ -533,7 +535,7 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
     model: Any
     model, new_weights = load_classifier(str(folder))
     if new_weights or model.config.num_labels != len(run.labels):
-        raise UserError(f"{folder}: model.safetensors does not fit run.json ({len(new_weights)} weights are missing)")
+        raise UserError(f"{folder}: model.safetensors does not fit run.json (weights missing: {len(new_weights)})")
     if fast:
         make_fast(model)
         pack_linear_layers(model.to(machine.device), machine.precision.dtype)

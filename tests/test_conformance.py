@@ -30,15 +30,17 @@ TEN_MB = 10_000_000
 TINY = b"text,label\na,x\n"
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x10\x00\x00\x00\x10\x08\x06\x00\x00\x00\x1f\xf3\xffa"
 TWO = [(2, "a", "x"), (3, "b", "y")]
-UNCLOSED = "a quote is opened that never closes"
+UNCLOSED = "a quoted field is never closed"
 AFTER_QUOTE = 'text follows a closing quote (a quote inside a quoted field is written "")'
 NO_TEXT = "FILE is neither utf-8, GB18030 nor UTF-16 text; --encoding can name another encoding"
 NO_ENDING = "FILE: the name should end in .csv, .tsv, .json, .jsonl, .txt, .parquet (all but the last also with .gz)"
+NO_PIPE = "FILE: a pipe or a device cannot be read twice; save it as a file first"
 NO_OBJECT = 'where an object such as {"text": ...} belongs'
 
 
 def odd_byte(byte: str, column: str = "text") -> str:
-    return f"{column} contains byte 0x{byte}, which is no text in this file's encoding (--encoding can name another)"
+    hint = "(--encoding can name another)"
+    return f"{column} contains byte 0x{byte}, which is not valid in the encoding of this file {hint}"
 
 
 @dataclass
@@ -90,7 +92,7 @@ ENCODINGS = {
     "utf-8 with a BOM": File(CHINESE.encode("utf-8-sig"), used=CHINESE_ROWS),
     "a BOM before a quoted header": File(b'\xef\xbb\xbf"text","label"\na,x\nb,y\n', used=TWO),
     "a BOM before json lines": File(b'\xef\xbb\xbf{"text": "a", "label": "x"}\n', "rows.jsonl", used=[(1, "a", "x")],
-        refused="FILE: every row has the label 'x'; a classifier needs two labels at least"),
+        refused="FILE: every row has the label 'x'; a classifier needs at least two labels"),
     "a BOM before a json array": File('\ufeff[{"text": "a", "label": "x"},\n{"text": "b", "label": "y"}]'.encode(),
         "rows.json", used=[(1, "a", "x"), (2, "b", "y")]),
     "a BOM before a txt file": File("\ufeffa\tx\nb\ty\n".encode(), "rows.txt", used=[(1, "a", "x"), (2, "b", "y")]),
@@ -136,9 +138,9 @@ ENCODINGS = {
     "Windows-1252 that --encoding names, with a byte it lacks": File(b"text,label\n\x80 5,x\nb\x81,y\n",
         options=["--encoding", "cp1252"], used=[(2, "€ 5", "x")], bad=[(3, odd_byte("81"))]),
     "an --encoding that there is not": File(table("a,x").encode(), options=["--encoding", "utf-9"],
-        refused="--encoding utf-9: there is no such encoding of text"),
+        refused="--encoding utf-9: unknown text encoding (try utf-8, gb18030 or utf-16)"),
     "an --encoding that is not about text": File(table("a,x").encode(), options=["--encoding", "base64"],
-        refused="--encoding base64: there is no such encoding of text"),
+        refused="--encoding base64: unknown text encoding (try utf-8, gb18030 or utf-16)"),
     "a picture": File(PNG, refused=NO_TEXT),
     "random bytes": File(bytes(range(1, 256)) * 3, refused=NO_TEXT),
     "a picture called .jsonl": File(PNG, "rows.jsonl", refused=NO_TEXT),
@@ -153,10 +155,10 @@ ENCODINGS = {
         bad=[(4, odd_byte("BA", "label"))]),
     "a UTF-16 file that is cut within its last character": File(
         b"\xff\xfe" + "text,label\na,x\nb,y\nc,z".encode("utf-16-le")[:-1], used=TWO,
-        bad=[(4, "label contains half a character")]),
+        bad=[(4, "label contains an incomplete character")]),
     "half of a surrogate pair in UTF-16": File(
         b"\xff\xfe" + "text,label\na,x\nb\ud83d,y\n".encode("utf-16-le", "surrogatepass"), used=[(2, "a", "x")],
-        bad=[(3, "text contains half a character")]),
+        bad=[(3, "text contains an incomplete character")]),
     "surrogates in utf-8 are damage": File(
         "text,label\n早餐吃得很好，房间很大,x\n".encode() + b"\xed\xa0\xbd\xed\xb8\x80,y\n"
         + "房间里的电脑很差，服务也很差,y\n".encode(),
@@ -219,7 +221,7 @@ LINES = {
         "rows.jsonl", used=[(1, "a\u2028b\x85c", "1"), (2, "d\u2029e", "0")], bad=[(3, "text is empty")]),
     "signs that some editors take for line ends in a txt file": File("a\x85b\x0bc\tx\nd\u2028e\x0cf\ty\ng\n".encode(),
         "rows.txt", used=[(1, "a\x85b\x0bc", "x"), (2, "d\u2028e\x0cf", "y")],
-        bad=[(3, "there is no tab between text and label, as there is on the first line")]),
+        bad=[(3, "no tab between text and label, although the first line has one")]),
     "line breaks within quotes are kept as they stand": File(b'text,label\r\n"a\r\nb\nc",x\r\n,x\r\nb,y\r\n',
         used=[(2, "a\r\nb\nc", "x"), (6, "b", "y")], bad=[(5, "text is empty")]),
 }
@@ -327,17 +329,17 @@ EMPTY = {
 
 LABELS = {
     "one label in all rows": File(table("a,x", "b,x").encode(), used=[(2, "a", "x"), (3, "b", "x")],
-        refused="FILE: every row has the label 'x'; a classifier needs two labels at least"),
+        refused="FILE: every row has the label 'x'; a classifier needs at least two labels"),
     "one row of each label and none to validate": File(table("a,x", "b,y").encode(), used=TWO,
-        refused="FILE: every label has one row only, so none can be held out; name a --valid_file"),
+        refused="FILE: every label has only one row, so none can be held out; give a --valid_file"),
     "labels that only the validation file has": File(table("a,x", "b,y").encode(),
         options=["--valid_file", "valid.csv"], used=TWO,
         beside={"valid.csv": b"text,label\nc,x\nd,z\ne,z\nf,\xe5\xa5\xbd\n"},
-        refused="valid.csv: 3 rows have labels that the training data does not: 'z' (line 3), '好' (line 5)"),
+        refused="valid.csv: 3 rows with labels that the training data does not have: 'z' (line 3), '好' (line 5)"),
     "labels that only the test file has": File(table("a,x", "b,y").encode(),
         options=["--valid_file", "rows.csv", "--test_file", "test.jsonl"], used=TWO,
         beside={"test.jsonl": b'{"text": "a", "label": 7}\n'},
-        refused="test.jsonl: 1 rows have labels that the training data does not: '7' (line 1)"),
+        refused="test.jsonl: 1 row with labels that the training data does not have: '7' (line 1)"),
     "labels that differ in case are two": File(table("a,x", "b,X", "c,").encode(), used=[(2, "a", "x"), (3, "b", "X")],
         bad=[(4, "label is empty")]),
     "labels that differ in their Unicode form are two": File(table("a,caf\u00e9", "b,cafe\u0301", "c,").encode(),
@@ -346,7 +348,7 @@ LABELS = {
         used=[(i + 2, f"t{i}", f"l{i}") for i in range(60)],
         refused="FILE: 60 different labels in 60 rows; is this the label column?"),
     "a label of 10 MB is not repeated in full": File(table(f"a,{'x' * TEN_MB}").encode(), used=[(2, "a", "x" * TEN_MB)],
-        refused=f"FILE: every row has the label '{'x' * 37}...{'x' * 38}'; a classifier needs two labels at least"),
+        refused=f"FILE: every row has the label '{'x' * 37}...{'x' * 38}'; a classifier needs at least two labels"),
     "labels of every kind in json": File(
         b"\n".join(b'{"text": "a", "label": %s}' % label for label in
         (b"1", b'"1"', b"1.0", b'" 1 "', b"-3", b"true", b"false", b'"NA"', b'"None"', b"1e2", b"0.5",
@@ -410,7 +412,7 @@ JSON = {
     "half a character in a json text": File(
         b'{"text": "a\\ud83d", "label": 1}\n{"text": "\\ude00\\ud83d", "label": 0}\n{"text": "c", "label": 0}',
         "rows.jsonl", used=[(3, "c", "0")],
-        bad=[(1, "text contains half a character"), (2, "text contains half a character")]),
+        bad=[(1, "text contains an incomplete character"), (2, "text contains an incomplete character")]),
     "half a character in another column is data": File(
         b'{"text": "a", "label": 1, "x": "\\ud83d"}\n{"text": "", "label": 0}', "rows.jsonl", used=[(1, "a", "1")],
         bad=[(2, "text is empty")]),
@@ -488,11 +490,11 @@ FILES = {
 PLACES = {
     "no file": (lambda path: None, "FILE: cannot be read (No such file or directory)"),
     "a directory": (Path.mkdir, "FILE: cannot be read (Is a directory)"),
-    "a pipe, which would never end": (os.mkfifo, "FILE: is no file that can be read twice, but a pipe or a device"),
+    "a pipe, which would never end": (os.mkfifo, NO_PIPE),
     "a device without end": (lambda path: path.symlink_to("/dev/zero"),
-        "FILE: is no file that can be read twice, but a pipe or a device"),
+        NO_PIPE),
     "a device without content": (lambda path: path.symlink_to(os.devnull),
-        "FILE: is no file that can be read twice, but a pipe or a device"),
+        NO_PIPE),
     "a link to nothing": (lambda path: path.symlink_to("nowhere.csv"),
         "FILE: cannot be read (No such file or directory)"),
     "a link to itself": (lambda path: path.symlink_to(path.name),
@@ -506,12 +508,12 @@ PLACES = {
 # fmt: off
 OPTIONS = {
     "a length without room for text": (["--max_length", "2"],
-        "--max_length 2: 2 of them are special tokens, so no room for text is left"),
+        "--max_length 2: too short to hold text beside the special tokens (2); raise it"),
     "a length without room for both texts": (["--max_length", "4", "--pair_column", "other"],
-        "--max_length 4: 3 of them are special tokens, so no room for text is left"),
+        "--max_length 4: too short to hold text beside the special tokens (3); raise it"),
     "no length": (["--max_length", "0"],
         "argument --max_length/--max_seq_length: must be at least 1 and finite, not 0"),
-    "a length beyond the model's": (["--max_length", "65"], "--max_length 65: this model takes 64 tokens at most"),
+    "a length beyond the model's": (["--max_length", "65"], "--max_length 65: this model takes at most 64 tokens"),
     "batches of no rows": (["--batch_size", "0"], "argument --batch_size: must be at least 1 and finite, not 0"),
     "batches of less than no rows": (["--batch_size", "-1"],
         "argument --batch_size: must be at least 1 and finite, not -1"),
@@ -529,14 +531,14 @@ OPTIONS = {
         "argument --valid_ratio: must be above 0 and at most 0.9 and finite, not 1"),
     "an option without its value": (["--epochs"], "argument --epochs/--num_train_epochs: expected one argument"),
     "an option that there is not": (["--epoch", "1"], "unknown option --epoch; did you mean --epochs?"),
-    "a word that belongs to nothing": (["rows.csv"], "'rows.csv' belongs to no option"),
+    "a word that belongs to nothing": (["rows.csv"], "unexpected argument 'rows.csv'; --help lists the options"),
     "an argument file that there is not": (["@args"],
         "argument file args: [Errno 2] No such file or directory: 'args'"),
     "an argument file with NUL": (["@nul.args"], "argument file nul.args: contains a NUL character"),
     "an argument file with a quote that never closes": (["@open.args"],
         "argument file open.args: No closing quotation"),
     "a name that is not utf-8": (["--test_file", "\udcff.csv"],
-        "'\\udcff.csv' is not utf-8 text; a file of such a name has to be renamed"),
+        "'\\udcff.csv' is not utf-8 text; rename the file"),
     "a positive label that there is not": (["--positive_label", "z"], "--positive_label z: the labels are x, y"),
 }
 # fmt: on
@@ -754,7 +756,7 @@ def test_rows_that_are_left_out_are_listed_as_they_stand(here, capsys, english_b
     assert listed[0] == "file,line,reason,row"
     assert listed[1:] == 2 * [
         'rows.csv,4,text is empty,"{""text"": """", ""label"": ""x""}"',
-        'rows.csv,5,a quote is opened that never closes,"[""\\""c,y""]"',
+        'rows.csv,5,a quoted field is never closed,"[""\\""c,y""]"',
         'rows.csv,6,3 fields where the header has 2,"[""d"", ""x"", """"]"',
         'rows.csv,7,contains a NUL character,"[""e\\u0000,y""]"',
         'rows.csv,8,label is empty,"{""text"": ""好"", ""label"": """"}"',

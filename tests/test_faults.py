@@ -682,7 +682,7 @@ def test_the_rows_of_steps_that_are_no_number_are_named_with_their_lines(reviews
     assert progress["history"][-1]["train_loss"] > 0
     words = ["--epochs", 2, "--max_bad_steps", 0]
     done = script("main.py", *options(reviews, english_bert, tmp_path / "none", *words), before=hook, status=2)
-    assert re.fullmatch(r"error: .* in 1 steps \(--max_bad_steps 0\); .*\n", done.stderr)
+    assert re.fullmatch(r"error: .* in 1 step \(--max_bad_steps 0\); .*\n", done.stderr)
     progress = read_state(tmp_path / "none" / "checkpoint")["progress"]
     assert progress["bad_steps"] == 1
     assert 0 < progress["step"] < 8  # what was learned until then is not lost

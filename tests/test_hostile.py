@@ -237,7 +237,7 @@ CASES = {  # name: (what is done to a good model, what the error says)
     "activation that does not exist": (config(hidden_act="__import__"), "cannot be loaded"),
     "kind of model that does not exist": (config(model_type="evil"), "cannot be loaded"),
     "kind of model that is a list": (config(model_type=["bert"]), "cannot be loaded"),
-    "configuration that is a list": (content("config.json", "[]"), "config.json holds no json object"),
+    "configuration that is a list": (content("config.json", "[]"), "config.json is not a json object"),
     "configuration that is cut": (content("config.json", '{"model_type": '), "config.json cannot be read"),
     "configuration that is a pickle": (pickles("config.json"), "config.json cannot be read"),
     "configuration without end": (content("config.json", deep(100_000)), "nested too deeply"),

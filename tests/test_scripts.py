@@ -97,7 +97,7 @@ def test_a_model_is_trained_further_with_longer_texts(reviews, english_bert, tmp
     assert classify.preprocess("very good " * 9, truncation=True)["input_ids"].shape == (1, 6)
     script("main.py", *words, "--model", own, "--max_length", "64", "--check_data")
     line = script("main.py", *words, "--model", own, "--max_length", "65", "--check_data", status=2).stderr
-    assert line == "error: --max_length 65: this model takes 64 tokens at most\n"
+    assert line == "error: --max_length 65: this model takes at most 64 tokens\n"
 
 
 def test_a_finished_run_is_not_overwritten_unless_asked_to(trained, reviews, english_bert, tmp_path):
@@ -184,7 +184,7 @@ def test_checking_the_data_writes_nothing(reviews, english_bert, tmp_path):
         (["--lerning_rate", "1"], "did you mean --learning_rate?"),
         (["--train_file", "no/such.csv"], "no/such.csv"),
         (["--text_column", "review"], "no column 'review', only 'text', 'label'"),
-        (["--max_length", "65"], "64 tokens at most"),
+        (["--max_length", "65"], "at most 64 tokens"),
         (["--positive_label", "maybe"], "con, pro"),
         (["--device", "cuda:7"], "cuda:7"),
         (["--truncation", "only_second"], "pairs"),
@@ -230,10 +230,10 @@ def test_leaked_rows_are_found_before_training_and_left_out_if_asked(reviews, en
     clean = ~train["text"].isin(train.loc[[3, 5], "text"])
     command = ["main.py", "--data_dir", data, "--model", english_bert, "--device", "cpu"]
     told = script(*command, "--check_data").stdout
-    assert "stand in trainset.csv too" in told
+    assert "also found in trainset.csv" in told
     assert f"trainset.csv, line 5 ({train.loc[3, 'label']})" in told
     told = script(*command, "--output_dir", tmp_path / "out", "--drop_leaked", "--epochs", "1").stdout
-    assert f"{(~clean).sum()} rows of trainset.csv are left out" in told
+    assert f"{(~clean).sum()} rows of trainset.csv left out" in told
     run = json.loads((tmp_path / "out" / "bert_classifier" / "run.json").read_text())
     assert run["data"]["train"]["rows"] == clean.sum()
     kinds = {finding["kind"] for finding in run["findings"]}
@@ -244,7 +244,7 @@ def test_leaked_rows_are_found_before_training_and_left_out_if_asked(reviews, en
 def test_without_a_validation_file_rows_are_held_out(reviews, english_bert, tmp_path):
     options = ["--train_file", reviews / "trainset.csv", "--test_file", reviews / "testset.csv", "--valid_ratio", "0.2"]
     done = script("main.py", *options, "--model", english_bert, "--output_dir", tmp_path / "out", *FAST)
-    assert "12 of these rows are held out" in done.stdout
+    assert "12 of these rows held out" in done.stdout
     run = json.loads((tmp_path / "out" / "bert_classifier" / "run.json").read_text())
     assert (run["data"]["train"]["rows"], run["data"]["valid"]["rows"]) == (48, 12)
     assert json.loads((tmp_path / "out" / "test" / "metrics.json").read_text())["rows"] == 20
@@ -513,7 +513,7 @@ def test_the_list_of_left_out_rows_belongs_to_one_output_and_is_never_the_input(
     refused = infer(trained, "--input_file", rows, "--output_file", tmp_path / "p.csv", status=2)
     assert "p.rejected_rows.csv is the input file" in refused.stderr
     refused = infer(trained, "--input_file", tmp_path / "feb.csv", "--output_file", rows, status=2)
-    assert "are for lists of rows" in refused.stderr
+    assert "are reserved for lists of rejected rows" in refused.stderr
 
 
 def test_an_output_that_is_there_is_not_overwritten_unless_asked_to(trained, reviews, tmp_path):
@@ -559,7 +559,7 @@ def test_both_scripts_predict_in_int8_and_say_how_many_labels_stay(trained, revi
     how = ["--precision", "int8", "--min_agreement", "0.01"]
     source, rows = reviews / "testset.csv", len(pd.read_csv(reviews / "testset.csv"))
     told = infer(trained, *how, "--input_file", source, "--output_file", tmp_path / "int8.csv").stderr
-    assert f"of {rows:,} rows that were compared have the label of fp32" in told
+    assert f"of {rows:,} compared rows keep the label of fp32" in told
     infer(trained, "--precision", "fp32", "--input_file", source, "--output_file", tmp_path / "fp32.csv")
     found, expected = (pd.read_csv(tmp_path / name).filter(like="prob_") for name in ("int8.csv", "fp32.csv"))
     assert not found.equals(expected)
@@ -567,7 +567,7 @@ def test_both_scripts_predict_in_int8_and_say_how_many_labels_stay(trained, revi
     model = ["--model_dir", trained / "bert_classifier", "--device", "cpu"]
     told = script("test_code.py", *model, *how, "--test_file", source, "--output_dir", tmp_path).stdout
     assert "cpu in int8" in told
-    assert "rows that were compared have the label of fp32" in told
+    assert "compared rows keep the label of fp32" in told
 
 
 @needs_int8

@@ -41,8 +41,8 @@ def test_options_are_read_from_the_command_line_by_default(parser, monkeypatch):
         (["--num_train_epoch", "5"], "unknown option --num_train_epoch; did you mean --num_train_epochs?"),
         (["--no-overwite"], "unknown option --no-overwite; did you mean --no-overwrite?"),
         (["--zzz"], "unknown option --zzz; --help lists them all"),
-        (["stray"], "'stray' belongs to no option"),
-        (["--epochs", "2", "stray"], "'stray' belongs to no option"),
+        (["stray"], "unexpected argument 'stray'; --help lists the options"),
+        (["--epochs", "2", "stray"], "unexpected argument 'stray'; --help lists the options"),
     ],
 )
 def test_a_mistyped_option_is_one_line_with_the_option_that_was_meant(parser, words, suggestion):

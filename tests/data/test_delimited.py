@@ -100,7 +100,7 @@ def test_a_quote_that_never_closes_is_one_bad_row(tmp_path):
     columns, records = read(write(tmp_path / "rows.csv", "\n".join(["text,label", *rows]) + "\n"))
     assert [record.line for record in records] == list(range(2, 1002))
     assert [(record.line, record.problem) for record in records if record.problem] == [
-        (5, "a quote is opened that never closes")
+        (5, "a quoted field is never closed")
     ]
     assert records[-1].values == {"text": "row 999", "label": "1"}
 
@@ -171,7 +171,7 @@ def test_a_header_is_trimmed_and_may_stand_below_blank_lines(tmp_path):
         ("\ntext,label, label\na,1,b\n", r"rows\.csv, line 2: two columns are called 'label'"),
         ("", r"rows\.csv, line 1: the file is empty"),
         ("\n\n  \n", r"rows\.csv, line 1: the file is empty"),
-        ('"text,label\na,1\n', r"rows\.csv, line 1: a quote is opened that never closes"),
+        ('"text,label\na,1\n', r"rows\.csv, line 1: a quoted field is never closed"),
     ],
 )
 def test_a_file_without_a_usable_header_is_refused(tmp_path, content, problem):
@@ -233,7 +233,7 @@ def test_a_txt_file_of_texts_with_labels_is_cut_at_the_last_tab(tmp_path, end):
         (8, ["last", ""]),
     ]
     assert [record.problem for record in records if record.problem] == [
-        "there is no tab between text and label, as there is on the first line"
+        "no tab between text and label, although the first line has one"
     ]
 
 

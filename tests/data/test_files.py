@@ -96,7 +96,7 @@ def test_a_needed_file_that_is_not_there_is_an_error_that_names_the_folder_and_t
 def test_a_needed_file_of_which_there_are_two_is_an_error_unless_the_option_names_one(tmp_path):
     for name in ("trainset.csv", "trainset.json"):
         (tmp_path / name).touch()
-    with pytest.raises(UserError, match="both there"):
+    with pytest.raises(UserError, match="found both"):
         need_file(None, tmp_path, "trainset", "--train_file")
     named = str(tmp_path / "trainset.json")
     assert need_file(named, tmp_path, "trainset", "--train_file") == named

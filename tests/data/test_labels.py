@@ -67,7 +67,7 @@ def test_labels_are_learned_in_order_and_become_their_numbers():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["a", "a"], "t.csv: every row has the label 'a'; a classifier needs two labels at least"),
+        (["a", "a"], "t.csv: every row has the label 'a'; a classifier needs at least two labels"),
         (list(map(str, range(51))), "t.csv: 51 different labels in 51 rows; is this the label column?"),
     ],
 )
@@ -84,7 +84,7 @@ def test_labels_that_were_not_learned_are_listed_with_their_first_lines(kinds, m
     with pytest.raises(UserError) as caught:
         encode_labels(table(labels), ["a", "b"])
     listed = ", ".join(f"'x{i}' (line {i + 3})" for i in range(10))
-    said = f"t.csv: {2 * kinds} rows have labels that the training data does not: {listed}{more}"
+    said = f"t.csv: {2 * kinds} rows with labels that the training data does not have: {listed}{more}"
     assert str(caught.value) == said
 
 
@@ -96,7 +96,7 @@ def test_a_table_is_split_in_the_order_of_the_file():
         assert part.frame.index.is_monotonic_increasing
         assert [row["text"] for row in part.records] == part.frame["text"].tolist()
     assert (len(train.rejected), len(valid.rejected)) == (1, 0)
-    with pytest.raises(UserError, match="every label has one row only"):
+    with pytest.raises(UserError, match="every label has only one row"):
         split_table(table(["a", "b"]), 0.5, seed=1)
 
 

@@ -51,7 +51,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     folder = tmp_path / "reviews.csv.parts"
     folder.mkdir()
     (folder / "part-1.csv").write_text("mine")
-    with pytest.raises(UserError, match="is in the way and holds no parts of ours"):
+    with pytest.raises(UserError, match="already exists and is not infer.py's"):
         Parts(tmp_path / "reviews.csv", MADE_FROM)
     assert (folder / "part-1.csv").read_text() == "mine"
 

@@ -58,7 +58,7 @@ def test_every_row_is_written_with_what_was_predicted_of_it(tmp_path, capsys):
     assert found["prediction"].tolist() == [LABELS[probability > 0.5] for probability in of_pro]
     said = capsys.readouterr().err
     assert f"{rows}: 10 rows = 10 predicted + 0 rejected\n" in said
-    assert f"rows a second; the predictions are in {tmp_path / 'p.csv'}\n" in said
+    assert f"rows per second; the predictions are in {tmp_path / 'p.csv'}\n" in said
     assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "p.csv"}
 
 
@@ -100,7 +100,7 @@ def test_an_input_that_changes_while_the_model_is_loaded_is_refused(tmp_path):
     rows = written(tmp_path / "rows.csv", ROWS)
     predictions = opened("--input_file", rows, "--output_file", tmp_path / "p.csv")
     written(rows, [*ROWS, "11,late"])
-    with pytest.raises(UserError, match="was changed while it was read; start again"):
+    with pytest.raises(UserError, match="changed while it was being read; start again"):
         predict(predictions)
     assert not (tmp_path / "p.csv.parts").exists()
 
@@ -122,7 +122,7 @@ def test_what_is_in_the_way_is_left_alone(tmp_path):
         with pytest.raises(UserError, match="is the input file"):
             opened(*words, output, "--overwrite")
     (tmp_path / "p.csv").write_text("mine")
-    with pytest.raises(UserError, match="already there; --overwrite replaces it"):
+    with pytest.raises(UserError, match="already exists; --overwrite replaces it"):
         opened(*words, tmp_path / "p.csv")
     predict(opened(*words, tmp_path / "p.csv", "--overwrite"))
     assert len(pd.read_csv(tmp_path / "p.csv")) == 10
@@ -184,7 +184,7 @@ def test_bad_rows_of_a_pipe_are_named_or_end_it(monkeypatch, capsysbinary):
 
 def test_a_pipe_cannot_be_compared_in_int8_unless_it_is_kept(tmp_path, monkeypatch):
     int8 = ("--input_file", "-", "--precision", "int8")
-    with pytest.raises(UserError, match="a pipe needs an --output_file, or --min_agreement 0"):
+    with pytest.raises(UserError, match="for a pipe give an --output_file, or skip the check with --min_agreement 0"):
         opened(*int8)
     for words in ((*int8, "--min_agreement", "0"), (*int8, "--output_file", tmp_path / "p.txt")):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"good\nbad\n"))))
@@ -209,14 +209,14 @@ def test_a_pair_is_printed_with_both_texts(capsysbinary):
 @pytest.mark.parametrize(
     ("words", "pairs", "message"),
     [
-        (["--text", "a", "--input_file", "b"], False, "--text stands alone"),
-        (["--text", "a", "--output_file", "b"], False, "--text stands alone"),
+        (["--text", "a", "--input_file", "b"], False, "--text prints its prediction and cannot be combined"),
+        (["--text", "a", "--output_file", "b"], False, "--text prints its prediction and cannot be combined"),
         (["--text", "a", "--text_pair", "b"], False, "trained on single texts: leave out --text_pair"),
         (["--text", "a"], True, "trained on pairs: give --text_pair"),
         (["--text", " "], False, "--text is empty"),
         (["--text", "a", "--text_pair", ""], True, "--text_pair is empty"),
-        (["--text", "a", "--precision", "int8"], False, "--min_agreement 0 goes without"),
-        (["--text_pair", "b"], True, "--text_pair goes with --text"),
+        (["--text", "a", "--precision", "int8"], False, "--min_agreement 0 skips the check"),
+        (["--text_pair", "b"], True, "--text_pair needs --text"),
     ],
 )
 def test_what_makes_no_sense_with_one_text_is_refused(words, pairs, message):
@@ -242,5 +242,5 @@ def test_no_two_outputs_share_a_list_of_what_they_left_out(tmp_path):
 
 
 def test_an_output_that_is_called_like_a_list_is_refused(tmp_path):
-    with pytest.raises(UserError, match="are for lists of rows"):
+    with pytest.raises(UserError, match="are reserved for lists of rejected rows"):
         rejected_path(tmp_path / "preds.rejected_rows.csv")

@@ -108,7 +108,7 @@ def test_one_damaged_byte_spoils_its_own_row_and_no_other(tmp_path, kind, encodi
         (good["text"], good["label"]) for good in rows[:row] + rows[row + 1 :]
     ]
     assert found[row].line == bad + 1
-    assert f"text contains byte 0x{damaged[0]:02X}, which is no text" in found[row].reason
+    assert f"text contains byte 0x{damaged[0]:02X}, which is not valid" in found[row].reason
 
 
 def test_an_encoding_that_does_not_exist_is_refused_and_no_file_is_left_open(tmp_path):
@@ -121,7 +121,7 @@ def test_an_encoding_that_does_not_exist_is_refused_and_no_file_is_left_open(tmp
         except UserError as error:
             message = str(error)
         gc.collect()
-    assert message == "--encoding nonsense: there is no such encoding of text"
+    assert message == "--encoding nonsense: unknown text encoding (try utf-8, gb18030 or utf-16)"
     assert [str(warning.message) for warning in caught] == []
 
 

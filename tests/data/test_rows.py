@@ -75,7 +75,7 @@ def test_a_label_is_the_same_however_it_is_written(tmp_path, literal, label):
         ('{"a": 1}', "label is {'a': 1}; labels are strings or integers"),
         ("[]", "label is []; labels are strings or integers"),
         ('"a\\u0000b"', "label contains a NUL character"),
-        ('"\\ud83d"', "label contains half a character"),
+        ('"\\ud83d"', "label contains an incomplete character"),
     ],
 )
 def test_a_label_that_is_neither_a_string_nor_an_integer_makes_a_bad_row(tmp_path, literal, reason):
@@ -114,8 +114,8 @@ def test_a_text_is_kept_as_it_stands(tmp_path, literal, text):
         ('["a"]', "is a list, not a string"),
         ("{}", "is a dict, not a string"),
         ('"a\\u0000b"', "contains a NUL character"),
-        ('"\\ud83d"', "contains half a character"),
-        ('"\\ude00\\ud83d"', "contains half a character"),
+        ('"\\ud83d"', "contains an incomplete character"),
+        ('"\\ude00\\ud83d"', "contains an incomplete character"),
     ],
 )
 def test_a_text_that_is_none_makes_a_bad_row(tmp_path, column, literal, reason):

@@ -42,7 +42,7 @@ def test_a_part_of_a_table_has_the_rows_that_are_kept():
     pd.testing.assert_frame_equal(part.frame, table().frame.iloc[1:])
     assert part.records == [{"text": "c", "label": "y"}]
     assert part.rejected == []
-    assert part.accounts() == "rows.csv: 1 rows = 1 used + 0 rejected"
+    assert part.accounts() == "rows.csv: 1 row = 1 used + 0 rejected"
 
 
 def test_the_columns_of_a_txt_file_get_the_names_that_others_have():

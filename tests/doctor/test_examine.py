@@ -20,7 +20,7 @@ def test_leaks_are_counted_word_for_word_and_folded_and_shown_with_their_lines()
     valid = [*clean(texts[100:]), (texts[7], "b"), (f"  {texts[8].upper()}\n", "a"), (texts[7], "b")]
     leak = findings_by_kind(train=table("train.csv", train), valid=table("valid.csv", valid))["leak"]
     assert [finding.count for finding in leak] == [3]
-    assert leak[0].sentence().startswith("3 of 33 rows of valid.csv stand in train.csv too, 2 of them word for word")
+    assert leak[0].sentence().startswith("3 of 33 rows of valid.csv also found in train.csv, 2 of them word for word")
     places = [[(place.file, place.line) for place in example] for example in leak[0].examples]
     assert places == [[("valid.csv", 32 + i), ("train.csv", line)] for i, line in enumerate((9, 10, 9))]
 
@@ -77,9 +77,9 @@ def test_leaked_rows_are_taken_out_of_the_training_rows_alone(capsys):
     tables = {"train": table("t", clean(texts[:40])), "valid": table("v", clean([texts[3].upper(), *texts[40:]]))}
     log = Log(sys.stdout)
     left = without_leaked({**tables, "test": table("e", clean([texts[5]]))}, log)
-    assert "2 rows of t are left out: they stand in v or e too" in capsys.readouterr().out
+    assert "2 rows of t left out: also found in v or e" in capsys.readouterr().out
     assert left.frame.index.tolist() == [line for line in range(2, 42) if line not in (5, 7)]
     assert len(tables["train"].frame) == 40
     assert [(row.line, row.values["text"]) for row in left.rejected] == [(5, texts[3]), (7, texts[5])]
-    with pytest.raises(UserError, match="every row of v stands in t too"):
+    with pytest.raises(UserError, match="every row of v is also in t"):
         without_leaked({"train": table("v", clean(texts[:20])), "valid": tables["train"]}, log)

@@ -112,13 +112,13 @@ def test_what_is_found_is_said_in_two_lines():
     interval = f"{comparison.accuracy.low:+.4f} to {comparison.accuracy.high:+.4f}"
     assert first.startswith(f"against other: accuracy +0.1600 (95% interval {interval}), macro f1 +0.1")
     assert second == (
-        "McNemar p = 0.0004: 18 rows only this run has right, 2 only the other; more than chance explains"
+        "McNemar p = 0.0004: 18 rows right in this run only, 2 in the other only; more than chance would explain"
     )
     same = compare_runs(OtherRun("o", ours), true, ours, 2)
     assert comparison_lines(same) == [
         "against o: accuracy +0.0000 (95% interval +0.0000 to +0.0000), "
         "macro f1 +0.0000 (95% interval +0.0000 to +0.0000)",
-        "McNemar p = 1: 0 rows only this run has right, 0 only the other; no more than chance may explain",
+        "McNemar p = 1: 0 rows right in this run only, 0 in the other only; may be no more than chance",
     ]
     assert compare_runs(None, true, ours, 2) is None
     assert comparison_lines(None) == []
@@ -204,7 +204,7 @@ def spoil(run: Path, what: str) -> None:
     [
         ("scores", "it has no test scores; score it first"), ("predictions", "it has no test scores; score it first"),
         ("json", "its scores cannot be read"), ("model", "its scores are not those of the model in"),
-        ("file", "it was scored on another file than t.csv; score it on this"),
+        ("file", "it was not scored on t.csv; score it on that file"),
         ("labels", "its labels are a, con, those of this model con, pro"),
         ("row", "other rows or labels of t.csv were scored"), ("truth", "other rows or labels of t.csv were scored"),
     ],

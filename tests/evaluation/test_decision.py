@@ -159,7 +159,7 @@ def test_thresholds_that_make_no_sense_are_refused():
         decision_of(run_facts(labels=list("abc")), threshold=0.5)
     with pytest.raises(UserError, match="two labels; there are 3"):
         find_positive_id(list("abc"), None, "accuracy", "auto")
-    with pytest.raises(UserError, match="the loss does not depend on it"):
+    with pytest.raises(UserError, match="the loss does not depend on the threshold"):
         find_positive_id(list("ab"), None, "loss", "auto")
 
 

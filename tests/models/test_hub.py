@@ -101,9 +101,9 @@ def test_what_is_wrong_with_a_model_of_the_hub_is_found_as_in_a_directory(englis
     ("damage", "reason"),
     [
         ({"status": 401}, "401"), ({"status": 403}, "403"), ({"status": 404}, "404"), ({"status": 500}, "500"),
-        ({"status": 503}, "503"), ({"damage": "garbage"}, "its answer makes no sense"),
+        ({"status": 503}, "503"), ({"damage": "garbage"}, "the answer is not valid json"),
         ({"damage": "renamed"}, "there is no such model, or it is private"),
-        ({"damage": "gated"}, "its owner wants to be asked first"),
+        ({"damage": "gated"}, "access to it is restricted"),
     ],
 )  # fmt: skip
 def test_a_hub_that_does_not_give_the_model_is_said_in_a_sentence(english_bert, tmp_path, damage, reason):
@@ -115,7 +115,7 @@ def test_a_hub_that_does_not_give_the_model_is_said_in_a_sentence(english_bert, 
 
 
 def test_a_hub_where_nobody_listens_is_said_at_once(tmp_path):
-    assert f"model {NAME}: the hub did not give it (" in fetch(closed_hub(), tmp_path)
+    assert f"model {NAME}: it could not be downloaded (" in fetch(closed_hub(), tmp_path)
 
 
 def test_a_hub_that_never_answers_is_not_waited_for(reviews, tmp_path):
@@ -128,7 +128,7 @@ def test_a_hub_that_never_answers_is_not_waited_for(reviews, tmp_path):
 
 def test_a_file_that_is_cut_on_the_way_is_said_in_a_sentence(english_bert, tmp_path):
     with hub_of(english_bert, damage="cut") as hub:
-        assert f"model {NAME}: the hub did not give it (" in fetch(hub.url, tmp_path)
+        assert f"model {NAME}: it could not be downloaded (" in fetch(hub.url, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a b", "no/../such", "x" * 200, "-x", "a//b"])

@@ -147,11 +147,11 @@ def test_labels_that_change_are_counted_and_refused_when_there_are_too_many():
     def predict() -> np.ndarray:
         return in_int8 if linear.on else in_fp32
 
-    assert "998 of 1,000 rows" in check_labels(model, predict, 0.998)
-    with pytest.raises(UserError, match="998 of 1,000 rows .* less than --min_agreement 0.999"):
+    assert "998 of 1,000 compared rows" in check_labels(model, predict, 0.998)
+    with pytest.raises(UserError, match="998 of 1,000 compared rows .* less than --min_agreement 0.999"):
         check_labels(model, predict, 0.999)
     assert linear.on
-    assert "0 of 0 rows" in check_labels(model, lambda: np.zeros(0, int), 1.0)
+    assert "0 of 0 compared rows" in check_labels(model, lambda: np.zeros(0, int), 1.0)
 
 
 @pytest.mark.parametrize("total", [0, 1, 999, 1000, 1001, 2000, 2001, 123_456])

@@ -126,7 +126,7 @@ def test_json_is_read_within_limits(tmp_path):
     path = tmp_path / "a.json"
     for content, problem in (
         ('{"a": 1}', []),
-        ("[1]", ["a.json holds no json object"]),
+        ("[1]", ["a.json is not a json object"]),
         ('{"a":' * 90 + "1" + "}" * 90, []),
         ('{"a":' * 101 + "1" + "}" * 101, ["a.json is nested too deeply"]),
         ('{"a": [' * 100_000, ["a.json is nested too deeply"]),
@@ -135,7 +135,7 @@ def test_json_is_read_within_limits(tmp_path):
         assert read_object(path).problems == problem
     with path.open("wb") as stream:
         stream.truncate(MAX_JSON_BYTES + 1)
-    problem = f"a.json has {MAX_JSON_BYTES + 1:,} bytes, more than the {MAX_JSON_BYTES:,} that are read"
+    problem = f"a.json has {MAX_JSON_BYTES + 1:,} bytes, more than the limit of {MAX_JSON_BYTES:,}"
     assert read_object(path) == ForeignJson({}, [problem])
 
 

@@ -106,12 +106,12 @@ def test_weak_labels_are_named_with_what_they_are_mixed_up_with():
     found = advise(scores(per_class=missed, confusions=confusions([[900, 0], [18, 2]])), run_facts(**RUN), COURSE)
     told = {advice.kind: advice for advice in found}
     assert (told["weak_recall"].facts["label"], told["weak_recall"].facts["other"]) == ("b", "a")
-    assert "10% of its rows are found, 18 are taken for a" in told["weak_recall"].sentence()
+    assert "10% of its rows are recognized; predicted as a instead: 18" in told["weak_recall"].sentence()
     taken = {"a": {"f1": 0.94, "recall": 0.9, "precision": 1.0, "support": 1000},
              "b": {"f1": 0.29, "recall": 1.0, "precision": 0.17, "support": 20}}  # fmt: skip
     found = advise(scores(per_class=taken, confusions=confusions([[900, 100], [0, 20]])), run_facts(**RUN), COURSE)
     told = {advice.kind: advice for advice in found}
-    assert "17% of what is taken for it is right, 100 rows are of a" in told["weak_precision"].sentence()
+    assert "17% of the rows predicted as it are right; really a: 100" in told["weak_precision"].sentence()
     few = {name: of | {"support": 9} for name, of in missed.items()}
     names = kinds(scores(per_class=few))
     assert "few_rows" in names

@@ -297,9 +297,9 @@ def test_whatever_was_scored_there_is_a_page_with_its_numbers(tmp_path, found, l
         (
             "en",
             "no_memory",
-            "No words are marked: there was too little memory to find those that mattered (&lt;b&gt;).",
+            "No words are marked: there was too little memory to find out which ones mattered (&lt;b&gt;).",
         ),
-        ("en", "failed", "No words are marked: those that mattered could not be found (&lt;b&gt;)."),
+        ("en", "failed", "No words are marked: finding out which ones mattered failed (&lt;b&gt;)."),
         ("zh", "no_memory", "没有标出起作用的词：内存不足，无法计算（&lt;b&gt;）。"),
         ("zh", "failed", "没有标出起作用的词：计算失败（&lt;b&gt;）。"),
     ],
@@ -357,5 +357,5 @@ def test_what_was_not_checked_is_not_called_sound_and_a_leak_is_told_once(tmp_pa
     scores, page = written(tmp_path / "c", found, train=leaked, findings=[each.as_json() for each in leak])
     assert [each["kind"] for each in scores["findings"]] == ["leak"]
     assert page.count(leak[0].sentence()) == 1
-    assert "2 of the test rows (6.7%) stand in the training file too" in page
-    assert any(line.startswith("beware: 2 of the test rows") for line in score_lines(scores))
+    assert "6.7% of the test rows (2) are also in the training file" in page
+    assert any(line.startswith("warning: 6.7% of the test rows (2)") for line in score_lines(scores))

@@ -15,8 +15,8 @@ def test_a_finding_is_told_once_in_the_language_of_the_page():
     run = run_facts(findings=[LEAK, LEAK | {"count": 3}])
     english = list_findings([LEAK], run, "en")
     assert [finding.sentence for finding in english] == [
-        "2 of 30 rows of t.csv stand in train.csv too, 1 of them word for word",
-        "3 of 30 rows of t.csv stand in train.csv too, 1 of them word for word",
+        "2 of 30 rows of t.csv also found in train.csv, 1 of them word for word",
+        "3 of 30 rows of t.csv also found in train.csv, 1 of them word for word",
     ]
     assert english[0].places == ["t.csv:3 = train.csv:5"]
     chinese = list_findings(None, run, "zh")
@@ -41,8 +41,8 @@ def test_facts_that_run_json_does_not_have_are_left_out():
     scores = {"model": {"directory": "m", "sha256": "77"}, "data": {"test": entry}, "threshold": 0.25}
     facts = dict(list_facts(scores, run_facts(), "en"))
     assert facts == {
-        "model": "m", "base_model": "x", "weights": "77", "test": "t.csv: 1,234 rows, sha256 0123456789ab…",
-        "max_length": "64 tokens, truncated by longest_first", "threshold": "0.2500", "versions": "",
+        "model": "m", "base_model": "x", "weights": "77", "test": "t.csv: rows 1,234, sha256 0123456789ab…",
+        "max_length": "64 tokens, truncation longest_first", "threshold": "0.2500", "versions": "",
     }  # fmt: skip
     known = run_facts(
         device="cpu", precision="fp32", train_seconds=3.4, real_tokens_per_second=1000.0, padding_share=0.01,

@@ -26,6 +26,11 @@ class Message:
     advice: Text
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in English, such as "1 row" or "1,200 rows"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def in_language(texts: Mapping[str, Text], language: str) -> dict[str, str]:
     """Return texts in one of LANGUAGES, by the same names."""
     return {name: text[language] for name, text in texts.items()}

@@ -17,7 +17,7 @@ from toolkit.cli.sections import (
 
 # fmt: off
 LARGEST_SEED = 2**63 - 1
-EPILOG = "@FILE among the options reads more of them from FILE."
+EPILOG = "@FILE in place of an option reads further options from FILE."
 _count = number(int, 1)
 _count_or_off = number(int, 0)
 _positive = number(float, 0, above=True)
@@ -41,8 +41,8 @@ def _auto_or(convert: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def _add_reading(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are told apart)")
-    group.add_argument("--on_bad_rows", default="stop", choices=["stop", "skip"], help="rows that cannot be used: report them and stop, or leave them out and list them in rejected_rows.csv")
+    group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are detected)")
+    group.add_argument("--on_bad_rows", default="stop", choices=["stop", "skip"], help="what to do with rows that cannot be used: report them and stop, or skip them and list them in rejected_rows.csv")
 
 
 def _add_columns(group: argparse._ArgumentGroup, label: bool) -> None:
@@ -53,70 +53,70 @@ def _add_columns(group: argparse._ArgumentGroup, label: bool) -> None:
 
 
 def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORMATS) -> None:
-    group.add_argument("--precision", default="auto", choices=formats, help="number format of the matrix products; auto takes the fastest that is safe on this machine")
-    group.add_argument("--fast", action=SWITCH, default=True, help="leave out what the classifier never reads, and on a CPU padding; draw dropout and lay out weights the quick way; the results are the same but for rounding and for what dropout draws (default: on)")
-    group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best there is")
+    group.add_argument("--precision", default="auto", choices=formats, help="number format of matrix products; auto takes the fastest that is safe on this machine")
+    group.add_argument("--fast", action=SWITCH, default=True, help="skip what the classifier never reads and, on a CPU, padding; draw dropout and lay out weights in faster ways; the results are the same but for rounding and the dropout drawn (default: on)")
+    group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best available")
 
 
 def _add_prediction(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
-    group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that the rows of the validation set predicted with 0.8, say, are right in about eight of ten cases; it changes no prediction (default: on)")
-    group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="of two labels, predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is more probable)")
+    group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that of the validation rows predicted with 0.8, say, about eight in ten are right; it changes no prediction (default: on)")
+    group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is more probable)")
     _add_machine(group, (*FORMATS, "int8"))
-    group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8, for x86 processors, stops if fewer of up to 1,000 rows from all over the file keep the label that fp32 gives them (0: they are not compared)")
+    group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8 (x86 processors only) stops if a smaller share of up to 1,000 rows from all over the file keeps the label that fp32 gives (0: no comparison)")
 
 
 def _add_report(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--report_language", default="en", choices=["en", "zh"], help="language of report.html")
-    group.add_argument("--explain_rows", type=number(int, 0, 200), default=20, metavar="ROWS", help="rows that are wrong, the most confident ones, of which report.html shows the words that mattered; each takes as long as some 24 others do to score (0: none)")
+    group.add_argument("--explain_rows", type=number(int, 0, 200), default=20, metavar="ROWS", help="number of errors, the most confident ones, for which report.html marks the words that mattered; each takes about as long as scoring 24 rows (0: none)")
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
     group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from (off: trainset.* of --data_dir)")
-    group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir, else, and with --train_file, a part of the training rows)")
+    group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir; without one, or with --train_file, a part of the training rows)")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)")
-    group.add_argument("--valid_ratio", type=number(float, 0, 0.9, above=True), default=0.1, metavar="SHARE", help="share of the training rows, the same of each label, that is held out where there is no validset")
+    group.add_argument("--valid_ratio", type=number(float, 0, 0.9, above=True), default=0.1, metavar="SHARE", help="share of the training rows, the same for each label, that is held out where there is no validset")
     group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
     group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label")
     _add_reading(group)
-    group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training what stands in the validation file or the testset of --data_dir (or --test_file) too, but for blanks, width, case and traditional characters")
+    group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training the rows that are also in the validation file or in the testset of --data_dir (or --test_file), ignoring spaces, width, case and traditional characters")
     group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
-    group.add_argument("--find_label_errors", action=SWITCH, default=False, help="in place of a run, write the labelled rows whose labels are likely wrong to label_errors.csv in --output_dir: trains --folds models, each of which predicts rows that it has not seen, and keeps none of them; a run in --output_dir stays as it is (needs the package cleanlab)")
-    group.add_argument("--folds", type=number(int, 2), default=5, metavar="N", help="parts into which --find_label_errors divides the training and validation rows; each is predicted by a model of the others")
+    group.add_argument("--find_label_errors", action=SWITCH, default=False, help="instead of a run, write the labelled rows whose labels are probably wrong to label_errors.csv in --output_dir; this trains --folds models, each of which predicts rows that it has not seen, and keeps none of them; a run in --output_dir stays as it is (needs the package cleanlab)")
+    group.add_argument("--folds", type=number(int, 2), default=5, metavar="N", help="parts into which --find_label_errors divides the training and validation rows; each is predicted by a model trained on the others")
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
     group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer texts are truncated (off: as many as the model can take)")
-    group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what a row that is too long loses: the end of the longer text of a pair, of the first, of the second (and of the other if that is not enough), or the middle")
+    group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what an overlong row loses: the end of the longer text of a pair, of the first text, of the second (and of the other if that is not enough), or the middle")
     group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
     group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--epochs", "--num_train_epochs", type=_count, default=3, metavar="N", help="times that every training row is seen")
-    group.add_argument("--batch_size", type=_count, default=16, metavar="ROWS", help="rows a step, over all devices and processes together")
-    group.add_argument("--micro_batch_size", type=_count, metavar="ROWS", help="rows that one device holds at once; less of them takes less memory and gives the same result (off: all of a batch)")
-    group.add_argument("--learning_rate", type=_positive, default=5e-5, metavar="RATE", help="highest learning rate of AdamW")
+    group.add_argument("--epochs", "--num_train_epochs", type=_count, default=3, metavar="N", help="passes over the training rows")
+    group.add_argument("--batch_size", type=_count, default=16, metavar="ROWS", help="rows per step, over all devices and processes together")
+    group.add_argument("--micro_batch_size", type=_count, metavar="ROWS", help="rows that one device processes at once; fewer take less memory and give the same result (off: the whole batch)")
+    group.add_argument("--learning_rate", type=_positive, default=5e-5, metavar="RATE", help="peak learning rate of AdamW")
     group.add_argument("--weight_decay", type=_not_negative, default=0.01, metavar="RATE", help="decoupled weight decay, none on biases and LayerNorm (0: off)")
-    group.add_argument("--adam_beta1", type=_below_one, default=0.9, metavar="SHARE", help="decay of AdamW's mean of gradients")
-    group.add_argument("--adam_beta2", type=_below_one, default=0.999, metavar="SHARE", help="decay of AdamW's mean of squared gradients")
+    group.add_argument("--adam_beta1", type=_below_one, default=0.9, metavar="SHARE", help="decay rate of AdamW's running mean of gradients")
+    group.add_argument("--adam_beta2", type=_below_one, default=0.999, metavar="SHARE", help="decay rate of AdamW's running mean of squared gradients")
     group.add_argument("--adam_epsilon", type=_positive, default=1e-8, metavar="X", help="term that keeps AdamW from dividing by zero")
-    group.add_argument("--warmup_ratio", "--warmup_proportion", type=_share, default=0.1, metavar="SHARE", help="share of all steps in which the learning rate rises from 0 (0: off)")
-    group.add_argument("--scheduler", default="linear", choices=["linear", "cosine", "constant"], help="how the learning rate goes on after the warmup")
-    group.add_argument("--max_grad_norm", type=_not_negative, default=1.0, metavar="NORM", help="gradients are scaled down to this norm (0: off)")
-    group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is that of --positive_label")
-    group.add_argument("--positive_label", metavar="LABEL", help="the label that f1 and a ROC curve are about, of two labels (off: the second in order)")
-    group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="of two labels, predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set (off: whichever is more probable)")
-    group.add_argument("--eval_steps", type=_count_or_off, default=0, metavar="STEPS", help="evaluate every so many steps too (0: at the end of each epoch only)")
-    group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after so many evaluations without a better one (0: off)")
-    group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="write the checkpoint every so many steps too (0: at each evaluation only)")
-    group.add_argument("--max_bad_steps", type=_count_or_off, default=10, metavar="N", help="give up after more than so many steps whose loss or gradient is not a number; these leave the weights as they are (0: at the first)")
+    group.add_argument("--warmup_ratio", "--warmup_proportion", type=_share, default=0.1, metavar="SHARE", help="share of all steps during which the learning rate rises from 0 (0: off)")
+    group.add_argument("--scheduler", default="linear", choices=["linear", "cosine", "constant"], help="shape of the learning rate after the warmup")
+    group.add_argument("--max_grad_norm", type=_not_negative, default=1.0, metavar="NORM", help="clip gradients to this norm (0: off)")
+    group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is for --positive_label")
+    group.add_argument("--positive_label", metavar="LABEL", help="of two labels, the one that f1 and the ROC curve are for (off: the second in order)")
+    group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set (off: whichever is more probable)")
+    group.add_argument("--eval_steps", type=_count_or_off, default=0, metavar="STEPS", help="also evaluate every this many steps (0: only at the end of each epoch)")
+    group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after this many evaluations without improvement (0: off)")
+    group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="also write the checkpoint every this many steps (0: only at each evaluation)")
+    group.add_argument("--max_bad_steps", type=_count_or_off, default=10, metavar="N", help="give up after more than this many steps whose loss or gradient is not a number; such steps leave the weights as they are (0: at the first)")
     group.add_argument("--seed", type=_seed, default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
-    group.add_argument("--split_seed", type=_seed, metavar="N", help="seed that decides which rows are held out to validate (off: that of --seed)")
-    group.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N", help="runs to train, with the seeds --seed, --seed + 1, and so on, of which the best by --metric is kept; seeds.json has the scores of all, their mean and standard deviation (1: a single run)")
+    group.add_argument("--split_seed", type=_seed, metavar="N", help="seed that decides which rows are held out for validation (off: that of --seed)")
+    group.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N", help="runs to train, with the seeds --seed, --seed + 1 and so on; the best by --metric is kept, and seeds.json has the scores of all, their mean and standard deviation (1: a single run)")
 
 
 def _check_training(args: argparse.Namespace) -> None:
@@ -125,7 +125,7 @@ def _check_training(args: argparse.Namespace) -> None:
         given = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
         given += ["seeds"] * (args.seeds > 1)
         if given:
-            raise UserError(*(f"--find_label_errors and --{name} do not go together" for name in given))
+            raise UserError(*(f"--find_label_errors cannot be combined with --{name}" for name in given))
         if find_spec("cleanlab") is None:
             raise UserError("--find_label_errors needs the package cleanlab (pip install cleanlab)")
 
@@ -139,9 +139,9 @@ def training_parser() -> Parser:
     _add_machine(parser.add_argument_group("machine"))
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
-    group.add_argument("--tensorboard", action=SWITCH, default=False, help="write the scores of each evaluation to tensorboard/ in --output_dir too, for TensorBoard, whose package has to be installed")
+    group.add_argument("--tensorboard", action=SWITCH, default=False, help="also write the scores of each evaluation to tensorboard/ in --output_dir (needs the package tensorboard)")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
-    group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run; where no run has begun, begin")
+    group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run; where no run has begun, start one")
     _add_report(group)
     return parser
 
@@ -151,7 +151,7 @@ def scoring_parser() -> Parser:
     parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
-    group.add_argument("--compare", metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: say whether the difference to it is more than chance (off: no comparison)")
+    group.add_argument("--compare", metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: report whether the difference to it is more than chance (off: no comparison)")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
     _add_columns(group, label=True)
     _add_reading(group)
@@ -159,7 +159,7 @@ def scoring_parser() -> Parser:
     group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
     _add_prediction(group)
     group = parser.add_argument_group("output")
-    group.add_argument("--output_dir", metavar="DIR", help="the results go to test/ in this directory (off: that of the model directory)")
+    group.add_argument("--output_dir", metavar="DIR", help="write the results to test/ in this directory (off: the one that holds the model directory)")
     _add_report(group)
     return parser
 
@@ -169,9 +169,9 @@ def inference_parser() -> Parser:
     parser = Parser(prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--input_file", metavar="FILE", help="rows to classify, - for standard input (off: unlabelled.* of --data_dir)")
-    group.add_argument("--output_file", metavar="FILE", help="where they go with their predictions, - for standard output (off: predictions in the input's format, beside the model directory; standard output for standard input)")
-    group.add_argument("--input_format", choices=["csv", "tsv", "json", "jsonl", "txt"], help="format of standard input (off: txt, one text a line)")
-    group.add_argument("--text", metavar="TEXT", help="classify this one text and print the result as json; write --text=TEXT if it begins with -")
+    group.add_argument("--output_file", metavar="FILE", help="file for the rows and their predictions, - for standard output (off: predictions.* in the format of the input, beside the model directory; for standard input, standard output)")
+    group.add_argument("--input_format", choices=["csv", "tsv", "json", "jsonl", "txt"], help="format of standard input (off: txt, one text per line)")
+    group.add_argument("--text", metavar="TEXT", help="classify this text and print the result as json; write --text=TEXT if it begins with -")
     group.add_argument("--text_pair", metavar="TEXT", help="the second text that goes with --text, for a model of pairs")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which unlabelled.* is looked for")
     _add_columns(group, label=False)
@@ -181,7 +181,7 @@ def inference_parser() -> Parser:
     _add_prediction(group)
     group = parser.add_argument_group("output")
     group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
-    group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an output file that is already there")
+    group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an existing output file")
     return parser
 
 

@@ -41,11 +41,11 @@ class Parser(argparse.ArgumentParser):
         self.words = _expand_argument_files(sys.argv[1:] if args is None else args)
         for word in self.words:
             if SURROGATE.search(word):  # bytes that are no text in this system
-                raise UserError(f"{word!r} is not utf-8 text; a file of such a name has to be renamed")
+                raise UserError(f"{word!r} is not utf-8 text; rename the file")
         namespace, unknown = self.parse_known_args(self.words)
         if unknown:
             problems = [self._unknown_option(word) for word in unknown if word.startswith("-")]
-            raise UserError(*problems or [f"{unknown[0]!r} belongs to no option"])
+            raise UserError(*problems or [f"unexpected argument {unknown[0]!r}; --help lists the options"])
         self.check(namespace)
         return namespace
 

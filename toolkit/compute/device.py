@@ -7,6 +7,7 @@ import torch
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.base.process import Process
 from toolkit.base.torch_versions import buffer_option, set_autocast_dtype
 from toolkit.compute.processes import ALONE, Processes
@@ -30,7 +31,7 @@ def choose_device(name: str, process: Process = ALONE.process) -> torch.device:
             device = torch.device("cuda", process.local_rank)
     available = _devices_of_type(device.type)
     if (device.index or 0) >= available:
-        raise UserError(f"--device {device}: this machine has {available} {device.type} devices")
+        raise UserError(f"--device {device}: this machine has {counted(available, f'{device.type} device')}")
     if process.size > 1 and device.type == "cuda":
         torch.cuda.set_device(device)
     return device

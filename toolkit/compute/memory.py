@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from toolkit.base.errors import TooLittleMemory, first_line, is_out_of_memory
+from toolkit.base.languages import counted
 from toolkit.cli.console import Log
 
 NO_LIMIT = 1 << 40  # rows
@@ -78,7 +79,7 @@ class RowLimit:
         """Take the limit that another process has found, if it is a lower one."""
         if rows < (self.rows or NO_LIMIT):
             self.rows = rows
-            self.log(f"out of memory in another process; going on with {rows:,} rows at once")
+            self.log(f"out of memory in another process; going on with {counted(rows, 'row')} at once")
 
     def on_devices(self, count: int) -> int | None:
         """Return how many rows `count` devices together hold at once; None for any number."""

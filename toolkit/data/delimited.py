@@ -137,7 +137,7 @@ def _are_rows_each(lines: list[str], width: int | None) -> bool:
 def _csv_problem(message: str) -> str:
     """Return what is wrong with a row, from what Python's csv says of it."""
     if "end of data" in message:
-        return "a quote is opened that never closes"
+        return "a quoted field is never closed"
     if "expected after" in message:
         return 'text follows a closing quote (a quote inside a quoted field is written "")'
     return message
@@ -160,5 +160,5 @@ def _txt_record(number: int, line: str, columns: list[str]) -> Record:
         return Record(number, {"text": line})
     text, tab, label = line.rpartition("\t")
     if not tab:
-        return Record(number, None, "there is no tab between text and label, as there is on the first line", line)
+        return Record(number, None, "no tab between text and label, although the first line has one", line)
     return Record(number, {"text": text, "label": label})

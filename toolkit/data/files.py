@@ -92,7 +92,7 @@ def find_file(folder: str | Path, stem: str) -> Path | None:
     candidates = [Path(folder) / f"{stem}.{kind}{packed}" for kind in FORMATS for packed in ("", ".gz")]
     files = [path for path in candidates if path.is_file()]
     if len(files) > 1:
-        raise UserError(f"{files[0]} and {files[1]} are both there; remove one, or name the one that is meant")
+        raise UserError(f"found both {files[0]} and {files[1]}; remove one, or name the file to use")
     return files[0] if files else None
 
 
@@ -103,7 +103,7 @@ def need_file(name: str | None, folder: str | Path, stem: str, option: str) -> s
     """
     file = name or find_file(folder, stem)
     if file is None:
-        raise UserError(f"there is no {stem}.csv (.tsv, .json, ...) in {folder}; {option} names another")
+        raise UserError(f"there is no {stem}.csv (.tsv, .json, ...) in {folder}; {option} can name another file")
     return file
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.data.files import short_repr
 from toolkit.data.tables import Table
 
@@ -29,7 +30,7 @@ def learn_labels(train: Table) -> list[str]:
     rows = len(train.frame)
     if len(labels) < 2:
         label = short_repr(labels[0])
-        raise UserError(f"{train.path}: every row has the label {label}; a classifier needs two labels at least")
+        raise UserError(f"{train.path}: every row has the label {label}; a classifier needs at least two labels")
     if len(labels) > max(USUAL_LABELS, rows // 2):
         raise UserError(f"{train.path}: {len(labels):,} different labels in {rows:,} rows; is this the label column?")
     return labels
@@ -41,7 +42,8 @@ def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
     unknown = column[~column.isin(labels)]
     if len(unknown):
         raise UserError(
-            f"{table.path}: {len(unknown):,} rows have labels that the training data does not: {_listed(unknown)}"
+            f"{table.path}: {counted(len(unknown), 'row')} with labels that the training data does not have: "
+            f"{_listed(unknown)}"
         )
     label2id = {label: number for number, label in enumerate(labels)}
     return column.map(label2id).to_numpy(np.int64)
@@ -75,5 +77,5 @@ def split_table(train: Table, ratio: float, seed: int) -> tuple[Table, Table]:
     """Return (training, validation) parts of a table, the same share of each label, both in the file's order."""
     held_out = stratified_sample(train.frame["label"].to_numpy(), ratio, seed)
     if not held_out.any():
-        raise UserError(f"{train.path}: every label has one row only, so none can be held out; name a --valid_file")
+        raise UserError(f"{train.path}: every label has only one row, so none can be held out; give a --valid_file")
     return train.part(~held_out, train.rejected), train.part(held_out, [])

@@ -30,7 +30,7 @@ class Parts:
         manifest = self.folder / "made_from.json"
         if not manifest.exists() and not all(OUR_NAMES.fullmatch(path.name) for path in self.folder.iterdir()):
             raise UserError(
-                f"{self.folder} is in the way and holds no parts of ours; --output_file names another place"
+                f"{self.folder} already exists and is not infer.py's; remove it, or name another --output_file"
             )
         if not _holds(manifest, made_from):
             self._clear()

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.base.streams import StandardOutput, writes_utf8
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
@@ -76,7 +77,7 @@ def open_predictions(
     if options.text is not None:
         return SinglePrediction(options, labels, pairs=columns.text_pair is not None)
     if options.text_pair is not None:
-        raise UserError("--text_pair goes with --text")
+        raise UserError("--text_pair needs --text")
     path = need_file(options.input_file, options.data_dir, "unlabelled", "--input_file")
     rows = UnlabelledRows(str(path), columns, options.reading, options.input_format)
     output = output_path(options, rows.path)
@@ -101,9 +102,9 @@ def output_path(options: InferenceOptions, source: str) -> Path | None:
         if path.exists() and path.samefile(source):
             raise UserError(f"--output_file {path} is the input file")
         if rejected.exists() and rejected.samefile(source):
-            raise UserError(f"{rejected} is the input file; the rows that --output_file {path} leaves out go there")
+            raise UserError(f"{rejected} is the input file, and rejected rows of --output_file {path} would replace it")
     if path.exists() and not options.overwrite:
-        raise UserError(f"{path} is already there; --overwrite replaces it, --output_file names another place")
+        raise UserError(f"{path} already exists; --overwrite replaces it, --output_file can name another file")
     return path
 
 
@@ -115,7 +116,7 @@ def rejected_path(output: Path) -> Path:
     for an output that is named as such a list.
     """
     if output.name.endswith(REJECTED_ENDING):
-        reserved = f"names that end in {REJECTED_ENDING} are for lists of rows that are left out"
+        reserved = f"names ending in {REJECTED_ENDING} are reserved for lists of rejected rows"
         raise UserError(f"--output_file {output}: {reserved}")
     stem = output.name.removesuffix(".csv")
     if _is_output_name(stem):  # as of a.jsonl.csv, whose list would be that of a.jsonl
@@ -137,9 +138,11 @@ class SinglePrediction(Predictions):
     def __init__(self, options: InferenceOptions, labels: Sequence[str], pairs: bool):
         super().__init__(labels)
         if options.input_file is not None or options.output_file is not None:
-            raise UserError("--text stands alone: it is printed, not written, and takes no --input_file")
+            raise UserError("--text prints its prediction and cannot be combined with --input_file or --output_file")
         if _compares_int8(options):
-            raise UserError("--precision int8 is compared with fp32 on rows of a file; --min_agreement 0 goes without")
+            raise UserError(
+                "--precision int8 is checked against fp32 on rows of a file; --min_agreement 0 skips the check"
+            )
         if pairs and options.text_pair is None:
             raise UserError("this model was trained on pairs: give --text_pair")
         if options.text_pair is not None and not pairs:
@@ -178,8 +181,8 @@ class PredictionStream(Predictions):
             self._choose_writer(contents.format, contents.columns)  # what it refuses is said before a model is loaded
         elif _compares_int8(options):
             raise UserError(
-                "--precision int8 is compared with fp32 on rows of a file; a pipe needs an --output_file, "
-                "or --min_agreement 0, which goes without"
+                "--precision int8 is checked against fp32 on rows of a file; for a pipe give an --output_file, "
+                "or skip the check with --min_agreement 0"
             )
 
     def _choose_writer(self, input_format: str, columns: list[str]) -> TextWriter:
@@ -263,7 +266,7 @@ class PredictionFile(Predictions):
         """Yield the windows that no earlier run has predicted which was made from and by the same."""
         self.started = time.perf_counter()
         if self.rows.fingerprint() != self.made_from["input"]:
-            raise UserError(f"{self.rows.name} was changed while it was read; start again")
+            raise UserError(f"{self.rows.name} changed while it was being read; start again")
         self.parts = Parts(self.path, self.made_from | dict(made_by))
         with self.rows.open() as source, bar(self.total, "predicting", "rows") as self.progress_bar:
             usable = (row for row in self.rows.read(source) if isinstance(row, Row))
@@ -295,7 +298,7 @@ class PredictionFile(Predictions):
         self.rows.close()
         self.log(_accounts(self.rows, self.row_count, by_earlier_run=self.row_count - self.fresh_count))
         speed = self.fresh_count / (time.perf_counter() - self.started)
-        self.log(f"{speed:,.0f} rows a second; the predictions are in {self.path}")
+        self.log(f"{speed:,.0f} rows per second; the predictions are in {self.path}")
 
 
 def _compares_int8(options: InferenceOptions) -> bool:
@@ -307,6 +310,6 @@ def _accounts(rows: UnlabelledRows, predicted: int, by_earlier_run: int = 0) -> 
     """Return what became of every row in words."""
     earlier = f" ({by_earlier_run:,} of them by an earlier run)" if by_earlier_run else ""
     return (
-        f"{rows.name}: {said_first(rows.taken_for)}{predicted + rows.rejected:,} rows = "
+        f"{rows.name}: {said_first(rows.taken_for)}{counted(predicted + rows.rejected, 'row')} = "
         f"{predicted:,} predicted{earlier} + {rows.rejected:,} rejected"
     )

@@ -76,7 +76,7 @@ def open_source(
 def _refuse_pipe(path: Path) -> None:
     """Raise UserError for what is there and is neither file nor directory, of which the latter is refused later."""
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise UserError(f"{path}: is no file that can be read twice, but a pipe or a device")
+        raise UserError(f"{path}: a pipe or a device cannot be read twice; save it as a file first")
 
 
 def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
@@ -164,7 +164,7 @@ def _decoded(stream: Bytes, encoding: str, newline: str | None) -> TextIO:
         return io.TextIOWrapper(stream, encoding=name, errors=errors, newline=newline)
     except LookupError:  # no such codec, or one that is not about text
         stream.close()
-        raise UserError(f"--encoding {encoding}: there is no such encoding of text") from None
+        raise UserError(f"--encoding {encoding}: unknown text encoding (try utf-8, gb18030 or utf-16)") from None
 
 
 def _skip_bom(stream: Bytes, bom: bytes) -> None:

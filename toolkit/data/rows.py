@@ -49,7 +49,7 @@ class Columns:
     def renamed(self, options: ColumnOptions) -> "Columns":
         """Return them with the names that options give; UserError for one of a text_pair where there is none."""
         if options.pair_column and not self.text_pair:
-            raise UserError("--pair_column: this model was trained on single texts")
+            raise UserError("--pair_column: this model was trained on single texts; leave it out")
         return Columns(
             options.text_column or self.text,
             options.pair_column or self.text_pair,
@@ -205,8 +205,8 @@ def _check_characters(value: str, column: str) -> None:
         return
     code = ord(surrogate.group())
     if not 0xDC80 <= code <= 0xDCFF:
-        raise _unusable_cell(column, "contains half a character")
-    byte = f"byte 0x{code - 0xDC00:02X}, which is no text in this file's encoding (--encoding can name another)"
+        raise _unusable_cell(column, "contains an incomplete character")
+    byte = f"byte 0x{code - 0xDC00:02X}, which is not valid in the encoding of this file (--encoding can name another)"
     raise _unusable_cell(column, f"contains {byte}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from toolkit.base.languages import counted
 from toolkit.data.files import file_format, said_first
 from toolkit.data.rows import Columns, Rejected, Row
 
@@ -50,7 +51,7 @@ class Table:
         """Return in words what the file was taken for, how many rows it has, and what became of them."""
         used = len(self.frame)
         rejected = len(self.rejected)
-        rows = f"{used + rejected:,} rows = {used:,} used + {rejected:,} rejected"
+        rows = f"{counted(used + rejected, 'row')} = {used:,} used + {rejected:,} rejected"
         return f"{self.path}: {said_first(self.taken_for)}{rows}"
 
 

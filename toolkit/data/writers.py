@@ -32,7 +32,9 @@ def prediction_columns(
     added = [label_column, *(f"prob_{label}" for label in labels), *more]
     clashes = sorted({*added} & {*taken})
     if clashes:
-        raise UserError(f"the input already has a column {clashes[0]!r}, which the output needs; rename or remove it")
+        raise UserError(
+            f"the input already has a column {clashes[0]!r}, which the output would add; rename or remove it"
+        )
     return added
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.data.scripts import main_script
@@ -142,13 +143,15 @@ def without_leaked(tables: dict[str, Table], log: Log) -> Table:
     keep = np.array([rows.normalized[row] not in texts_elsewhere for row in rows.numbers(TRAIN)], bool)
     others = " or ".join(rows.names[1:])
     if not keep.any():
-        raise UserError(f"--drop_leaked: every row of {rows.names[TRAIN]} stands in {others} too")
-    left_out = f"{(~keep).sum():,} rows of {rows.names[TRAIN]} are left out"
-    log.item("", f"{left_out}: they stand in {others} too (--drop_leaked)")
+        raise UserError(
+            f"--drop_leaked: every row of {rows.names[TRAIN]} is also in {others}, so none is left to train on"
+        )
+    left_out = f"{counted(int((~keep).sum()), 'row')} of {rows.names[TRAIN]} left out"
+    log.item("", f"{left_out}: also found in {others} (--drop_leaked)")
     train = tables["train"]
     leaked = train.frame[~keep]
     unit = str(leaked.index.name or "line")
-    reason = "stands in another file too (--drop_leaked)"
+    reason = "also found in another file (--drop_leaked)"
     rejected = [
         Rejected(str(train.path), unit, line, reason, cells)
         for line, cells in zip(leaked.index.tolist(), leaked.to_dict("records"), strict=True)

@@ -21,6 +21,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.cli.console import Log, one_line
 from toolkit.compute.processes import Processes
 from toolkit.data.tables import Table
@@ -51,7 +52,7 @@ class Fold:
     def __str__(self) -> str:
         held_out = len(self.held_out_rows)
         total = len(self.training_rows) + held_out
-        return f"fold {self.number} of {self.fold_count}: {held_out:,} of {total:,} rows are held out"
+        return f"fold {self.number} of {self.fold_count}: {held_out:,} of {total:,} rows held out"
 
 
 def assign_folds(label_ids: np.ndarray, texts: Sequence[str], count: int, seed: int) -> np.ndarray:
@@ -64,7 +65,7 @@ def assign_folds(label_ids: np.ndarray, texts: Sequence[str], count: int, seed: 
     distinct_texts = int(groups.max()) + 1
     for most_folds in (rows_of_top_label, distinct_texts):
         if most_folds < count:
-            raise UserError(f"--folds {count}: there are too few rows for that; {most_folds} folds would do")
+            raise UserError(f"--folds {count}: there are too few rows for that many; use --folds {most_folds}")
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed % 2**32)
     folds = np.empty(len(label_ids), int)
     with warnings.catch_warnings():
@@ -156,12 +157,12 @@ def write_error_list(
     quality = label_quality(label_ids, probabilities)
     write_bytes(error_list.path, _csv(error_list, errors, probabilities[errors], quality[errors]))
     where = f", the most suspicious first: {error_list.path}" if errors else f"; {error_list.path} is empty"
-    log.item("suspicious", f"{len(errors):,} of {len(label_ids):,} rows are worth a second look{where}")
+    log.item("suspicious", f"{len(errors):,} of {len(label_ids):,} rows worth a second look{where}")
     for row in errors[:MAX_EXAMPLES]:
         suggested = one_line(error_list.labels[probabilities[row].argmax()])
         log.item("", f"    {error_list.rows.location(row)} looks like {suggested}")
     if unseen.any():
-        log.item("", f"{unseen.sum():,} rows could not be judged: no other fold has their label")
+        log.item("", f"{counted(int(unseen.sum()), 'row')} not judged, because no other fold has the label")
 
 
 def _csv(error_list: ErrorList, errors: Sequence[int], probabilities: np.ndarray, quality: np.ndarray) -> bytes:

@@ -5,7 +5,7 @@ from toolkit.base.languages import Message, Text
 FINDINGS: dict[str, Message] = {  # by kind
     "leak": Message(
         sentence=Text(
-            "{count:,} of {rows:,} rows of {file} stand in {other} too, {exact:,} of them word for word",
+            "{count:,} of {rows:,} rows of {file} also found in {other}, {exact:,} of them word for word",
             "{file} 的 {rows:,} 行中有 {count:,} 行也出现在 {other} 里，其中 {exact:,} 行逐字相同",
         ),
         advice=Text(
@@ -15,121 +15,121 @@ FINDINGS: dict[str, Message] = {  # by kind
     ),
     "near_leak": Message(
         sentence=Text(
-            "{count:,} of {rows:,} rows of {file} are nearly the same as one of {other}",
+            "{count:,} of {rows:,} rows of {file} nearly identical to a row of {other}",
             "{file} 的 {rows:,} 行中有 {count:,} 行与 {other} 中的某一行几乎相同",
         ),
         advice=Text(
-            "look at them: where they say the same, the score on them is better than that of new texts",
+            "look at them: if they say the same thing, the score on them is higher than it would be on new texts",
             "请查看：如果意思相同，这些行上的分数会高于新文本的分数",
         ),
     ),
     "shared": Message(
         sentence=Text(
-            "{count:,} of {rows:,} rows of {file} stand in {other} too, {exact:,} of them word for word",
+            "{count:,} of {rows:,} rows of {file} also found in {other}, {exact:,} of them word for word",
             "{file} 的 {rows:,} 行中有 {count:,} 行也出现在 {other} 里，其中 {exact:,} 行逐字相同",
         ),
         advice=Text(
-            "the epoch is chosen on rows that are then scored; leave them out of one of the files",
+            "the best epoch is chosen on rows that are then scored again; remove them from one of the files",
             "挑选最好一轮时用到了之后要评分的行；请从其中一个文件里去掉它们",
         ),
     ),
     "duplicates": Message(
         sentence=Text(
-            "{count:,} of {rows:,} rows of {file} repeat an earlier one but for blanks, width, case or Chinese script",
+            "{count:,} of {rows:,} rows of {file} repeat an earlier one, but for spaces, width, case or Chinese script",
             "{file} 的 {rows:,} 行中有 {count:,} 行与前面的行相同（忽略空白、全半角、大小写和简繁体）",
         ),
         advice=Text(
-            "each counts once more; remove them unless they are meant to",
+            "each repeat counts once more; remove them unless that is intended",
             "每次重复都会多算一次；如果不是有意的，请去掉",
         ),
     ),
     "near_duplicates": Message(
         sentence=Text(
-            "{count:,} of {rows:,} rows of {file} are nearly the same as an earlier one",
+            "{count:,} of {rows:,} rows of {file} nearly identical to an earlier one",
             "{file} 的 {rows:,} 行中有 {count:,} 行与前面的某一行几乎相同",
         ),
         advice=Text(
-            "look whether they are copies; a few do no harm",
+            "check whether they are copies; a few do no harm",
             "请查看是否是复制的；少量没有关系",
         ),
     ),
     "conflicts": Message(
         sentence=Text(
-            "{count:,} rows have a text that has another label elsewhere ({texts:,} texts)",
+            "{count:,} rows have a text that has another label elsewhere (distinct texts: {texts:,})",
             "{count:,} 行的文本在别处有不同的标签（共 {texts:,} 条文本）",
         ),
         advice=Text(
-            "no model can get both right; decide for one label, or remove the text",
+            "no model can get all of them right; decide on one label, or remove the text",
             "任何模型都不可能全对；请确定一个标签，或者去掉这条文本",
         ),
     ),
     "few_rows": Message(
         sentence=Text(
-            "{count:,} of {labels:,} labels have fewer than {least} training rows: {listed}",
+            "{count:,} of {labels:,} labels with fewer than {least} training rows: {listed}",
             "{labels:,} 个标签中有 {count:,} 个不足 {least} 行训练数据：{listed}",
         ),
         advice=Text(
-            "a label wants some dozens of rows at least; add some, or join it with another label",
+            "a label needs at least a few dozen rows; add some, or merge it with another label",
             "每个标签至少需要几十行；请补充，或与别的标签合并",
         ),
     ),
     "missing_labels": Message(
         sentence=Text(
-            "{count:,} of {labels:,} labels do not occur in {file}: {listed}",
+            "{count:,} of {labels:,} labels missing from {file}: {listed}",
             "{labels:,} 个标签中有 {count:,} 个没有出现在 {file} 里：{listed}",
         ),
         advice=Text(
-            "how well they are told from the others is not measured there; add rows of them",
+            "how well they are recognized is not measured there; add rows with these labels",
             "它们识别得如何无从衡量；请加入这些标签的行",
         ),
     ),
     "imbalance": Message(
         sentence=Text(
-            "{share:.0%} of the training rows have the label {label}, {ratio:,.0f} times as many as the rarest",
+            "{share:.0%} of the training rows have the label {label}, {ratio:,.0f} times as many as the rarest label",
             "{share:.0%} 的训练行是标签 {label}，是最少的标签的 {ratio:,.0f} 倍",
         ),
         advice=Text(
-            "accuracy is {share:.0%} for whoever always says {label}: go by --metric macro_f1",
+            "always predicting {label} already has an accuracy of {share:.0%}: use --metric macro_f1",
             "总是回答 {label} 就有 {share:.0%} 的准确率：请用 --metric macro_f1",
         ),
     ),
     "sorted": Message(
         sentence=Text(
-            "the rows of {file} are sorted by label: {runs:,} runs where about {expected:,} would be expected",
+            "the rows of {file} are sorted by label: {runs:,} runs of one label, about {expected:,} expected",
             "{file} 按标签排序：只有 {runs:,} 段，随机顺序下约为 {expected:,} 段",
         ),
         advice=Text(
-            "training shuffles them, so this does no harm here; do not take the first rows of it for a sample",
+            "training shuffles them, so this does no harm here; but do not use its first rows as a sample",
             "训练时会打乱，这里没有影响；但不要取开头的若干行当样本",
         ),
     ),
     "empty": Message(
         sentence=Text(
-            "{count:,} rows of {file} have no token that the model knows",
+            "rows of {file} without any token that the model knows: {count:,}",
             "{file} 有 {count:,} 行不含模型认识的任何词元",
         ),
         advice=Text(
-            "there is nothing in them to learn from; remove them, or take a model that knows them",
+            "nothing can be learned from them; remove them, or choose a model that knows their tokens",
             "从中学不到东西；请去掉，或换一个认识它们的模型",
         ),
     ),
     "truncated": Message(
         sentence=Text(
-            "{count:,} of {rows:,} rows of {file} are longer than --max_length {max_length} tokens",
+            "{count:,} of {rows:,} rows of {file} longer than --max_length {max_length} tokens",
             "{file} 的 {rows:,} 行中有 {count:,} 行超过 --max_length {max_length} 个词元",
         ),
         advice=Text(
-            "what is cut off is never read: a higher --max_length if the model can, or --truncation head_tail",
+            "what is cut off is never read: raise --max_length if the model can, or use --truncation head_tail",
             "截掉的部分模型读不到：如果模型支持，请提高 --max_length，或用 --truncation head_tail",
         ),
     ),
     "long": Message(
         sentence=Text(
-            "{count:,} rows of {file} have more than {times:,} times the tokens of the one in the middle ({middle:,})",
+            "rows of {file} with more than {times:,} times the median number of tokens ({middle:,}): {count:,}",
             "{file} 有 {count:,} 行的长度超过中位数（{middle:,} 个词元）的 {times:,} 倍",
         ),
         advice=Text(
-            "look whether something else got into them, such as several texts without a line break between",
+            "check whether something else got into them, such as several texts without line breaks between",
             "请查看是否混进了别的内容，例如几条文本之间少了换行",
         ),
     ),
@@ -145,21 +145,21 @@ FINDINGS: dict[str, Message] = {  # by kind
     ),
     "scripts": Message(
         sentence=Text(
-            "{count:,} of {rows:,} rows of {file} are not in the script of most training rows ({script}): {others}",
+            "{count:,} of {rows:,} rows of {file} not in the script of most training rows ({script}): {others}",
             "{file} 的 {rows:,} 行中有 {count:,} 行的文字与多数训练行（{script}）不同：{others}",
         ),
         advice=Text(
-            "the model has to know these languages too; a multilingual one, or a file for each language",
+            "the model must know these languages too: use a multilingual one, or one file per language",
             "模型也要懂这些语言；请用多语言模型，或每种语言各用一个文件",
         ),
     ),
     "length_tells": Message(
         sentence=Text(
-            "the length alone tells the label of {score:.0%} of the training rows, always {label} that of {share:.0%}",
+            "length alone predicts the label of {score:.0%} of the training rows; always {label}, of {share:.0%}",
             "只看长度就能猜对 {score:.0%} 的训练行的标签，总是回答 {label} 则猜对 {share:.0%}",
         ),
         advice=Text(
-            "a model may learn the length instead of the meaning; look at the score by length",
+            "a model may learn the length instead of the meaning; look at the scores by length",
             "模型可能学到的是长度而不是意思；请查看各长度上的分数",
         ),
     ),

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.data.tables import Table
 from toolkit.data.writers import TextWriter
 from toolkit.evaluation.intervals import Difference, difference_intervals
@@ -99,7 +100,7 @@ def _read_predictions(paths: _RunPaths, table: Table, labels: Sequence[str]) -> 
     other_labels = scores["labels"]
     model_dirs = [folder for folder in (paths.model_dir, Path(model["directory"])) if folder.is_dir()]
     if sha256 != table.sha256:
-        raise _NotComparable(f"it was scored on another file than {table.path}; score it on this")
+        raise _NotComparable(f"it was not scored on {table.path}; score it on that file")
     if set(other_labels) != set(labels):
         listed = ", ".join(labels)
         raise _NotComparable(f"its labels are {', '.join(other_labels)}, those of this model {listed}; score it again")
@@ -185,9 +186,9 @@ def comparison_lines(comparison: Comparison | None) -> list[str]:
         return []
     p_value = comparison.p_value
     shown_p = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
-    meaning = "more than chance explains" if p_value < SIGNIFICANT else "no more than chance may explain"
-    ours = f"{comparison.only_ours_right:,} rows only this run has right"
-    theirs = f"{comparison.only_theirs_right:,} only the other"
+    meaning = "more than chance would explain" if p_value < SIGNIFICANT else "may be no more than chance"
+    ours = f"{counted(comparison.only_ours_right, 'row')} right in this run only"
+    theirs = f"{comparison.only_theirs_right:,} in the other only"
     return [
         f"against {comparison.other}: accuracy {_shown(comparison.accuracy)}, macro f1 {_shown(comparison.macro_f1)}",
         f"McNemar {shown_p}: {ours}, {theirs}; {meaning}",

@@ -116,7 +116,7 @@ def decision_of(run: RunFacts, calibrated: bool = True, threshold: float | None 
 def require_two_labels(labels: Sequence[str], threshold: float | str | None) -> None:
     """Raise UserError if there is a threshold but not two labels."""
     if threshold is not None and len(labels) != 2:
-        raise UserError(f"--threshold is for two labels; there are {len(labels)}")
+        raise UserError(f"--threshold needs exactly two labels; there are {len(labels)}")
 
 
 def best_threshold(probability: np.ndarray, is_positive: np.ndarray, metric: str) -> float:

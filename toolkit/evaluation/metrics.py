@@ -109,11 +109,13 @@ def find_positive_id(
     """
     require_two_labels(labels, threshold)
     if threshold == "auto" and metric == "loss":
-        raise UserError("--threshold auto is the one that is best in --metric; the loss does not depend on it")
+        raise UserError(
+            "--threshold auto maximizes --metric, but the loss does not depend on the threshold; choose another metric"
+        )
     if positive_label is not None and positive_label not in labels:
         raise UserError(f"--positive_label {positive_label}: the labels are {', '.join(labels)}")
     if positive_label is None and metric == "f1" and len(labels) > 2:
-        raise UserError("--metric f1 is that of one label; name it with --positive_label (macro_f1 is the mean of all)")
+        raise UserError("--metric f1 is for one label; name it with --positive_label (macro_f1 is the mean over all)")
     return 1 if positive_label is None else labels.index(positive_label)
 
 

@@ -40,9 +40,9 @@ def fetch_model(name: str) -> Path:
     try:
         return _download_with_weights(name)
     except GatedRepoError:
-        reason = "its owner wants to be asked first: accept the conditions on its page, then log in (hf auth login)"
+        reason = "access to it is restricted: accept the conditions on its page, then log in (hf auth login)"
     except HFValidationError:
-        raise UserError(f"--model {name}: there is no such directory, and no such name on the hub") from None
+        raise UserError(f"--model {name}: there is no such directory, and it is not a valid hub id") from None
     except RepositoryNotFoundError:
         reason = "there is no such model, or it is private and needs a login (hf auth login)"
     except Exception as error:  # whatever a server may answer and a network may do
@@ -50,7 +50,7 @@ def fetch_model(name: str) -> Path:
         if folder is not None:
             return folder
         no_json = isinstance(error, ValueError) and not isinstance(error, FileNotFoundError)
-        reason = f"the hub did not give it ({'its answer makes no sense' if no_json else first_line(error)})"
+        reason = f"it could not be downloaded ({'the answer is not valid json' if no_json else first_line(error)})"
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     raise UserError(
         f"model {name}: {reason} (hub: {endpoint}; HF_ENDPOINT names a mirror, --model also takes a local directory)"

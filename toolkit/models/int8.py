@@ -146,9 +146,9 @@ def check_labels(model: torch.nn.Module, predict: Callable[[], np.ndarray], min_
     with without_int8(model):
         expected = predict()
     same = int((predict() == expected).sum())
-    agreement = f"{same:,} of {len(expected):,} rows that were compared have the label of fp32"
+    agreement = f"{same:,} of {len(expected):,} compared rows keep the label of fp32"
     if same < min_agreement * len(expected):
         raise UserError(
-            f"--precision int8: {agreement}, less than --min_agreement {min_agreement:g}; leave it out, or ask for less"
+            f"--precision int8: {agreement}, less than --min_agreement {min_agreement:g}; leave it out, or lower that"
         )
     return f"int8: {agreement}"

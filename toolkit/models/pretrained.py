@@ -26,6 +26,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from toolkit.base.errors import TooLittleMemory, UserError, first_line, is_out_of_memory
+from toolkit.base.languages import counted
 from toolkit.models.hub import fetch_model
 from toolkit.models.trust import (
     config_problems,
@@ -129,7 +130,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     tokenizer = _load(AutoTokenizer, source, lambda folder: config_problems(folder) + tokenizer_problems(folder))
     tokenizer.padding_side = "right"
     if tokenizer.pad_token_id is None:
-        raise UserError(f"model {source}: its tokenizer has no padding token, so it is not a BERT kind of model")
+        raise UserError(f"model {source}: its tokenizer has no padding token, so it is not a model of the BERT kind")
     return tokenizer
 
 
@@ -155,11 +156,15 @@ def load_classifier(source: str, config: PretrainedConfig | None = None) -> tupl
     new = sorted({*report.get("missing_keys", []), *mismatched})
     strange = [name for name in new if not name.startswith(HEAD) and ".pooler." not in name]
     if strange:
-        raise UserError(f"model {source}: {len(strange)} weights are missing or of another size, such as {strange[0]}")
+        raise UserError(
+            f"model {source}: {counted(len(strange), 'weight')} missing or of the wrong size, such as {strange[0]}"
+        )
     model = model.float()
     strange = [name for name, weight in model.named_parameters() if weight.dtype != torch.float32 or _broken(weight)]
     if strange:
-        raise UserError(f"model {source}: {len(strange)} weights are not finite numbers, such as {strange[0]}")
+        raise UserError(
+            f"model {source}: {counted(len(strange), 'weight')} without finite float values, such as {strange[0]}"
+        )
     return model, new
 
 
@@ -176,7 +181,7 @@ def _inflated(config: PretrainedConfig, folder: Path) -> list[str]:
     size = size_of_weights(folder)
     if count <= size + NEW_WEIGHTS:  # a weight takes at least a byte
         return []
-    return [f"config.json describes {count:,} weights, and its files of weights have only {size:,} bytes"]
+    return [f"config.json describes {count:,} weights, but its weight files have only {size:,} bytes"]
 
 
 def _without_memory(config: PretrainedConfig) -> torch.nn.Module | None:
@@ -231,7 +236,7 @@ def _set(config: PretrainedConfig, name: str, dropout: float) -> None:
     try:
         setattr(config, name, dropout)
     except Exception as error:  # of the checks that the configurations of newer versions make
-        raise UserError(f"--dropout {dropout:g}: this model does not take it ({_told(error)})") from None
+        raise UserError(f"--dropout {dropout:g}: this model does not accept it ({_told(error)})") from None
 
 
 def _is_share(value: object) -> bool:

@@ -28,7 +28,7 @@ def why_endless(pattern: str) -> str | None:
     try:
         return _Reader(pattern).problem()
     except (IndexError, ValueError):  # it ends too early, or a number has thousands of digits
-        return "it cannot be read"
+        return "it cannot be parsed"
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ class _Reader:
             if problem is not None:
                 return problem
         self._close_options()
-        return self._excess() if len(self.groups) == 1 else "it cannot be read"
+        return self._excess() if len(self.groups) == 1 else "it cannot be parsed"
 
     def _excess(self) -> str | None:
         """Return what there is too much of."""
         if self.groups[-1].current > MAX_WAYS:
             return "it has too many repeats or alternatives in a row"
         if len(self.groups) > MAX_DEPTH:
-            return f"it has more than {MAX_DEPTH} groups inside each other"
+            return f"its groups are nested more than {MAX_DEPTH} deep"
         return None
 
     def _read_next(self) -> str | None:
@@ -111,7 +111,7 @@ class _Reader:
 
     def _repeat_item(self, quantifier: _Quantifier) -> str | None:
         if quantifier.repeats and self.item_ways > 1:
-            return "a repeat holds another repeat or alternatives"
+            return "a repeat contains another repeat or alternatives"
         self.item_ways *= quantifier.ways
         self.groups[-1].current *= quantifier.ways
         self.position = quantifier.end
@@ -120,7 +120,7 @@ class _Reader:
     def _open_group(self) -> str | None:
         opening = GROUP.match(self.pattern, self.position)
         if opening is None:
-            return f"it uses {self.pattern[self.position : self.position + 4]!r}"
+            return f"{self.pattern[self.position : self.position + 4]!r} in it is not supported"
         self.groups.append(_OpenGroup(is_options=opening[0].endswith(")")))
         self.item_ways = 0
         self.position = opening.end()
@@ -150,7 +150,7 @@ class _Reader:
         if char == "\\":
             escape = ESCAPE.match(self.pattern, self.position)
             if escape is None:
-                return f"it uses {self.pattern[self.position : self.position + 2]!r}"
+                return f"{self.pattern[self.position : self.position + 2]!r} in it is not supported"
             self.position = escape.end()
         elif char == "[":
             self.position = _end_of_class(self.pattern, self.position)

@@ -42,8 +42,8 @@ FOREIGN_KEYS = {  # of config.json, which bring in something besides configurati
     "fusion_config": "asks for fused kernels, and such code is never run",
     "quantization_config": "says that the weights are quantized, and such a model cannot be trained here",
     "compression_config": "says that the weights are compressed, and such a model cannot be trained here",
-    "transformers_weights": f"names another file of weights, and only {WEIGHTS} is read",
-    "gguf_file": f"names another file of weights, and only {WEIGHTS} is read",
+    "transformers_weights": f"names another weight file, and only {WEIGHTS} is read",
+    "gguf_file": f"names another weight file, and only {WEIGHTS} is read",
 }
 CONVERT = (
     "pickled weights are not read because they can run code. To convert them safely, with torch 2.6 or newer: "
@@ -67,7 +67,7 @@ def read_object(path: Path) -> ForeignJson:
     """Return the object that a json file holds, read within limits."""
     size = path.stat().st_size
     if size > MAX_JSON_BYTES:
-        return ForeignJson({}, [f"{path.name} has {size:,} bytes, more than the {MAX_JSON_BYTES:,} that are read"])
+        return ForeignJson({}, [f"{path.name} has {size:,} bytes, more than the limit of {MAX_JSON_BYTES:,}"])
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
@@ -75,7 +75,7 @@ def read_object(path: Path) -> ForeignJson:
     except (ValueError, OSError) as error:
         return ForeignJson({}, [f"{path.name} cannot be read ({error})"])
     if not isinstance(content, dict):
-        return ForeignJson({}, [f"{path.name} holds no json object"])
+        return ForeignJson({}, [f"{path.name} is not a json object"])
     if sum(1 for _ in _levels(content)) >= MAX_JSON_DEPTH:
         return ForeignJson({}, [f"{path.name} is nested too deeply"])
     return ForeignJson(content, [])
@@ -204,7 +204,7 @@ def _config_problem(key: str, value: object) -> str | None:
     if "_implementation" in key and not _is_built_in(value):
         return f"{short(value)}, which may be code from the hub; remove the line"
     if type(value) is int and abs(value) > next(most for names, most in LARGEST_NUMBERS if names.search(key)):
-        return f"{short(value)}, which is too large to be true"
+        return f"{short(value)}, which is implausibly large"
     return None
 
 
@@ -233,7 +233,7 @@ def tokenizer_problems(folder: Path) -> list[str]:
             tokenizer = read_object(folder / name)
             problems += [*tokenizer.problems, *_endless_parts(tokenizer.content, name)]
         elif Path(name).name != name:
-            problems.append(f"tokenizer_config.json names {short(name)}, which is no file of the directory")
+            problems.append(f"tokenizer_config.json names {short(name)}, which is not a file in the directory")
     return problems
 
 
@@ -261,9 +261,9 @@ def _endless_parts(tokenizer: dict, name: str) -> Iterator[str]:
         if key == "Regex" and isinstance(value, str):
             reason = why_endless(value)
             if reason is not None:
-                yield f"{name} has the regular expression {short(value)}, which could take for ever: {reason}"
+                yield f"{name} has the regular expression {short(value)}, which could take forever: {reason}"
         elif key == "max_input_chars_per_word" and type(value) is int and value > MAX_WORD_CHARACTERS:
-            yield f"{name} has {key}: {short(value)}, which could take for ever; BERT has 100"
+            yield f"{name} has {key}: {short(value)}, which could take forever; BERT has 100"
         elif isinstance(value, dict) and value.get("type") == "Replace":
             growth *= max(1, len(str(value.get("content"))))
     if growth > MAX_GROWTH:
@@ -289,7 +289,7 @@ def weight_problems(folder: Path) -> list[str]:
         if name in files:
             problems += _header_problems(folder / name)
         else:
-            problems.append(f"{INDEX} names {short(name)}, which is no safetensors file of the directory")
+            problems.append(f"{INDEX} names {short(name)}, which is not a safetensors file in the directory")
     return problems
 
 
@@ -301,5 +301,5 @@ def _header_problems(path: Path) -> list[str]:
     if size < 8 or length > size - 8:
         return [f"{path.name} is damaged: it has {size:,} bytes, fewer than its header says; fetch it again"]
     if length > MAX_HEADER_BYTES:
-        return [f"{path.name} has a header of {length:,} bytes, too long to be true"]
+        return [f"{path.name} has a header of {length:,} bytes, which is implausibly long"]
     return []

@@ -119,7 +119,7 @@ def score_lines(scores: Mapping[str, Any]) -> list[str]:
     width = max(MIN_LABEL_WIDTH, *map(display_width, names))
     lines = [*_label_lines(scores, names, width), ""]
     lines += [_accuracy_line(scores), _calibration_line(scores["calibration"])]
-    lines += [f"beware: {one_line(piece['what'])}" for piece in scores["advice"] if piece["level"] == "bad"]
+    lines += [f"warning: {one_line(piece['what'])}" for piece in scores["advice"] if piece["level"] == "bad"]
     if len(names) <= MAX_PRINTED_LABELS:
         lines += ["", *_confusion_lines(names, scores["confusion_matrix"], width)]
     return [*lines, "", *baseline_lines(scores["baselines"])]

@@ -11,7 +11,7 @@ from toolkit.base.languages import Message, Text, in_language
 
 SECTIONS: dict[str, Text] = {  # in the order of the page
     "score": Text("Score", "分数"),
-    "advice": Text("Can it be believed, and what next", "分数可信吗，下一步做什么"),
+    "advice": Text("Can the score be believed, and what next", "分数可信吗，下一步做什么"),
     "comparison": Text("Against another run", "与另一次训练比较"),
     "labels": Text("Labels", "各标签"),
     "confusion": Text("Confusion matrix", "混淆矩阵"),
@@ -42,8 +42,8 @@ BASELINES: dict[str, Text] = {  # simple methods
 }
 LEVELS: dict[str, Text] = {  # of advice
     "good": Text("good", "良好"),
-    "look": Text("look", "注意"),
-    "bad": Text("beware", "当心"),
+    "look": Text("note", "注意"),
+    "bad": Text("warning", "当心"),
 }
 UNITS: dict[str, Text] = {  # what a row's number counts
     "line": Text("line {number}", "第 {number} 行"),
@@ -52,11 +52,11 @@ UNITS: dict[str, Text] = {  # what a row's number counts
 }
 UNEXPLAINED: dict[str, Text] = {  # why no words are marked
     "no_memory": Text(
-        "No words are marked: there was too little memory to find those that mattered ({reason}).",
+        "No words are marked: there was too little memory to find out which ones mattered ({reason}).",
         "没有标出起作用的词：内存不足，无法计算（{reason}）。",
     ),
     "failed": Text(
-        "No words are marked: those that mattered could not be found ({reason}).",
+        "No words are marked: finding out which ones mattered failed ({reason}).",
         "没有标出起作用的词：计算失败（{reason}）。",
     ),
 }
@@ -76,13 +76,13 @@ FACTS: dict[str, Text] = {  # what the run is made of
 PAGE: dict[str, Text] = {
     "lang": Text("en", "zh-Hans"),
     "title": Text("Evaluation report", "评测报告"),
-    "subtitle": Text("{rows:,} rows, {labels:,} labels", "{rows:,} 行，{labels:,} 个标签"),
+    "subtitle": Text("Rows: {rows:,}, labels: {labels:,}", "{rows:,} 行，{labels:,} 个标签"),
     "contents": Text("Contents", "目录"),
     "interval": Text("95% interval", "95% 区间"),
     "scale": Text("The score, its interval, and what simple methods reach", "分数、区间，以及简单方法的分数"),
     "difference": Text("Difference", "差"),
     "mcnemar": Text(
-        "McNemar's test: p = {p}. {ours:,} rows are right in this run only, {theirs:,} in the other only.",
+        "McNemar's test: p = {p}. Rows right in this run only: {ours:,}; in the other only: {theirs:,}.",
         "McNemar 检验：p = {p}。只有本次正确的 {ours:,} 行，只有另一次正确的 {theirs:,} 行。",
     ),
     "label": Text("Label", "标签"),
@@ -90,30 +90,30 @@ PAGE: dict[str, Text] = {
     "macro": Text("macro mean", "宏平均"),
     "weighted": Text("weighted mean", "加权平均"),
     "matrix_hint": Text(
-        "A line for each true label, with its share of the line; press a cell to read its rows.",
+        "One line per true label; each cell shows its share of the line. Click a cell to read its rows.",
         "每行是一个真实标签，百分比是占该行的比例；点一个格子可以查看其中的文本。",
     ),
     "true_as": Text("true / as", "真实 / 预测"),
-    "many_labels": Text("What is taken for something else most often:", "最常见的混淆："),
+    "many_labels": Text("Most frequent confusions:", "最常见的混淆："),
     "all_errors": Text(
-        "The rows that are wrong, most confident first, with the probability of what was predicted.",
+        "The wrong predictions, most confident first, with the probability of the predicted label.",
         "预测错的行，从最有把握的开始，附预测标签的概率。",
     ),
     "one_cell": Text(
-        "The rows of one cell: wrong ones most confident first, right ones least confident first.",
+        "The rows of one cell: wrong predictions most confident first, right ones least confident first.",
         "矩阵中一个格子的行：错的从最有把握的开始，对的从最没有把握的开始。",
     ),
     "words_hint": Text(
-        "The words that mattered for the first of them (integrated gradients):",
+        "In the first of them, the words that mattered are marked (integrated gradients):",
         "前几行标出了起作用的词（积分梯度）：",
     ),
     "word_for": Text("for the prediction", "支持预测"),
     "word_against": Text("for the true label", "支持真实标签"),
-    "back": Text("All that are wrong", "全部错误"),
-    "no_rows": Text("No row is wrong.", "没有预测错的行。"),
+    "back": Text("All errors", "全部错误"),
+    "no_rows": Text("No prediction is wrong.", "没有预测错的行。"),
     "more": Text("Show more", "显示更多"),
     "all_in_csv": Text(
-        "This page has some rows of each kind; predictions.csv has them all.",
+        "This page shows some rows of each kind; predictions.csv has them all.",
         "本页每类只列出一部分；全部在 predictions.csv 里。",
     ),
     "threshold_hint": Text(
@@ -131,8 +131,8 @@ PAGE: dict[str, Text] = {
     "cheapest": Text("cheapest at", "代价最小的阈值"),
     "threshold_use": Text(
         (
-            "One that is chosen here has seen the test set, whose scores are too good from then on: "
-            "main.py --threshold auto chooses one on the validation set. infer.py --threshold takes any."
+            "A threshold chosen here has seen the test set, whose scores are too good from then on: "
+            "main.py --threshold auto chooses one on the validation set. infer.py --threshold takes any value."
         ),
         (
             "在这里挑的阈值已经看过测试集，之后在它上面的分数会偏高：main.py --threshold auto 用验证集来挑。"
@@ -143,7 +143,7 @@ PAGE: dict[str, Text] = {
     "tpr": Text("True positive rate", "真阳性率"),
     "pr": Text("Precision and recall", "精确率与召回率"),
     "calibration_hint": Text(
-        "Bars reach the dashed line where 80 of 100 rows whose label is given 80% are right.",
+        "A bar reaches the dashed line where, say, 80 of 100 predictions given 80% are right.",
         "柱子与虚线一样高，表示给出 80% 概率的预测中约有 80% 正确。",
     ),
     "temperature_hint": Text(
@@ -151,7 +151,7 @@ PAGE: dict[str, Text] = {
         "用验证集拟合的温度是 {temperature}。",
     ),
     "not_calibrated": Text(
-        "The probabilities are as the model gives them: there is no temperature, or --no-calibrated.",
+        "The probabilities are as the model gives them: there is no temperature, or --no-calibrated was given.",
         "这里是模型原本的概率：没有温度，或用了 --no-calibrated。",
     ),
     "after": Text("as written", "写出的概率"),
@@ -160,11 +160,11 @@ PAGE: dict[str, Text] = {
     "ece": Text("Calibration error (ECE)", "校准误差（ECE）"),
     "brier": Text("Brier score", "Brier 分数"),
     "reliability_bin": Text(
-        "{low} to {high}: {rows} rows, {confidence} on average, {accuracy} right",
+        "rows from {low} to {high}: {rows}; {confidence} on average, {accuracy} right",
         "{low} 到 {high}：{rows} 行，平均 {confidence}，{accuracy} 正确",
     ),
     "parts_hint": Text(
-        "The thin line is the 95% interval. Of twenty lines, one misses the score of the whole by chance.",
+        "The thin line is the 95% interval. By chance, about one line in twenty misses the overall score.",
         "细线是 95% 区间。每二十条里约有一条会因偶然而不含总体的分数。",
     ),
     "tokens": Text("Tokens", "词元数"),
@@ -180,38 +180,38 @@ PAGE: dict[str, Text] = {
     "best": Text("best: step {step}", "最好：第 {step} 步"),
     "found": Text("found", "发现"),
     "own_threshold": Text(
-        "The scores above are those at the threshold {threshold}, which this model predicts by.",
+        "The scores above are those at the threshold {threshold}, which this model uses.",
         "上面的分数按阈值 {threshold} 计算，这个模型用它来预测。",
     ),
     "noscript": Text(
-        "With JavaScript, precision, recall and cost are shown here at every threshold.",
+        "With JavaScript enabled, precision, recall and cost are shown here at every threshold.",
         "启用 JavaScript 后，这里显示各阈值下的精确率、召回率和代价。",
     ),
     "not_checked": Text(
-        "Not all was checked: the training file is gone or has changed, or --drop_leaked was on.",
+        "Not everything was checked: the training file is gone or has changed, or --drop_leaked was used.",
         "没有全部检查：训练文件已不在原处或有改动，或训练时用了 --drop_leaked。",
     ),
     "nothing_found": Text(
         "No duplicates, leaks or conflicting labels, and nothing else that looks wrong.",
         "没有重复、泄漏或矛盾的标签，也没有其他异常。",
     ),
-    "rows_of": Text("{file}: {rows:,} rows, sha256 {sha256}", "{file}：{rows:,} 行，sha256 {sha256}"),
+    "rows_of": Text("{file}: rows {rows:,}, sha256 {sha256}", "{file}：{rows:,} 行，sha256 {sha256}"),
     "trained": Text(
         "{seconds:,.0f} s, {speed:,.0f} tokens a second, {padding:.1%} padding",
         "{seconds:,.0f} 秒，每秒 {speed:,.0f} 个词元，填充占 {padding:.1%}",
     ),
-    "length_of": Text("{length:,} tokens, truncated by {truncation}", "{length:,} 个词元，截断方式 {truncation}"),
+    "length_of": Text("{length:,} tokens, truncation {truncation}", "{length:,} 个词元，截断方式 {truncation}"),
     "no_threshold": Text("none: whichever label is more probable", "无：取概率最大的标签"),
     "options": Text("Options of the run", "训练选项"),
     "footer": Text(
-        "The numbers are in metrics.json and all rows in predictions.csv, beside this page; it loads nothing.",
+        "The numbers are in metrics.json and all rows in predictions.csv, beside this page, which loads nothing else.",
         "数字在同一目录的 metrics.json 里，全部数据行在 predictions.csv 里。本页不加载任何外部内容。",
     ),
 }
 ADVICE: dict[str, Message] = {
     "leaked": Message(
         Text(
-            "{count:,} of the test rows ({share:.1%}) stand in the training file too, or nearly",
+            "{share:.1%} of the test rows ({count:,}) are also in the training file, word for word or nearly",
             "{count:,} 行测试数据（{share:.1%}）也出现在训练文件里，或几乎相同",
         ),
         Text(
@@ -221,17 +221,17 @@ ADVICE: dict[str, Message] = {
     ),
     "wide": Message(
         Text(
-            "with {rows:,} test rows the score is only known to lie between {low:.1%} and {high:.1%}",
+            "with {rows:,} test rows, the score is only known to lie between {low:.1%} and {high:.1%}",
             "只有 {rows:,} 行测试数据，只能知道分数在 {low:.1%} 到 {high:.1%} 之间",
         ),
         Text(
-            "about {more:,} test rows would halve that; differences smaller than it may be luck",
+            "about {more:,} test rows would halve that range; differences smaller than it may be luck",
             "大约 {more:,} 行测试数据可以把这个范围缩小一半；比它小的差别可能只是运气",
         ),
     ),
     "precise": Message(
         Text(
-            "{rows:,} test rows pin the score down: between {low:.1%} and {high:.1%}",
+            "{rows:,} test rows pin the score down to between {low:.1%} and {high:.1%}",
             "{rows:,} 行测试数据足以确定分数：在 {low:.1%} 到 {high:.1%} 之间",
         ),
         Text("", ""),
@@ -239,7 +239,7 @@ ADVICE: dict[str, Message] = {
     "nothing_learned": Message(
         Text(
             (
-                "it is not shown to be better than always giving the most frequent label: {metric} {value:.1%}, and "
+                "not shown to be better than always predicting the most frequent label: {metric} {value:.1%}, and "
                 "the difference lies between {low:+.1f} and {high:+.1f} points"
             ),
             (
@@ -248,7 +248,7 @@ ADVICE: dict[str, Message] = {
             ),
         ),
         Text(
-            "more --epochs, another --learning_rate, a model that knows the language of the texts, or more test rows",
+            "try more --epochs, another --learning_rate, a model that knows the language, or more test rows",
             "请增加 --epochs，换一个 --learning_rate，换一个懂这种语言的模型，或增加测试数据",
         ),
     ),
@@ -258,7 +258,7 @@ ADVICE: dict[str, Message] = {
             "TF-IDF 加逻辑回归的 {metric} 达到 {value:.1%}，高出 {less:.1f} 个百分点",
         ),
         Text(
-            "use them, or train longer or on more rows before you use this model",
+            "use them instead, or train longer or on more rows before you use this model",
             "请直接用它，或者先用更多数据、更多轮数训练",
         ),
     ),
@@ -271,7 +271,7 @@ ADVICE: dict[str, Message] = {
             "TF-IDF 加逻辑回归的 {metric} 达到 {value:.1%}；相差在 {low:+.1f} 到 {high:+.1f} 个百分点之间",
         ),
         Text(
-            "it is not shown that a BERT is worth its cost here; more test rows would tell",
+            "a BERT is not shown to be worth its cost here; more test rows would tell",
             "还不能说明在这里值得用 BERT；更多测试数据才能看出来",
         ),
     ),
@@ -290,27 +290,27 @@ ADVICE: dict[str, Message] = {
     ),
     "lower_than_valid": Message(
         Text(
-            "the validation set had {valid:.1%}, the test set has {value:.1%}",
+            "the score is {valid:.1%} on the validation set and {value:.1%} on the test set",
             "验证集上是 {valid:.1%}，测试集上是 {value:.1%}",
         ),
         Text(
-            "the test rows may be of another kind, or the validation rows too much like the training rows",
+            "the test rows may be of a different kind, or the validation rows too similar to the training rows",
             "测试数据可能与训练数据不同类，或者验证数据与训练数据过于相似",
         ),
     ),
     "higher_than_valid": Message(
         Text(
-            "the validation set had {valid:.1%}, the test set has {value:.1%}",
+            "the score is {valid:.1%} on the validation set and {value:.1%} on the test set",
             "验证集上是 {valid:.1%}，测试集上是 {value:.1%}",
         ),
         Text(
-            "the test rows seem easier; look whether they are like the texts the model is meant for",
+            "the test rows seem easier; check whether they are like the texts the model is meant for",
             "测试数据似乎更容易；请确认它们与实际要分类的文本相像",
         ),
     ),
     "calibrated": Message(
         Text(
-            "the probabilities can be taken at their word: they are off by {error:.1%} on average",
+            "the probabilities can be taken at face value: they are off by {error:.1%} on average",
             "概率可以当真：平均只差 {error:.1%}",
         ),
         Text("", ""),
@@ -318,20 +318,20 @@ ADVICE: dict[str, Message] = {
     "too_sure": Message(
         Text("the probabilities are {gap:.1f} points too high on average", "概率平均偏高 {gap:.1f} 个百分点"),
         Text(
-            "a row given 90% is right less often; more validation rows calibrate them better",
+            "predictions given 90% are right less often than that; more validation rows calibrate them better",
             "给出 90% 的预测其实没有那么准；更多验证数据能校准得更好",
         ),
     ),
     "too_unsure": Message(
         Text("the probabilities are {gap:.1f} points too low on average", "概率平均偏低 {gap:.1f} 个百分点"),
         Text(
-            "a row given 70% is right more often; the test rows may be easier than the validation rows",
+            "predictions given 70% are right more often than that; test rows may be easier than validation rows",
             "给出 70% 的预测其实更准；测试数据可能比验证数据容易",
         ),
     ),
     "not_checked": Message(
         Text(
-            "whether test rows stand in the training file, and what simple methods reach, was not checked",
+            "whether test rows are also in the training file, and what simple methods reach, was not checked",
             "没有检查测试数据是否出现在训练文件里，也没有简单方法的分数",
         ),
         Text(
@@ -342,15 +342,15 @@ ADVICE: dict[str, Message] = {
     "few_rows": Message(
         Text("fewer than {least} test rows have these labels: {labels}", "这些标签的测试数据不足 {least} 行：{labels}"),
         Text(
-            "their scores, and the macro means, say little; add test rows of them",
+            "their scores, and the macro means, say little; add test rows with these labels",
             "它们的分数和宏平均说明不了什么；请补充测试数据",
         ),
     ),
     "weak_recall": Message(
         Text(
             (
-                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {recall:.0%} of its rows are found, {count:,} "
-                "are taken for {other}"
+                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {recall:.0%} of its rows are recognized; "
+                "predicted as {other} instead: {count:,}"
             ),
             (
                 "{label} 是薄弱环节：F1 {f1:.1%}（平均 {mean:.1%}）；召回率 {recall:.0%}，另有 {count:,} 行被误判为 "
@@ -358,46 +358,46 @@ ADVICE: dict[str, Message] = {
             ),
         ),
         Text(
-            "read these rows in the confusion matrix; more training rows, or clearer rules for the labels",
+            "read these rows in the confusion matrix; add training rows, or make the rules for the labels clearer",
             "请在混淆矩阵里查看这些行；需要更多训练数据，或更清楚的标注规则",
         ),
     ),
     "weak_precision": Message(
         Text(
             (
-                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {precision:.0%} of what is taken for it is "
-                "right, {count:,} rows are of {other}"
+                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {precision:.0%} of the rows predicted as it "
+                "are right; really {other}: {count:,}"
             ),
             "{label} 是薄弱环节：F1 {f1:.1%}（平均 {mean:.1%}）；精确率 {precision:.0%}，有 {count:,} 行其实是 {other}",
         ),
         Text(
-            "read these rows in the confusion matrix; more training rows, or clearer rules for the labels",
+            "read these rows in the confusion matrix; add training rows, or make the rules for the labels clearer",
             "请在混淆矩阵里查看这些行；需要更多训练数据，或更清楚的标注规则",
         ),
     ),
     "weak_cut": Message(
         Text(
-            "of the {rows:,} rows that are truncated {accuracy:.1%} are right (of all {overall:.1%})",
+            "of the {rows:,} truncated rows, {accuracy:.1%} are right (of all rows, {overall:.1%})",
             "被截断的 {rows:,} 行中 {accuracy:.1%} 正确（全部为 {overall:.1%}）",
         ),
         Text(
-            "a higher --max_length if the model can, or --truncation head_tail",
+            "raise --max_length if the model can, or use --truncation head_tail",
             "如果模型支持，请提高 --max_length，或用 --truncation head_tail",
         ),
     ),
     "weak_length": Message(
         Text(
-            "of the {rows:,} rows of {name} tokens {accuracy:.1%} are right (of all {overall:.1%})",
+            "of the {rows:,} rows of {name} tokens, {accuracy:.1%} are right (of all rows, {overall:.1%})",
             "{name} 个词元的 {rows:,} 行中 {accuracy:.1%} 正确（全部为 {overall:.1%}）",
         ),
-        Text("look whether training has enough rows of this length", "请查看训练数据里这个长度的行是否够多"),
+        Text("check whether training has enough rows of this length", "请查看训练数据里这个长度的行是否够多"),
     ),
     "weak_part": Message(
         Text(
-            "of the {rows:,} rows with {column} = {name} {accuracy:.1%} are right (of all {overall:.1%})",
+            "of the {rows:,} rows with {column} = {name}, {accuracy:.1%} are right (of all rows, {overall:.1%})",
             "{column} = {name} 的 {rows:,} 行中 {accuracy:.1%} 正确（全部为 {overall:.1%}）",
         ),
-        Text("look at them; training may have too few of their kind", "请查看这些行；训练数据里同类的可能太少"),
+        Text("look at them; training may have too few of this kind", "请查看这些行；训练数据里同类的可能太少"),
     ),
     "still_learning": Message(
         Text(
@@ -409,7 +409,7 @@ ADVICE: dict[str, Message] = {
     "best_at_first": Message(
         Text("the first of {evaluations} evaluations was the best", "{evaluations} 次评估中第一次最好"),
         Text(
-            "it may learn the rows by heart: a lower --learning_rate, or more training rows",
+            "it may be learning the rows by heart: lower --learning_rate, or add training rows",
             "可能在死记训练数据：请降低 --learning_rate，或增加训练数据",
         ),
     ),

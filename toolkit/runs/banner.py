@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from toolkit.base.languages import counted
 from toolkit.cli.console import Log, one_line
 from toolkit.cli.sections import TrainingOptions
 from toolkit.compute.batches import padding_share, training_batches
@@ -57,7 +58,7 @@ def say_steps(
     so_far = f", {done_steps:,} of them done" if done_steps else ""
     log.item(
         "steps",
-        f"{options.epochs * len(batches):,} ({len(batches):,} an epoch), {batch_size} rows each{so_far}",
+        f"{options.epochs * len(batches):,} ({len(batches):,} an epoch), {counted(batch_size, 'row')} each{so_far}",
     )
     return round(share, 4)
 

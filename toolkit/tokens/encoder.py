@@ -45,7 +45,7 @@ class Encoder:
             return slice(None)
         if not self.tokenizer.is_fast:
             raise UserError(
-                f"{file}: a row of {length} tokens, which a tokenizer without a fast version cannot truncate"
+                f"{file}: a row has {length} tokens, and only a fast tokenizer can truncate it; raise --max_length"
             )
         return kept_positions(encoded.sequence_ids(row), self.max_length, self.truncation)
 
@@ -62,11 +62,13 @@ def make_encoder(
     if max_length is None:
         max_length = limit or DEFAULT_LENGTH
     if limit is not None and max_length > limit:
-        raise UserError(f"--max_length {max_length}: this model takes {limit} tokens at most")
+        raise UserError(f"--max_length {max_length}: this model takes at most {limit} tokens")
     if max_length < special + 1 + pairs:
-        raise UserError(f"--max_length {max_length}: {special} of them are special tokens, so no room for text is left")
+        raise UserError(
+            f"--max_length {max_length}: too short to hold text beside the special tokens ({special}); raise it"
+        )
     if truncation == "only_second" and not pairs:
-        raise UserError("--truncation only_second is for pairs of texts; these are single ones")
+        raise UserError("--truncation only_second is for pairs of texts, and these rows have one text each")
     return Encoder(tokenizer, max_length, truncation, pairs, has_token_types(config))
 
 

@@ -45,7 +45,7 @@ def check_unknown(tokenizer: Any, texts: Sequence[str], name: str, most: float) 
         suggestion = FOR_SCRIPT.get(scripts.most_common(1)[0][0], FOR_THE_REST)
         raise UserError(
             f"{name}: {share:.0%} of the characters are unknown to this model's tokenizer (--max_unknown {most:g}), so "
-            f"it cannot learn from them; take a model of that language, such as --model {suggestion}"
+            f"it cannot learn from them; choose a model for that language, such as --model {suggestion}"
         )
     return share
 

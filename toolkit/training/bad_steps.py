@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.base.torch_versions import GradScaler
 from toolkit.cli.console import Log
 from toolkit.compute.processes import ALONE, Processes
@@ -131,7 +132,7 @@ class BadStepMonitor:
             )
         if self.progress.bad_steps > self.max_bad_steps:
             raise UserError(
-                f"the loss or its gradient was not a number in {self.progress.bad_steps} steps "
+                f"the loss or its gradient was not a number in {counted(self.progress.bad_steps, 'step')} "
                 f"(--max_bad_steps {self.max_bad_steps}); "
                 "lower --learning_rate, or look at the rows of these steps in train.log"
             )
