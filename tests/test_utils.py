@@ -91,7 +91,7 @@ def test_labels_that_the_training_file_lacks_are_listed_with_a_line(tmp_path, re
     train = utils.read_table(reviews / "trainset.csv", COLUMNS)
     path = tmp_path / "test.csv"
     path.write_text("text,label\nx,pro\ny,maybe\nz,maybe\nq,never\n")
-    with pytest.raises(UserError, match=r"3 rows have labels .*'maybe' \(line 3\), 'never' \(line 5\)"):
+    with pytest.raises(UserError, match=r"3 rows with labels .*'maybe' \(line 3\), 'never' \(line 5\)"):
         encode_labels(utils.read_table(path, COLUMNS), learn_labels(train))
 
 
