@@ -43,7 +43,7 @@ from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.processes import Processes
-from toolkit.data.labels import encode_labels
+from toolkit.data.labels import match_labels, with_new_names
 from toolkit.data.tables import Table
 from toolkit.data.writers import scored_columns
 from toolkit.evaluation.baselines import simple_answers
@@ -116,8 +116,9 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
     reading = options.reading
     file = find_test_file(options)
     table = utils.read_table(file, columns, reading.encoding, reading.on_bad_rows, keep_records=True)
+    table = with_new_names(table, run.new_label_names | (options.map_labels or {}))
+    table = match_labels(table, run.labels, reading.on_bad_rows)
     log.item("data", table.accounts())
-    encode_labels(table, run.labels)
     scored_columns(table.records, run.labels)
     return table, read_other(options.compare, table, run.labels)
 

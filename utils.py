@@ -25,8 +25,17 @@ from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
-from toolkit.data.files import find_file, labelled_files
-from toolkit.data.labels import encode_labels, learn_labels, split_table
+from toolkit.data.files import find_file, labelled_files, short_repr
+from toolkit.data.labels import (
+    encode_labels,
+    learn_labels,
+    match_labels,
+    spelled_as,
+    split_table,
+    unused_names,
+    with_new_names,
+    with_one_spelling,
+)
 from toolkit.data.reading import open_source
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, to_frame
@@ -156,8 +165,7 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
     files = labelled_files(options)
     needs_records = tuple(files) if options.find_label_errors else ("test",)
     tables = read_tables(files, Columns.to_train_on(options.columns), options.reading, needs_records)
-    for name, table in tables.items():
-        log.item("data" if name == "train" else "", table.accounts())
+    tables = _with_labels_of_training(tables, options, log)
     labels = learn_labels(tables["train"])
     if "test" in tables:
         scored_columns(tables["test"].records, labels)
@@ -166,7 +174,8 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
         log.item("", f"{counted(len(tables['valid'].frame), 'row')} of these held out for validation (--valid_ratio)")
     examined = tables
     if options.train_file is None and options.test_file is None:
-        examined = tables | _testset_nearby(options, tables["train"].columns)
+        nearby = _testset_nearby(options, tables["train"].columns)
+        examined = tables | {name: spelled_as(table, labels) for name, table in nearby.items()}
     if options.drop_leaked:
         from toolkit.doctor.examine import without_leaked  # noqa: PLC0415 - slow, and infer.py does without
 
@@ -174,6 +183,26 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
         examined = examined | {"train": tables["train"]}
         labels = learn_labels(tables["train"])
     return LabelledTables(labels, tables, examined)
+
+
+def _with_labels_of_training(tables: Mapping[str, Table], options: DataOptions, log: Log) -> dict[str, Table]:
+    """Return tables, "train" first, with each label spelled in one way and renamed as --map_labels says.
+
+    Says what became of the rows of each. Raises UserError for labels that the training rows do not have.
+    """
+    new_names = options.map_labels or {}
+    unused = unused_names(tables.values(), new_names)
+    renamed = {name: with_new_names(table, new_names) for name, table in tables.items()}
+    train = with_one_spelling(renamed.pop("train"))
+    log.item("data", train.accounts())
+    labels = learn_labels(train)
+    matched = {"train": train}
+    for name, table in renamed.items():
+        matched[name] = match_labels(table, labels, options.reading.on_bad_rows)
+        log.item("", matched[name].accounts())
+    if unused:
+        log.item("", f"--map_labels: no row has the label {', '.join(map(short_repr, unused))}")
+    return matched
 
 
 def _testset_nearby(options: DataOptions, columns: Columns) -> dict[str, Table]:
@@ -184,7 +213,8 @@ def _testset_nearby(options: DataOptions, columns: Columns) -> dict[str, Table]:
     try:
         file = find_file(options.data_dir, "testset")
         if file is not None:
-            return {"test": read_table(file, columns, options.reading.encoding, "skip")}
+            table = read_table(file, columns, options.reading.encoding, "skip")
+            return {"test": with_new_names(table, options.map_labels or {})}
     except UserError:
         if options.drop_leaked:
             raise
@@ -203,6 +233,7 @@ def read_training_table(run: RunFacts) -> Table | None:
         path = Path(train["file"])
         if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
             table = read_table(path, run.columns, options["encoding"], on_bad_rows="skip")
+            table = spelled_as(with_new_names(table, run.new_label_names), run.labels)
             if valid["file"] == train["file"] and not options["valid_file"]:
                 split_seed = options_from(FineTuningOptions, options).split_seed
                 table, _ = split_table(table, options["valid_ratio"], split_seed)

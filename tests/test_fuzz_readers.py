@@ -23,6 +23,7 @@ from benchmarks import fuzz_readers
 from benchmarks.fuzz_readers import Failure, check, check_lines, make_file, warm_up, watched, with_hypothesis
 from toolkit.base.errors import UserError
 from toolkit.data.rows import Columns
+from toolkit.data.spellings import plain_label  # see tests/data/test_spellings.py
 
 ALIKE = {"deadline": None, "database": None, "derandomize": True}  # the same files each time, and none kept
 COLUMNS = Columns()
@@ -113,12 +114,12 @@ def wanted(rows: list[tuple], lines: list[int], nul: str = "") -> tuple[list, li
     used, bad = [], []
     for line, (text, label) in zip(lines, rows, strict=True):
         why = nul if "\0" in text + label else ""
-        for name, cell in (("text", text), ("label", label)):
+        for name, cell in (("text", text), ("label", plain_label(label))):
             problem = "" if cell.strip() else "is empty"
             problem = problem or ("contains a NUL character" if "\0" in cell else "")
             why = why or (problem and f"{name} {problem}")
         bad += [(line, why)] if why else []
-        used += [] if why else [(line, text, label.strip())]
+        used += [] if why else [(line, text, plain_label(label))]
     return used, bad
 
 
@@ -185,8 +186,10 @@ def test_labels_of_every_kind_in_json_are_one_string_each_or_a_bad_row(labels):
             assert (line, "a", plain[label]) in used
         elif isinstance(label, (int, float)) and label == label and abs(label) != float("inf") and label == int(label):
             assert (line, "a", str(int(label))) in used
-        elif isinstance(label, str) and label.strip() and "\0" not in label:
-            assert (line, "a", label.strip()) in used
+        elif isinstance(label, float) and label == label and abs(label) != float("inf"):
+            assert (line, "a", repr(label)) in used
+        elif isinstance(label, str) and plain_label(label) and "\0" not in label:
+            assert (line, "a", plain_label(label)) in used
         else:
             assert line in dict(bad)
     assert len(used) + len(bad) == len(labels)

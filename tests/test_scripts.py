@@ -360,6 +360,29 @@ def test_unseen_labels_in_the_test_set_are_listed(trained, tmp_path):
     assert "'maybe' (line 3)" in done.stderr
 
 
+def test_labels_are_renamed_alike_in_training_and_scoring(reviews, english_bert, tmp_path):
+    for name, spelled in (("train", {"pro": "1", "con": "0"}), ("test", {"pro": "1.0", "con": "0.0"})):
+        lines = (reviews / f"{name}set.csv").read_text().splitlines()[1:]
+        rows = [line.rsplit(",", 1) for line in lines]
+        text = "".join(f"{text},{spelled[label]}\n" for text, label in rows)
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{text}" + "the soup was nice,2\n" * (name == "test"))
+    (tmp_path / "names.json").write_text('{"0": "差评", "1": "好评"}', encoding="utf-8")
+    output = tmp_path / "out"
+    given = ["--train_file", tmp_path / "train.csv", "--model", english_bert, "--output_dir", output, *FAST]
+    script("main.py", *given, "--map_labels", tmp_path / "names.json")
+    run = json.loads((output / "bert_classifier" / "run.json").read_text(encoding="utf-8"))
+    assert run["labels"] == ["好评", "差评"]
+    assert run["options"]["map_labels"] == {"0": "差评", "1": "好评"}
+    scored = ["--model_dir", output / "bert_classifier", "--test_file", tmp_path / "test.csv", "--device", "cpu"]
+    done = script("test_code.py", *scored, "--on_bad_rows", "skip")
+    assert "21 rows = 20 used + 1 rejected" in done.stdout
+    assert json.loads((output / "test" / "metrics.json").read_text(encoding="utf-8"))["rows"] == 20
+    rejected = (output / "test" / "rejected_rows.csv").read_text(encoding="utf-8")
+    assert "22,\"label is '2', which the training data does not have\"" in rejected
+    done = script("test_code.py", *scored, "--map_labels", "2=好评")
+    assert "21 rows = 21 used + 0 rejected" in done.stdout
+
+
 def test_a_directory_that_is_no_model_is_said_to_be_none(tmp_path):
     assert "no run.json" in script("test_code.py", "--model_dir", tmp_path, status=2).stderr
     assert "no such directory" in script("infer.py", "--model_dir", tmp_path / "x", status=2).stderr

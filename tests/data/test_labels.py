@@ -1,4 +1,5 @@
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,18 @@ import pandas as pd
 import pytest
 
 from toolkit.base.errors import UserError
-from toolkit.data.labels import encode_labels, learn_labels, sort_labels, split_table, stratified_sample
+from toolkit.data.labels import (
+    encode_labels,
+    learn_labels,
+    match_labels,
+    sort_labels,
+    spelled_as,
+    split_table,
+    stratified_sample,
+    unused_names,
+    with_new_names,
+    with_one_spelling,
+)
 from toolkit.data.rows import Columns, Rejected
 from toolkit.data.tables import Table
 
@@ -76,6 +88,170 @@ def test_labels_that_are_too_few_or_too_many_are_refused(labels, message):
         learn_labels(table(labels))
     assert str(caught.value) == message
     assert len(learn_labels(table(list(map(str, range(50)))))) == 50
+
+
+def few_shot(labels: list[str], texts: list[str] | None = None) -> Table:
+    return with_texts(
+        table(labels), texts or [f"please do the task of number {i} for me now" for i in range(len(labels))]
+    )
+
+
+def with_texts(train: Table, texts: list[str]) -> Table:
+    train.frame["text"] = texts
+    return train
+
+
+CLINC = [f"{verb}_{noun}" for verb in ("book", "cancel", "change", "find", "confirm")
+         for noun in ("flight", "hotel", "alarm", "card payment", "account balance", "exchange rate", "restaurant",
+                      "insurance", "direct_deposit", "timezone", "pto_request_status", "w2")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [f"intent_{i:03}" for i in range(150)],
+        CLINC,
+        [
+            f"{subject}{kind}"
+            for subject in "天地玄黄宇宙洪荒日月"
+            for kind in ("查询", "投诉", "退款", "办理", "取消", "咨询")
+        ],
+        CLINC + CLINC[:10],
+    ],
+    ids=["numbered intents", "intents", "Chinese intents", "a few with two rows"],
+)
+def test_a_row_or_two_of_each_of_many_labels_are_labels(labels):
+    assert len(learn_labels(few_shot(labels))) == len(set(labels))
+
+
+SENTENCES = [f"The {noun} that I bought here {verb} after {i} days" for i in range(10)
+             for noun in ("lamp", "chair", "phone") for verb in ("broke", "fell apart")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        SENTENCES,
+        [f"这家酒店的第{i}间房又干净又舒服，早餐也很好，下次来还住这里" for i in range(60)],
+        [f"https://example.org/reviews/page-{chr(97 + i % 26)}{chr(97 + i // 26)}.html" for i in range(60)],
+        [str(1000 + i) for i in range(60)],
+        [f"{i * 0.37:.4f}" for i in range(60)],
+        [f"2024-03-{i % 28 + 1:02}T{i % 24:02}:00:{i:02}" for i in range(60)],
+        [f"u{i:05}" for i in range(60)],
+        ["%032x" % (i * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128) for i in range(60)],
+    ],
+    ids=["sentences", "Chinese sentences", "addresses", "numbers", "decimals", "times", "names of users", "hashes"],
+)
+def test_texts_and_ids_are_not_taken_for_labels(labels):
+    with pytest.raises(UserError, match=r"60 different labels in 60 rows; is this the label column\?"):
+        learn_labels(few_shot(labels))
+
+
+def test_titles_and_texts_that_changed_places_are_not_taken_for_labels():
+    titles = [f"{a} {b}" for a in ("Good", "Poor", "Fair", "Plain", "Odd", "Fine") for b in
+              ("lamp", "chair", "soup", "room", "phone", "table", "bread", "coffee", "shoes", "watch")]  # fmt: skip
+    with pytest.raises(UserError, match="is this the label column"):
+        learn_labels(few_shot(titles, ["pos", "neg"] * 30))
+
+
+# -- spellings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spelled", "labels"),
+    [
+        (["1", "1.0", "0", "0.0"], ["0", "1"]),
+        (["1.0", "4.5", "3"], ["1", "3", "4.5"]),
+        (["True", "TRUE", "false"], ["false", "true"]),
+        (["2.1", "2.10", "v3"], ["2.1", "2.10", "v3"]),
+        (["2.1", "2.10"], ["2.1", "2.10"]),
+        (["1.0", "1", "none"], ["1", "1.0", "none"]),
+        (["True", "true", "maybe"], ["True", "maybe", "true"]),
+        (["Positive", "positive"], ["Positive", "positive"]),
+        (["01", "1", "1.0"], ["01", "1", "1.0"]),
+    ],
+    ids=" ".join,
+)
+def test_what_certainly_is_one_label_is_learned_as_one(spelled, labels):
+    assert learn_labels(with_one_spelling(table(spelled))) == labels
+
+
+@pytest.mark.parametrize(
+    ("learned", "spelled", "known"),
+    [
+        (["0", "1"], ["1.0", "0", "0.00"], ["1", "0", "0"]),
+        (["0.0", "1.0"], ["1", "0.0", "0"], ["1.0", "0.0", "0.0"]),  # as older versions learned them
+        (["False", "True"], ["true", "False", "TRUE"], ["True", "False", "True"]),
+        (["caf\u0065\u0301", "x"], ["caf\u00e9", "x"], ["caf\u0065\u0301", "x"]),
+        (["1.0", "2.0", "none"], ["1.0", "2.0", "1.0"], ["1.0", "2.0", "1.0"]),
+        (["1", "1.0"], ["1.0", "1"], ["1.0", "1"]),
+        (["1", "4.5"], ["4.5", "1.0"], ["4.5", "1"]),
+    ],
+)
+def test_the_labels_of_other_files_are_spelled_as_those_of_training(learned, spelled, known):
+    assert spelled_as(table(spelled), learned).frame["label"].tolist() == known
+    assert match_labels(table(spelled), learned, "stop").frame["label"].tolist() == known
+
+
+@pytest.mark.parametrize(
+    ("learned", "spelled", "option"),
+    [
+        (["negative", "positive"], ["Positive", "Negative", "positive"], "Positive=positive Negative=negative"),
+        (["A", "B"], ["Ａ", "B"], "'Ａ=A'"),
+        (["1", "2", "none"], ["1.0", "none"], "1.0=1"),
+        (["1.0", "2.0", "none"], ["1", "2"], "1=1.0 2=2.0"),
+        (["2.1", "3"], ["2.10", "3"], "2.10=2.1"),
+    ],
+)
+@pytest.mark.parametrize("on_bad_rows", ["stop", "skip"])
+def test_labels_that_are_likely_known_ones_are_an_error_that_says_how_to_rename_them(
+    learned, spelled, option, on_bad_rows
+):
+    with pytest.raises(UserError) as caught:
+        match_labels(table(spelled), learned, on_bad_rows)
+    (line,) = caught.value.lines()
+    assert "in case, width or decimal point only: " in line
+    assert line.endswith(f"; --map_labels {option} makes them the same")
+    names = dict(word.split("=") for word in shlex.split(option))
+    renamed = with_new_names(table(spelled), names)
+    assert set(match_labels(renamed, learned, "stop").frame["label"]) <= set(learned)
+
+
+def test_rows_with_labels_that_were_not_learned_are_left_out_and_told_if_asked_to():
+    test = table(["a", "b", "x", "a", "x"])
+    with pytest.raises(UserError, match=r"2 rows .*'x' \(line 4\); --on_bad_rows skip leaves them out"):
+        match_labels(test, ["a", "b"], "stop")
+    left = match_labels(test, ["a", "b"], "skip")
+    assert left.frame["label"].tolist() == ["a", "b", "a"]
+    assert [row["text"] for row in left.records] == left.frame["text"].tolist() == ["text 0", "text 1", "text 3"]
+    assert [(row.line, row.reason) for row in left.rejected] == [
+        (4, "label is 'x', which the training data does not have"),
+        (6, "label is 'x', which the training data does not have"),
+        (1000, "text is empty"),
+    ]
+    assert left.rejected[0].values == test.records[2]
+    assert left.accounts().endswith("6 rows = 3 used + 3 rejected")
+    with pytest.raises(UserError, match="5 rows with labels that the training data does not have"):
+        match_labels(test, ["c", "d"], "skip")
+
+
+@pytest.mark.parametrize(
+    ("spelled", "names", "renamed"),
+    [
+        (["0", "1", "0"], {"0": "neg", "1": "pos"}, ["neg", "pos", "neg"]),
+        (["0.0", "1", "0"], {"0": "neg", "1": "pos"}, ["neg", "pos", "neg"]),
+        (["a", "b", "c"], {"a": "b", "b": "a"}, ["b", "a", "c"]),
+        (["True", "false"], {"true": "yes", "FALSE": "no"}, ["yes", "false"]),
+        (["caf\u00e9", "x"], {"cafe\u0301": "bar"}, ["bar", "x"]),
+    ],
+)
+def test_each_label_is_renamed_once(spelled, names, renamed):
+    assert with_new_names(table(spelled), names).frame["label"].tolist() == renamed
+
+
+def test_new_names_that_no_row_asks_for_are_told():
+    tables = [table(["0", "1.0"]), table(["2"])]
+    assert unused_names(tables, {"0": "a", "1": "b", "2": "c", "3": "d", "\ufeff1.0": "e"}) == ["3"]
 
 
 @pytest.mark.parametrize(("kinds", "more"), [(10, ""), (13, " and 3 more")])

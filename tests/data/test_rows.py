@@ -54,6 +54,13 @@ def one(tmp_path, row: str, **columns):
         ('"None"', "None"),
         ('"nan"', "nan"),
         ('"0.5"', "0.5"),
+        ("0.5", "0.5"),
+        ("-4.50", "-4.5"),
+        ('"\\u3000\\u00a0好评\\u2003"', "好评"),
+        ('"\\ufeffgood\\u200b"', "good"),
+        ('"go\\u200bod"', "good"),
+        ('"cafe\\u0301"', "caf\u00e9"),
+        ('"\\u1112\\u1161\\u11ab"', "한"),
         ('"\\ud83d\\ude00"', "😀"),
     ],
 )
@@ -68,17 +75,17 @@ def test_a_label_is_the_same_however_it_is_written(tmp_path, literal, label):
         ('""', "label is empty"),
         ('"  "', "label is empty"),
         ('"\\u3000"', "label is empty"),
+        ('"\\u200b\\ufeff"', "label is empty"),
         ("NaN", "label is empty"),
-        ("0.5", "label is 0.5; labels are strings or integers"),
-        ("Infinity", "label is inf; labels are strings or integers"),
-        ('["a"]', "label is ['a']; labels are strings or integers"),
-        ('{"a": 1}', "label is {'a': 1}; labels are strings or integers"),
-        ("[]", "label is []; labels are strings or integers"),
+        ("Infinity", "label is inf; labels are strings or numbers"),
+        ('["a"]', "label is ['a']; labels are strings or numbers"),
+        ('{"a": 1}', "label is {'a': 1}; labels are strings or numbers"),
+        ("[]", "label is []; labels are strings or numbers"),
         ('"a\\u0000b"', "label contains a NUL character"),
         ('"\\ud83d"', "label contains an incomplete character"),
     ],
 )
-def test_a_label_that_is_neither_a_string_nor_an_integer_makes_a_bad_row(tmp_path, literal, reason):
+def test_a_label_that_is_neither_a_string_nor_a_number_makes_a_bad_row(tmp_path, literal, reason):
     found = one(tmp_path, f'{{"text": "a", "label": {literal}}}')
     assert (found.line, found.reason) == (2, reason)
     assert str(found) == f"{tmp_path / 'rows.jsonl'}, line 2: {reason}"

@@ -24,6 +24,42 @@ def test_odd_numbers_and_orders_of_labels_are_found(labels, kinds):
     assert set(findings_by_kind(train=table("t", rows))) == kinds
 
 
+@pytest.mark.parametrize(
+    ("other_spelling", "count", "listed", "option"),
+    [
+        ({"a": "A"}, 1, "a 50 = A 10", "--map_labels A=a"),
+        ({"a": "ａ", "b": "B"}, 2, "a 50 = ａ 10, b 50 = B 10", "--map_labels 'ａ=a' B=b"),
+        ({}, 0, "", ""),
+    ],
+)
+def test_labels_in_several_spellings_are_told_with_what_makes_them_one(other_spelling, count, listed, option):
+    labels = list("ab" * 50) + [other_spelling.get(label, label) for label in "ab" * 10]
+    rows = list(zip(unlike(len(labels)), labels, strict=True))
+    found = findings_by_kind(train=table("t", rows)).get("spellings", [])
+    assert [finding.count for finding in found] == [count] * bool(count)
+    for finding in found:
+        assert finding.facts["listed"] == listed
+        assert finding.facts["option"] == option
+
+
+@pytest.mark.parametrize(
+    ("spellings", "are_one"),
+    [
+        (("1", "1.0"), True),
+        (("true", "True"), True),
+        (("里", "裡"), True),
+        (("2.1", "2.10"), True),
+        (("1", "10"), False),
+    ],
+)
+def test_labels_are_folded_as_texts_are(spellings, are_one):
+    rows = [(text, (*spellings, "other")[number % 3]) for number, text in enumerate(unlike(90))]
+    rows += [(rows[0][0], spellings[1])]
+    found = findings_by_kind(train=table("t", rows))
+    assert ("spellings" in found) == are_one
+    assert ("conflicts" in found) == (not are_one)
+
+
 def test_labels_without_a_row_in_another_file_are_named():
     texts = unlike(130)
     rows = [(text, "abc"[number % 3]) for number, text in enumerate(texts)]

@@ -13,7 +13,7 @@ from toolkit.doctor.texts import FINDINGS
 def test_every_finding_can_be_told_in_every_language():
     texts = unlike(30)
     rows = [(text, "abc"[number // 14]) for number, text in enumerate(texts)]
-    rows += [(texts[0], "b"), (texts[1][:-2] + "zz", "a"), ("很好", "a"), ("не то", "a"), ("γενικά", "a")]
+    rows += [(texts[0], "b"), (texts[1][:-2] + "zz", "a"), ("很好", "a"), ("не то", "a"), ("γενικά", "A")]
     odd = table("t", rows)
     given = tokens(odd, counts=2 ** np.arange(35), known=np.arange(35) - 1, unknown_share=0.1)
     tables = {"train": odd, "valid": table("v", rows[:3]), "test": table("e", [rows[1], (texts[5][1:] + "z", "a")])}
@@ -31,6 +31,7 @@ def test_every_finding_can_be_told_in_every_language():
 def test_every_text_can_be_filled_in(kind, language):
     shares = {"share": 0.5, "score": 0.75, "ratio": 12.5}
     words = {"file": "a.csv", "other": "b.csv", "label": "pro", "listed": "x", "script": "Latin", "others": "Thai 3"}
+    words |= {"option": "--map_labels A=a"}
     counts = dict.fromkeys(("rows", "exact", "texts", "labels", "least", "runs", "expected", "max_length"), 7)
     finding = Finding(kind, 1234, {**shares, **words, **counts, "times": 10, "middle": 30})
     assert "{" not in finding.sentence(language) + finding.advice(language)

@@ -60,10 +60,17 @@ def test_an_option_that_says_what_a_step_does_may_not_and_both_values_are_named(
     assert caught.value.lines() == [f"--{name} {given}: the run to resume has {before}"]
 
 
+def test_labels_may_not_be_named_otherwise_but_in_the_same_way(tmp_path):
+    names = {"0": "neg", "1": "pos"}
+    assert resumed(tmp_path / "a", {"map_labels": names}, "--map_labels", "1=pos", "0=neg")["map_labels"] == names
+    with pytest.raises(UserError, match="--map_labels {'0': 'neg'}: the run to resume has {'0': 'neg', '1': 'pos'}"):
+        resumed(tmp_path / "b", {"map_labels": names}, "--map_labels", "0=neg")
+
+
 def test_every_option_is_known_to_change_or_not():
     options = set(fine_tuning_options([]).as_dict())
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
-    untested |= {"find_label_errors", "tensorboard"}
+    untested |= {"find_label_errors", "tensorboard", "map_labels"}
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert {name for name in MAY_CHANGE if name not in untested} == set(CHANGES)
 

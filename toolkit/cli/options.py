@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from toolkit.base.errors import UserError
+from toolkit.cli.label_names import MapLabels
 from toolkit.cli.parser import Parser, given_options, number
 from toolkit.cli.sections import (
     FineTuningOptions,
@@ -45,6 +46,10 @@ def _add_reading(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--on_bad_rows", default="stop", choices=["stop", "skip"], help="what to do with rows that cannot be used: report them and stop, or skip them and list them in rejected_rows.csv")
 
 
+def _add_map_labels(group: argparse._ArgumentGroup, off: str) -> None:
+    group.add_argument("--map_labels", action=MapLabels, nargs="+", metavar="OLD=NEW", help=f"what labels of the files are to be called, or a csv or json file of old and new names; run.json keeps it, and test_code.py goes by it (off: {off})")
+
+
 def _add_columns(group: argparse._ArgumentGroup, label: bool) -> None:
     group.add_argument("--text_column", metavar="NAME", help="column of the text (off: as in training)")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text (off: as in training)")
@@ -80,6 +85,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
     group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label")
+    _add_map_labels(group, "as they stand there")
     _add_reading(group)
     group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training the rows that are also in the validation file or in the testset of --data_dir (or --test_file), ignoring spaces, width, case and traditional characters")
     group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
@@ -154,6 +160,7 @@ def scoring_parser() -> Parser:
     group.add_argument("--compare", metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: report whether the difference to it is more than chance (off: no comparison)")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
     _add_columns(group, label=True)
+    _add_map_labels(group, "as in training")
     _add_reading(group)
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")

@@ -35,6 +35,7 @@ class DataOptions:
     test_file: str | None
     valid_ratio: float
     columns: ColumnOptions
+    map_labels: dict[str, str] | None  # new names of labels by the old ones
     reading: ReadingOptions
     drop_leaked: bool
     check_data: bool
@@ -158,6 +159,7 @@ class ScoringOptions:
     compare: str | None
     data_dir: str
     columns: ColumnOptions
+    map_labels: dict[str, str] | None  # new names of labels by the old ones; those of the run go before
     reading: ReadingOptions
     model_dir: str
     prediction: PredictionOptions

@@ -1,19 +1,27 @@
 """The labels of a training file, their numbers, and the rows that are held out where there is no validation file."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import compress
+from statistics import median
 
 import numpy as np
 import pandas as pd
 
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
+from toolkit.cli.console import display_width
 from toolkit.data.files import short_repr
+from toolkit.data.rows import Rejected
+from toolkit.data.spellings import certain_form, kind_of, likely_spellings, map_labels_option, plain_label
 from toolkit.data.tables import Table
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
 MAX_LISTED_LABELS = 10  # in an error
-USUAL_LABELS = 50  # more than these, and more than half the rows, are hardly those of a label column
+USUAL_LABELS = 50  # more than these, and more than half the rows, are looked at: they may be texts or numbers of rows
+LONG_LABEL = 40  # columns that half the labels take at least, if they are texts; a Chinese character takes two
+LONG_LABEL_WORDS = 6
 
 
 def sort_labels(labels: Iterable[str]) -> list[str]:
@@ -31,9 +39,130 @@ def learn_labels(train: Table) -> list[str]:
     if len(labels) < 2:
         label = short_repr(labels[0])
         raise UserError(f"{train.path}: every row has the label {label}; a classifier needs at least two labels")
-    if len(labels) > max(USUAL_LABELS, rows // 2):
+    if len(labels) > max(USUAL_LABELS, rows // 2) and _are_hardly_labels(labels, train.frame["text"]):
         raise UserError(f"{train.path}: {len(labels):,} different labels in {rows:,} rows; is this the label column?")
     return labels
+
+
+def _are_hardly_labels(labels: Sequence[str], texts: Iterable[str]) -> bool:
+    """Return whether many labels, most of them of one row, are rather texts or the numbers of rows.
+
+    A few rows for each of many labels are told from them by names that are short, shorter than the texts, and made of
+    letters rather than of digits.
+    """
+    width = median(map(display_width, labels))
+    words = median(len(label.split()) for label in labels)
+    if width >= LONG_LABEL or words >= LONG_LABEL_WORDS or width >= median(map(display_width, texts)):
+        return True
+    characters = [character for label in labels for character in label if character.isalnum()]
+    return 2 * sum(character.isdigit() for character in characters) >= len(characters)
+
+
+# -- one spelling for each label --------------------------------------------------------------------------------------
+
+
+def with_one_spelling(train: Table) -> Table:
+    """Return the training table in which what certainly is one label is spelled alike."""
+    column = train.frame["label"]
+    kind = kind_of(column)
+    return _relabelled(train, {label: certain_form(label, kind) for label in column.unique()})
+
+
+def with_new_names(table: Table, new_names: Mapping[str, str]) -> Table:
+    """Return a table whose labels are renamed as --map_labels says, each once, so that two can change places.
+
+    A new name is for the label as it is spelled in the file, or else for what it certainly is, such as 1 for 1.0.
+    """
+    new_names = {plain_label(old): plain_label(new) for old, new in new_names.items()}
+    column = table.frame["label"]
+    kind = kind_of(column)
+    mapping = {}
+    for label in column.unique():
+        form = certain_form(label, kind)
+        mapping[label] = new_names.get(label, new_names.get(form, label))
+    return _relabelled(table, mapping)
+
+
+def unused_names(tables: Iterable[Table], new_names: Mapping[str, str]) -> list[str]:
+    """Return the labels that --map_labels renames and that no row of some tables has."""
+    spellings: set[str] = set()
+    for table in tables:
+        labels = set(table.frame["label"])
+        kind = kind_of(labels)
+        spellings |= labels | {certain_form(label, kind) for label in labels}
+    return [label for label in new_names if plain_label(label) not in spellings]
+
+
+def spelled_as(table: Table, labels: Sequence[str]) -> Table:
+    """Return a table in which what certainly is one of `labels` is spelled like it; others stay as they are."""
+    kind = kind_of(labels)
+    labels_of: dict[str, list[str]] = {}
+    for label in labels:
+        labels_of.setdefault(certain_form(label, kind), []).append(label)
+    known = set(labels)
+    mapping = {}
+    for spelling in table.frame["label"].unique():
+        candidates = [] if spelling in known else labels_of.get(certain_form(spelling, kind), [])
+        mapping[spelling] = candidates[0] if len(candidates) == 1 else spelling
+    return _relabelled(table, mapping)
+
+
+def match_labels(table: Table, labels: Sequence[str], on_bad_rows: str) -> Table:
+    """Return a table whose labels are spelled as `labels`, those of the training data.
+
+    Rows with other labels are rejected if `on_bad_rows` is "skip" and some rows are left, else they are a UserError
+    that lists them. Labels that are likely known ones in another spelling always are one: it says how to rename them.
+    """
+    table = spelled_as(table, labels)
+    column = table.frame["label"]
+    is_unknown = ~column.isin(labels)
+    if not is_unknown.any():
+        return table
+    likely = likely_spellings(column[is_unknown].unique(), labels)
+    is_likely = column.isin(list(likely))
+    strange = column[is_unknown & ~is_likely]
+    problems = []
+    if likely:
+        problems.append(_other_spellings(table, column[is_likely], likely))
+    if len(strange) == len(column):
+        problems.append(_unknown_labels(table, strange))
+    elif len(strange) and on_bad_rows != "skip":
+        problems.append(f"{_unknown_labels(table, strange)}; --on_bad_rows skip leaves them out")
+    if problems:
+        raise UserError(*problems)
+    return _without_unknown(table, is_unknown.to_numpy())
+
+
+def _relabelled(table: Table, mapping: Mapping[str, str]) -> Table:
+    """Return a table with its labels renamed, in its frame but not in the rows as they stand in the file."""
+    if all(old == new for old, new in mapping.items()):
+        return table
+    labels = table.frame["label"].map(mapping).astype(object)
+    return replace(table, frame=table.frame.assign(label=labels))
+
+
+def _without_unknown(table: Table, is_unknown: np.ndarray) -> Table:
+    """Return a table in which the rows (N,) with unknown labels are among the rejected ones, in the file's order."""
+    frame = table.frame
+    unit = str(frame.index.name or "line")
+    rejected = list(table.rejected)
+    rows = zip(frame.index.tolist(), frame["label"], table.records or frame.to_dict("records"), strict=True)
+    for line, label, cells in compress(rows, is_unknown):
+        reason = f"label is {short_repr(label)}, which the training data does not have"
+        rejected.append(Rejected(str(table.path), unit, line, reason, cells))
+    return table.part(~is_unknown, sorted(rejected, key=lambda row: row.line))
+
+
+def _other_spellings(table: Table, rows: pd.Series, likely: Mapping[str, str]) -> str:
+    """Return the error about labels that are known ones but for case, width or decimal point."""
+    differ = "with labels that differ from the training data's in case, width or decimal point only"
+    differ = f"{counted(len(rows), 'row')} {differ}"
+    return f"{table.path}: {differ}: {_listed(rows)}; {map_labels_option(likely)} makes them the same"
+
+
+def _unknown_labels(table: Table, unknown: pd.Series) -> str:
+    rows = counted(len(unknown), "row")
+    return f"{table.path}: {rows} with labels that the training data does not have: {_listed(unknown)}"
 
 
 def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
@@ -41,10 +170,7 @@ def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
     column = table.frame["label"]
     unknown = column[~column.isin(labels)]
     if len(unknown):
-        raise UserError(
-            f"{table.path}: {counted(len(unknown), 'row')} with labels that the training data does not have: "
-            f"{_listed(unknown)}"
-        )
+        raise UserError(_unknown_labels(table, unknown))
     label2id = {label: number for number, label in enumerate(labels)}
     return column.map(label2id).to_numpy(np.int64)
 

@@ -2,9 +2,11 @@
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,7 @@ from toolkit.base.disk import replacing
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
 from toolkit.data.files import Record, Source, short_repr
+from toolkit.data.spellings import number_label, plain_label
 
 MAX_LISTED_COLUMNS = 20  # in an error
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -181,12 +184,14 @@ def _label(values: dict, column: str) -> str:
         raise _unusable_cell(column, "is empty")
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, (str, int)):
-        raise _unusable_cell(column, f"is {short_repr(value)}; labels are strings or integers")
-    label = str(value).strip()
-    _check_characters(label, column)
+    if isinstance(value, (int, float, Decimal)) and abs(value) != math.inf:
+        return number_label(value)
+    if not isinstance(value, str):
+        raise _unusable_cell(column, f"is {short_repr(value)}; labels are strings or numbers")
+    _check_characters(value, column)
+    label = plain_label(value)
+    if not label:
+        raise _unusable_cell(column, "is empty")
     return label
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from datasketch import MinHash, MinHashLSH
 from opencc import OpenCC
 
+from toolkit.data.spellings import likely_form
+
 MIN_SIMILARITY = 0.7  # Jaccard similarity of the sets of n-grams from which on two texts are nearly equal
 NGRAM_SIZE = 4  # characters
 HAN_NGRAM_SIZE = 2  # characters, in texts that are mostly Chinese
@@ -33,6 +35,11 @@ def normalize(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold()
     text = " ".join(text.split())
     return BLANK_BESIDE_HAN.sub("", _simplified(text)) if ANY_HAN.search(text) else text
+
+
+def folded_label(label: str) -> str:
+    """Return a label without what makes no difference to a reader, as of a text: of a number also its last zeros."""
+    return normalize(likely_form(label))
 
 
 def equal_groups(normalized: Sequence[str]) -> list[list[int]]:

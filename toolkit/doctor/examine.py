@@ -10,7 +10,7 @@ from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
-from toolkit.doctor.duplicates import equal_groups, near_duplicates
+from toolkit.doctor.duplicates import equal_groups, folded_label, near_duplicates
 from toolkit.doctor.findings import Finding
 from toolkit.doctor.labelled_rows import TRAIN, LabelledRows, number_rows
 from toolkit.doctor.oddities import (
@@ -19,6 +19,7 @@ from toolkit.doctor.oddities import (
     odd_lengths,
     other_scripts,
     sorted_by_label,
+    spellings,
     telling_length,
     uneven_labels,
 )
@@ -33,6 +34,7 @@ def examine(tables: dict[str, Table], tokens: dict[str, TokenFacts]) -> list[Fin
     training_labels = rows.labels_of(TRAIN)
     findings = [
         *shared_texts(rows),
+        *spellings(training_labels),
         *conflicting_labels(rows),
         *repeated_texts(rows),
         *nearly_equal_texts(rows),
@@ -80,12 +82,13 @@ def shared_texts(rows: LabelledRows) -> Iterator[Finding]:
 
 
 def conflicting_labels(rows: LabelledRows) -> Iterator[Finding]:
-    """Yield the texts that have several labels."""
+    """Yield the texts that have several labels, not counting spellings of one."""
+    folded = {label: folded_label(label) for label in set(rows.labels)}
     count = 0
     pairs = []
     for group in equal_groups(rows.normalized):
         first = group[0]
-        others = [row for row in group if rows.labels[row] != rows.labels[first]]
+        others = [row for row in group if folded[rows.labels[row]] != folded[rows.labels[first]]]
         if others:
             count += len(group)
             pairs.append((first, others[0]))

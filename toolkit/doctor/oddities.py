@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
+from toolkit.data.spellings import map_labels_option
+from toolkit.doctor.duplicates import folded_label
 from toolkit.doctor.findings import Finding, excerpt
 from toolkit.doctor.labelled_rows import LabelledRows
 from toolkit.tokens.dataset import TokenFacts
@@ -34,6 +36,21 @@ def uneven_labels(labels: Sequence[str]) -> Iterator[Finding]:
     if top_count >= MAX_IMBALANCE * lowest_count:
         facts = {"share": top_count / len(labels), "label": excerpt(top_label), "ratio": top_count / lowest_count}
         yield Finding("imbalance", top_count, facts)
+
+
+def spellings(labels: Sequence[str]) -> Iterator[Finding]:
+    """Yield labels of the training rows that look like one label in several spellings, the most frequent one first."""
+    counts = Counter(labels)
+    spellings_of: dict[str, list[str]] = {}
+    for label in counts:
+        spellings_of.setdefault(folded_label(label), []).append(label)
+    groups = [sorted(group, key=lambda label: -counts[label]) for group in spellings_of.values() if len(group) > 1]
+    if groups:
+        new_names = {label: usual for usual, *others in groups for label in others}
+        listed = [" = ".join(f"{excerpt(label)} {counts[label]:,}" for label in group) for group in groups]
+        facts = {"rows": sum(counts[label] for label in new_names), "listed": _list(listed)}
+        facts["option"] = map_labels_option(new_names)
+        yield Finding("spellings", len(groups), facts)
 
 
 def missing_labels(training_labels: Sequence[str], labels: Sequence[str], file: str) -> Iterator[Finding]:

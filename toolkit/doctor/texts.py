@@ -63,6 +63,16 @@ FINDINGS: dict[str, Message] = {  # by kind
             "任何模型都不可能全对；请确定一个标签，或者去掉这条文本",
         ),
     ),
+    "spellings": Message(
+        sentence=Text(
+            "{count:,} labels are each spelled in several ways, and count as several labels: {listed}",
+            "{count:,} 个标签各有几种写法，被当作不同的标签：{listed}",
+        ),
+        advice=Text(
+            "if they are one, {option} makes them one",
+            "如果是同一个标签，请用 {option} 合并",
+        ),
+    ),
     "few_rows": Message(
         sentence=Text(
             "{count:,} of {labels:,} labels with fewer than {least} training rows: {listed}",

@@ -44,6 +44,12 @@ class RunFacts:
         """Whether the model classifies pairs of texts."""
         return self.columns.text_pair is not None
 
+    @property
+    def new_label_names(self) -> dict[str, str]:
+        """What --map_labels of the run calls labels, by what they are called in its files."""
+        new_names = self.options.get("map_labels")
+        return dict(new_names) if isinstance(new_names, dict) else {}
+
     def with_facts(self, **facts: Any) -> "RunFacts":
         """Return the facts with some more of them."""
         return replace(self, **facts)

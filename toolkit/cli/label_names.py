@@ -1,0 +1,77 @@
+"""New names of labels, as --map_labels gives them: old=new words, or a csv or json file of old and new names."""
+
+import argparse
+import csv
+import io
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from toolkit.base.errors import UserError
+
+EQUALS_SIGN = re.compile(r"(?<!\\)=")  # \= is part of a label
+FILE_ENDINGS = (".csv", ".json")
+
+
+class MapLabels(argparse.Action):
+    """Makes a dict of the words of an option, added to that of the same option before."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the names to what the namespace has already."""
+        earlier = getattr(namespace, self.dest, None)
+        names = dict(earlier) if isinstance(earlier, dict) else {}
+        for word in values or ():
+            names |= label_names(str(word))
+        setattr(namespace, self.dest, names)
+
+
+def label_names(word: str) -> dict[str, str]:
+    """Return the new names by the old ones that a word of --map_labels says; UserError if it says none."""
+    parts = EQUALS_SIGN.split(word, maxsplit=1)
+    if len(parts) == 1 and word.lower().endswith(FILE_ENDINGS):
+        return _names_of_file(word)
+    old, new = (part.replace("\\=", "=").strip() for part in (*parts, "")[:2])
+    if not old or not new:
+        raise UserError(f"--map_labels {word}: should be OLD=NEW, or a csv or json file of old and new names")
+    return {old: new}
+
+
+def _names_of_file(name: str) -> dict[str, str]:
+    """Return the new names by the old ones of a csv file of two columns or a json object; UserError if it is none."""
+    try:
+        text = _decoded(Path(name).read_bytes())
+        if name.lower().endswith(".json"):
+            pairs = list(json.loads(text).items())
+        else:
+            pairs = [tuple(row) for row in csv.reader(io.StringIO(text, newline="")) if row]
+            pairs = pairs[1:] if pairs and pairs[0] == ("old", "new") else pairs
+        names = {old.strip(): _label(new) for old, new in pairs}
+    except (OSError, ValueError, AttributeError, csv.Error) as error:
+        needed = "a json object of old and new names, or a csv file of two columns, old and new"
+        raise UserError(f"--map_labels {name}: {error}; it should be {needed}") from None
+    if not all([*names, *names.values()]):
+        raise UserError(f"--map_labels {name}: a name in it is empty")
+    return names
+
+
+def _label(value: object) -> str:
+    """Return a new name; ValueError if it is neither text nor a whole number."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"{value!r} is no name of a label")
+    return str(value).strip()
+
+
+def _decoded(data: bytes) -> str:
+    """Return the text of a file in utf-8, or in GB18030, in which spreadsheets write Chinese."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("gb18030")
