@@ -45,15 +45,14 @@ from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.fast_bert import make_fast
 from toolkit.models.int8 import check_labels, make_int8
+from toolkit.models.locate import EMBEDDED, resolve_model
 from toolkit.models.packed_linear import pack_linear_layers
 from toolkit.models.pretrained import (
-    EMBEDDED,
     check_padding,
     limit_tokenizer,
     load_classifier,
     load_config,
     load_tokenizer,
-    resolve_model,
     set_dropout,
 )
 from toolkit.runs.banner import say_labels, say_lengths

@@ -31,7 +31,7 @@ from toolkit.compute.processes import ALONE, Processes  # noqa: E402
 from toolkit.data.files import find_file  # noqa: E402
 from toolkit.data.labels import encode_labels, learn_labels  # noqa: E402
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
-from toolkit.models.pretrained import resolve_model  # noqa: E402
+from toolkit.models.locate import resolve_model  # noqa: E402
 from toolkit.tokens.encoder import make_encoder  # noqa: E402
 from toolkit.training.learner import Learner, StepSettings  # noqa: E402
 from toolkit.training.optimizer import make_optimizer  # noqa: E402

@@ -42,7 +42,8 @@ from toolkit.compute.batches import padding_share  # noqa: E402
 from toolkit.compute.device import choose_device  # noqa: E402
 from toolkit.compute.precision import DTYPES, choose_precision  # noqa: E402
 from toolkit.data.labels import encode_labels, learn_labels  # noqa: E402
-from toolkit.models.pretrained import load_tokenizer, resolve_model  # noqa: E402
+from toolkit.models.locate import resolve_model  # noqa: E402
+from toolkit.models.pretrained import load_tokenizer  # noqa: E402
 
 DEVICE = choose_device("auto")
 BEST = choose_precision("auto", DEVICE)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, script
-from tests.fakehub import COMMIT, NAME, closed_hub, hub_of, silent_hub
+from tests.fakehub import COMMIT, CONVERSION, NAME, closed_hub, hub_of, silent_hub
 from toolkit.base.errors import UserError
 from toolkit.models.hub import fetch_model
 from toolkit.models.trust import config_problems, directory_problems
@@ -36,9 +36,9 @@ def train(url: str, home: Path, reviews: Path, *options, model: str = NAME, stat
     return script("main.py", *command, "--overwrite", *options, status=status, environment=environment)
 
 
-def fetch(url: str, home: Path, **variables) -> str:
+def fetch(url: str, home: Path, name: str = NAME, **variables) -> str:
     """Return what fetch_model returns or raises in a process of its own, whose settings the hub's client reads."""
-    code = f"from toolkit.base import errors\nfrom toolkit.models import hub\ntry: print(hub.fetch_model({NAME!r}))\nexcept errors.UserError as e: print(e)"  # noqa: E501
+    code = f"from toolkit.base import errors\nfrom toolkit.models import hub\ntry: print(hub.fetch_model({name!r}))\nexcept errors.UserError as e: print(e)"  # noqa: E501
     environment = {**os.environ, "HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_OFFLINE": "", **variables}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, encoding="utf-8"
@@ -68,6 +68,19 @@ def test_a_model_of_the_hub_is_trained_and_later_without_the_hub(english_bert, r
     )
     assert directory_problems(Path(earlier)) == []  # the links of the cache lead out of the directory
     assert (Path(earlier) / "config.json").is_symlink()
+
+
+def test_a_revision_is_fetched_by_its_name_and_found_again_without_the_hub(english_bert, tmp_path):
+    other = shutil.copytree(english_bert, tmp_path / "other")
+    (other / "vocab.txt").write_text("of the other revision")
+    with hub_of(english_bert, other) as hub:
+        folder = Path(fetch(hub.url, tmp_path, f"{NAME}@refs/pr/1"))
+        main = Path(fetch(hub.url, tmp_path))
+    assert (folder / "vocab.txt").read_text() == "of the other revision"
+    assert (folder.name, main.name) == (CONVERSION, COMMIT)
+    assert fetch(closed_hub(), tmp_path, f"{NAME}@refs/pr/1") == str(folder)
+    with hub_of(english_bert) as hub:
+        assert fetch(hub.url, tmp_path / "new", f"{NAME}@refs/pr/1").startswith(f"model {NAME}@refs/pr/1: ")
 
 
 def test_pickled_weights_and_code_of_the_hub_are_not_even_fetched(pickled, reviews, tmp_path):

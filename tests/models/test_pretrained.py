@@ -1,5 +1,4 @@
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import utils
 from tests.conftest import WORDS, bert_tokenizer
 from tests.models.families import FAMILIES, text_ids, tiny_classifier, tiny_config
 from toolkit.base.errors import UserError
+from toolkit.models.locate import resolve_model
 from toolkit.models.pretrained import (
     check_padding,
     input_limit,
@@ -19,7 +19,6 @@ from toolkit.models.pretrained import (
     load_classifier,
     load_config,
     load_tokenizer,
-    resolve_model,
     set_dropout,
 )
 from toolkit.tokens.encoder import make_encoder
@@ -30,83 +29,6 @@ def test_the_embedded_model_is_a_directory_with_safetensors():
     assert folder == resolve_model("all-MiniLM-L6-v2")
     assert load_config(folder).hidden_size == 384
     assert len(load_tokenizer(folder)) == 30522
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
-    """The current directory, with models/my-bart, output/bert_classifier and a file."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    for folder in ("models/my-bart", "output/bert_classifier"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "config.json").touch()
-    (tmp_path / "notes.txt").touch()
-    (tmp_path / "gone").symlink_to("nowhere")
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "./nowhere", "../nowhere", ".", "..", "/no/such/place", "a/b/c", "nowhere/", "~/nowhere", "~nobody/nowhere",
-        r"no\where", r".\nowhere", r"C:\nowhere", "C:/nowhere", "C:nowhere",
-        "models/my-bert", "models/nothing-like-it", "output/bert_classifer", "notes.txt/bert", "notes.txt", "gone",
-        "gone/bert",
-    ],
-)  # fmt: skip
-def test_a_path_that_is_not_a_model_is_not_taken_for_a_hub_id(name, here):
-    with pytest.raises(UserError, match=rf"--model {re.escape(name)}: (there is no such|this is not a|the) directory"):
-        resolve_model(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["bert-base-chinese", "hfl/chinese-bert-wwm", "model/my-bert", "Output2/bert_classifier", "a.b/c-d.e"]
-)
-def test_a_name_of_which_no_part_is_there_is_a_hub_id(name, here):
-    assert resolve_model(name) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "path"),
-    [
-        ("models/my-bart", "models/my-bart"), ("models/my-bart/", "models/my-bart"), ("./models/my-bart", None),
-        ("~/models/my-bart", None), ("models/../output/bert_classifier", None),
-    ],
-)  # fmt: skip
-def test_a_directory_that_is_there_is_taken_however_it_is_written(name, path, here):
-    assert Path(resolve_model(name)).samefile(here / (path or name.replace("~", ".")))
-
-
-@pytest.mark.parametrize(
-    ("name", "near"),
-    [
-        ("models/my-bert", "models/my-bart"),
-        ("output/bert_classifer", "output/bert_classifier"),
-        ("./outptu/bert_classifier", "output"),
-        ("ouput/bert_classifier/", "output"),
-        (r"models\my-bart", "models/my-bart"),
-        (r"models\my-bert", "models/my-bart"),
-        ("~/models/my-bert", "{home}/models/my-bart"),
-    ],
-)
-def test_a_directory_with_nearly_that_name_is_named(name, near, here):
-    with pytest.raises(UserError, match=f"did you mean {near.format(home=here)}[?]$"):
-        resolve_model(name)
-
-
-def test_where_no_name_is_near_none_is_named(here):
-    with pytest.raises(UserError) as caught:
-        resolve_model("models/nothing-like-it")
-    reason = "there is no such directory (models is here, so this is not taken for a hub id)"
-    assert str(caught.value) == f"--model models/nothing-like-it: {reason}"
-    with pytest.raises(UserError, match="--model ./nowhere: there is no such directory$"):
-        resolve_model("./nowhere")
-
-
-def test_a_directory_that_holds_no_model_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no config.json"):
-        resolve_model(str(tmp_path))
 
 
 def test_a_hub_that_cannot_be_reached_is_said_in_a_sentence():

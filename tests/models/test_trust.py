@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import WORDS, tiny_bert
-from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer, resolve_model
+from toolkit.base.errors import UserError
+from toolkit.models.locate import resolve_model
+from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer
 from toolkit.models.trust import (
     MAX_JSON_BYTES,
     ForeignJson,
@@ -114,6 +116,32 @@ def test_weights_in_several_files_are_read(tmp_path):
     again, new = load_classifier(str(folder))
     assert new == []
     assert sum(weight.sum() for weight in again.parameters()) == sum(weight.sum() for weight in model.parameters())
+
+
+def test_a_pointer_of_git_lfs_is_told_from_the_file_that_it_stands_for(model):
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 438000000\n"
+    for name in ("model.safetensors", "tokenizer.json", "spiece.model"):
+        (model / name).write_text(pointer)
+    assert directory_problems(model) == [
+        f"{name} is a pointer of git-lfs and not the file itself; fetch it with git lfs pull, or download it again"
+        for name in ("model.safetensors", "spiece.model", "tokenizer.json")
+    ]
+
+
+def test_code_beside_a_model_that_transformers_knows_is_neither_run_nor_a_reason_to_refuse_it(model):
+    code = 'open("was_run", "w")\nraise SystemExit(3)\n'
+    (model / "modeling_own.py").write_text(code)
+    edit(model / "config.json", auto_map={"AutoConfig": "modeling_own.C", "AutoModel": "modeling_own.M"})
+    edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["modeling_own.T", None]})
+    classifier, _ = load_classifier(str(model))
+    assert type(classifier).__name__ == "BertForSequenceClassification"
+    assert len(load_tokenizer(str(model))) == classifier.config.vocab_size
+    assert not Path("was_run").exists()
+    edit(model / "config.json", model_type="own")
+    with pytest.raises(UserError, match="config.json has auto_map: .* names code that comes with the model"):
+        load_config(str(model))
+    edit(model / "tokenizer_config.json", tokenizer_class="OwnTokenizer")
+    assert "auto_map" in tokenizer_problems(model)[0]
 
 
 def test_several_problems_are_told_together(model):

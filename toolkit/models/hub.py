@@ -19,6 +19,7 @@ from huggingface_hub.utils import logging as hub_logging
 
 from toolkit.base.errors import UserError, first_line
 from toolkit.base.streams import is_terminal
+from toolkit.models.locate import split_revision
 from toolkit.models.trust import PARTS, WEIGHTS, has_weights
 
 READ_FILES = ["*.json", "*.txt", "*.model", "*.codes", WEIGHTS, PARTS]  # neither pickles nor code
@@ -31,14 +32,15 @@ PATIENCE = 10  # seconds that the hub has for an answer, unless HF_HUB_ETAG_TIME
 def fetch_model(name: str) -> Path:
     """Return the directory of a model of the hub, downloaded, or that of an earlier download if the hub is away.
 
-    A model that has only pickled weights is taken from the pull request that converts them, if the hub has one. Raises
-    UserError if there is no such model or it cannot be had.
+    `name` is a hub id, which may be followed by @ and a revision; without it the main branch is meant. A model that has
+    only pickled weights is taken from the pull request that converts them, if the hub has one. Raises UserError if
+    there is no such model or it cannot be had.
     """
     hub_logging.set_verbosity_error()  # what went wrong is said once, at the end
     if not is_terminal(sys.stderr):
         disable_progress_bars()
     try:
-        return _download_with_weights(name)
+        return _download_with_weights(*split_revision(name))
     except GatedRepoError:
         reason = "access to it is restricted: accept the conditions on its page, then log in (hf auth login)"
     except HFValidationError:
@@ -46,7 +48,7 @@ def fetch_model(name: str) -> Path:
     except RepositoryNotFoundError:
         reason = "there is no such model, or it is private and needs a login (hf auth login)"
     except Exception as error:  # whatever a server may answer and a network may do
-        folder = _earlier_download(name)
+        folder = _earlier_download(*split_revision(name))
         if folder is not None:
             return folder
         no_json = isinstance(error, ValueError) and not isinstance(error, FileNotFoundError)
@@ -57,12 +59,12 @@ def fetch_model(name: str) -> Path:
     )
 
 
-def _download_with_weights(name: str) -> Path:
-    """Return the directory of the main revision, or of one that offers its weights as safetensors if it has none."""
-    folder = _download(name, "main")
+def _download_with_weights(hub_id: str, revision: str) -> Path:
+    """Return the directory of a revision, or of one that offers its weights as safetensors if it has none."""
+    folder = _download(hub_id, revision)
     if not has_weights(folder):
-        for revision in _conversions(name):
-            return _download(name, revision)
+        for conversion in _conversions(hub_id):
+            return _download(hub_id, conversion)
     return folder
 
 
@@ -96,13 +98,13 @@ def _conversions(name: str) -> list[str]:
         return []
 
 
-def _earlier_download(name: str) -> Path | None:
+def _earlier_download(hub_id: str, revision: str) -> Path | None:
     """Return the directory of an earlier download that has weights."""
-    refs = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type="model"), "refs")
+    refs = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=hub_id, repo_type="model"), "refs")
     conversions = [path.relative_to(refs).as_posix() for path in sorted(refs.glob("refs/pr/*"))]
-    for revision in ("main", *conversions):
+    for candidate in (revision, *conversions):
         try:
-            folder = _snapshot(name, revision, local_files_only=True)
+            folder = _snapshot(hub_id, candidate, local_files_only=True)
         except Exception:  # it is not there
             continue
         if has_weights(folder):

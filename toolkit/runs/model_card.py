@@ -5,6 +5,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from toolkit.models.locate import split_revision
 from toolkit.runs.run_facts import RunFacts
 
 MAX_SHOWN = 200  # characters of a label or a path
@@ -51,8 +52,8 @@ def model_card(run: RunFacts) -> str:
 
 def _card_data(run: RunFacts) -> ModelCardData:
     """Return what the hub reads: the kind of model, what it was made from, and its scores on the validation rows."""
-    base_model = run.base_model
-    is_on_the_hub = HUB_ID.fullmatch(base_model) is not None and not Path(base_model).exists()
+    base_model, _ = split_revision(run.base_model)
+    is_on_the_hub = HUB_ID.fullmatch(base_model) is not None and not Path(run.base_model).exists()
     scores = {"accuracy": run.metrics["accuracy"], "f1": run.metrics["macro_f1"]}
     names = {"accuracy": "Accuracy", "f1": "Macro F1"}
     return ModelCardData(

