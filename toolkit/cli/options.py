@@ -94,7 +94,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
+    group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, with @REVISION if need be, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
     group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer texts are truncated (off: as many as the model can take)")
     group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what an overlong row loses: the end of the longer text of a pair, of the first text, of the second (and of the other if that is not enough), or the middle")
     group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
