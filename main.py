@@ -48,11 +48,11 @@ from toolkit.evaluation.metrics import quick_scores
 from toolkit.report.explanations import Explainer, explain_errors
 from toolkit.report.page import write_report
 from toolkit.report.scores import ScoredRun, score_lines, write_scores
-from toolkit.runs.banner import say_model
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.resume import resumed_options
 from toolkit.runs.seeds import each_seed
 from toolkit.tokens.dataset import concatenate
+from toolkit.training.banner import say_model
 from toolkit.training.stop_signals import PredictionInterrupted
 from toolkit.training.trainer import Trainer, TrainingData, begin_training
 
@@ -169,7 +169,7 @@ def finish(run: Trainer) -> None:
     answers = simple_answers(tables.get("train"), tables)
     baselines = score_answers(tables, answers)
     if run.facts is not None:
-        run.facts = run.facts.with_facts(baselines=baselines)
+        run.facts = replace(run.facts, baselines=baselines)
         utils.describe_model(model_dir, run.run_facts())
     run.directory.draw(run.progress, run.options.training.metric)
     for line in baseline_lines(baselines.get("valid", {})):

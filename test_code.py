@@ -15,8 +15,8 @@ from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import scoring_options
 from toolkit.cli.sections import ScoringOptions
 from toolkit.data.files import need_file
-from toolkit.runs.run_facts import RunFacts
-from toolkit.runs.run_json import ModelFiles, read_run
+from toolkit.runs.model_dir import ModelFiles
+from toolkit.runs.run_json import RunFacts, read_run
 
 
 def read_options() -> ScoringOptions:

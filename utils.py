@@ -55,10 +55,8 @@ from toolkit.models.pretrained import (
     load_tokenizer,
     set_dropout,
 )
-from toolkit.runs.banner import say_labels, say_lengths
 from toolkit.runs.model_card import model_card
-from toolkit.runs.run_facts import RunFacts
-from toolkit.runs.run_json import read_run
+from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.tokens.dataset import (
     TokenDataset,
     TokenFacts,
@@ -69,6 +67,7 @@ from toolkit.tokens.dataset import (
 )
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
+from toolkit.training.banner import say_labels, say_lengths
 from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.training_data import TrainingData
 
@@ -229,11 +228,11 @@ def read_training_table(run: RunFacts) -> Table | None:
         train = run.data["train"]
         valid = run.data["valid"]
         options = run.options
-        path = Path(train["file"])
-        if fingerprint(path) == train["sha256"] and not options.get("drop_leaked"):
+        path = Path(train.file)
+        if fingerprint(path) == train.sha256 and not options.get("drop_leaked"):
             table = read_table(path, run.columns, options["encoding"], on_bad_rows="skip")
             table = spelled_as(with_new_names(table, run.new_label_names), run.labels)
-            if valid["file"] == train["file"] and not options["valid_file"]:
+            if valid.file == train.file and not options["valid_file"]:
                 split_seed = options_from(FineTuningOptions, options).split_seed
                 table, _ = split_table(table, options["valid_ratio"], split_seed)
             return table

@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
 from tests.forks import Forked, can_fork, start_environment  # noqa: E402
-from toolkit.runs.run_facts import RunFacts  # noqa: E402
+from toolkit.runs.run_json import RunFacts  # noqa: E402
 
 TOO_LONG = 300  # seconds
 # Whoever starts the tests in the background has them ignore these, and so would all that they start.

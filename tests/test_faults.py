@@ -96,7 +96,7 @@ def test_a_run_that_a_signal_stops_says_how_to_go_on_and_comes_to_the_same_end(
         process.send_signal(number)
         _, error = process.communicate(timeout=120)
     assert process.returncode == EXIT_STOPPED, error
-    step = read_state(output / "checkpoint")["progress"]["step"]
+    step = read_state(output / "checkpoint").progress.step
     assert 8 <= step < 96
     line = re.fullmatch(rf"stopped by {number.name}; step {step} is saved. To go on: python (.*)\n", error)
     script(*shlex.split(line[1]))
@@ -124,7 +124,7 @@ def test_an_evaluation_is_not_waited_for_and_is_done_anew(reviews, english_bert,
         "main.py", *options(reviews, english_bert, output), before=HOOKED + IN_AN_EVALUATION, status=EXIT_STOPPED
     )
     assert "stopped by SIGTERM; step 16 is saved" in done.stderr
-    assert [entry["step"] for entry in read_state(output / "checkpoint")["progress"]["history"]] == [8]
+    assert [entry["step"] for entry in read_state(output / "checkpoint").progress.history] == [8]
     script("main.py", "--output_dir", output, "--resume")
     assert same_but_for_places(undisturbed(reviews), result(output)) == []
 
@@ -146,7 +146,7 @@ def test_a_second_interrupt_ends_a_run_at_once_and_the_last_save_is_whole(review
     output = tmp_path / "o"
     done = script("main.py", *options(reviews, english_bert, output), before=HOOKED + TWICE, status=130)
     assert done.stderr == "error: interrupted\n"
-    assert read_state(output / "checkpoint")["progress"]["step"] == 16
+    assert read_state(output / "checkpoint").progress.step == 16
     script("main.py", "--output_dir", output, "--resume")
     assert same_but_for_places(undisturbed(reviews), result(output)) == []
 
@@ -175,7 +175,7 @@ def test_a_signal_to_one_of_two_processes_or_to_torchrun_stops_both_and_they_go_
 
     def saved() -> int:
         state = read_state(output / "checkpoint") if (output / "checkpoint").is_dir() else None
-        return state["progress"]["step"] if state else 0
+        return state.progress.step if state else 0
 
     for start, name in STARTS:
         with start(2, "main.py", *options(reviews, english_bert, output, "--resume")) as begun:
@@ -492,8 +492,8 @@ def test_a_batch_that_does_not_fit_the_memory_is_cut_up_with_the_same_result(man
         assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
         assert one["valid_loss"] == pytest.approx(other["valid_loss"], abs=1e-4)
     saved = read_state(tight / "checkpoint")
-    assert saved["progress"]["row_limit"] == int(said[-1][1].replace(",", ""))
-    assert saved["options"]["micro_batch_size"] is None
+    assert saved.progress.row_limit == int(said[-1][1].replace(",", ""))
+    assert saved.facts.options["micro_batch_size"] is None
     assert json.loads((tight / "bert_classifier" / "run.json").read_text())["options"]["micro_batch_size"] is None
     for name, file in (("test_code.py", "--test_file"), ("infer.py", "--input_file")):
         more = ["--output_dir", tmp_path] if name == "test_code.py" else ["--output_file", tmp_path / "p.csv"]
@@ -677,15 +677,15 @@ def test_the_rows_of_steps_that_are_no_number_are_named_with_their_lines(reviews
     assert all(len(batch) in (4, 8) for batch in named)
     assert all({5, 40} & {*batch} for batch in named)
     assert sorted(line for batch in named for line in batch if line in (5, 40)) == [5, 5, 40, 40]
-    progress = read_state(output / "checkpoint")["progress"]
-    assert (progress["bad_steps"], progress["step"]) == (len(named), 16)
-    assert progress["history"][-1]["train_loss"] > 0
+    progress = read_state(output / "checkpoint").progress
+    assert (progress.bad_steps, progress.step) == (len(named), 16)
+    assert progress.history[-1]["train_loss"] > 0
     words = ["--epochs", 2, "--max_bad_steps", 0]
     done = script("main.py", *options(reviews, english_bert, tmp_path / "none", *words), before=hook, status=2)
     assert re.fullmatch(r"error: .* in 1 step \(--max_bad_steps 0\); .*\n", done.stderr)
-    progress = read_state(tmp_path / "none" / "checkpoint")["progress"]
-    assert progress["bad_steps"] == 1
-    assert 0 < progress["step"] < 8  # what was learned until then is not lost
+    progress = read_state(tmp_path / "none" / "checkpoint").progress
+    assert progress.bad_steps == 1
+    assert 0 < progress.step < 8  # what was learned until then is not lost
     words = ["--output_dir", tmp_path / "none", "--resume", "--max_bad_steps", 99]
     script("main.py", *words, before=hook)
     assert same_but_for_places(result(output), result(tmp_path / "none")) == []

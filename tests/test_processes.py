@@ -112,7 +112,7 @@ def test_a_process_that_is_killed_is_started_again_and_the_run_goes_on_to_the_sa
         time.sleep(0.01)
     os.kill(children(process.pid)[1], signal.SIGKILL)
     assert process.wait(timeout=300) == 0, (tmp_path / "said").read_text()
-    assert "no run has begun" in (tmp_path / "said").read_text()
+    assert "so a new one begins" in (tmp_path / "said").read_text()
     assert "of them done" in (tmp_path / "said").read_text()
     whole, killed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert all(torch.equal(whole[name], killed[name]) for name in whole)

@@ -162,7 +162,7 @@ def test_one_command_begins_a_run_and_goes_on_with_it(reviews, english_bert, tmp
     assert json.loads(state.read_text())["options"]["seed"] == 1
     done = script("main.py", "--output_dir", tmp_path, "--resume")  # its options are known from the first moment
     assert "step 24 " in done.stdout
-    assert "no run has begun" not in done.stdout
+    assert "so a new one begins" not in done.stdout
 
 
 def test_checking_the_data_writes_nothing(reviews, english_bert, tmp_path):

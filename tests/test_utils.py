@@ -220,7 +220,7 @@ def test_of_a_saved_model_the_training_file_is_read_again_as_it_was_if_it_is_the
     table = utils.read_training_table(run)
     assert table.frame["text"].tolist() == [f"review {i}" for i in range(200)]
     assert table.columns == Columns("review", None, "stars")
-    path = Path(run.data["train"]["file"])
+    path = Path(run.data["train"].file)
     path.write_text("other")
     assert utils.read_training_table(run) is None
     path.unlink()

@@ -14,7 +14,7 @@ def test_words_give_old_and_new_names_and_may_be_given_in_turns():
     words = ["--map_labels", "0=neg", "1=pos", "--epochs", "1", "--map_labels=-1=very bad"]
     options = fine_tuning_options(words)
     assert options.data.map_labels == {"0": "neg", "1": "pos", "-1": "very bad"}
-    assert options.given["map_labels"] == options.data.map_labels
+    assert options.on_command_line["map_labels"] == options.data.map_labels
     assert options.as_dict()["map_labels"] == options.data.map_labels
     assert scoring_options(words[:3]).map_labels == {"0": "neg", "1": "pos"}
     assert fine_tuning_options([]).data.map_labels is None

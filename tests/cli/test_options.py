@@ -215,10 +215,10 @@ def test_the_sections_have_every_option_in_the_order_and_with_the_value_that_the
 
 def test_other_values_are_as_if_they_had_stood_on_the_command_line():
     options = fine_tuning_options(["--epochs", "7", "--output_dir", "out"])
-    assert options.given == {"epochs": 7, "output_dir": "out"}
+    assert options.on_command_line == {"epochs": 7, "output_dir": "out"}
     other = options.with_values(seed=5, output_dir="out/seed-5")
     assert (other.training.seed, other.output.output_dir, other.training.epochs) == (5, "out/seed-5", 7)
-    assert other.given == {"epochs": 7, "output_dir": "out/seed-5", "seed": 5}
+    assert other.on_command_line == {"epochs": 7, "output_dir": "out/seed-5", "seed": 5}
     assert options.output.output_dir == "out"
 
 

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from toolkit.base.errors import UserError
-from toolkit.cli.parser import Parser, given_options, number
+from toolkit.cli.parser import Parser, number, options_on_command_line
 
 
 @pytest.fixture
@@ -155,12 +155,12 @@ def test_an_argument_file_that_cannot_be_read_is_one_line(parser, tmp_path):
     assert message(parser, f"@{tmp_path}").startswith(f"argument file {tmp_path}: ")
 
 
-def test_the_options_that_were_given_are_told_from_the_defaults(parser, tmp_path, monkeypatch):
+def test_the_options_that_the_command_line_names_are_told_from_the_defaults(parser, tmp_path, monkeypatch):
     (tmp_path / "options.txt").write_text("--num_train_epochs 3", encoding="utf-8")
     monkeypatch.setattr("sys.argv", ["script.py", "--no-overwrite", f"@{tmp_path / 'options.txt'}"])
     parser.parse_args()
     (tmp_path / "options.txt").unlink()  # as a pipe, say, it can be read once
-    assert given_options(parser) == {"overwrite": False, "epochs": 3}
+    assert options_on_command_line(parser) == {"overwrite": False, "epochs": 3}
     monkeypatch.setattr("sys.argv", ["script.py"])
     parser.parse_args()
-    assert given_options(parser) == {}
+    assert options_on_command_line(parser) == {}

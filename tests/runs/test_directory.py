@@ -3,27 +3,28 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from tests.conftest import interrupted
+from tests.conftest import interrupted, run_facts
 from toolkit.base.disk import DirectoryLock, filling, hidden_sibling
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import grad_scaler
 from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.runs import checkpoint
-from toolkit.runs.best_model import waiting_model
 from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
+from toolkit.runs.model_dir import waiting_model
 from toolkit.runs.paths import RunPaths, refuse_to_overwrite
 from toolkit.runs.progress import Progress
+from toolkit.runs.run_json import RunFacts
 
-ABOUT = {"options": {"epochs": 3, "overwrite": True}, "precision": "fp32", "data": {}}
+FACTS = run_facts(options={"epochs": 3, "overwrite": True}, precision="fp32")
 BAD = {"train": SimpleNamespace(rejected=[]), "valid": SimpleNamespace(rejected=[
     Rejected("t.csv", "line", 4, "text is empty", {"text": "", "label": "差"})
 ])}  # fmt: skip
@@ -52,10 +53,10 @@ def names(folder) -> set[str]:
 
 @contextmanager
 def opened(folder, log: Log, tables: dict, resume: bool = False, overwrite: bool = True):
-    """A run directory in which a run has begun, or is gone on with."""
+    """A run directory in which a run has begun or is resumed."""
     with RunDirectory(folder, writes=True) as files:
-        options = ABOUT["options"] | {"overwrite": overwrite}
-        files.open(log, tables, ABOUT | {"options": options}, resume)
+        options = FACTS.options | {"overwrite": overwrite}
+        files.open(log, tables, replace(FACTS, options=options), resume)
         yield files
 
 
@@ -66,9 +67,9 @@ def test_a_process_that_is_not_to_write_leaves_nothing_and_removes_nothing(tmp_p
         files = RunDirectory(folder, writes=False)
         with files:
             for resume in (False, True):
-                files.open(log, BAD, ABOUT, resume)
+                files.open(log, BAD, FACTS, resume)
             log("a line")
-            files.save(parts(), evaluated(), ABOUT)
+            files.save(parts(), evaluated(), FACTS)
             files.write_history(evaluated())
             files.draw(evaluated(), "accuracy")
         assert list(tmp_path.iterdir()) == ([] if folder.name == "new" else [folder])
@@ -106,8 +107,8 @@ def earlier(tmp_path):
     for name, text in content.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    state = {"tensors": {"file": "state-5.safetensors"}, "progress": asdict(Progress(step=5)), **ABOUT}
-    checkpoint._write_state(tmp_path / "checkpoint", state)
+    tensors = checkpoint.TensorFile("state-5.safetensors", "aa")
+    checkpoint._write_state(tmp_path / "checkpoint", checkpoint.SavedState(FACTS, Progress(step=5), tensors))
     return tmp_path
 
 
@@ -137,14 +138,14 @@ def test_the_rows_left_out_of_an_earlier_run_do_not_stay_where_none_are(earlier)
     assert not (earlier / "rejected_rows.csv").exists()
 
 
-def test_a_run_can_be_gone_on_with_from_its_beginning_and_from_its_last_save(tmp_path):
+def test_a_run_can_be_resumed_from_its_beginning_and_from_its_last_save(tmp_path):
     state = tmp_path / "checkpoint" / "state.json"
     with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
         begun = json.loads(state.read_text())
-        assert (begun["tensors"], begun["progress"]["step"], begun["options"]) == (None, 0, ABOUT["options"])
-        files.save(parts(), Progress(step=7), ABOUT)
+        assert (begun["tensors"], begun["progress"]["step"], begun["options"]) == (None, 0, FACTS.options)
+        files.save(parts(), Progress(step=7), FACTS)
     saved = json.loads(state.read_text())
-    assert (saved["progress"]["step"], saved["options"]) == (7, ABOUT["options"])
+    assert (saved["progress"]["step"], saved["options"]) == (7, FACTS.options)
     assert (state.parent / saved["tensors"]["file"]).is_file()
 
 
@@ -179,7 +180,7 @@ def found_model(run) -> str:
     return (run / "bert_classifier" / "model.safetensors").read_text()
 
 
-def journal_of(best_step: int) -> Progress:
+def progress_of(best_step: int) -> Progress:
     return Progress(step=best_step, best_step=best_step, best_score=0.5)
 
 
@@ -194,13 +195,13 @@ def test_the_model_is_that_of_the_last_save_at_whatever_instant_a_save_ends(tmp_
         with opened(run, Log(io.StringIO()), NO_BAD) as files:
             if before:
                 put_model(run, before)
-                files.save(parts(), journal_of(before), ABOUT)
+                files.save(parts(), progress_of(before), FACTS)
 
     def save() -> None:
         files = RunDirectory(run, writes=True)
         with filling(files.paths.model_dir) as new:
             fill_model(new, 10)
-        files.save(parts(), journal_of(10), ABOUT)
+        files.save(parts(), progress_of(10), FACTS)
 
     for _ in interrupted(save, prepare, fails):
         saved = checkpoint.saved_progress(run / "checkpoint").best_step
@@ -214,12 +215,12 @@ def test_the_model_is_that_of_the_last_save_at_whatever_instant_a_save_ends(tmp_
     assert found_model(run) == "weights of step 10"
 
 
-@pytest.mark.parametrize("there", [None, 5])
-def test_a_run_whose_best_model_is_gone_or_another_is_not_gone_on_with(tmp_path, there):
+@pytest.mark.parametrize("other_step", [None, 5])
+def test_a_run_whose_best_model_is_gone_or_another_is_not_resumed(tmp_path, other_step):
     with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
-        files.save(parts(), journal_of(10), ABOUT)
-    if there:
-        put_model(tmp_path, there)
+        files.save(parts(), progress_of(10), FACTS)
+    if other_step:
+        put_model(tmp_path, other_step)
     with pytest.raises(UserError) as caught, opened(tmp_path, Log(io.StringIO()), NO_BAD, resume=True):
         pass
     model_dir = tmp_path / "bert_classifier"
@@ -231,44 +232,43 @@ def test_a_run_that_came_between_is_not_replaced(tmp_path):
     with slow:
         with opened(tmp_path, Log(io.StringIO()), NO_BAD, overwrite=False) as files:
             put_model(tmp_path, 5)
-            files.save(parts(), journal_of(5), ABOUT)
+            files.save(parts(), progress_of(5), FACTS)
         before = names(tmp_path)
         with pytest.raises(UserError, match="already holds a run"):
-            slow.open(Log(io.StringIO()), NO_BAD, ABOUT | {"options": {"overwrite": False}})
+            slow.open(Log(io.StringIO()), NO_BAD, replace(FACTS, options={"overwrite": False}))
     assert names(tmp_path) == before
     assert found_model(tmp_path) == "weights of step 5"
 
 
-def test_what_a_run_is_gone_on_with_is_noted_before_its_next_save(tmp_path):
+def test_the_options_with_which_a_run_is_resumed_are_noted_before_its_next_save(tmp_path):
     with opened(tmp_path, Log(io.StringIO()), NO_BAD) as files:
-        files.save(parts(), Progress(step=7), ABOUT)
+        files.save(parts(), Progress(step=7), FACTS)
         before = checkpoint.read_state(tmp_path / "checkpoint")
     with RunDirectory(tmp_path, writes=True) as files:
-        files.open(Log(io.StringIO()), NO_BAD, ABOUT | {"options": {"epochs": 9}}, resume=True)
+        files.open(Log(io.StringIO()), NO_BAD, replace(FACTS, options={"epochs": 9}), resume=True)
     after = checkpoint.read_state(tmp_path / "checkpoint")
-    assert after["options"] == {"epochs": 9}
-    assert all(after[name] == before[name] for name in ("tensors", "progress", "scaler"))
+    assert after == replace(before, facts=replace(before.facts, options={"epochs": 9}))
 
 
 # -- an earlier run that is replaced ----------------------------------------------------------------------------------
 
 
-def best(files: RunDirectory, step: int, weights: str, about: dict) -> None:
+def best(files: RunDirectory, step: int, weights: str, facts: RunFacts) -> None:
     """Do what a run does that has found its best model so far."""
     with filling(files.paths.model_dir) as new:
         fill_model(new, step)
         (new / "model.safetensors").write_text(weights)
-    files.save(parts(), journal_of(step), about)
+    files.save(parts(), progress_of(step), facts)
 
 
-def options_of(name: str) -> dict:
-    return ABOUT | {"options": {"name": name, "overwrite": True}}
+def facts_of(name: str) -> RunFacts:
+    return replace(FACTS, options={"name": name, "overwrite": True})
 
 
-def put_run(folder, step: int, weights: str, about: dict) -> None:
+def put_run(folder, step: int, weights: str, facts: RunFacts) -> None:
     with RunDirectory(folder, writes=True) as files:
-        files.open(Log(io.StringIO()), NO_BAD, about)
-        best(files, step, weights, about)
+        files.open(Log(io.StringIO()), NO_BAD, facts)
+        best(files, step, weights, facts)
         files.write_history(evaluated())
     (folder / "test").mkdir()
     (folder / "test" / "metrics.json").write_text("scores")
@@ -277,7 +277,7 @@ def put_run(folder, step: int, weights: str, about: dict) -> None:
 def state_of(folder) -> tuple[str, int]:
     """Return which run a directory holds, and the step of its best model."""
     state = checkpoint.read_state(folder / "checkpoint")
-    return state["options"]["name"], state["progress"]["best_step"]
+    return state.facts.options["name"], state.progress.best_step
 
 
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
@@ -291,12 +291,12 @@ def test_a_good_model_is_there_at_whatever_instant_a_run_that_replaces_another_e
 
     def prepare() -> None:
         shutil.rmtree(run, ignore_errors=True)
-        put_run(run, 10, "old weights", options_of("old"))
+        put_run(run, 10, "old weights", facts_of("old"))
 
     def replace() -> None:
         with RunDirectory(run, writes=True) as files:
-            files.open(Log(io.StringIO()), NO_BAD, options_of("new"))
-            best(files, 10, "new weights", options_of("new"))
+            files.open(Log(io.StringIO()), NO_BAD, facts_of("new"))
+            best(files, 10, "new weights", facts_of("new"))
 
     for _ in interrupted(replace, prepare, fails):
         with pytest.raises(UserError, match="already holds a run"):
@@ -307,7 +307,7 @@ def test_a_good_model_is_there_at_whatever_instant_a_run_that_replaces_another_e
             weights = found_model(run)
         assert weights == "old weights" or now == ("new", 10)
         with RunDirectory(run, writes=True) as files:
-            files.open(Log(io.StringIO()), NO_BAD, options_of(now[0]), resume=True)
+            files.open(Log(io.StringIO()), NO_BAD, facts_of(now[0]), resume=True)
             assert found_model(run) == ("new weights" if now == ("new", 10) else "old weights")
             left = names(run) - {
                 "bert_classifier/run.json",
@@ -326,34 +326,34 @@ def test_a_good_model_is_there_at_whatever_instant_a_run_that_replaces_another_e
 
 
 def test_a_run_does_not_take_the_model_that_it_was_to_replace_for_its_own(tmp_path):
-    put_run(tmp_path, 10, "old weights", options_of("old"))
+    put_run(tmp_path, 10, "old weights", facts_of("old"))
     shutil.copytree(tmp_path / "bert_classifier", tmp_path / "copy")
     put_run_again = RunDirectory(tmp_path, writes=True)
     shutil.rmtree(tmp_path / "test")
     with put_run_again as files:
-        files.open(Log(io.StringIO()), NO_BAD, options_of("new"))
-        best(files, 10, "new weights", options_of("new"))
+        files.open(Log(io.StringIO()), NO_BAD, facts_of("new"))
+        best(files, 10, "new weights", facts_of("new"))
     shutil.rmtree(tmp_path / "bert_classifier")
     (tmp_path / "copy").rename(tmp_path / "bert_classifier")  # of the same step
     with (
         pytest.raises(UserError, match="is not the best model of this run, that of step 10"),
         RunDirectory(tmp_path, writes=True) as files,
     ):
-        files.open(Log(io.StringIO()), NO_BAD, options_of("new"), resume=True)
+        files.open(Log(io.StringIO()), NO_BAD, facts_of("new"), resume=True)
 
 
 def test_the_best_model_of_a_killed_run_that_was_on_its_way_to_its_place_is_not_lost_by_replacing_it(
     tmp_path,
 ):
-    put_run(tmp_path, 10, "best weights", options_of("old"))
+    put_run(tmp_path, 10, "best weights", facts_of("old"))
     (tmp_path / "bert_classifier").rename(waiting_model(tmp_path / "bert_classifier"))
     with RunDirectory(tmp_path, writes=True) as files:
-        files.open(Log(io.StringIO()), NO_BAD, options_of("new"))
+        files.open(Log(io.StringIO()), NO_BAD, facts_of("new"))
         assert found_model(tmp_path) == "best weights"
 
 
 def test_a_run_whose_scores_are_being_written_is_not_replaced(tmp_path):
-    put_run(tmp_path, 10, "old weights", options_of("old"))
+    put_run(tmp_path, 10, "old weights", facts_of("old"))
     before = names(tmp_path)
     with DirectoryLock(tmp_path / "test") as lock:
         lock.take()
@@ -361,7 +361,7 @@ def test_a_run_whose_scores_are_being_written_is_not_replaced(tmp_path):
             pytest.raises(UserError, match="another run is writing there"),
             RunDirectory(tmp_path, writes=True) as files,
         ):
-            files.open(Log(io.StringIO()), NO_BAD, options_of("new"))
+            files.open(Log(io.StringIO()), NO_BAD, facts_of("new"))
         assert names(tmp_path) == before
         assert state_of(tmp_path) == ("old", 10)
 
@@ -376,9 +376,9 @@ def test_the_models_of_several_runs_stay_until_a_single_one_that_replaces_them_h
     def prepare() -> None:
         shutil.rmtree(run.folder, ignore_errors=True)
         for seed in (1, 3):
-            put_run(run.of_seed(seed).folder, 10, "other weights", options_of(f"seed {seed}"))
+            put_run(run.of_seed(seed).folder, 10, "other weights", facts_of(f"seed {seed}"))
             shutil.rmtree(run.of_seed(seed).model_dir)
-        put_run(place.folder, 10, "best weights", options_of("best"))
+        put_run(place.folder, 10, "best weights", facts_of("best"))
         shutil.rmtree(place.checkpoint_dir)
         (run.of_seed(1).folder / "mine.txt").write_text("mine")
         run.seeds_file.write_text(json.dumps({"seeds": [1, 2, 3], "kept": kept}))
@@ -386,8 +386,8 @@ def test_the_models_of_several_runs_stay_until_a_single_one_that_replaces_them_h
     def replace() -> None:
         with RunDirectory(run.folder, writes=True) as files:
             resume = run.state_file.is_file()
-            files.open(Log(io.StringIO()), NO_BAD, options_of("new"), resume)
-            best(files, 10, "new weights", options_of("new"))
+            files.open(Log(io.StringIO()), NO_BAD, facts_of("new"), resume)
+            best(files, 10, "new weights", facts_of("new"))
 
     for _ in interrupted(replace, prepare, fails=False):
         began = run.state_file.is_file()
@@ -402,5 +402,5 @@ def test_the_models_of_several_runs_stay_until_a_single_one_that_replaces_them_h
         ours = {"bert_classifier/run.json", "bert_classifier/model.safetensors", "checkpoint/state.json", "train.log"}
         assert names(run.folder) == ours | {"checkpoint/state-10.safetensors", "seed-1/mine.txt"}
         assert found_model(run.folder) == "new weights"
-        assert "replaces" not in checkpoint.read_state(run.checkpoint_dir)
+        assert not checkpoint.read_state(run.checkpoint_dir).replaced_seeds
     assert seen == {False, True}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import interrupted, script, started, wait_for
-from tests.runs.test_directory import ABOUT, NO_BAD, parts
+from tests.runs.test_directory import FACTS, NO_BAD, parts
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.runs.directory import RunDirectory
@@ -103,14 +103,14 @@ def test_whenever_the_writing_ends_no_step_is_read_twice_and_none_is_lost(tmp_pa
     def opened(resume: bool):
         with RunDirectory(run, writes=True) as files:
             files.want_event_file(True)
-            files.open(Log(io.StringIO()), NO_BAD, ABOUT, resume)
+            files.open(Log(io.StringIO()), NO_BAD, FACTS, resume)
             yield files
 
     def prepare() -> None:
         shutil.rmtree(run, ignore_errors=True)
         with opened(False) as files:
             files.write_history(progress(3))
-            files.save(parts(), Progress(step=30), ABOUT)  # else it begins anew
+            files.save(parts(), Progress(step=30), FACTS)  # else it begins anew
 
     def write() -> None:
         with opened(True) as files:

@@ -3,14 +3,14 @@ import shutil
 
 import pytest
 
+from tests.conftest import run_facts
 from toolkit.base.disk import DirectoryLock
 from toolkit.base.errors import UserError
 from toolkit.runs import checkpoint
-from toolkit.runs.best_model import waiting_model
+from toolkit.runs.model_dir import waiting_model
 from toolkit.runs.overwrite import (
     earlier_seeds,
     end_seed_run,
-    is_directory_of,
     remove_empty,
     remove_records,
     remove_seed_run,
@@ -92,7 +92,7 @@ def test_earlier_runs_are_those_of_seeds_json_and_those_whose_models_a_later_run
     assert earlier_seeds(tmp_path, None) == []
     paths.seeds_file.write_text(json.dumps({"seeds": [3, 4], "replaces": [9]}))
     assert earlier_seeds(tmp_path, None) == [3, 4, 9]
-    checkpoint.begin_checkpoint(paths.checkpoint_dir, {"replaces": [1, 3]})
+    checkpoint.begin_checkpoint(paths.checkpoint_dir, run_facts(), replaced_seeds=[1, 3])
     assert earlier_seeds(tmp_path, None) == [1, 3, 4, 9]
     paths.state_file.write_text("{")
     assert earlier_seeds(tmp_path, None) == [3, 4, 9]
@@ -110,15 +110,6 @@ def test_the_run_of_the_model_that_a_new_run_begins_with_does_not_go(tmp_path, m
     for name in (str(paths.of_seed(3).model_dir), "seed-3/bert_classifier", "seed-4/../seed-3/bert_classifier/"):
         assert earlier_seeds(tmp_path, name) == [4]
     assert earlier_seeds(tmp_path, "some/model") == [3, 4]
-
-
-def test_a_name_that_is_no_directory_is_not_that_of_a_model_in_a_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    model_dir = RunPaths(tmp_path / "owner").model_dir
-    assert not is_directory_of("owner/bert_classifier", model_dir)
-    model_dir.mkdir(parents=True)
-    assert is_directory_of("owner/bert_classifier", model_dir)
-    assert not is_directory_of(None, model_dir)
 
 
 def test_the_kept_model_of_several_runs_that_was_on_its_way_gets_its_place(tmp_path):

@@ -4,7 +4,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from toolkit.runs.progress import Progress
+from toolkit.runs.progress import Progress, Speed
 
 RATE = 5e-5
 
@@ -134,7 +134,7 @@ def test_the_speed_is_the_tokens_a_second_of_all_steps(steps, seconds, a_second)
     progress = Progress()
     for tokens, spent in steps:
         progress.count([8.0], [lengths(16, tokens)], spent)
-    assert progress.speed() == {"train_seconds": seconds, "real_tokens_per_second": a_second}
+    assert progress.speed() == Speed(seconds, a_second)
 
 
 def test_two_journals_share_no_history():

@@ -1,29 +1,30 @@
 import io
+from dataclasses import replace
 
 import pytest
 
-from tests.runs.test_checkpoint import ABOUT, parts
+from tests.runs.test_checkpoint import FACTS, parts
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.options import fine_tuning_options
 from toolkit.compute.processes import ALONE
 from toolkit.runs.checkpoint import begin_checkpoint, save_checkpoint
 from toolkit.runs.progress import Progress
-from toolkit.runs.resume import MAY_CHANGE, resume, resumed_options
+from toolkit.runs.resume import MAY_CHANGE, MAY_GROW, resume, resumed_options
+from toolkit.runs.run_json import RunFacts, TableFacts
 
 # -- options ----------------------------------------------------------------------------------------------------------
 
 
-def resumed(folder, saved: dict, *given: str) -> dict:
-    """Return the options of a run that was begun with `saved` and is gone on with by these words."""
-    options = {**fine_tuning_options([]).as_dict(), **saved}
-    write_state = {**ABOUT, "options": options}
-    begin_checkpoint(folder / "checkpoint", write_state)
-    options = fine_tuning_options(["--output_dir", str(folder), "--resume", *given])
+def resumed(folder, saved: dict, *words: str) -> dict:
+    """Return the options of a run that was begun with `saved` and is resumed with these words."""
+    saved_options = {**fine_tuning_options([]).as_dict(), **saved}
+    begin_checkpoint(folder / "checkpoint", replace(FACTS, options=saved_options))
+    options = fine_tuning_options(["--output_dir", str(folder), "--resume", *words])
     return resumed_options(options, ALONE, Log(io.StringIO())).as_dict()
 
 
-CHANGES = {  # (saved, given on the command line) of each option that may change
+CHANGES = {  # (saved, on the command line) of each option that may change
     "epochs": (3, "5"), "device": ("auto", "cpu"), "data_dir": ("data", "elsewhere"), "train_file": (None, "t.csv"),
     "valid_file": ("v.csv", "w.csv"), "test_file": ("a.csv", "b.csv"), "save_steps": (0, "7"),
     "micro_batch_size": (None, "4"), "max_bad_steps": (10, "0"), "precision": ("auto", "fp32"),
@@ -46,18 +47,18 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_an_option_that_does_not_say_what_a_step_does_may_change(tmp_path, name):
-    before, given = CHANGES[name]
-    found = resumed(tmp_path, {name: before}, f"--{name}", given)
-    assert str(found[name]) == given
-    assert found["resume"] is True
+    before, word = CHANGES[name]
+    options = resumed(tmp_path, {name: before}, f"--{name}", word)
+    assert str(options[name]) == word
+    assert options["resume"] is True
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_option_that_says_what_a_step_does_may_not_and_both_values_are_named(tmp_path, name):
-    before, given = REFUSED[name]
+    before, word = REFUSED[name]
     with pytest.raises(UserError) as caught:
-        resumed(tmp_path, {name: before}, f"--{name}", given)
-    assert caught.value.lines() == [f"--{name} {given}: the run to resume has {before}"]
+        resumed(tmp_path, {name: before}, f"--{name}", word)
+    assert caught.value.lines() == [f"--{name} {word}: the run to resume has {before}"]
 
 
 def test_labels_may_not_be_named_otherwise_but_in_the_same_way(tmp_path):
@@ -72,7 +73,7 @@ def test_every_option_is_known_to_change_or_not():
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
     untested |= {"find_label_errors", "tensorboard", "map_labels"}
     assert set(CHANGES) | set(REFUSED) | untested == options
-    assert {name for name in MAY_CHANGE if name not in untested} == set(CHANGES)
+    assert (MAY_CHANGE | MAY_GROW) - untested == set(CHANGES)
 
 
 @pytest.mark.parametrize("name", ["fast", "drop_leaked"])
@@ -102,14 +103,18 @@ def test_where_no_run_has_begun_resume_begins_one(tmp_path):
     stream = io.StringIO()
     options = fine_tuning_options(["--resume", "--output_dir", str(tmp_path)])
     assert resumed_options(options, ALONE, Log(stream)).output.resume is False
-    assert "no run has begun" in stream.getvalue()
+    assert f"there is no run in {tmp_path} yet, so a new one begins" in stream.getvalue()
 
 
 # -- data and number format -------------------------------------------------------------------------------------------
 
 
-def of_data(**tables) -> dict:
-    return {**ABOUT, "data": {name: {"file": f"{name}.csv", "sha256": digest} for name, digest in tables.items()}}
+def of_data(**digests: str) -> RunFacts:
+    return of_tables(**{name: TableFacts(f"{name}.csv", 40, digest, "11") for name, digest in digests.items()})
+
+
+def of_tables(**tables: TableFacts) -> RunFacts:
+    return replace(FACTS, data=tables)
 
 
 @pytest.mark.parametrize(
@@ -129,12 +134,12 @@ def test_changed_data_is_refused(tmp_path, before, now, named, begun):
         save_checkpoint(tmp_path, state, Progress(), of_data(**before))
     with pytest.raises(UserError) as caught:
         resume(tmp_path, state, of_data(**now), ALONE)
-    assert caught.value.lines() == [f"--resume: {named} is not the file that the run began with"]
+    assert caught.value.lines() == [f"--resume: {named} has changed since the run began"]
 
 
 def test_a_file_that_was_moved_and_is_the_same_is_accepted(tmp_path):
     save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa"))
-    moved = {**ABOUT, "data": {"train": {"file": "elsewhere/t.csv", "sha256": "aa"}}}
+    moved = of_tables(train=TableFacts("elsewhere/t.csv", 40, "aa", "11"))
     assert resume(tmp_path, parts(1), moved, ALONE).step == 4
 
 
@@ -145,32 +150,27 @@ def test_a_test_file_may_be_named_later(tmp_path):
 
 def test_another_file_in_the_place_of_one_that_is_not_named_is_told_with_both_names(tmp_path):
     save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa", valid="bb"))
-    split = {name: {"file": "moved/train.csv", "sha256": "aa"} for name in ("train", "valid")}
+    table = TableFacts("moved/train.csv", 40, "aa", "11")
     with pytest.raises(UserError) as caught:
-        resume(tmp_path, parts(1), {**ABOUT, "data": split}, ALONE)
+        resume(tmp_path, parts(1), of_tables(train=table, valid=table), ALONE)
     assert caught.value.lines() == ["--resume: moved/train.csv is not the same as valid.csv, the run's --valid_file"]
 
 
 def test_other_tokens_of_the_same_file_are_refused(tmp_path):
-    about = of_data(train="aa")
-    about["data"]["train"]["tokens"] = "11"
-    save_checkpoint(tmp_path, parts(0), Progress(step=4), about)
-    changed = of_data(train="aa")
-    changed["data"]["train"]["tokens"] = "22"
-    with pytest.raises(UserError, match="--model has changed: its tokenizer makes other tokens of train.csv"):
+    save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa"))
+    changed = of_tables(train=TableFacts("train.csv", 40, "aa", "22"))
+    with pytest.raises(UserError, match="--model has changed: its tokenizer turns train.csv into other tokens than"):
         resume(tmp_path, parts(1), changed, ALONE)
 
 
 def test_other_rows_of_the_same_file_are_refused_with_the_likely_cause(tmp_path):
-    about, changed = of_data(train="aa"), of_data(train="aa")
-    about["data"]["train"] |= {"rows": 40, "tokens": "11"}
-    changed["data"]["train"] |= {"rows": 38, "tokens": "22"}
-    save_checkpoint(tmp_path, parts(0), Progress(step=4), about)
-    with pytest.raises(UserError, match="38 rows of train.csv are used, 40 when the run began; what --drop_leaked"):
+    save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa"))
+    changed = of_tables(train=TableFacts("train.csv", 38, "aa", "22"))
+    with pytest.raises(UserError, match="38 rows of train.csv are used, but 40 when the run began; --drop_leaked"):
         resume(tmp_path, parts(1), changed, ALONE)
 
 
 def test_another_number_format_is_refused_with_both_names(tmp_path):
-    save_checkpoint(tmp_path, parts(0), Progress(), ABOUT)
-    with pytest.raises(UserError, match="in fp32, this machine would go on in bf16; --precision fp32 keeps it"):
-        resume(tmp_path, parts(0), {**ABOUT, "precision": "bf16"}, ALONE)
+    save_checkpoint(tmp_path, parts(0), Progress(), FACTS)
+    with pytest.raises(UserError, match="used fp32, but this machine would continue in bf16; --precision fp32 keeps"):
+        resume(tmp_path, parts(0), replace(FACTS, precision="bf16"), ALONE)

@@ -13,9 +13,10 @@ import transformers
 from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.runs.run_json import (
-    ModelFiles,
-    data_facts,
+    RunFacts,
+    TableFacts,
     read_run,
+    table_facts,
     versions,
 )
 
@@ -41,6 +42,29 @@ def test_the_versions_are_those_that_the_packages_say_of_themselves():
 def test_the_run_of_a_model_directory_is_read(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(RUN, ensure_ascii=False), encoding="utf-8")
     assert read_run(tmp_path).as_json() == RUN | {"options": {}, "data": {}}
+
+
+def test_the_facts_of_a_run_are_the_same_when_they_are_written_and_read_again():
+    content = {
+        "precision": "fp32", "device": "cpu", "processes": 2, **RUN, "options": {"epochs": 3},
+        "data": {"train": {"file": "t.csv", "rows": 4, "sha256": "aa", "tokens": "bb"}}, "findings": [],
+        "padding_share": 0.0, "baselines": {}, "metrics": {"step": 3}, "train_seconds": 0.0,
+        "real_tokens_per_second": 1.5, "versions": {"python": "3"},
+    }  # fmt: skip
+    order = [
+        "precision", "device", "processes", "base_model", "labels", "positive_label", "columns", "max_length",
+        "truncation", "options", "data", "findings", "padding_share", "baselines", "metrics", "train_seconds",
+        "real_tokens_per_second", "versions",
+    ]  # fmt: skip
+    again = RunFacts.from_json(content).as_json()
+    assert again == content
+    assert list(again) == order
+
+
+def test_the_facts_of_a_table_that_are_no_object_are_refused(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps(RUN | {"data": {"train": "t.csv"}}), encoding="utf-8")
+    with pytest.raises(UserError, match="its data is not what main.py writes"):
+        read_run(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -72,30 +96,6 @@ def test_a_run_json_that_cannot_be_opened_is_an_error_that_names_it(tmp_path):
         read_run(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "tokenizer.json", "config.json", "vocab.txt"])
-def test_a_model_directory_of_which_a_file_is_replaced_is_another(tmp_path, name):
-    for each in ("run.json", "model.safetensors", "tokenizer.json", "config.json", "README.md"):
-        (tmp_path / each).write_text("old")
-    files = ModelFiles.in_directory(tmp_path)
-    (tmp_path / "README.md").write_text("a card says nothing to a model")
-    (tmp_path / "run.json").write_text("old")
-    files.check()
-    (tmp_path / name).write_text("new")
-    with pytest.raises(UserError, match="the model was replaced while it was read"):
-        files.check()
-    assert ModelFiles.in_directory(tmp_path).as_json() != files.as_json()
-    assert json.loads(json.dumps(files.as_json())) == files.as_json()
-
-
-def test_a_model_directory_that_is_missing_is_one_that_has_no_files(tmp_path):
-    files = ModelFiles.in_directory(tmp_path / "none")
-    files.check()
-    (tmp_path / "none").mkdir()
-    (tmp_path / "none" / "run.json").write_text("{}")
-    with pytest.raises(UserError, match="replaced"):
-        files.check()
-
-
 def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path):
     tables = {}
     for name, rows in (("train", 3), ("valid", 1)):
@@ -103,12 +103,12 @@ def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path
         path.write_text("text,label\n" + "a,1\n" * rows, encoding="utf-8")
         tables[name] = SimpleNamespace(path=path, frame=pd.read_csv(path), sha256=fingerprint(path))
         path.unlink()  # what counts is what was read
-    assert data_facts(tables, {}) == {
-        name: {
-            "file": str(tmp_path / f"{name}.csv"),
-            "rows": rows,
-            "sha256": hashlib.sha256(b"text,label\n" + b"a,1\n" * rows).hexdigest(),
-        }
+    assert table_facts(tables, {}) == {
+        name: TableFacts(
+            file=str(tmp_path / f"{name}.csv"),
+            rows=rows,
+            sha256=hashlib.sha256(b"text,label\n" + b"a,1\n" * rows).hexdigest(),
+        )
         for name, rows in (("train", 3), ("valid", 1))
     }
 
@@ -117,7 +117,7 @@ def test_the_facts_of_a_table_change_with_its_tokens_and_labels(tmp_path):
     table = SimpleNamespace(path=tmp_path / "t.csv", frame=pd.DataFrame({"text": ["a", "b"]}), sha256="aa")
     ids, types, lengths, labels = torch.arange(6).reshape(2, 3), torch.zeros(2, 0), torch.tensor([3, 2]), torch.ones(2)
     tokens = [
-        data_facts({"train": table}, {"train": torch.utils.data.TensorDataset(*tensors)})["train"]["tokens"]
+        table_facts({"train": table}, {"train": torch.utils.data.TensorDataset(*tensors)})["train"].tokens
         for tensors in (
             (ids, types, lengths, labels), (ids + 0, types, lengths, labels), (ids.flip(0), types, lengths, labels),
             (ids, types, lengths.flip(0), labels), (ids, types, lengths, labels * 0),

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from safetensors.torch import load_file
 
 from benchmarks.forked import differences, result
 from tests.base.test_disk import holder
-from tests.conftest import ended, interrupted, processes, script, started, wait_for
+from tests.conftest import ended, interrupted, processes, run_facts, script, started, wait_for
 from tests.runs.test_directory import parts
 from tests.runs.test_directory import put_run as put_single_run
 from toolkit.base.disk import filling
@@ -141,7 +142,7 @@ def test_the_rows_that_are_held_out_depend_on_split_seed_where_it_is_given(comma
     assert tokens[0] == tokens[2] != tokens[1]
 
 
-# -- going on ---------------------------------------------------------------------------------------------------------
+# -- resuming ---------------------------------------------------------------------------------------------------------
 
 
 @POSIX
@@ -214,7 +215,7 @@ def test_changed_data_is_not_mixed_with_runs_on_what_it_was(command, reviews, tm
     with (reviews / "trainset.csv").open("a") as stream:
         stream.write("the bill was nice,pro\n")
     done = script("main.py", "--output_dir", output, "--resume", "--seeds", 3, status=2)
-    assert done.stderr == f"error: --resume: {reviews / 'trainset.csv'} is not the file that the run began with\n"
+    assert done.stderr == f"error: --resume: {reviews / 'trainset.csv'} has changed since the run began\n"
     assert len(read(output / "seeds.json")["runs"]) == 2
 
 
@@ -244,7 +245,7 @@ def test_several_processes_agree_on_the_seeds_that_are_left(command, tmp_path):
 
 # -- at every instant -------------------------------------------------------------------------------------------------
 
-ABOUT = {"precision": "fp32", "data": {}}
+FACTS = run_facts(precision="fp32")
 ACCURACY = {1: 0.5, 2: 0.75, 3: 1.0}
 
 
@@ -267,19 +268,19 @@ def put_run(whole: Path, seed: int) -> None:
     folder.rename(whole / f"seed-{seed}")
 
 
-def go_on(folder: Path, seeds: int, *more: str) -> None:
-    """Do what main.py does with several seeds, without the training."""
+def resume_seeds(folder: Path, seeds: int, *more: str) -> None:
+    """Do what main.py does with several seeds and --resume, without the training."""
     options = fine_tuning_options([f"--output_dir={folder}", "--seed=1", f"--seeds={seeds}", "--resume", *more])
-    whole = Seeds(folder, writes=True)
+    runs = Seeds(folder, writes=True)
     try:
-        for _, seed in whole.plan(options)["left"]:
-            whole.begin(ABOUT)
-            if not (folder / f"seed-{seed}").exists():
-                put_run(folder, seed)
-            whole.note(seed)
-        whole.end(Log(io.StringIO()))
+        for run in runs.plan(options).runs_left:
+            runs.begin(FACTS)
+            if not (folder / f"seed-{run.seed}").exists():
+                put_run(folder, run.seed)
+            runs.finish_run(run.seed)
+        runs.finish_all(Log(io.StringIO()))
     finally:
-        whole.lock.release()
+        runs.lock.release()
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -297,59 +298,58 @@ def test_at_whatever_instant_the_bookkeeping_ends_it_is_done_by_the_next_start(
     def prepare() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if before:
-            go_on(folder, before)
+            resume_seeds(folder, before)
 
     prepare()
-    go_on(folder, seeds)
+    resume_seeds(folder, seeds)
     expected = tree(folder)
     best = max(range(1, seeds + 1), key=ACCURACY.get)
     assert expected["bert_classifier/model.safetensors"] == f"weights of {best}".encode()
     assert expected["train.log"].startswith(f"log of {best}\n".encode())
     assert ("test/metrics.json" in expected) == (best == 2)
     assert not [name for name in expected if "checkpoint" in name or name.count("bert_classifier") * name.count("seed")]
-    for _ in interrupted(lambda: go_on(folder, seeds), prepare, fails):
+    for _ in interrupted(lambda: resume_seeds(folder, seeds), prepare, fails):
         count += 1
         model = folder / "bert_classifier" / "model.safetensors"
         assert not model.exists() or model.read_text() in {f"weights of {best}", f"weights of {2 if before else best}"}
         if (folder / "seeds.json").exists():
             with pytest.raises(UserError, match="already holds a run"):
                 refuse_to_overwrite(folder, overwrite=False)
-        go_on(folder, seeds)
+        resume_seeds(folder, seeds)
         assert tree(folder) == expected
     assert count > 50
 
 
-def train(whole: Seeds, seed: int, name: str, resume: bool) -> None:
+def train(runs: Seeds, seed: int, name: str, resume: bool) -> None:
     """Do what a run of this seed does, without the training; `name` is in its weights."""
-    options = {"seed": seed, "name": name, "overwrite": False, "output_dir": str(whole.paths.of_seed(seed).folder)}
-    with RunDirectory(whole.paths.of_seed(seed).folder, writes=True, seeds=whole) as files:
+    options = {"seed": seed, "name": name, "overwrite": False, "output_dir": str(runs.paths.of_seed(seed).folder)}
+    with RunDirectory(runs.paths.of_seed(seed).folder, writes=True, seeds=runs) as files:
         resume = resume and files.paths.state_file.is_file()
         if resume:
             assert read(files.paths.state_file)["options"]["name"] == name
-        files.open(Log(io.StringIO()), {}, ABOUT | {"options": options}, resume)
+        files.open(Log(io.StringIO()), {}, replace(FACTS, options=options), resume)
         with filling(files.paths.model_dir) as new:
             metrics = {"step": 5, "accuracy": ACCURACY[seed], "macro_f1": 0.5, "valid_loss": 0.5}
             (new / "run.json").write_text(json.dumps({"options": options, "metrics": metrics}))
             (new / "model.safetensors").write_text(f"{name} {seed}")
         progress = Progress(step=5, best_step=5, best_score=ACCURACY[seed], history=[metrics])
-        files.save(parts(), progress, ABOUT | {"options": options})
+        files.save(parts(), progress, replace(FACTS, options=options))
         files.write_history(progress)
 
 
 def train_all(folder: Path, seeds: int, name: str, *words: str, stop_at: int | None = None) -> None:
     """Do what main.py does with several seeds; stop before the run of the seed `stop_at` is done."""
     options = fine_tuning_options([f"--output_dir={folder}", "--seed=1", f"--seeds={seeds}", *words])
-    whole = Seeds(folder, writes=True)
+    runs = Seeds(folder, writes=True)
     try:
-        plan = whole.plan(options)
-        for _, seed in plan["left"]:
-            train(whole, seed, name, options.output.resume and seed not in plan["replaced"])
-            if seed == stop_at:
+        for run in runs.plan(options).runs_left:
+            train(runs, run.seed, name, options.output.resume and not run.replaces_another)
+            if run.seed == stop_at:
                 return
-            whole.note(seed)
-        whole.end(Log(io.StringIO()))
+            runs.finish_run(run.seed)
+        runs.finish_all(Log(io.StringIO()))
     finally:
-        whole.lock.release()
+        runs.lock.release()
 
 
 def models(folder: Path) -> dict[str, str]:
@@ -416,7 +416,7 @@ def test_a_good_model_is_there_at_whatever_instant_several_runs_that_replace_oth
 def test_a_good_model_is_there_at_whatever_instant_several_runs_that_replace_a_single_one_end(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     folder, seen = tmp_path / "run", set()
-    put_single_run(folder, 5, "old weights", {**ABOUT, "options": {"name": "old", "overwrite": True}})
+    put_single_run(folder, 5, "old weights", replace(FACTS, options={"name": "old", "overwrite": True}))
     shutil.copytree(folder, tmp_path / "before")
 
     def prepare() -> None:
@@ -433,7 +433,7 @@ def test_a_good_model_is_there_at_whatever_instant_several_runs_that_replace_a_s
             with pytest.raises(UserError, match="--seeds 2: the run to resume has 1"):
                 train_all(folder, 2, "new", "--resume")
             with RunDirectory(folder, writes=True) as files:
-                files.open(Log(io.StringIO()), {}, {**ABOUT, "options": {"name": "old"}}, resume=True)
+                files.open(Log(io.StringIO()), {}, replace(FACTS, options={"name": "old"}), resume=True)
             assert not (folder / "seeds.json").exists()
             assert (folder / "test" / "metrics.json").is_file()
             train_all(folder, 2, "new", "--overwrite")
@@ -467,44 +467,9 @@ def test_more_runs_do_not_begin_with_the_best_of_the_others_in_place_of_the_mode
 
 def test_a_run_of_others_is_not_replaced_by_one_of_more_seeds_unless_asked_to(tmp_path):
     train_all(tmp_path, 2, "ours")
-    put_single_run(tmp_path / "seed-3", 5, "mine", {**ABOUT, "options": {"name": "mine", "overwrite": True}})
+    put_single_run(tmp_path / "seed-3", 5, "mine", replace(FACTS, options={"name": "mine", "overwrite": True}))
     with pytest.raises(UserError, match="seed-3 already holds a run"):
         train_all(tmp_path, 3, "ours", "--resume")
     assert models(tmp_path)["seed-3"] == "mine"
     train_all(tmp_path, 3, "ours", "--resume", "--overwrite")
     assert models(tmp_path) == {".": "ours 3"}
-
-
-def test_a_model_that_is_gone_or_another_is_noticed(tmp_path):
-    go_on(tmp_path, 2)
-    run = tmp_path / "bert_classifier" / "run.json"
-    run.write_text(run.read_text().replace('"seed": 2', '"seed": 9'))
-    with pytest.raises(UserError, match="is not the model of seed 2"):
-        go_on(tmp_path, 2)
-
-
-def test_the_log_of_the_kept_run_names_where_it_is_now_and_other_places_as_they_are(tmp_path):
-    train_all(tmp_path, 2, "ours", stop_at=2)
-    run = tmp_path / "seed-2"
-    others = [f"{run}3/t.csv", f"my{run}/t.csv", f"{run}.csv", f"/data{run}/t.csv"]
-    (run / "train.log").write_text("\n".join([f"the model is in {run}/bert_classifier", f"in {run}, it says", *others]))
-    train_all(tmp_path, 2, "ours", "--resume")
-    log = (tmp_path / "train.log").read_text().splitlines()
-    assert log[:6] == [f"the model is in {tmp_path}/bert_classifier", f"in {tmp_path}, it says", *others]
-
-
-def test_a_damaged_note_is_said_to_be_damaged(tmp_path):
-    go_on(tmp_path, 2)
-    (tmp_path / "seeds.json").write_text('{"seeds": [1, 2]}')
-    with pytest.raises(UserError, match="seeds.json is damaged .it has no data"):
-        go_on(tmp_path, 2)
-
-
-def test_the_smallest_loss_is_the_best_and_of_equals_the_first(tmp_path, monkeypatch):
-    go_on(tmp_path, 2, "--metric", "loss")
-    noted = read(tmp_path / "seeds.json")
-    assert noted["kept"] == 2
-    assert noted["mean"].keys() == {"accuracy", "macro_f1", "valid_loss"}
-    monkeypatch.setitem(ACCURACY, 2, 0.5)
-    go_on(tmp_path / "equals", 2)
-    assert read(tmp_path / "equals" / "seeds.json")["kept"] == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.base.errors import UserError
 from toolkit.cli.label_names import MapLabels
-from toolkit.cli.parser import Parser, given_options, number
+from toolkit.cli.parser import Parser, number, options_on_command_line
 from toolkit.cli.sections import (
     FineTuningOptions,
     InferenceOptions,
@@ -128,10 +128,11 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 def _check_training(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for one whose package is not there."""
     if args.find_label_errors:
-        given = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
-        given += ["seeds"] * (args.seeds > 1)
-        if given:
-            raise UserError(*(f"--find_label_errors cannot be combined with --{name}" for name in given))
+        conflicting = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
+        if args.seeds > 1:
+            conflicting.append("seeds")
+        if conflicting:
+            raise UserError(*(f"--find_label_errors cannot be combined with --{name}" for name in conflicting))
         if find_spec("cleanlab") is None:
             raise UserError("--find_label_errors needs the package cleanlab (pip install cleanlab)")
 
@@ -209,4 +210,4 @@ def inference_options(words: Sequence[str] | None = None) -> InferenceOptions:
 
 def _parsed(parser: Parser, kind: type[Record], words: Sequence[str] | None) -> Record:
     namespace = parser.parse_args(words)
-    return options_from_namespace(kind, namespace, given_options(parser))
+    return options_from_namespace(kind, namespace, options_on_command_line(parser))

@@ -61,8 +61,8 @@ class Parser(argparse.ArgumentParser):
         raise UserError(message)
 
 
-def given_options(parser: Parser) -> dict:
-    """Return the options that stood on the command line it has parsed, without the defaults of those that did not."""
+def options_on_command_line(parser: Parser) -> dict[str, Any]:
+    """Return the options that the parsed command line named, without those that have their default."""
     blank = argparse.Namespace(**{action.dest: ... for action in parser._actions})
     parser.parse_known_args(parser.words, namespace=blank)
     return {name: value for name, value in vars(blank).items() if value is not ...}

@@ -110,7 +110,7 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class FineTuningOptions:
-    """The options of main.py; `given` has those that stood on the command line."""
+    """The options of main.py; `on_command_line` has the values of those that the command line named."""
 
     data: DataOptions
     model: ModelOptions
@@ -118,7 +118,7 @@ class FineTuningOptions:
     machine: MachineOptions
     output: OutputOptions
     report: ReportOptions
-    given: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    on_command_line: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def split_seed(self) -> int:
@@ -136,8 +136,8 @@ class FineTuningOptions:
         return flat(self)
 
     def with_values(self, **values: Any) -> "FineTuningOptions":
-        """Return options with other values, by the options' names, as if they had stood on the command line."""
-        return options_from(FineTuningOptions, self.as_dict() | values, {**self.given, **values})
+        """Return options with other values, by the options' names, as if the command line had named them."""
+        return options_from(FineTuningOptions, self.as_dict() | values, {**self.on_command_line, **values})
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,8 @@ def options_from(
     """Return a record of options from their values by name; a section takes its own, and None where there is none."""
     sections: dict[str, Any] = {}
     for section in fields(kind):  # type: ignore[arg-type]
-        if section.name == "given":
-            sections["given"] = dict(on_command_line or {})
+        if section.name == "on_command_line":
+            sections[section.name] = dict(on_command_line or {})
         elif isinstance(section.type, type) and is_dataclass(section.type):
             sections[section.name] = options_from(section.type, values)
         else:
@@ -210,7 +210,7 @@ def flat(options: object) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for section in fields(options):  # type: ignore[arg-type]
         value = getattr(options, section.name)
-        if section.name == "given":
+        if section.name == "on_command_line":
             continue
         if is_dataclass(value):
             values |= flat(value)

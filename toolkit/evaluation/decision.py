@@ -18,7 +18,7 @@ import numpy as np
 from scipy import special
 
 from toolkit.base.errors import UserError
-from toolkit.runs.run_facts import RunFacts
+from toolkit.runs.run_json import RunFacts
 
 PRIOR_SPREAD = 0.5  # standard deviation of log temperature before any row is seen, so that few rows change little
 MAX_LOG_TEMPERATURE = math.log(20)

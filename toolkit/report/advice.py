@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.evaluation.intervals import share_interval
 from toolkit.report.texts import ADVICE
-from toolkit.runs.run_facts import RunFacts
+from toolkit.runs.run_json import RunFacts
 
 LEVELS = ("bad", "look", "good")  # the worst first
 WIDE_INTERVAL = 0.06  # from its low to its high end
@@ -124,7 +124,7 @@ def _on_validation_score(scores: Scores, run: RunFacts) -> Iterator[Advice]:
     """Yield whether the validation set had another score, by more than chance, at the same threshold."""
     headline_score = scores["headline"]
     valid_score = run.metrics.get(headline_score["metric"])
-    valid_rows = run.data.get("valid", {}).get("rows")
+    valid_rows = run.data["valid"].rows if "valid" in run.data else None
     same_threshold = scores["threshold"] == run.metrics.get("threshold")
     if not isinstance(valid_score, float) or not valid_rows or not same_threshold:
         return

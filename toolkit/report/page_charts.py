@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from toolkit.report.page_parts import clean
 from toolkit.report.texts import METRICS, PAGE
-from toolkit.runs.run_facts import RunFacts
+from toolkit.runs.run_json import RunFacts
 
 TRAINING_SCORES = ("accuracy", "macro_f1", "mcc")
 SCALE_START = 10  # where the line of a Scale begins

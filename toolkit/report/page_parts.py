@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from toolkit.doctor.findings import Finding
 from toolkit.report.texts import PAGE
-from toolkit.runs.run_facts import RunFacts
+from toolkit.runs.run_json import RunFacts
 
 # Control characters, turned directions and halves of characters.
 STRANGE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -67,8 +67,8 @@ def list_facts(scores: Json, run: RunFacts, language: str) -> list[Fact]:
         "base_model": lambda: run.base_model,
         "weights": lambda: scores["model"]["sha256"],
         "test": lambda: _data_file(scores["data"]["test"], language),
-        "train": lambda: _data_file(run.data["train"], language),
-        "valid": lambda: _data_file(run.data["valid"], language),
+        "train": lambda: _data_file(run.data["train"].as_json(), language),
+        "valid": lambda: _data_file(run.data["valid"].as_json(), language),
         "time": lambda: _training_time(run, language),
         "machine": lambda: _machine(run),
         "max_length": lambda: _max_length(run, language),

@@ -21,8 +21,7 @@ from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.trust import fingerprint_weights
 from toolkit.report.advice import advise, headline
-from toolkit.runs.run_facts import RunFacts
-from toolkit.runs.run_json import data_facts, versions
+from toolkit.runs.run_json import RunFacts, table_facts, versions
 
 MAX_PRINTED_LABELS = 10  # of more, the confusion matrix is not printed
 MIN_LABEL_WIDTH = 13  # columns of the screen, for "weighted mean"
@@ -73,7 +72,7 @@ def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
         **plain_scores,
         "headline": headline(plain_scores, run.options.get("metric", "accuracy"), run.positive_label),
         "model": {"directory": str(scored_run.model_dir), "sha256": weights, "base_model": run.base_model},
-        "data": data_facts({"test": table}, {}),
+        "data": {name: facts.as_json() for name, facts in table_facts({"test": table}, {}).items()},
         "versions": versions(),
         "baselines": compare_with_model(scored, scored_run.simple_answers),
         "findings": findings,

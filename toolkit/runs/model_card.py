@@ -6,7 +6,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from toolkit.models.locate import split_revision
-from toolkit.runs.run_facts import RunFacts
+from toolkit.runs.run_json import RunFacts
 
 MAX_SHOWN = 200  # characters of a label or a path
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -66,7 +66,7 @@ def _card_data(run: RunFacts) -> ModelCardData:
             EvalResult(
                 task_type="text-classification",
                 dataset_type="validation",
-                dataset_name=_shortened(Path(run.data["valid"]["file"]).name),
+                dataset_name=_shortened(Path(run.data["valid"].file).name),
                 metric_type=metric,
                 metric_name=names[metric],
                 metric_value=round(value, 4),
@@ -89,10 +89,10 @@ def _body(run: RunFacts) -> str:
         decided = DECIDED.format(label=_code(run.positive_label), threshold=metrics["threshold"])
     return BODY.format(
         model=_code(run.base_model),
-        train=_code(train["file"]),
-        rows=train["rows"],
-        valid=_code(valid["file"]),
-        valid_rows=valid["rows"],
+        train=_code(train.file),
+        rows=train.rows,
+        valid=_code(valid.file),
+        valid_rows=valid.rows,
         count=len(run.labels),
         labels="\n".join(f"- {_code(label)}" for label in run.labels),
         example=example,

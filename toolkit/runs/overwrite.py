@@ -1,4 +1,7 @@
-"""An earlier run gives way to a new one: its records go when that begins, its models when a new one is in its place."""
+"""What --overwrite removes of an earlier run, and when.
+
+Its records go when the new run begins; its models go when the new run has a model in their place.
+"""
 
 import json
 from collections.abc import Sequence
@@ -7,12 +10,11 @@ from pathlib import Path
 
 from toolkit.base.disk import LOCK_FILE, DirectoryLock, hidden_sibling, install_directory, sweep
 from toolkit.base.errors import UserError
-from toolkit.runs.best_model import settle_model, waiting_model
 from toolkit.runs.checkpoint import read_state
+from toolkit.runs.model_dir import OWN_FILES, is_directory_of, settle_model, waiting_model
 from toolkit.runs.paths import RunPaths
-from toolkit.runs.run_json import OWN_FILES
 
-# What a run leaves beside its model, its log and the files that it is known by.
+# What a run leaves besides its model, its log and the files by which it is recognized.
 RECORDS = (
     *("checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png", "rejected_rows.csv"),
     *("tensorboard/events.out.tfevents.*", "test/metrics.json", "test/predictions.csv", "test/rejected_rows.csv"),
@@ -20,18 +22,11 @@ RECORDS = (
 )
 
 
-def is_directory_of(model: str | None, model_dir: Path) -> bool:
-    """Say whether --model names this model directory."""
-    if model is None:
-        return False
-    path = Path(model).expanduser()
-    return path.is_dir() and path.resolve() == model_dir.resolve()
-
-
 def earlier_seeds(output_dir: Path, model: str | None) -> list[int]:
-    """Return the seeds of earlier runs whose directories in `output_dir` are to go; not that of the `model` of --model.
+    """Return the seeds of earlier runs whose directories in `output_dir` are to be removed.
 
-    They are those that seeds.json tells of, and those that a run which has replaced them had not yet removed.
+    They are those that seeds.json names, and those that a run which replaces them has not removed yet. One that has
+    the `model` of --model in it stays.
     """
     paths = RunPaths(output_dir)
     seeds: set[int] = set()
@@ -39,12 +34,14 @@ def earlier_seeds(output_dir: Path, model: str | None) -> list[int]:
         noted = json.loads(paths.seeds_file.read_text(encoding="utf-8"))
         seeds |= {int(seed) for seed in [*noted["seeds"], *noted.get("replaces", [])]}
     with suppress(UserError):  # a damaged one
-        seeds |= {int(seed) for seed in (read_state(paths.checkpoint_dir) or {}).get("replaces", [])}
+        state = read_state(paths.checkpoint_dir)
+        if state is not None:
+            seeds |= set(state.replaced_seeds)
     return sorted(seed for seed in seeds if not is_directory_of(model, paths.of_seed(seed).model_dir))
 
 
 def settle_earlier(paths: RunPaths, seeds: Sequence[int]) -> None:
-    """Put the best model of an earlier run in its place, and those of its `seeds`, where a kill has kept it waiting."""
+    """Put the best model of an earlier run, and those of its `seeds`, in their places if a kill kept them waiting."""
     with suppress(OSError, ValueError, LookupError, TypeError):
         kept = json.loads(paths.seeds_file.read_text(encoding="utf-8"))["kept"]
         if kept is not None and waiting_model(paths.model_dir).is_dir():  # it was moved there, whole
@@ -68,7 +65,7 @@ def sweep_run(paths: RunPaths) -> None:
 
 
 def remove_records(paths: RunPaths) -> None:
-    """Remove what an earlier run has left but its log and its model, the files that it is known by being left alone."""
+    """Remove what an earlier run has left except its model, its log, and the files by which it is recognized."""
     for pattern in RECORDS:
         for path in paths.folder.glob(pattern):
             path.unlink()
@@ -83,16 +80,16 @@ def remove_empty(paths: RunPaths) -> None:
 
 
 def remove_model(paths: RunPaths) -> None:
-    """Remove a model directory of ours, as a whole: of a half no next start could know that it was one."""
+    """Remove a model directory that main.py wrote, in one go: a part of one would not be recognized by the next run."""
     if paths.run_json.is_file():
         paths.model_dir.rename(hidden_sibling(paths.model_dir, "gone"))
     sweep(paths.model_dir)
 
 
 def end_seed_run(paths: RunPaths) -> None:
-    """Make the run of one of several seeds, all of which are replaced, one that is not gone on with; its model stays.
+    """Remove the checkpoint and the records of the run of one seed, so that it cannot be resumed; its model stays.
 
-    Where there is none, nothing else stays either. Raises UserError if its scores are being written.
+    If it has no model, nothing else of it stays either. Raises UserError if its scores are being written.
     """
     with DirectoryLock(paths.test_dir):
         paths.state_file.unlink(missing_ok=True)
@@ -103,7 +100,7 @@ def end_seed_run(paths: RunPaths) -> None:
 
 
 def remove_seed_run(paths: RunPaths) -> None:
-    """Remove the rest of a run that is replaced: its model, its log, and its directory if nothing else is in that."""
+    """Remove the rest of a run that was replaced: its model, its log, and its directory if it is then empty."""
     remove_model(paths)
     sweep_run(paths)
     remove_empty(paths)

@@ -1,19 +1,27 @@
-"""How far a run has come and what it has found: the position, the evaluations, and which of them is the best."""
+"""How far a run has come, and how well: its position, its evaluations, and which of them is the best."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Speed(NamedTuple):
+    """How fast a run has trained."""
+
+    train_seconds: float  # spent in training steps
+    real_tokens_per_second: float  # padding left out
 
 
 @dataclass
 class Progress:
-    """The course of a run; saved with each checkpoint. `loss_sum` and `rows` count from the last evaluation on."""
+    """How far a run has come, and how well; saved with each checkpoint."""
 
-    epoch: int = 0  # the one under way, the first being 0
+    epoch: int = 0  # the current one, counted from 0
     batch: int = 0  # batches of it that are done
     step: int = 0
-    loss_sum: float = 0.0
-    rows: int = 0
+    loss_sum: float = 0.0  # since the last evaluation
+    rows: int = 0  # since the last evaluation
     best_score: float | None = None
     best_step: int = 0
     best_model: str = ""  # sha256 of its weights, noted when it is saved
@@ -26,27 +34,33 @@ class Progress:
 
     def steps_to_pause(self, batches: int, every: Sequence[int]) -> int:
         """Return the steps until the end of an epoch of `batches` or the next multiple of one of `every` (0: off)."""
-        return min([batches - self.batch, *(steps - self.step % steps for steps in every if steps)])
+        pauses = [batches - self.batch]
+        for steps in every:
+            if steps > 0:
+                pauses.append(steps - self.step % steps)
+        return min(pauses)
 
     def evaluation_due(self, batches: int, every: int) -> bool:
         """Say whether to evaluate before the next step: at the end of an epoch of `batches`, and `every` so many."""
-        pause = self.batch == batches or (every > 0 and self.step % every == 0)
-        return pause and self.step > (self.history[-1]["step"] if self.history else 0)
+        evaluated_step = self.history[-1]["step"] if self.history else 0
+        is_pause = self.batch == batches or (every > 0 and self.step % every == 0)
+        return is_pause and self.step > evaluated_step
 
     def epoch_done(self, batches: int, early_stopping: int) -> bool:
-        """Say whether an epoch of `batches` is through, or the run, since so many evaluations brought no better one."""
-        return 0 < early_stopping <= self.stale or (self.batch == batches and not self.evaluation_due(batches, 0))
+        """Say whether an epoch of `batches` is done, or the run, after so many evaluations without a better one."""
+        stops_early = 0 < early_stopping <= self.stale
+        return stops_early or (self.batch == batches and not self.evaluation_due(batches, every=0))
 
     def begin_epoch(self, epoch: int) -> None:
-        """Note that an epoch begins, the first being 0."""
+        """Note that an epoch begins, counted from 0."""
         self.epoch = epoch
         self.batch = 0
 
     def count(self, loss_sums: Sequence[float], lengths: Sequence, seconds: float) -> None:
         """Count steps that were taken: the sum of the losses of each, and the lengths in tokens of its rows (B,).
 
-        They are added one by one, so that the sum does not depend on where a run was stopped. A loss that is not a
-        number is left out, with its rows.
+        They are added one by one, so that the sum does not depend on where a run was stopped. A loss that is NaN or
+        infinite is left out, with its rows.
         """
         for loss_sum, rows in zip(loss_sums, lengths, strict=True):
             self.batch += 1
@@ -58,7 +72,7 @@ class Progress:
         self.train_seconds += seconds
 
     def note(self, scores: dict[str, float], metric: str, steps_an_epoch: int, learning_rate: float) -> bool:
-        """Note an evaluation and return whether it is the best so far in `metric`; of two equals the earlier stays."""
+        """Note an evaluation and return whether it is the best so far in `metric`; of two equals the earlier one is."""
         score = scores[metric]
         entry = {
             "epoch": round(self.step / steps_an_epoch, 4),
@@ -67,25 +81,35 @@ class Progress:
         }
         entry |= {"valid_loss" if name == "loss" else name: value for name, value in scores.items()}
         self.history.append(entry | {"learning_rate": learning_rate, "train_seconds": round(self.train_seconds, 3)})
-        self.loss_sum, self.rows = 0.0, 0
-        is_best = self.best_score is None or (score < self.best_score if metric == "loss" else score > self.best_score)
-        self.stale = 0 if is_best else self.stale + 1
-        if is_best:
-            self.best_score, self.best_step = score, self.step
-        return is_best
+        self.loss_sum = 0.0
+        self.rows = 0
+        if not self._is_better(score, metric):
+            self.stale += 1
+            return False
+        self.stale = 0
+        self.best_score = score
+        self.best_step = self.step
+        return True
+
+    def _is_better(self, score: float, metric: str) -> bool:
+        """Say whether a score is better than the best so far."""
+        if self.best_score is None:
+            return True
+        return score < self.best_score if metric == "loss" else score > self.best_score
 
     def best(self) -> dict:
         """Return the entry of `history` that is the best."""
         return next(entry for entry in self.history if entry["step"] == self.best_step)
 
-    def speed(self) -> dict[str, float]:
-        """Return the seconds spent in training steps, and the tokens a second, padding left out."""
-        a_second = self.real_tokens / self.train_seconds if self.train_seconds else 0.0
-        return {"train_seconds": round(self.train_seconds, 3), "real_tokens_per_second": round(a_second, 1)}
+    def speed(self) -> Speed:
+        """Return how fast the run has trained."""
+        tokens_per_second = self.real_tokens / self.train_seconds if self.train_seconds else 0.0
+        return Speed(round(self.train_seconds, 3), round(tokens_per_second, 1))
 
     def speed_line(self) -> str:
         """Return the speed as words to read."""
-        return "{train_seconds:.0f} s, {real_tokens_per_second:,.0f} tokens a second".format(**self.speed())
+        speed = self.speed()
+        return f"{speed.train_seconds:.0f} s, {speed.real_tokens_per_second:,.0f} tokens a second"
 
     def last_line(self, metric: str) -> str:
         """Return the last evaluation as a line to read."""

@@ -1,6 +1,6 @@
-"""Go on with a run: what of it may change, and what has to be as it was when it began."""
+"""Resuming a run: which of its options may change, and what must be as it was when it began."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -8,111 +8,107 @@ from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.compute.processes import Processes
-from toolkit.runs.checkpoint import TrainerState, read_checkpoint, read_state, restore, resumed_with
+from toolkit.runs.checkpoint import SavedState, TrainerState, read_checkpoint, read_state, restore, resumed_with
 from toolkit.runs.paths import refuse_to_overwrite
 from toolkit.runs.progress import Progress
-
-
-def may_grow(wanted: Any, saved: Any) -> bool:
-    """Say whether a number is at least what it was."""
-    return wanted >= saved
-
-
-def _may_differ(wanted: Any, saved: Any) -> bool:
-    return True
-
+from toolkit.runs.run_json import RunFacts, TableFacts
 
 # What --resume may change, because it does not say what a step does: where files are (that their content is the same is
 # checked, as is the number format), how often to save, how a batch is cut to fit the memory, when to give up.
 # docs/reliability.md lists it.
-MAY_CHANGE: dict[str, Callable[[Any, Any], bool]] = dict.fromkeys(
-    ("resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
-     "precision", "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows"),
-    _may_differ,
-) | {"epochs": may_grow}  # fmt: skip
+MAY_CHANGE = frozenset({
+    "resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
+    "precision", "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows",
+})  # fmt: skip
+MAY_GROW = frozenset({"epochs"})
 
 
 def resumed_options(
     options: FineTuningOptions, processes: Processes, log: Log, is_one_of_several: bool = False
 ) -> FineTuningOptions:
-    """Return, in every process, the options of a run: with --resume those of the checkpoint, else those given.
+    """Return, in every process, the options of a run: with --resume those of its checkpoint, else `options` themselves.
 
-    Raises UserError if one on the command line says otherwise, or if something else is in the way; for one of several
-    runs of a command they have seen to that together.
+    Raises UserError if the command line contradicts the checkpoint, or if something else is in the way of a run that
+    has not begun; the runs of --seeds are checked for that together.
     """
     if not options.output.resume:
         return options
     values = processes.on_main(lambda: _resumed_options(options, log, is_one_of_several).as_dict())
-    return options_from(FineTuningOptions, values, options.given)
+    return options_from(FineTuningOptions, values, options.on_command_line)
 
 
 def _resumed_options(options: FineTuningOptions, log: Log, is_one_of_several: bool) -> FineTuningOptions:
-    """Read the checkpoint and return the options of the run; where no run has begun, say so."""
+    """Read the checkpoint and return the options of the run; if no run has begun, say so."""
     folder = Path(options.output.output_dir)
     state = read_state(folder / "checkpoint")
     if state is None:
         if not is_one_of_several:
             refuse_to_overwrite(folder, options.output.overwrite)
-        log.item("resume", f"no run has begun in {folder}, so this one begins")
-        return options_from(FineTuningOptions, options.as_dict() | {"resume": False}, options.given)
-    return agreed_options(options, state["options"], MAY_CHANGE)
+        log.item("resume", f"there is no run in {folder} yet, so a new one begins")
+        return options_from(FineTuningOptions, options.as_dict() | {"resume": False}, options.on_command_line)
+    return agreed_options(options, state.facts.options, MAY_GROW)
 
 
-def agreed_options(options: FineTuningOptions, saved: dict, may_change: dict[str, Callable]) -> FineTuningOptions:
-    """Return the `saved` options of a run with what the command line says otherwise.
+def agreed_options(options: FineTuningOptions, saved: Mapping[str, Any], may_grow: Set[str]) -> FineTuningOptions:
+    """Return the options of a saved run, with the changes that the command line makes to them.
 
-    Raises UserError if it does for one that may not change; `may_change` has a function of (given, saved) by name.
+    Raises UserError if it changes one that is neither in MAY_CHANGE nor, growing, in `may_grow`.
     """
-    saved = options.as_dict() | saved  # an option that is newer than what is saved has its default
-    changed = {name: value for name, value in options.given.items() if value != saved[name]}
-    refused = [
-        name for name, value in changed.items() if not may_change.get(name, lambda *_: False)(value, saved[name])
-    ]
-    if refused:
-        raise UserError(*(f"--{name} {options.given[name]}: the run to resume has {saved[name]}" for name in refused))
+    saved = {**options.as_dict(), **saved}  # an option that is newer than the saved run has its default
+    changed = {name: value for name, value in options.on_command_line.items() if value != saved[name]}
+    problems = []
+    for name, value in changed.items():
+        grows = name in may_grow and value > saved[name]
+        if name not in MAY_CHANGE and not grows:
+            problems.append(f"--{name} {value}: the run to resume has {saved[name]}")
+    if problems:
+        raise UserError(*problems)
     of_this_command = {"output_dir": options.output.output_dir, "overwrite": options.output.overwrite, "resume": True}
-    return options_from(FineTuningOptions, saved | changed | of_this_command, options.given)
+    return options_from(FineTuningOptions, saved | changed | of_this_command, options.on_command_line)
 
 
-def resume(folder: Path, trainer_state: TrainerState, facts: dict, processes: Processes) -> Progress:
-    """Go on, in every process, from the save that the main one reads; return how far it had come.
+def resume(folder: Path, trainer_state: TrainerState, facts: RunFacts | None, processes: Processes) -> Progress:
+    """Restore, in every process, the last save, which the main one reads; return how far the run had come.
 
-    Raises UserError if it is damaged, or if the number format or the data is no longer what it was.
+    `facts` are those of the main process. Raises UserError if the save is damaged, or if the number format or the data
+    has changed.
     """
-    saved = None
+    content = None
     tensors = None
     if processes.is_main:
-        saved, tensors = read_checkpoint(folder)
-        check_same(saved, facts)
-        saved = resumed_with(saved, facts)
-    saved = processes.broadcast(saved)
-    return restore(trainer_state, saved, processes.broadcast_tensors(tensors) or {})
+        assert facts is not None, "the main process has the facts of the run"
+        state, tensors = read_checkpoint(folder)
+        check_unchanged(state.facts.precision, state.facts.data, facts)
+        content = resumed_with(state, facts).as_json()
+    state = SavedState.from_json(processes.broadcast(content))
+    restore(trainer_state, state, processes.broadcast_tensors(tensors) or {})
+    return state.progress
 
 
-def check_same(state: dict, facts: dict) -> None:
-    """Raise UserError if the number format or the data of a run is no longer what `state`, its save, says."""
-    if state["precision"] != facts["precision"]:
+def check_unchanged(precision: str | None, data: Mapping[str, TableFacts], facts: RunFacts) -> None:
+    """Raise UserError if the facts of a run differ from the number format or the data with which it began."""
+    if precision != facts.precision:
         raise UserError(
-            f"--resume: the run was in {state['precision']}, this machine would go on in {facts['precision']}; "
-            f"--precision {state['precision']} keeps it"
+            f"--resume: the run used {precision}, but this machine would continue in {facts.precision}; "
+            f"--precision {precision} keeps it"
         )
-    for name, now in facts["data"].items():
-        if name in state["data"]:  # a test file may be named later
-            _compare_data(name, state["data"][name], now)
+    for name, now in facts.data.items():
+        if name in data:  # a test file may be named later
+            _compare_data(name, data[name], now)
 
 
-def _compare_data(name: str, before: dict, now: dict) -> None:
-    """Raise UserError if the rows or the tokens of a table are no longer those that the run began with."""
-    if before["sha256"] != now["sha256"]:
-        if before["file"] == now["file"]:
-            raise UserError(f"--resume: {now['file']} is not the file that the run began with")
-        raise UserError(f"--resume: {now['file']} is not the same as {before['file']}, the run's --{name}_file")
-    if before.get("rows") != now.get("rows"):
+def _compare_data(name: str, before: TableFacts, now: TableFacts) -> None:
+    """Raise UserError if the rows or the tokens of a table are no longer those with which the run began."""
+    if before.sha256 != now.sha256:
+        if before.file == now.file:
+            raise UserError(f"--resume: {now.file} has changed since the run began")
+        raise UserError(f"--resume: {now.file} is not the same as {before.file}, the run's --{name}_file")
+    if before.rows != now.rows:
         raise UserError(
-            f"--resume: {now['rows']:,} rows of {now['file']} are used, {before['rows']:,} when the run began; what "
-            "--drop_leaked leaves out has changed with the other files"
+            f"--resume: {now.rows or 0:,} rows of {now.file} are used, but {before.rows or 0:,} when the run began; "
+            "--drop_leaked leaves out other rows because the other files have changed"
         )
-    if before.get("tokens") != now.get("tokens"):
+    if before.tokens != now.tokens:
         raise UserError(
-            f"--resume: --model has changed: its tokenizer makes other tokens of {now['file']} than when the run began"
+            f"--resume: --model has changed: its tokenizer turns {now.file} into other tokens than when the run began"
         )

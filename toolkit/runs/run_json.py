@@ -1,32 +1,131 @@
-"""What a run is made of: fingerprints of its data, versions of its packages, and the run.json of its model."""
+"""What a run is made of and how it went: the record RunFacts, and the run.json of a model directory that holds it."""
 
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from toolkit.base.disk import fingerprint, recover
+from torch.utils.data import TensorDataset
+
+from toolkit.base.disk import recover
 from toolkit.base.errors import UserError
+from toolkit.data.rows import Columns
+from toolkit.data.tables import Table
 from toolkit.models.trust import pickles, stray_files
-from toolkit.runs.run_facts import RunFacts
 
-OWN_FILES = ("run.json", "README.md")  # of the model directory; the others are written by save_pretrained
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scikit-learn", "safetensors")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of python and of the packages that decide a result."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
-    return found
+@dataclass(frozen=True)
+class TableFacts:
+    """Which rows a run was made from: those of a labelled file. An older run.json may say less."""
+
+    file: str = ""
+    rows: int | None = None  # those that were used
+    sha256: str = ""  # of the file
+    tokens: str | None = None  # sha256 of the token ids, lengths and labels; None: of a table that was not tokenized
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the facts of a table as they stand in run.json."""
+        return {name: value for name, value in vars(self).items() if value not in (None, "")}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "TableFacts":
+        """Return the facts of a table from run.json; ValueError if they are something else."""
+        if not isinstance(content, dict):
+            raise ValueError("its data is not what main.py writes")
+        return cls(**{each.name: content[each.name] for each in fields(cls) if each.name in content})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What a run is made of, and how it went; in the order of run.json.
+
+    None, or nothing, is what the run does not know yet, or what an older one did not write.
+    """
+
+    precision: str | None = None
+    device: str | None = None
+    processes: int | None = None
+    base_model: str  # the pretrained model, as the user named it
+    labels: list[str]
+    positive_label: str
+    columns: Columns
+    max_length: int  # tokens
+    truncation: str
+    options: dict[str, Any] = field(default_factory=dict)  # by their names
+    data: dict[str, TableFacts] = field(default_factory=dict)  # by table: train, valid, test
+    findings: list[dict[str, Any]] | None = None  # of the data doctor
+    padding_share: float | None = None
+    baselines: dict[str, Any] | None = None  # scores of simple methods, by table and method
+    metrics: dict[str, Any] = field(default_factory=dict)  # of the best evaluation
+    train_seconds: float | None = None
+    real_tokens_per_second: float | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether the model classifies pairs of texts."""
+        return self.columns.text_pair is not None
+
+    @property
+    def new_label_names(self) -> dict[str, str]:
+        """What --map_labels of the run calls labels, by what they are called in its files."""
+        new_names = self.options.get("map_labels")
+        return dict(new_names) if isinstance(new_names, dict) else {}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of run.json."""
+        content = dict(vars(self))
+        content["columns"] = self.columns.as_json()
+        content["data"] = {name: table.as_json() for name, table in self.data.items()}
+        for name in ("metrics", "versions"):
+            if not content[name]:
+                del content[name]
+        return {name: value for name, value in content.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "RunFacts":
+        """Return the facts that a run.json holds; ValueError if it is not one that main.py writes."""
+        _check(content)
+        known = {each.name: content[each.name] for each in fields(cls) if each.name in content}
+        known["columns"] = Columns.from_json(content["columns"])
+        known["data"] = {name: TableFacts.from_json(table) for name, table in content.get("data", {}).items()}
+        return cls(**known)
+
+
+def _check(content: Mapping[str, Any]) -> None:
+    """Raise ValueError if a run.json is not what the scripts can go by."""
+    for each in fields(RunFacts):
+        is_needed = each.default is MISSING and each.default_factory is MISSING
+        if is_needed and each.name not in content:
+            raise ValueError(f"it has no {each.name}")
+    columns = content["columns"]
+    if not isinstance(columns, dict) or not {"text", "text_pair", "label"} <= set(columns):
+        raise ValueError("its columns are not those of a classifier")
+    labels = content["labels"]
+    are_labels = isinstance(labels, list) and {type(label) for label in labels} == {str}
+    are_names = isinstance(columns["text"], str) and all(
+        name is None or isinstance(name, str) for name in columns.values()
+    )
+    is_right = {
+        "base_model": isinstance(content["base_model"], str),
+        "labels": are_labels and len(set(labels)) == len(labels),
+        "columns": are_names,
+        "max_length": type(content["max_length"]) is int and content["max_length"] > 0,
+        "truncation": isinstance(content["truncation"], str),
+    }
+    for name in ("options", "data", "metrics", "versions"):
+        is_right[name] = isinstance(content.get(name, {}), dict)
+    for name, right in is_right.items():
+        if not right:
+            raise ValueError(f"its {name} is not what main.py writes")
+    if content["positive_label"] not in labels:
+        raise ValueError("its positive_label is none of its labels")
 
 
 def read_run(model_dir: Path) -> RunFacts:
@@ -34,63 +133,50 @@ def read_run(model_dir: Path) -> RunFacts:
     path = model_dir / "run.json"
     recover(model_dir)
     try:
-        if model_dir.is_dir() and (problems := _not_ours(model_dir)):
+        if model_dir.is_dir() and (problems := _foreign_files(model_dir)):
             raise UserError(*(f"--model_dir {model_dir}: {problem}" for problem in problems))
         return RunFacts.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
-        there = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
-        raise UserError(f"--model_dir {model_dir}: {there}; python main.py writes a model directory") from None
+        problem = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
+        raise UserError(f"--model_dir {model_dir}: {problem}; python main.py writes a model directory") from None
     except (ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
 
 
-@dataclass(frozen=True)
-class ModelFiles:
-    """Which model is in a directory: by this two readings of it know whether they have read the same one."""
-
-    directory: Path
-    run: str  # the sha256 of run.json, "" where there is none
-    others: Mapping[str, Sequence[int]]  # by name, the bytes and the time of change in ns: weights, tokenizer and so on
-
-    @classmethod
-    def in_directory(cls, model_dir: Path) -> "ModelFiles":
-        """Return which model is in a directory, whatever is wrong with it."""
-        recover(model_dir)
-        run, others = "", {}
-        with suppress(OSError):  # the directory is missing, or is being replaced
-            run = fingerprint(model_dir / "run.json")
-            for path in sorted(model_dir.iterdir()):
-                if path.name not in OWN_FILES:
-                    status = path.stat()
-                    others[path.name] = [status.st_size, status.st_mtime_ns]
-        return cls(model_dir, run, others)
-
-    def check(self) -> None:
-        """Raise UserError if another model is in the directory by now, so that parts of two may have been read."""
-        if ModelFiles.in_directory(self.directory) != self:
-            raise UserError(f"--model_dir {self.directory}: the model was replaced while it was read; start again")
-
-    def as_json(self) -> dict[str, str | Sequence[int]]:
-        """Return the files by their names."""
-        return {"run.json": self.run, **self.others}
+def _foreign_files(model_dir: Path) -> list[str]:
+    """Return what is wrong with files that main.py never puts into a model directory, so that somebody else did."""
+    problems = stray_files(model_dir)
+    for name in pickles(model_dir):
+        problems.append(f"{name} is a pickle, which can run code, and main.py writes none; remove it")
+    return problems
 
 
-def _not_ours(model_dir: Path) -> list[str]:
-    """Return what main.py never puts into a model directory, so that somebody else did."""
-    found = [
-        f"{name} is a pickle, which can run code, and main.py writes none; remove it" for name in pickles(model_dir)
-    ]
-    return [*stray_files(model_dir), *found]
+# -- where the facts are from -----------------------------------------------------------------------------------------
 
 
-def data_facts(tables: dict, sets: dict) -> dict:
-    """Return for each table, by its name, its file, rows and fingerprint, and that of its dataset in `sets`, if any."""
+def table_facts(tables: Mapping[str, Table], datasets: Mapping[str, TensorDataset]) -> dict[str, TableFacts]:
+    """Return the facts of each table by its name, with the fingerprint of its dataset if it has one."""
     facts = {}
     for name, table in tables.items():
-        facts[name] = {"file": str(table.path), "rows": len(table.frame), "sha256": table.sha256}
-        if name in sets:
-            digest = hashlib.sha256()
-            for tensor in sets[name].tensors:
-                digest.update(tensor.numpy())
-            facts[name]["tokens"] = digest.hexdigest()
+        tokens = tensors_fingerprint(datasets[name]) if name in datasets else None
+        facts[name] = TableFacts(str(table.path), len(table.frame), table.sha256, tokens)
     return facts
+
+
+def tensors_fingerprint(dataset: TensorDataset) -> str:
+    """Return the sha256 of the tensors of a dataset in hex."""
+    digest = hashlib.sha256()
+    for tensor in dataset.tensors:
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of python and of the packages that decide a result."""
+    by_package = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            by_package[package] = version(package)
+        except PackageNotFoundError:
+            by_package[package] = "missing"
+    return by_package

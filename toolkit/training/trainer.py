@@ -1,7 +1,6 @@
 """A run while it trains: what it works on, how far it has come, and where it is written."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,14 +11,13 @@ from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.evaluation.metrics import find_positive_id
-from toolkit.runs.banner import say_machine, say_steps
 from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
-from toolkit.runs.run_facts import RunFacts
-from toolkit.runs.run_json import data_facts, versions
+from toolkit.runs.run_json import RunFacts, table_facts, versions
 from toolkit.training.bad_steps import BadStepMonitor
+from toolkit.training.banner import say_machine, say_steps
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.optimizer import Schedule, make_optimizer
 from toolkit.training.stop_signals import StopSignals
@@ -61,13 +59,20 @@ class Trainer:
     def run_facts(self) -> RunFacts:
         """Return what becomes run.json in the main process, as it is after the last evaluation."""
         assert self.facts is not None, "only the main process has the facts of the run"
-        return self.facts.with_facts(metrics=self.progress.best(), **self.progress.speed(), versions=versions())
+        speed = self.progress.speed()
+        return replace(
+            self.facts,
+            metrics=self.progress.best(),
+            train_seconds=speed.train_seconds,
+            real_tokens_per_second=speed.real_tokens_per_second,
+            versions=versions(),
+        )
 
     def save(self) -> None:
         """Write the checkpoint, and put the best model in its place; then end the run if it is to end."""
         self.progress.row_limit = self.learner.limit.rows  # so that a resumed run need not find it again
         state = TrainerState(self.model, self.learner.optimizer, self.learner.scaler)
-        self.directory.save(state, self.progress, _as_json(self.facts))
+        self.directory.save(state, self.progress, self.facts)
         self.bad_steps.stop_if_too_many()
         self.signals.raise_if_stopping(self.progress.step, str(self.directory.resumed_by))
 
@@ -114,7 +119,7 @@ def begin_training(
     progress = Progress()
     if options.output.resume:
         progress = resume(
-            directory.paths.checkpoint_dir, TrainerState(model, optimizer, scaler), _as_json(facts), machine.processes
+            directory.paths.checkpoint_dir, TrainerState(model, optimizer, scaler), facts, machine.processes
         )
     total_steps = training.epochs * steps_per_epoch(options, data)
     schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
@@ -126,9 +131,9 @@ def begin_training(
     signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
     padding_share = say_steps(log, model, data.train.lengths, training, progress.step)
     if facts is not None:
-        facts = facts.with_facts(padding_share=padding_share)
+        facts = replace(facts, padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
-    directory.open(log, data.tables, _as_json(facts), options.output.resume)
+    directory.open(log, data.tables, facts, options.output.resume)
     return Trainer(options, machine, data, directory, log, learner, progress, bad_steps, signals, positive, facts)
 
 
@@ -146,11 +151,6 @@ def describe_run(options: FineTuningOptions, machine: Machine, data: TrainingDat
         device=str(machine.device),
         processes=machine.processes.size,
         options=options.as_dict(),
-        data=data_facts(data.tables, {"train": data.train, "valid": data.valid}),
+        data=table_facts(data.tables, {"train": data.train, "valid": data.valid}),
         findings=[finding.as_json() for finding in data.findings],
     )
-
-
-def _as_json(facts: RunFacts | None) -> dict[str, Any]:
-    """Return what a checkpoint says of a run; processes that write none have nothing to say."""
-    return {} if facts is None else facts.as_json()

@@ -2,12 +2,57 @@ import json
 
 import pytest
 
+from tests.conftest import run_facts
 from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.runs import checkpoint
-from toolkit.runs.best_model import is_best_model, need_model, settle_model, step_of_model, waiting_model
+from toolkit.runs.model_dir import (
+    ModelFiles,
+    is_best_model,
+    is_directory_of,
+    need_model,
+    settle_model,
+    step_of_model,
+    waiting_model,
+)
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.progress import Progress
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "tokenizer.json", "config.json", "vocab.txt"])
+def test_a_model_directory_of_which_a_file_is_replaced_is_another(tmp_path, name):
+    for each in ("run.json", "model.safetensors", "tokenizer.json", "config.json", "README.md"):
+        (tmp_path / each).write_text("old")
+    files = ModelFiles.in_directory(tmp_path)
+    (tmp_path / "README.md").write_text("a card says nothing to a model")
+    (tmp_path / "run.json").write_text("old")
+    files.check()
+    (tmp_path / name).write_text("new")
+    with pytest.raises(UserError, match="the model was replaced while it was read"):
+        files.check()
+    assert ModelFiles.in_directory(tmp_path).as_json() != files.as_json()
+    assert json.loads(json.dumps(files.as_json())) == files.as_json()
+
+
+def test_a_model_directory_that_is_missing_is_one_that_has_no_files(tmp_path):
+    files = ModelFiles.in_directory(tmp_path / "none")
+    files.check()
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="replaced"):
+        files.check()
+
+
+def test_a_name_that_is_no_directory_is_not_that_of_a_model_in_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model_dir = RunPaths(tmp_path / "owner").model_dir
+    assert not is_directory_of("owner/bert_classifier", model_dir)
+    model_dir.mkdir(parents=True)
+    assert is_directory_of("owner/bert_classifier", model_dir)
+    assert not is_directory_of(None, model_dir)
+
+
+# -- the best model of a run ------------------------------------------------------------------------------------------
 
 
 def test_the_step_of_a_model_is_read_from_what_main_wrote_and_is_0_of_anything_else(tmp_path):
@@ -29,9 +74,8 @@ def save(paths: RunPaths, step: int, weights_of=None) -> Progress:
     """Note a save whose best model is that of a step, with the weights in a directory; of an older version if None."""
     noted = fingerprint(weights_of / "model.safetensors") if weights_of else ""
     progress = Progress(step=step, best_step=step, best_model=noted)
-    checkpoint.begin_checkpoint(paths.checkpoint_dir, {"options": {}})
-    state = checkpoint.read_state(paths.checkpoint_dir) | {"progress": vars(progress)}
-    checkpoint._write_state(paths.checkpoint_dir, state)
+    checkpoint.begin_checkpoint(paths.checkpoint_dir, run_facts())
+    checkpoint._write_state(paths.checkpoint_dir, checkpoint.SavedState(run_facts(), progress))
     return progress
 
 
