@@ -288,7 +288,7 @@ def test_a_batch_is_as_long_as_its_longest_row(english_bert):
 
 @pytest.mark.parametrize(
     ("max_length", "truncation", "message"),
-    [(65, "longest_first", "65.*64"), (2, "longest_first", "no room"), (8, "only_second", "pairs")],
+    [(65, "longest_first", "65.*64"), (2, "longest_first", "too short"), (8, "only_second", "pairs")],
 )
 def test_lengths_that_make_no_sense_are_refused(english_bert, max_length, truncation, message):
     with pytest.raises(UserError, match=message):

@@ -8,6 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer
 
+from tests.base.test_errors import SHORT
+from toolkit.base.errors import TooLittleMemory
 from toolkit.evaluation import explain as attributions
 from toolkit.evaluation.explain import Segment, attribute
 from utils import Encoder
@@ -91,6 +93,40 @@ def test_weights_are_those_of_a_model_that_only_adds_up_its_words(english_bert):
     expected = ((model.table.weight[ids] - blank) @ direction).tolist()
     largest = max(map(abs, expected))
     assert [segment.weight for segment in words] == pytest.approx([value / largest for value in expected], abs=1e-5)
+
+
+class Small(Linear):
+    """A model that has memory for so many tokens, padding included, and not for one more."""
+
+    def __init__(self, words: int, tokens: int, error: BaseException):
+        super().__init__(words)
+        self.tokens, self.error = tokens, error
+
+    def forward(self, inputs_embeds, attention_mask, token_type_ids):
+        if attention_mask.numel() > self.tokens:
+            raise self.error
+        return super().forward(inputs_embeds, attention_mask, token_type_ids)
+
+
+@pytest.mark.parametrize("error", SHORT.values(), ids=SHORT.keys())
+def test_a_row_that_does_not_fit_alone_is_left_out_and_the_others_stay(english_bert, error):
+    tokenizer = AutoTokenizer.from_pretrained(english_bert)
+    encoder, contrasts = encoder_of(tokenizer), np.array([[0, 1]] * 3)
+    lengths = [len(tokenizer(*row)["input_ids"]) for row in ROWS]
+    expected = attribute(Linear(len(tokenizer)), encoder, ROWS, contrasts)
+    for tokens in sorted({*lengths, *(length - 1 for length in lengths), sum(lengths)}):
+        fits = [length <= tokens for length in lengths]
+        model = Small(len(tokenizer), tokens, error)
+        if not any(fits):
+            with pytest.raises(TooLittleMemory, match="out of memory with a single row"):
+                attribute(model, encoder, ROWS, contrasts)
+            continue
+        found = attribute(model, encoder, ROWS, contrasts)
+        assert [row is not None for row in found] == fits
+        for row, other in zip(found, expected, strict=True):
+            if row is not None:
+                assert [s.text for s in row[0]] == [s.text for s in other[0]]
+                assert [s.weight or 0 for s in row[0]] == pytest.approx([s.weight or 0 for s in other[0]], abs=1e-5)
 
 
 def test_contrasts_turned_round_turn_the_weights_round(english_bert):

@@ -87,6 +87,25 @@ def test_where_the_memory_is_small_fewer_rows_at_once_give_the_same_words(explai
             assert segment.weight == pytest.approx(other.weight, abs=1e-5)
 
 
+def test_rows_too_long_for_the_memory_are_left_out_and_counted(explainer, monkeypatch):
+    expected, _ = explained(explainer)
+    forward = BertForSequenceClassification.forward
+    shortest = min(len(explainer.encoder.tokenizer(TEXTS[row])["input_ids"]) for row in ERRORS)
+
+    def patched(self, *args, inputs_embeds=None, **options):
+        if inputs_embeds.shape[1] > shortest:
+            raise MemoryError
+        return forward(self, *args, inputs_embeds=inputs_embeds, **options)
+
+    monkeypatch.setattr(BertForSequenceClassification, "forward", patched)
+    explanations, said = explained(explainer)
+    assert (list(explanations.rows), explanations.left_out, explanations.problem) == ([1], 3, "")
+    assert [s.text for s in explanations.rows[1][0]] == [s.text for s in expected.rows[1][0]]
+    assert said.splitlines()[-1] == (
+        "report.html comes without the words of 3 rows, too long for the memory even alone"
+    )
+
+
 @pytest.mark.parametrize("error", SHORT.values(), ids=SHORT.keys())
 @pytest.mark.parametrize("place", ["loading", "moving", "forward", "backward", "the gradient's sum"])
 def test_where_even_one_row_is_too_much_there_are_no_words_and_it_is_said_why(explainer, monkeypatch, error, place):

@@ -312,6 +312,12 @@ def test_a_page_without_explanations_says_why(tmp_path, language, problem, said)
     assert "unexplained" not in page
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "not marked: 2."), ("zh", "有 2 行太长")])
+def test_a_page_says_how_many_rows_were_too_long_to_be_explained(tmp_path, language, said):
+    _, page = written(tmp_path, drawn(40, 2), language, explanations=Explanations(left_out=2))
+    assert page.count(said) == 1
+
+
 def test_of_many_labels_the_pairs_that_are_mixed_up_most_can_be_pressed(tmp_path):
     scores, page = written(tmp_path, drawn(2000, 25))
     pressed = re.findall(r'<button type="button" class="cell" data-cell="(\d+)-(\d+)"', page)

@@ -7,6 +7,7 @@ Shapes: N rows, B rows of a batch, L tokens, H hidden.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from toolkit.compute.memory import RowLimit
+from toolkit.base.errors import TooLittleMemory
+from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.tokens.encoder import Encoder
 
 # Characters of scripts without blanks between words, where a tokenizer's word may be a whole sentence.
@@ -75,12 +77,12 @@ def attribute(
     rows: Sequence[tuple[str, ...]],
     contrasts: np.ndarray,
     limit: RowLimit | None = None,
-) -> list[list[list[Segment]]]:
+) -> list[list[list[Segment]] | None]:
     """Return for each row, and each of its texts, the segments that make it up, with their weights.
 
     A weight is what the segment adds to the difference of two logits, divided by the largest such part of the row. A
-    tokenizer that cannot tell where its tokens stand, or a model that takes no embeddings, gives an empty list. Raises
-    TooLittleMemory if the memory does not suffice for a single row.
+    tokenizer that cannot tell where its tokens stand, or a model that takes no embeddings, gives an empty list. A
+    row for which the memory does not suffice even alone has None; raises TooLittleMemory if all rows are such.
 
     Args:
         model: a sequence classifier of transformers, as it was loaded.
@@ -91,17 +93,13 @@ def attribute(
     """
     if not encoder.tokenizer.is_fast or not rows:
         return []
-    limit = limit or RowLimit()
     tokenized = _tokenize(encoder, rows)
     model.eval().requires_grad_(False)
-    attributions: dict[int, np.ndarray] = {}
     try:
-        for numbers in _batches([len(row) for row in tokenized]):
-            of_batch = _within_limit(model, encoder, [tokenized[i] for i in numbers], contrasts[numbers], limit)
-            attributions.update(zip(numbers, of_batch, strict=True))
+        attributions = _attributions(model, encoder, tokenized, contrasts, limit or RowLimit())
     except _TakesNoEmbeddings:
         return []
-    return [_segments(row, attributions[i]) for i, row in enumerate(tokenized)]
+    return [_segments(row, attributions[i]) if i in attributions else None for i, row in enumerate(tokenized)]
 
 
 def _tokenize(encoder: Encoder, rows: Sequence[tuple[str, ...]]) -> list[_TokenizedRow]:
@@ -145,6 +143,36 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(number)
     if batch:
         yield batch
+
+
+def _attributions(
+    model: Any,
+    encoder: Encoder,
+    rows: Sequence[_TokenizedRow],
+    contrasts: np.ndarray,
+    limit: RowLimit,
+) -> dict[int, np.ndarray]:
+    """Return the attributions (L,) of the tokens of each of N rows, by its number, without rows too large for memory.
+
+    Raises TooLittleMemory if all of them are.
+    """
+    attributions: dict[int, np.ndarray] = {}
+    batches = deque(_batches([len(row) for row in rows]))
+    shortage = ""
+    while batches:
+        numbers = batches.popleft()
+        try:
+            of_batch = _within_limit(model, encoder, [rows[i] for i in numbers], contrasts[numbers], limit)
+            attributions.update(zip(numbers, of_batch, strict=True))
+            continue
+        except TooLittleMemory as error:
+            shortage = str(error)
+        release_memory()
+        if len(numbers) > 1:  # some of its rows may fit
+            batches.extendleft([number] for number in reversed(numbers))
+    if not attributions:
+        raise TooLittleMemory(shortage)
+    return attributions
 
 
 def _within_limit(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from toolkit.base.errors import UserError, first_line, is_out_of_memory
+from toolkit.base.languages import counted
 from toolkit.cli.console import Log
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.data.tables import Table
@@ -32,6 +33,7 @@ class Explanations:
     """The segments of the rows that are explained, by the numbers of the rows; or why there are none."""
 
     rows: dict[int, SegmentedTexts] = field(default_factory=dict)
+    left_out: int = 0  # other rows, for which the memory did not suffice even one at a time
     problem: str = ""  # "no_memory", "failed", or "" where nothing went wrong
     reason: str = ""  # of the problem, in English
 
@@ -39,8 +41,9 @@ class Explanations:
 def explain_errors(scored: ScoredSet, table: Table, explainer: Explainer, max_rows: int, log: Log) -> Explanations:
     """Return which words of the most confident errors spoke for the predicted label and which for the true one.
 
-    A model whose memory runs out gets smaller batches. Where that does not help, or the model cannot be loaded or
-    asked, there are no explanations: `log` gets a line that says why, and no exception is raised.
+    A model whose memory runs out gets smaller batches, and rows that do not fit alone are left out. Where no row fits,
+    or the model cannot be loaded or asked, there are no explanations: `log` gets a line that says why, and no exception
+    is raised.
 
     Args:
         scored: what was predicted of the table.
@@ -54,7 +57,7 @@ def explain_errors(scored: ScoredSet, table: Table, explainer: Explainer, max_ro
         return Explanations()
     try:
         segments = _segments(scored, table, explainer, rows, RowLimit(log=log))
-        return Explanations(dict(zip(rows.tolist(), segments, strict=False)))  # there may be none for any row
+        return _of_rows_that_fit(rows, segments, log)
     except (UserError, OSError, MemoryError, RuntimeError) as error:
         out_of_memory = is_out_of_memory(error)
         reason = first_line(error)
@@ -66,6 +69,16 @@ def explain_errors(scored: ScoredSet, table: Table, explainer: Explainer, max_ro
     return Explanations(problem="no_memory" if out_of_memory else "failed", reason=reason)
 
 
+def _of_rows_that_fit(rows: np.ndarray, segments: list[SegmentedTexts | None], log: Log) -> Explanations:
+    """Return the explanations of these rows, some of which may have no segments, or all; say how many are left out."""
+    of_rows = zip(rows.tolist(), segments, strict=False)  # there may be none for any row
+    explained = {row: of_row for row, of_row in of_rows if of_row is not None}
+    left_out = len(segments) - len(explained)
+    if left_out:
+        log(f"report.html comes without the words of {counted(left_out, 'row')}, too long for the memory even alone")
+    return Explanations(explained, left_out)
+
+
 def most_confident_errors(scored: ScoredSet) -> np.ndarray:
     """Return the numbers of the rows that are wrong, the most confident ones first."""
     errors = np.flatnonzero(~scored.right)
@@ -74,8 +87,10 @@ def most_confident_errors(scored: ScoredSet) -> np.ndarray:
 
 def _segments(
     scored: ScoredSet, table: Table, explainer: Explainer, rows: np.ndarray, limit: RowLimit
-) -> list[SegmentedTexts]:
+) -> list[SegmentedTexts | None]:
     """Load the model and return the segments of each of these rows, [] if it or its tokenizer cannot tell them.
+
+    A row that does not fit the memory has None.
 
     A function of its own, so that nothing of the model is held once it has failed.
     """

@@ -57,7 +57,7 @@ class Page:
     matrix: list[list[MatrixCell]] | None  # None: of too many labels
     confusions: list[Confusion]  # the most frequent ones
     rows: list[PageRow]
-    unexplained: str  # why no words are marked, "" if nothing went wrong
+    unexplained: str  # why no words, or not those of every row, are marked; "" if nothing went wrong
     threshold: float
     checked: bool  # whether leaks were looked for, here and before training
     counts: Markup  # of positives at each threshold, as json
@@ -135,6 +135,8 @@ def _advice(advice: Sequence[Advice], language: str) -> list[PageAdvice]:
 
 
 def _why_unexplained(explanations: Explanations, language: str) -> str:
+    if explanations.left_out:
+        return UNEXPLAINED["some"][language].format(count=explanations.left_out)
     if not explanations.problem:
         return ""
     return UNEXPLAINED[explanations.problem][language].format(reason=explanations.reason)

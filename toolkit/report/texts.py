@@ -50,7 +50,11 @@ UNITS: dict[str, Text] = {  # what a row's number counts
     "object": Text("object {number}", "第 {number} 个对象"),
     "row": Text("row {number}", "第 {number} 行"),
 }
-UNEXPLAINED: dict[str, Text] = {  # why no words are marked
+UNEXPLAINED: dict[str, Text] = {  # why no words are marked, or not those of every row
+    "some": Text(
+        "Rows too long for the memory, whose words are not marked: {count:,}.",
+        "有 {count:,} 行太长，内存不足，没有标出起作用的词。",
+    ),
     "no_memory": Text(
         "No words are marked: there was too little memory to find out which ones mattered ({reason}).",
         "没有标出起作用的词：内存不足，无法计算（{reason}）。",
