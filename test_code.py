@@ -115,7 +115,7 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
     columns = run.columns.renamed(options.columns)
     reading = options.reading
     file = find_test_file(options)
-    table = utils.read_table(file, columns, reading.encoding, reading.on_bad_rows, keep_records=True)
+    table = utils.read_table(file, columns, reading.encoding, reading.on_bad_rows, True, reading.table)
     table = with_new_names(table, run.new_label_names | (options.map_labels or {}))
     table = match_labels(table, run.labels, reading.on_bad_rows)
     log.item("data", table.accounts())

@@ -20,11 +20,13 @@ from toolkit.base.disk import filling, fingerprint, install_directory, write_byt
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log, bar
-from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions, options_from
+from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions, TableOptions, options_from
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
+from toolkit.data.column_names import find_columns
+from toolkit.data.dialects import TableReading
 from toolkit.data.files import find_file, labelled_files, short_repr
 from toolkit.data.labels import (
     encode_labels,
@@ -71,6 +73,7 @@ from toolkit.training.banner import say_labels, say_lengths
 from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.training_data import TrainingData
 
+ALL_TOLD = TableOptions()
 TOKENIZED_AT_ONCE = 1000  # texts
 ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
 
@@ -94,21 +97,23 @@ def read_table(
     encoding: str | None = None,
     on_bad_rows: str = "stop",
     keep_records: bool = False,
+    options: TableOptions = ALL_TOLD,
 ) -> Table:
     """Read a labelled csv, tsv, json, jsonl, txt or parquet file.
 
-    The text_pair of `columns` may be TEXT_PAIR_IF_PRESENT. Raises UserError that lists the rows that cannot be used,
-    unless `on_bad_rows` is "skip".
+    The text_pair of `columns` may be TEXT_PAIR_IF_PRESENT; `options` say what is known of a csv or tsv file. Raises
+    UserError that lists the rows that cannot be used, unless `on_bad_rows` is "skip".
     """
     pair_if_present = columns.text_pair == TEXT_PAIR_IF_PRESENT
-    with open_source(path, encoding) as source:
-        if pair_if_present:
-            columns = replace(columns, text_pair="text_pair" if "text_pair" in source.columns else None)
+    known = TableReading.from_options(options, columns.wanted, with_label=True)
+    with open_source(path, encoding, known=known) as source:
+        found = find_columns(source, columns)
+        columns = found.columns
         rows = list(read_rows(source, columns))
     may_come_late = pair_if_present and columns.text_pair is None and source.columns_of_first is not None
     if may_come_late and any(isinstance(row.values, dict) and "text_pair" in row.values for row in rows):
         columns = replace(columns, text_pair="text_pair")
-        return read_table(path, columns, encoding, on_bad_rows, keep_records)
+        return read_table(path, columns, encoding, on_bad_rows, keep_records, options)
     used = [row for row in rows if isinstance(row, Row)]
     rejected = [row for row in rows if isinstance(row, Rejected)]
     stop_if_rejected(rejected, len(rows), on_bad_rows)
@@ -118,7 +123,9 @@ def read_table(
     frame = to_frame(used, unit=source.unit)
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
-    return Table(Path(path), frame, rejected, records, columns, fingerprint(Path(path)), source.taken_for)
+    taken_for = [*source.taken_for, *found.taken_for]
+    sha256 = fingerprint(Path(path))
+    return Table(Path(path), frame, rejected, records, columns, sha256, taken_for, source.written_names)
 
 
 def read_tables(
@@ -135,8 +142,10 @@ def read_tables(
         if file is None:
             continue
         try:
-            tables[name] = read_table(file, columns, reading.encoding, reading.on_bad_rows, name in keep_records)
-            columns = tables[name].columns
+            keep = name in keep_records
+            tables[name] = read_table(file, columns, reading.encoding, reading.on_bad_rows, keep, reading.table)
+            if len(tables) == 1:
+                columns = replace(tables[name].columns, named=columns.named)
         except UserError as error:
             problems += error.args
             if len(error.args) > 1:
@@ -211,7 +220,7 @@ def _testset_nearby(options: DataOptions, columns: Columns) -> dict[str, Table]:
     try:
         file = find_file(options.data_dir, "testset")
         if file is not None:
-            table = read_table(file, columns, options.reading.encoding, "skip")
+            table = read_table(file, columns, options.reading.encoding, "skip", options=options.reading.table)
             return {"test": with_new_names(table, options.map_labels or {})}
     except UserError:
         if options.drop_leaked:
@@ -230,10 +239,12 @@ def read_training_table(run: RunFacts) -> Table | None:
         options = run.options
         path = Path(train.file)
         if fingerprint(path) == train.sha256 and not options.get("drop_leaked"):
-            table = read_table(path, run.columns, options["encoding"], on_bad_rows="skip")
+            all_options = options_from(FineTuningOptions, options)
+            reading = all_options.data.reading
+            table = read_table(path, run.columns, reading.encoding, "skip", options=reading.table)
             table = spelled_as(with_new_names(table, run.new_label_names), run.labels)
             if valid.file == train.file and not options["valid_file"]:
-                split_seed = options_from(FineTuningOptions, options).split_seed
+                split_seed = all_options.split_seed
                 table, _ = split_table(table, options["valid_ratio"], split_seed)
             return table
     return None

@@ -90,7 +90,7 @@ def test_what_decides_the_bytes_is_kept_beside_the_parts(tmp_path):
     words = ("--input_file", written(tmp_path / "rows.csv", ROWS), "--output_file", tmp_path / "p.csv")
     predict(opened(*words), until=1)
     found = json.loads((tmp_path / "p.csv.parts" / "made_from.json").read_text())
-    options = ["batch_size", "encoding", "on_bad_rows", "excel_safe", "fast", "calibrated", "threshold"]
+    options = ["batch_size", "encoding", "table", "on_bad_rows", "excel_safe", "fast", "calibrated", "threshold"]
     assert list(found) == ["input", "columns", "read_as", "output", *options, *MADE_BY]
     assert found["columns"] == {"text": "text", "text_pair": None, "label": None}
     assert found["read_as"] == ["csv", ["id", "text"]]

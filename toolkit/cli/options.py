@@ -41,9 +41,31 @@ def _auto_or(convert: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
+def _separator(word: str) -> str:
+    """Return the name of a separator, or the character."""
+    if word in ("auto", "comma", "semicolon", "tab", "bar"):
+        return word
+    word = {"\\t": "\t"}.get(word, word)
+    if len(word) != 1 or word in "\"\\\r\n\0":
+        raise argparse.ArgumentTypeError(f"{word!r} is neither auto, comma, semicolon, tab, bar nor one character that can separate fields")
+    return word
+
+
+def _column_names(words: str) -> str:
+    """Return names of columns with commas between, without blanks around them."""
+    names = [name.strip() for name in words.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{words!r} names no columns, or one of them twice; they are written as label,text")
+    return ",".join(names)
+
+
 def _add_reading(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are detected)")
     group.add_argument("--on_bad_rows", default="stop", choices=["stop", "skip"], help="what to do with rows that cannot be used: report them and stop, or skip them and list them in rejected_rows.csv")
+    group.add_argument("--separator", type=_separator, default="auto", metavar="NAME", help="what stands between the fields of csv and tsv files: comma, semicolon, tab, bar, or the character itself; auto detects it from the beginning of each file")
+    group.add_argument("--escape", default="auto", choices=["auto", "none", "backslash"], help="whether a backslash in csv and tsv files takes its meaning from the quote, separator or line break behind it; auto detects it from the beginning of each file")
+    group.add_argument("--no_header", action="store_true", help="the first line of csv and tsv files is a row; text and label are told apart by what is in them (off: detected from the beginning of each file)")
+    group.add_argument("--columns", type=_column_names, metavar="NAMES", help="names of the columns of csv and tsv files without a header, in their order, such as label,text (off: named by what is in them)")
 
 
 def _add_map_labels(group: argparse._ArgumentGroup, off: str) -> None:
@@ -51,10 +73,10 @@ def _add_map_labels(group: argparse._ArgumentGroup, off: str) -> None:
 
 
 def _add_columns(group: argparse._ArgumentGroup, label: bool) -> None:
-    group.add_argument("--text_column", metavar="NAME", help="column of the text (off: as in training)")
+    group.add_argument("--text_column", metavar="NAME", help="column of the text (off: as in training, or if the file has none of that name one that clearly is the text)")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text (off: as in training)")
     if label:
-        group.add_argument("--label_column", metavar="NAME", help="column of the label (off: as in training)")
+        group.add_argument("--label_column", metavar="NAME", help="column of the label (off: as in training, or if the file has none of that name one that clearly is the label)")
 
 
 def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORMATS) -> None:
@@ -82,9 +104,9 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir; without one, or with --train_file, a part of the training rows)")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)")
     group.add_argument("--valid_ratio", type=number(float, 0, 0.9, above=True), default=0.1, metavar="SHARE", help="share of the training rows, the same for each label, that is held out where there is no validset")
-    group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text")
+    group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text; where none is called text, one that clearly is the text by its name or content is taken, and the data line says so")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
-    group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label")
+    group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label; where none is called label, one that clearly is the label is taken, and the data line says so")
     _add_map_labels(group, "as they stand there")
     _add_reading(group)
     group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training the rows that are also in the validation file or in the testset of --data_dir (or --test_file), ignoring spaces, width, case and traditional characters")

@@ -18,11 +18,22 @@ class ColumnOptions:
 
 
 @dataclass(frozen=True)
+class TableOptions:
+    """What is known of csv and tsv files; None is the same as auto, in the records of runs that were before it."""
+
+    separator: str | None = "auto"  # auto, comma, semicolon, tab, bar, or the character
+    escape: str | None = "auto"  # auto, none or backslash
+    no_header: bool | None = False  # False: told apart
+    columns: str | None = None  # names of the columns of files without a header, with commas between
+
+
+@dataclass(frozen=True)
 class ReadingOptions:
     """How files are read."""
 
     encoding: str | None  # None: told apart
     on_bad_rows: str  # stop or skip
+    table: TableOptions = TableOptions()
 
 
 @dataclass(frozen=True)

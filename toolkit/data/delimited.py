@@ -1,146 +1,74 @@
-"""Read csv and tsv files (a header, then fields) and txt files (text, or text<TAB>label, a line)."""
+"""Read csv and tsv files (fields, mostly below a header) and txt files (text, or text<TAB>label, a line)."""
 
-import csv
-from collections import Counter, deque
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import TextIO
 
 from toolkit.base.errors import UserError
-from toolkit.data.files import Record, Source, short_repr
-
-csv.field_size_limit(2**31 - 1)
-
-
-@dataclass(frozen=True)
-class _Fields:
-    """The fields of a row that begins on a line; with a `problem` the only field is the line as it stands."""
-
-    line: int
-    values: list[str]
-    problem: str | None = None
+from toolkit.data.dialects import UNKNOWN, Reading, TableReading, read_head, tell_dialect
+from toolkit.data.fields import Fields, split_rows
+from toolkit.data.files import Header, Record, Source
+from toolkit.data.header import FirstRow, described, given_names, judge_first_row, make_header, name_columns
 
 
-class _Lines:
-    """A file's lines, some of which can be handed out again after a csv error."""
+def read_table_text(
+    name: str, kind: str, stream: TextIO, known: TableReading = UNKNOWN, lines_at_hand: int | None = None
+) -> Source:
+    """Open a csv or tsv file (`kind`); UserError if its columns cannot be told.
 
-    def __init__(self, stream: TextIO):
-        self.stream = stream
-        self.returned: deque[str] = deque()  # lines to be handed out again
-        self.taken: list[str] = []  # lines of the record being read
-        self.number = 0  # of the line that was handed out last
-        self.last_failed_line = 0  # of all records that made no sense
-        self.last_failure = ""
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        """Return the next line; csv.Error if the record being read would go on as one did that made no sense.
-
-        A record that is still open at a line reads on from there as any other that was open there did, whatever came
-        before. So none is followed twice over the same lines: the time is linear even where every line opens a quote.
-        """
-        if self.taken and self.number < self.last_failed_line:
-            raise csv.Error(self.last_failure)
-        line = self.returned.popleft() if self.returned else next(self.stream)
-        self.taken.append(line)
-        self.number += 1
-        return line.replace("\0", "\ufffd")  # at which Python 3.10's csv would stop
-
-    def keep_first(self) -> str:
-        """Put all but the first line of the record being read back and return that first line without its end."""
-        self.returned.extendleft(reversed(self.taken[1:]))
-        self.number -= len(self.taken) - 1
-        del self.taken[1:]
-        return self.taken[0].rstrip("\r\n")
-
-    def note_failure(self, message: str) -> None:
-        """Remember that the record being read makes no sense, and why, before its lines are put back."""
-        if self.number > self.last_failed_line:
-            self.last_failed_line = self.number
-            self.last_failure = message
+    `known` says what need not be told from its beginning, of which no more than `lines_at_hand` are read.
+    """
+    head = read_head(stream, lines_at_hand)
+    reading = tell_dialect(name, kind, head, known)
+    rows = split_rows(chain(head.lines, stream), reading.dialect)
+    header = _header(name, reading, known)
+    taken_for = list(reading.remarks)
+    if header.line is None:
+        taken_for.append(described(header.columns))
+    else:
+        next(rows)
+    records = (_record(row, header.columns) for row in rows)
+    return Source(name, kind, header.columns, records, stream, header=header, taken_for=taken_for)
 
 
-def read_table_text(name: str, kind: str, stream: TextIO) -> Source:
-    """Open a csv or tsv file (`kind`), whose first row names the columns; UserError if that row is unusable."""
-    rows = _rows(stream, "\t" if kind == "tsv" else ",")
-    header = next(rows, _Fields(1, [], "the file is empty"))
-    if header.problem is not None:
-        raise UserError(f"{name}, line {header.line}: {header.problem}")
-    columns = [column.strip() for column in header.values]
-    repeated = [column for column, count in Counter(columns).items() if count > 1]
-    if repeated:
-        raise UserError(f"{name}, line {header.line}: two columns are called {short_repr(min(repeated))}")
-    return Source(name, kind, columns, (_record(row, columns) for row in rows), stream)
+def _header(name: str, reading: Reading, known: TableReading) -> Header:
+    """Return the names of the columns: the first row, or where that is a row like the others, by what is in them."""
+    if not reading.rows:
+        raise UserError(f"{name}, line 1: the file is empty")
+    first = reading.rows[0]
+    if first.problem is not None:
+        raise UserError(f"{name}, line {first.line}: {first.problem}")
+    rows = [row.values for row in reading.rows if row.problem is None]
+    if known.names:
+        return given_names(name, known.names, len(first.values))
+    judged = FirstRow.HEADER if known.has_header is not False else FirstRow.ROW
+    if known.has_header is None:
+        judged = judge_first_row(rows, known.wanted)
+    if judged is FirstRow.ROW:
+        return Header(None, name_columns(name, rows, known.with_label), {})
+    cells = first.values + [""] * _missing_names(rows)
+    header = make_header(name, first.line, cells, is_doubtful=judged is FirstRow.UNCLEAR)
+    header.refuse_repeated(name, known.wanted)
+    return header
 
 
-def _record(row: _Fields, columns: list[str]) -> Record:
-    """Return the record of a row below the header, with what is wrong where one is not as long as it."""
+def _missing_names(rows: list[list[str]]) -> int:
+    """Return how many empty fields most rows have more at their end than the first, as where it lacks separators."""
+    width = len(rows[0])
+    longer = [len(row) - width for row in rows[1:] if len(row) > width and not any(row[width:])]
+    return min(longer) if width > 1 and len(longer) * 2 > len(rows) - 1 else 0
+
+
+def _record(row: Fields, columns: list[str]) -> Record:
+    """Return the record of a row, with what is wrong where it is not as long as the columns are many."""
     problem = row.problem
     if problem is None and len(row.values) != len(columns):
         fields = "1 field" if len(row.values) == 1 else f"{len(row.values)} fields"
         problem = f"{fields} where the header has {len(columns)}"
-    if problem is not None:
-        return Record(row.line, None, problem, row.values)
-    return Record(row.line, dict(zip(columns, row.values, strict=True)))
-
-
-def _rows(stream: TextIO, delimiter: str) -> Iterator[_Fields]:
-    """Yield the rows that are not blank.
-
-    A quote that never closes would swallow the rest of the file: then the row's first line alone is the bad one. In
-    a tsv file, which many programs write without quoting, a line whose quotes make no sense is split at its tabs as it
-    stands.
-    """
-    lines = _Lines(stream)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    width: int | None = None  # of the first row
-    while True:
-        lines.taken.clear()
-        row = _next_row(lines, reader, delimiter, width)
-        if row is None:
-            return
-        if any("\0" in line for line in lines.taken):
-            row = _Fields(row.line, ["".join(lines.taken).rstrip("\r\n")], "contains a NUL character")
-        if any(line.strip() for line in lines.taken):
-            if width is None:
-                width = len(row.values)
-            yield row
-
-
-def _next_row(lines: _Lines, reader: Iterator[list[str]], delimiter: str, width: int | None) -> _Fields | None:
-    """Return the next row, blank ones too, None at the end of the file; `width` is the number of its columns."""
-    start = lines.number + 1
-    try:
-        values = next(reader)
-    except StopIteration:
-        return None
-    except csv.Error as error:
-        lines.note_failure(str(error))
-        line = lines.keep_first()
-        if delimiter == ",":
-            return _Fields(start, [line], _csv_problem(str(error)))
-        return _Fields(start, line.split("\t"))
-    if delimiter == "\t" and _are_rows_each(lines.taken, width):
-        lines.note_failure("its lines are rows by themselves")
-        return _Fields(start, lines.keep_first().split("\t"))
-    return _Fields(start, values)
-
-
-def _are_rows_each(lines: list[str], width: int | None) -> bool:
-    """Return whether the lines that a quoted field seems to join are rows by themselves."""
-    return len(lines) > 1 and width is not None and all(line.count("\t") == width - 1 for line in lines)
-
-
-def _csv_problem(message: str) -> str:
-    """Return what is wrong with a row, from what Python's csv says of it."""
-    if "end of data" in message:
-        return "a quoted field is never closed"
-    if "expected after" in message:
-        return 'text follows a closing quote (a quote inside a quoted field is written "")'
-    return message
+    if problem is None:
+        return Record(row.line, dict(zip(columns, row.values, strict=True)))
+    if row.problem is None and len(row.values) < len(columns):
+        return Record(row.line, dict(zip(columns, row.values, strict=False)), problem, row.values)
+    return Record(row.line, None, problem, row.values)
 
 
 def read_txt(name: str, stream: TextIO) -> Source:

@@ -1,14 +1,16 @@
 """Data files: which format a name stands for, which file of a folder is meant, and what reading one gives."""
 
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import DataOptions
 
+PEEKED_RECORDS = 256
 FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet")
 
 _short_repr = reprlib.Repr()
@@ -37,6 +39,23 @@ class Record(NamedTuple):
     raw: object = None  # what stands in the place of values that cannot be read
 
 
+@dataclass(frozen=True)
+class Header:
+    """The names of the columns of a table."""
+
+    line: int | None  # on which it stands; None: the file has no header
+    columns: list[str]  # without what cannot be seen; of equal ones the second is called name.1, and so on
+    written: Mapping[str, str]  # how a column's name stands in the file, where it is written otherwise
+    repeated: frozenset[str] = frozenset()  # names that several columns have
+    is_doubtful: bool = False  # it may as well be a row
+
+    def refuse_repeated(self, name: str, used: Iterable[str]) -> None:
+        """Raise UserError if several columns of the file `name` are called as one that is used."""
+        repeated = {*used} & self.repeated
+        if repeated:
+            raise UserError(f"{name}, line {self.line}: two columns are called {short_repr(min(repeated))}")
+
+
 @dataclass
 class Source:
     """An open file: its columns and its records, to iterate over once. It is a context manager that closes the file.
@@ -54,6 +73,7 @@ class Source:
     columns_of_first: int | None = None
     is_pipe: bool = False  # standard input, whose end cannot be waited for
     taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
+    header: Header | None = None  # of a csv or tsv file
 
     def __enter__(self) -> "Source":
         return self
@@ -61,6 +81,24 @@ class Source:
     def __exit__(self, *_: object) -> None:
         if self.stream is not None:
             self.stream.close()
+
+    def peek(self) -> list[Record]:
+        """Return the first records, which stay to be read; none of a pipe, where they may not have come yet."""
+        if self.is_pipe:
+            return []
+        head = list(islice(self.records, PEEKED_RECORDS))
+        self.records = chain(head, self.records)
+        return head
+
+    @property
+    def written_names(self) -> Mapping[str, str]:
+        """How the names of columns stand in the file, where they are written otherwise than in `columns`."""
+        return {} if self.header is None else self.header.written
+
+    @property
+    def header_is_doubtful(self) -> bool:
+        """Whether what was taken for the header may as well be a row."""
+        return self.header is not None and self.header.is_doubtful
 
 
 def said_first(taken_for: Iterable[str]) -> str:

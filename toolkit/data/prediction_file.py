@@ -5,7 +5,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from toolkit.data.files import file_ending, file_format, need_file, said_first
 from toolkit.data.parts import Parts
 from toolkit.data.rows import Columns, Rejected, Row, cut_into_windows, usable_text
 from toolkit.data.unlabelled import UnlabelledRows
-from toolkit.data.writers import TextWriter, choose_writer, with_predictions
+from toolkit.data.writers import InputTable, TextWriter, choose_writer, with_predictions
 
 STREAM_WINDOW = 256  # rows of a stream that are sorted by length and predicted together
 REJECTED_ENDING = ".rejected_rows.csv"
@@ -186,7 +186,8 @@ class PredictionStream(Predictions):
             )
 
     def _choose_writer(self, input_format: str, columns: list[str]) -> TextWriter:
-        writer = choose_writer(None, input_format, columns, self.labels, self.options.excel_safe, None)
+        table = InputTable(input_format, columns, self.rows.written_names)
+        writer = choose_writer(None, table, self.labels, self.options.excel_safe, None)
         assert isinstance(writer, TextWriter)  # parquet is refused
         return writer
 
@@ -244,7 +245,8 @@ class PredictionFile(Predictions):
         contents = rows.scan()
         self.total = contents.rows
         parquet_input = Path(rows.path) if contents.format == "parquet" else None
-        self.writer = choose_writer(path, contents.format, contents.columns, labels, options.excel_safe, parquet_input)
+        table = InputTable(contents.format, contents.columns, rows.written_names)
+        self.writer = choose_writer(path, table, labels, options.excel_safe, parquet_input)
         self.made_from = {
             "input": rows.fingerprint(),
             "columns": rows.columns.as_json(),
@@ -252,6 +254,7 @@ class PredictionFile(Predictions):
             "output": path.name,
             "batch_size": options.prediction.batch_size,
             "encoding": options.reading.encoding,
+            "table": asdict(options.reading.table),
             "on_bad_rows": options.reading.on_bad_rows,
             "excel_safe": options.excel_safe,
             "fast": options.prediction.machine.fast,

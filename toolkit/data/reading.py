@@ -15,6 +15,7 @@ from typing import BinaryIO, TextIO, TypeAlias, cast
 
 from toolkit.base.errors import UserError, first_line
 from toolkit.data.delimited import read_table_text, read_txt
+from toolkit.data.dialects import UNKNOWN, TableReading
 from toolkit.data.encodings import detect_encoding, guess_encoding
 from toolkit.data.files import Record, Source, file_format, short_repr
 from toolkit.data.json_rows import read_json, read_jsonl
@@ -52,20 +53,24 @@ class Spool:
 
 
 def open_source(
-    path: str | Path, encoding: str | None = None, kind: str | None = None, spool: Spool | None = None
+    path: str | Path,
+    encoding: str | None = None,
+    kind: str | None = None,
+    spool: Spool | None = None,
+    known: TableReading = UNKNOWN,
 ) -> Source:
     """Open a file, or standard input if `path` is "-", for reading row by row. Use it as a context manager.
 
     `encoding` None means that it is told apart; `kind` is the format, by default that of the file's ending; `spool`
-    has all of standard input if it was kept. Raises UserError for a file that cannot be opened or decoded or has no
-    header.
+    has all of standard input if it was kept; `known` is what is known of a csv or tsv file. Raises UserError for a file
+    that cannot be opened or decoded, or whose columns cannot be told.
     """
     name = "standard input" if path == "-" else str(path)
     kind = kind or file_format(path)
     try:
         if path != "-":
             _refuse_pipe(Path(path))
-        source = _parquet(name) if kind == "parquet" else _text_source(path, encoding, kind, spool)
+        source = _parquet(name) if kind == "parquet" else _text_source(path, encoding, kind, spool, known)
     except UNREADABLE as error:
         raise _unreadable(name, error) from None
     source.records = _guarded(name, source.records)
@@ -91,19 +96,20 @@ def _unreadable(name: str, error: object) -> UserError:
     return UserError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
 
 
-def _text_source(path: str | Path, encoding: str | None, kind: str, spool: Spool | None) -> Source:
+def _text_source(path: str | Path, encoding: str | None, kind: str, spool: Spool | None, known: TableReading) -> Source:
     """Open a file of a text format, or standard input."""
     newline = "" if kind in ("csv", "tsv") else None  # csv fields may hold line breaks of their own
     name = "standard input" if path == "-" else str(path)
+    lines_at_hand = None
     if spool is not None:
         stream = _open_text(spool.open, name, encoding, newline)
     elif path == "-":
-        stream = _open_standard_input(encoding, newline)
+        stream, lines_at_hand = _open_standard_input(encoding, newline)
     else:
         stream = _open_text(lambda: _open_bytes(Path(path)), name, encoding, newline)
     try:
         if kind in ("csv", "tsv"):
-            return read_table_text(name, kind, stream)
+            return read_table_text(name, kind, stream, known, lines_at_hand)
         read = {"json": read_json, "jsonl": read_jsonl, "txt": read_txt}[kind]
         return read(name, stream)
     except BaseException:
@@ -134,12 +140,18 @@ def standard_input() -> BinaryIO:
     return buffer
 
 
-def _open_standard_input(encoding: str | None, newline: str | None) -> TextIO:
-    """Return standard input as text, in its encoding, guessed from its beginning if it is None."""
+def _open_standard_input(encoding: str | None, newline: str | None) -> tuple[TextIO, int]:
+    """Return standard input as text, and how many lines of it have come.
+
+    Where its encoding is None it is guessed from its beginning.
+    """
     stream = cast(io.BufferedReader, standard_input())
+    head = stream.peek(1)
     if encoding is None:
-        encoding = guess_encoding(stream.peek(1), "standard input")
-    return _decoded(stream, encoding, newline)
+        encoding = guess_encoding(head, "standard input")
+    text = _decoded(stream, encoding, newline)
+    lines = head.decode(encoding, errors="ignore").replace("\r\n", "\n").replace("\r", "\n")
+    return text, lines.count("\n")
 
 
 def _replace_by_surrogate(error: UnicodeError) -> tuple[str, int]:

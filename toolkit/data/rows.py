@@ -5,7 +5,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
@@ -29,16 +29,23 @@ class Columns:
     text: str = "text"
     text_pair: str | None = None
     label: str | None = "label"
+    named: tuple[str, ...] = field(default=(), compare=False)  # those that options name, other than as they are called
 
     @classmethod
     def to_train_on(cls, options: ColumnOptions) -> "Columns":
         """Return the columns that options name, with a text_pair if they name one or the file has one."""
         defaults = cls()
-        return cls(
-            options.text_column or defaults.text,
-            options.pair_column or TEXT_PAIR_IF_PRESENT,
-            options.label_column or defaults.label,
-        )
+        return replace(defaults, text_pair=TEXT_PAIR_IF_PRESENT)._with_names(options)
+
+    def _with_names(self, options: ColumnOptions) -> "Columns":
+        """Return them with the names that options give, which are not looked for under another name."""
+        given = {
+            "text": options.text_column,
+            "text_pair": options.pair_column,
+            "label": options.label_column,
+        }
+        names = {role: name for role, name in given.items() if name}
+        return replace(self, **names, named=tuple(role for role, name in names.items() if name != role))
 
     @classmethod
     def from_json(cls, names: Mapping) -> "Columns":
@@ -53,15 +60,17 @@ class Columns:
         """Return them with the names that options give; UserError for one of a text_pair where there is none."""
         if options.pair_column and not self.text_pair:
             raise UserError("--pair_column: this model was trained on single texts; leave it out")
-        return Columns(
-            options.text_column or self.text,
-            options.pair_column or self.text_pair,
-            options.label_column or self.label,
-        )
+        return self._with_names(options)
 
     def unlabelled(self) -> "Columns":
         """Return the columns of a file without labels."""
         return replace(self, label=None)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The names to look for, that of the text first."""
+        pair = "text_pair" if self.text_pair == TEXT_PAIR_IF_PRESENT else self.text_pair
+        return tuple(name for name in (self.text, pair, self.label) if name is not None)
 
     @property
     def names(self) -> list[str]:
@@ -104,6 +113,8 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     """
     if source.format == "txt":
         columns = Columns("text", columns.text_pair, None if columns.label is None else "label")
+    if source.header is not None:
+        source.header.refuse_repeated(source.name, columns.names)
     # In the other formats a lone surrogate is data; in these it is a byte that could not be decoded.
     checks_every_cell = source.format not in ("json", "jsonl", "parquet")
     absent = _absent_columns(source, columns)
@@ -113,9 +124,9 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
         if absent and record.values is not None:
             absent = {column: option for column, option in absent.items() if column not in record.values}
         try:
-            yield _usable_row(record, columns, checks_every_cell)
+            yield _usable_row(_filled(record, source, columns), columns, checks_every_cell)
         except _Unusable as reason:
-            values = record.raw if record.values is None else record.values
+            values = record.values if record.problem is None else record.raw
             yield Rejected(source.name, source.unit, record.line, str(reason), values)
     if absent:
         raise _no_column(source, absent)
@@ -147,13 +158,30 @@ def _no_column(source: Source, absent: dict[str, str]) -> UserError:
         names.append("...")
     where = f" in the first {source.columns_of_first} objects" if source.is_pipe and source.columns_of_first else ""
     hint = "a txt file is text<TAB>label" if source.format == "txt" else f"--{option}_column can name another"
+    if source.header is not None and source.header.is_doubtful:
+        hint += "; --no_header, if the first line is a row"
     return UserError(f"{source.name}: no column {short_repr(column)}{where}, only {', '.join(names)}; {hint}")
+
+
+def _filled(record: Record, source: Source, columns: Columns) -> Record:
+    """Return a record that ends early with empty values for what it lacks, if that is of no account; else as it is.
+
+    It is not where a label is read and there, nor where only columns without a name are missing: without a label it
+    may as well be a part of a text with a line break.
+    """
+    if record.problem is None or record.values is None:
+        return record
+    missing = [column for column in source.columns if column not in record.values]
+    is_named = any(source.written_names.get(column, column).strip() for column in missing)
+    if set(missing) & {*columns.names} or (columns.label is None and is_named):
+        return record
+    return Record(record.line, record.values | dict.fromkeys(missing, ""))
 
 
 def _usable_row(record: Record, columns: Columns, checks_every_cell: bool) -> Row:
     """Return the row of a record; _Unusable if it has none."""
     values = record.values
-    if values is None:
+    if values is None or record.problem is not None:
         raise _Unusable(record.problem)
     text = _text(values, columns.text)
     text_pair = None if columns.text_pair is None else _text(values, columns.text_pair)

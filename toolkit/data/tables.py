@@ -1,6 +1,6 @@
 """The rows of a labelled file as a DataFrame, with what is needed to find each of them again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -24,6 +24,7 @@ class Table:
     columns: Columns
     sha256: str  # of the file when it was read
     taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
+    written_names: Mapping[str, str] = field(default_factory=dict)  # of columns that the file calls otherwise
 
     @property
     def record_columns(self) -> Columns:

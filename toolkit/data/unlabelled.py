@@ -1,12 +1,14 @@
 """The unlabelled rows of a file or a pipe, gone through more than once, and what of them cannot be used."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from toolkit.base.disk import fingerprint, stream_fingerprint
 from toolkit.cli.sections import ReadingOptions
+from toolkit.data.column_names import find_columns
+from toolkit.data.dialects import TableReading
 from toolkit.data.files import Source
 from toolkit.data.reading import Spool, open_source, standard_input
 from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_if_rejected, write_rejected
@@ -23,7 +25,8 @@ class Contents(NamedTuple):
 class UnlabelledRows:
     """Rows to classify; `path` "-" is standard input, which is in the format `pipe_format`, txt if None.
 
-    `columns` has no label. `rejected` counts the rows that were left out of those gone through so far.
+    `columns` has no label. `rejected` counts the rows that were left out of those gone through so far;
+    `written_names` says how the file writes the names of its columns, once it was opened.
     """
 
     def __init__(self, path: str, columns: Columns, reading: ReadingOptions, pipe_format: str | None):
@@ -35,6 +38,8 @@ class UnlabelledRows:
         self.rejected = 0
         self.taken_for: list[str] = []  # what is said of how the file was read, once it was opened
         self.spool: Spool | None = None
+        self.written_names: Mapping[str, str] = {}
+        self._own_columns = columns  # as they are called in the file
 
     @property
     def is_pipe(self) -> bool:
@@ -58,9 +63,17 @@ class UnlabelledRows:
             return stream_fingerprint(stream)
 
     def open(self) -> Source:
-        """Open the file for one reading."""
-        source = open_source(self.path, self.reading.encoding, self.format, self.spool)
-        self.taken_for = source.taken_for
+        """Open the file for one reading; UserError if it is not clear which columns are meant."""
+        known = TableReading.from_options(self.reading.table, self.columns.wanted, with_label=False)
+        source = open_source(self.path, self.reading.encoding, self.format, self.spool, known)
+        try:
+            found = find_columns(source, self.columns)
+        except BaseException:
+            source.__exit__()
+            raise
+        self._own_columns = found.columns
+        self.taken_for = [*source.taken_for, *found.taken_for]
+        self.written_names = source.written_names
         return source
 
     def scan(self) -> Contents:
@@ -103,4 +116,4 @@ class UnlabelledRows:
             write_rejected(path, (row for row in self._rows(source) if isinstance(row, Rejected)))
 
     def _rows(self, source: Source) -> Iterator[Row | Rejected]:
-        return read_rows(source, self.columns)
+        return read_rows(source, self._own_columns)

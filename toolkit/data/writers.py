@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -84,10 +84,13 @@ class TextWriter:
     """How rows are written in a text format: `header`, then `encode(rows)` of each window, then `footer`.
 
     Everything is utf-8. A txt file is like a tsv file without header and quotes; tabs and line breaks become blanks.
-    With `excel_safe` there is a BOM, by which Excel knows utf-8, and cells that would be run as a formula begin with '.
+    `names` says what columns are called in the header, where that is not as in the rows. With `excel_safe` there is a
+    BOM, by which Excel knows utf-8, and cells that would be run as a formula begin with '.
     """
 
-    def __init__(self, kind: str, columns: Sequence[str], excel_safe: bool = False):
+    def __init__(
+        self, kind: str, columns: Sequence[str], excel_safe: bool = False, names: Mapping[str, str] | None = None
+    ):
         self.kind = kind
         self.columns = list(columns)
         self.excel_safe = excel_safe and kind in ("csv", "tsv")
@@ -99,7 +102,7 @@ class TextWriter:
             self.separator = b",\n"
             self.footer = b"\n]\n"
         elif kind in ("csv", "tsv"):
-            self.header = self._table([dict(zip(columns, columns, strict=True))])
+            self.header = self._table([{column: (names or {}).get(column, column) for column in columns}])
             if self.excel_safe:
                 self.header = UTF8_BOM + self.header
 
@@ -241,21 +244,26 @@ def _string(value: object) -> str | None:
 # -- which of them ---------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class InputTable:
+    """What the file of the rows was: its format, its columns, and what they are called there if not as in the rows."""
+
+    format: str
+    columns: Sequence[str]
+    written_names: Mapping[str, str] = field(default_factory=dict)
+
+
 def choose_writer(
-    output: Path | None,
-    input_format: str,
-    columns: Sequence[str],
-    labels: Sequence[str],
-    excel_safe: bool,
-    parquet_input: Path | None,
+    output: Path | None, table: InputTable, labels: Sequence[str], excel_safe: bool, parquet_input: Path | None
 ) -> Writer:
-    """Return how rows are written to `output` (None: standard output) that come in `input_format` with `columns`.
+    """Return how rows of an input `table` are written to `output` (None: standard output).
 
     Raises UserError for a combination that makes no sense and for columns that the output needs itself.
     """
+    columns = table.columns
     added = prediction_columns(labels, columns)
-    kind = input_format if output is None else file_format(output)
-    if kind == "json" and input_format == "jsonl":  # .json files may be either
+    kind = table.format if output is None else file_format(output)
+    if kind == "json" and table.format == "jsonl":  # .json files may be either
         kind = "jsonl"
     if output is None and kind == "parquet":
         raise UserError("parquet cannot be written to standard output; --output_file names a file")
@@ -263,4 +271,4 @@ def choose_writer(
         raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
     if kind == "parquet":
         return ParquetWriter(columns, labels, parquet_input)
-    return TextWriter(kind, [*columns, *added], excel_safe)
+    return TextWriter(kind, [*columns, *added], excel_safe, table.written_names)

@@ -177,7 +177,8 @@ def _csv(error_list: ErrorList, errors: Sequence[int], probabilities: np.ndarray
         line[LABEL_QUALITY] = float(f"{row_quality:.9g}")
         line[FILE] = str(rows.tables[rows.table_of[row]].path)
         line[LINE] = rows.location(row).line
-    writer = TextWriter("csv", error_list.columns)
+    written_names = {key: name for table in reversed(rows.tables) for key, name in table.written_names.items()}
+    writer = TextWriter("csv", error_list.columns, names=written_names)
     return writer.header + writer.encode(lines)
 
 

@@ -120,12 +120,13 @@ def _pair_rows(path: Path, table: Table) -> list[str] | None:
     """
     names = table.record_columns.names
     as_written = TextWriter("csv", names).encode(table.records).decode()
+    written_names = [table.written_names.get(name, name) for name in names]
     cells = csv.reader(io.StringIO(as_written, newline=""))
     keys = [(str(line), *row) for line, row in zip(table.frame.index, cells, strict=True)]
     unpaired: dict[tuple[str, ...], list[dict[str, str]]] = {}
     with path.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
-            key = (row["line"], *(row[name] for name in names))
+            key = (row["line"], *(row[name] for name in written_names))
             unpaired.setdefault(key, []).append(row)
     if Counter(keys) != {key: len(rows) for key, rows in unpaired.items()}:
         return None

@@ -108,7 +108,7 @@ def _predictions(scored_run: ScoredRun) -> bytes:
     for row, line, is_right in zip(predictions, scored_run.table.frame.index.tolist(), scored.right, strict=True):
         rows.append({"correct": "yes" if is_right else "no", "line": line, **row})
     order = np.lexsort((np.where(scored.right, 0.0, -scored.confidence), scored.right))
-    writer = TextWriter("csv", [*columns.own, *columns.added])
+    writer = TextWriter("csv", [*columns.own, *columns.added], names=scored_run.table.written_names)
     return writer.header + writer.encode([rows[number] for number in order])
 
 
