@@ -17,7 +17,7 @@ from toolkit.cli.options import inference_options
 from toolkit.cli.sections import InferenceOptions
 from toolkit.compute.batches import WINDOW
 from toolkit.data.prediction_file import Predictions, open_predictions
-from toolkit.runs.model_dir import ModelFiles
+from toolkit.models.model_files import ModelFiles
 from toolkit.runs.run_json import read_run
 
 

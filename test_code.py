@@ -15,7 +15,7 @@ from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import scoring_options
 from toolkit.cli.sections import ScoringOptions
 from toolkit.data.files import need_file
-from toolkit.runs.model_dir import ModelFiles
+from toolkit.models.model_files import ModelFiles
 from toolkit.runs.run_json import RunFacts, read_run
 
 

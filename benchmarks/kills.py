@@ -58,7 +58,7 @@ def words_of(folder: Path, setting: str) -> list[str]:
     if setting != REPLACES:
         return words
     shutil.copytree(folder / "first", output)
-    shutil.rmtree(output / "checkpoint")  # else that run would be gone on with
+    shutil.rmtree(output / "checkpoint")  # else that run would be resumed
     return [*words, "--model", str(output / "bert_classifier")]
 
 
@@ -75,7 +75,7 @@ def look(output: Path, had_model: bool) -> str:
 
 
 def main() -> int:
-    """Kill runs until there were as many as asked for, and return 1 if one has come to another end."""
+    """Kill runs until there were as many as asked for, and return 1 if one has ended differently."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
@@ -112,7 +112,7 @@ def main() -> int:
                 print(setting, found, flush=True)
             shutil.rmtree(output)
     places = ", ".join(f"{count} {place}" for place, count in sorted(where.items()))
-    print(f"{kills} kills ({places}) of {runs} runs: {wrong} came to another end; {clock() - started:.0f} s")
+    print(f"{kills} kills ({places}) of {runs} runs: {wrong} ended differently; {clock() - started:.0f} s")
     return 1 if wrong else 0
 
 

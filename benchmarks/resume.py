@@ -1,9 +1,9 @@
-"""Runs that are stopped and gone on with, against runs that are not: the last bit of every weight must agree.
+"""Runs that are stopped and resumed, against runs that are not: the last bit of every weight must agree.
 
     python benchmarks/resume.py [--cases N] [--seed S]
 
 A case is a setting (precision, micro-batches, dropout, scheduler, early stopping, one or two processes), a step, and a
-way to end there: a signal that main.py answers by saving, or kill -9, after which it goes on from the last checkpoint.
+way to end there: a signal that main.py answers by saving, or kill -9, after which it is resumed from the checkpoint.
 Prints how many cases differ in anything but times, and fails if one does.
 """
 
@@ -42,7 +42,7 @@ def words_of(data: Path, output: Path, setting: dict) -> list[str]:
 
 
 def run_case(launcher: Launcher, folder: Path, setting: dict, step: int, end: int, expected: dict) -> list[str]:
-    """Stop a run after `step`, go on with it, and return what differs from `expected`."""
+    """Stop a run after `step`, resume it, and return what differs from `expected`."""
     output, count, log = folder / "case", setting["processes"], folder / "case.log"
     words = words_of(folder / "data", output, setting)
     statuses = launcher.run(words, log, count, step, end)

@@ -98,7 +98,7 @@ def test_a_run_that_a_signal_stops_says_how_to_go_on_and_comes_to_the_same_end(
     assert process.returncode == EXIT_STOPPED, error
     step = read_state(output / "checkpoint").progress.step
     assert 8 <= step < 96
-    line = re.fullmatch(rf"stopped by {number.name}; step {step} is saved. To go on: python (.*)\n", error)
+    line = re.fullmatch(rf"stopped by {number.name}; step {step} is saved. To continue: python (.*)\n", error)
     script(*shlex.split(line[1]))
     assert same_but_for_places(undisturbed(reviews), result(output)) == []
 
@@ -184,7 +184,9 @@ def test_a_signal_to_one_of_two_processes_or_to_torchrun_stops_both_and_they_go_
             ends = ended(begun)
         assert all(status != 0 for status, _ in ends)
         errors = "".join(error for _, error in ends)
-        said = re.findall(r"stopped by (\w+); step (\d+) is saved\. To go on: the same launcher and main\.py", errors)
+        said = re.findall(
+            r"stopped by (\w+); step (\d+) is saved\. To continue: the same launcher and main\.py", errors
+        )
         assert said == [(name, str(saved()))], errors
         assert "error: " not in errors
         steps.append(saved())
@@ -481,7 +483,7 @@ def test_a_batch_that_does_not_fit_the_memory_is_cut_up_with_the_same_result(man
     script("main.py", *options(many, wide, free, *words))
     untested = [word for word in options(many, wide, tight, *words) if not word.endswith(("test_file", "testset.csv"))]
     done = limited(1000, "main.py", *untested)  # loading the model to test it takes threads, which take memory too
-    said = re.findall(r"out of memory with ([\d,]+) rows at once; going on with ([\d,]+)", done.stdout)
+    said = re.findall(r"out of memory with ([\d,]+) rows at once; continuing with ([\d,]+)", done.stdout)
     assert said
     assert said[0] == ("256", "128")
     found = [
@@ -499,7 +501,7 @@ def test_a_batch_that_does_not_fit_the_memory_is_cut_up_with_the_same_result(man
         more = ["--output_dir", tmp_path] if name == "test_code.py" else ["--output_file", tmp_path / "p.csv"]
         model = ["--model_dir", free / "bert_classifier", "--batch_size", 256, "--device", "cpu"]
         done = limited(400, name, *model, file, many / "testset.csv", *more)
-        assert "out of memory with 256 rows at once; going on with 128" in done.stdout + done.stderr
+        assert "out of memory with 256 rows at once; continuing with 128" in done.stdout + done.stderr
 
 
 @LINUX
@@ -509,9 +511,9 @@ def test_a_row_that_does_not_fit_the_memory_by_itself_is_one_line(wide, tmp_path
     given = {"train_file": tmp_path / "t.csv", "valid_file": tmp_path / "t.csv", "model": wide}
     more = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
     done = limited(60, "main.py", *more, "--output_dir", tmp_path / "o", "--precision", "fp32", status=2)
-    said = re.findall(r"out of memory with (\d) rows at once; going on with (\d)", done.stdout)
+    said = re.findall(r"out of memory with (\d) rows at once; continuing with (\d)", done.stdout)
     assert said == [("4", "2"), ("2", "1")]
-    line = r"error: out of memory with a single row at once \(.*memory.*\); a shorter --max_length takes less\n"
+    line = r"error: out of memory with a single row at once \(.*memory.*\); a smaller --max_length needs less\n"
     assert re.fullmatch(line, done.stderr), done.stderr
 
 
@@ -600,7 +602,7 @@ def test_with_little_memory_errors_are_explained_a_few_at_once_and_a_row_that_is
         words = ["--model_dir", output / "bert_classifier", "--output_dir", tmp_path / file.stem, "--device", "cpu"]
         done = script("test_code.py", *words, "--test_file", file, before=explaining("test_code.py", tight))
         assert (len(line.findall(done.stdout)), marked(tmp_path / file.stem)) == (lines, not lines)
-        assert ("out of memory with 18 rows at once; going on with 9" in done.stdout) == (not lines)
+        assert ("out of memory with 18 rows at once; continuing with 9" in done.stdout) == (not lines)
 
 
 # Says what is held of training when a model is loaded to score the test file; of several processes, when each gets it.
@@ -718,7 +720,7 @@ def test_a_second_run_into_a_directory_is_refused_until_the_first_is_dead(review
             done = script("main.py", *options(reviews, english_bert, output, *more), status=2)
             assert (
                 done.stderr
-                == f"error: {output}: another run is writing there; wait for its end or name another place\n"
+                == f"error: {output}: another run is writing there; wait for it to end, or choose another directory\n"
             )
         process.kill()
     script("main.py", "--output_dir", output, "--resume")
@@ -749,7 +751,7 @@ def test_scores_are_written_by_one_process_at_a_time_and_the_second_is_refused(
     with started("test_code.py", *words, before=IN_THE_MIDDLE) as process:
         wait_for(process, (folder / "waiting").exists)
         before = names(folder)
-        line = f"error: {folder}: another run is writing there; wait for its end or name another place\n"
+        line = f"error: {folder}: another run is writing there; wait for it to end, or choose another directory\n"
         done = script("test_code.py", *words, status=2)
         assert done.stderr == line
         done = script("main.py", *options(reviews, english_bert, tmp_path / "o", "--epochs", 1), status=2)
@@ -771,7 +773,10 @@ def test_a_run_whose_scores_are_in_the_way_of_others_keeps_its_model_and_scores_
         with holder(output / "test") as other:
             _, error = process.communicate(timeout=120)
             other.stdin.close()
-    assert error == f"error: {output / 'test'}: another run is writing there; wait for its end or name another place\n"
+    assert (
+        error
+        == f"error: {output / 'test'}: another run is writing there; wait for it to end, or choose another directory\n"
+    )
     assert names(output / "test") == {".lock"}
     script("main.py", "--output_dir", output, "--resume")
     assert names(output / "test") >= {"metrics.json", "predictions.csv", "report.html"}
@@ -841,7 +846,7 @@ def test_training_further_from_the_model_of_a_run_in_its_place_goes_on_from_wher
     ):
         script(other, "--model_dir", output / "bert_classifier", "--data_dir", reviews, "--device", "cpu", *more)
     if name == "SIGTERM":
-        script(*shlex.split(done.stderr.partition("To go on: python ")[2]))
+        script(*shlex.split(done.stderr.partition("To continue: python ")[2]))
     else:
         script("main.py", "--output_dir", output, "--resume")
     assert same_but_for_places(expected, result(output)) == []
@@ -875,4 +880,4 @@ def test_several_runs_that_begin_with_the_model_that_the_best_of_them_replaces_a
 )
 def test_stopped_and_killed_runs_come_to_the_same_end(command):
     name, *words = command
-    assert re.search(r"\b0 (differ|came to another end)", script(f"benchmarks/{name}", *words).stdout)
+    assert re.search(r"\b0 (differ|ended differently)", script(f"benchmarks/{name}", *words).stdout)

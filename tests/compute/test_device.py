@@ -35,7 +35,9 @@ def test_a_device_that_is_not_there_is_refused(name):
 
 @pytest.mark.parametrize("name", ["cuda:0", "cuda:1", "cuda:99", "cpu:0", "mps:0"])
 def test_one_device_for_all_of_several_processes_is_refused(name):
-    with pytest.raises(UserError, match=f"--device {name}: of several processes each takes the card of its own number"):
+    with pytest.raises(
+        UserError, match=f"--device {name}: each of several processes uses a card of its own; use --device cuda"
+    ):
         choose_device(name, SECOND)
 
 

@@ -43,9 +43,9 @@ def test_the_rows_are_halved_until_they_fit_and_stay_so(error):
     limit = RowLimit(log=said.append)
     assert fitting(3, 13, limit, error) == [[13], [7], [4, 3, 3, 3][:1], [2, 2, 2, 2, 2, 2, 1]]
     assert said == [
-        "out of memory with 13 rows at once; going on with 7",
-        "out of memory with 7 rows at once; going on with 4",
-        "out of memory with 4 rows at once; going on with 2",
+        "out of memory with 13 rows at once; continuing with 7",
+        "out of memory with 7 rows at once; continuing with 4",
+        "out of memory with 4 rows at once; continuing with 2",
     ]
     assert fitting(3, 100, limit) == [[2] * 50]
     assert len(said) == 3

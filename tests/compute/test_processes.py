@@ -271,5 +271,5 @@ def test_the_death_of_one_process_is_said_once_and_ends_the_others(tmp_path):
     assert first > 0 < last
     lines = [line for line in (first_errors + last_errors).splitlines() if line.startswith("error:")]
     assert len(lines) == 1, first_errors + last_errors
-    assert "another process has ended or is out of reach" in lines[0]
+    assert "another process has ended or cannot be reached" in lines[0]
     assert "Traceback" not in first_errors + last_errors

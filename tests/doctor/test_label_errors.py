@@ -374,7 +374,7 @@ def test_a_signal_ends_it_with_one_line_and_without_a_list(cleanlab, planted, en
         process.send_signal(signal.SIGTERM)
         _, erred = process.communicate(timeout=TOO_LONG)
     assert process.returncode == 75
-    assert erred == "stopped by SIGTERM; nothing is kept of this work; the same command begins it again\n"
+    assert erred == "stopped by SIGTERM; nothing of this work was kept; run the same command to start again\n"
     assert list((tmp_path / "out").iterdir()) == []
 
 

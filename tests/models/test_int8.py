@@ -171,7 +171,7 @@ def test_an_x86_processor_with_onednn_has_it():
 def test_it_is_refused_where_it_cannot_be_computed(monkeypatch):
     monkeypatch.setattr(precision, "can_int8", lambda: True)
     assert choose_precision("int8", CPU).dtype == torch.float32
-    with pytest.raises(UserError, match="int8 is for the CPU, this device is mps: give --device cpu"):
+    with pytest.raises(UserError, match="int8 works only on the CPU, but this device is mps; add --device cpu"):
         choose_precision("int8", torch.device("mps"))
     monkeypatch.setattr(precision, "can_int8", lambda: False)
     with pytest.raises(UserError, match="int8 needs an x86 processor"):

@@ -79,7 +79,7 @@ def test_where_the_memory_is_small_fewer_rows_at_once_give_the_same_words(explai
     expected, _ = explained(explainer)
     failing(monkeypatch, error, most=1)
     explanations, said = explained(explainer)
-    assert said == "".join(f"out of memory with {a} rows at once; going on with {b}\n" for a, b in ((4, 2), (2, 1)))
+    assert said == "".join(f"out of memory with {a} rows at once; continuing with {b}\n" for a, b in ((4, 2), (2, 1)))
     assert list(explanations.rows) == list(expected.rows)
     for row, texts in explanations.rows.items():
         for segment, other in zip(texts[0], expected.rows[row][0], strict=True):

@@ -112,7 +112,7 @@ def test_the_state_of_another_version_is_refused(tmp_path):
     state["journal"] = state.pop("progress")
     write_json(tmp_path / "state.json", state | {"sha256": checkpoint._checksum(state)})
     for read in (lambda: resume(tmp_path, parts(0), FACTS, ALONE), lambda: saved_progress(tmp_path)):
-        with pytest.raises(UserError, match="begun by another version"):
+        with pytest.raises(UserError, match="started by another version"):
             read()
 
 

@@ -17,9 +17,9 @@ from toolkit.base.torch_versions import grad_scaler
 from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.runs import checkpoint
+from toolkit.runs.best_model import waiting_model
 from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
-from toolkit.runs.model_dir import waiting_model
 from toolkit.runs.paths import RunPaths, refuse_to_overwrite
 from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import RunFacts
@@ -224,7 +224,7 @@ def test_a_run_whose_best_model_is_gone_or_another_is_not_resumed(tmp_path, othe
     with pytest.raises(UserError) as caught, opened(tmp_path, Log(io.StringIO()), NO_BAD, resume=True):
         pass
     model_dir = tmp_path / "bert_classifier"
-    assert caught.value.lines() == [f"--resume: {model_dir} is not the best model of this run, that of step 10"]
+    assert caught.value.lines() == [f"--resume: {model_dir} is not the best model of this run, which is from step 10"]
 
 
 def test_a_run_that_came_between_is_not_replaced(tmp_path):
@@ -336,7 +336,7 @@ def test_a_run_does_not_take_the_model_that_it_was_to_replace_for_its_own(tmp_pa
     shutil.rmtree(tmp_path / "bert_classifier")
     (tmp_path / "copy").rename(tmp_path / "bert_classifier")  # of the same step
     with (
-        pytest.raises(UserError, match="is not the best model of this run, that of step 10"),
+        pytest.raises(UserError, match="is not the best model of this run, which is from step 10"),
         RunDirectory(tmp_path, writes=True) as files,
     ):
         files.open(Log(io.StringIO()), NO_BAD, facts_of("new"), resume=True)

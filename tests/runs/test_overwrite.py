@@ -7,7 +7,7 @@ from tests.conftest import run_facts
 from toolkit.base.disk import DirectoryLock
 from toolkit.base.errors import UserError
 from toolkit.runs import checkpoint
-from toolkit.runs.model_dir import waiting_model
+from toolkit.runs.best_model import waiting_model
 from toolkit.runs.overwrite import (
     earlier_seeds,
     end_seed_run,

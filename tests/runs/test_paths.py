@@ -41,3 +41,14 @@ def test_several_runs_are_not_overwritten_either(tmp_path):
     refuse_to_overwrite(tmp_path, overwrite=True)
     with pytest.raises(UserError, match="already holds a run"):
         refuse_to_overwrite(tmp_path, overwrite=False)
+
+
+def test_a_model_directory_is_named_by_itself_or_by_its_run_and_by_no_hub_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = RunPaths(tmp_path / "owner")
+    assert not paths.hold_model("owner/bert_classifier")
+    paths.model_dir.mkdir(parents=True)
+    assert paths.hold_model("owner/bert_classifier")
+    assert paths.hold_model("owner/")
+    assert not paths.hold_model(".")
+    assert not paths.hold_model(None)

@@ -443,19 +443,21 @@ def test_a_good_model_is_there_at_whatever_instant_several_runs_that_replace_a_s
     assert seen == {False, True}
 
 
-def test_the_model_that_all_runs_begin_with_is_not_where_one_of_them_puts_its_own(tmp_path):
+@pytest.mark.parametrize("place", ["bert_classifier", "."])  # --model may name a run, too
+def test_the_model_that_all_runs_begin_with_is_not_where_one_of_them_puts_its_own(tmp_path, place):
     train_all(tmp_path, 3, "old", stop_at=3)
-    words = ["--model", str(tmp_path / "seed-2" / "bert_classifier"), "--overwrite"]
+    words = ["--model", str(tmp_path / "seed-2" / place), "--overwrite"]
     with pytest.raises(UserError, match="is where the run with seed 2 puts its model; move it"):
         train_all(tmp_path, 2, "new", *words)
-    words[1] = str(tmp_path / "seed-3" / "bert_classifier")
+    words[1] = str(tmp_path / "seed-3" / place)
     train_all(tmp_path, 2, "new", *words)
     assert models(tmp_path) == {".": "new 2", "seed-3": "old 3"}  # the user's model is left alone
 
 
-def test_more_runs_do_not_begin_with_the_best_of_the_others_in_place_of_the_model_that_it_has_replaced(tmp_path):
+@pytest.mark.parametrize("place", ["bert_classifier", "."])
+def test_more_runs_do_not_begin_with_the_best_of_the_others_in_place_of_the_model_that_it_has_replaced(tmp_path, place):
     train_all(tmp_path, 2, "old")
-    words = ["--model", str(tmp_path / "bert_classifier")]
+    words = ["--model", str(tmp_path / place)]
     train_all(tmp_path, 2, "new", *words, "--overwrite", stop_at=1)
     assert models(tmp_path) == {".": "old 2", "seed-1": "new 1"}
     train_all(tmp_path, 2, "new", "--resume")

@@ -10,6 +10,7 @@ import torch
 
 import utils
 from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
 from toolkit.base.torch_versions import grad_scaler, has_fused_adamw
 from toolkit.cli.console import Log
 from toolkit.compute.machine import Machine
@@ -218,7 +219,7 @@ def test_the_guard_tells_of_each_bad_step_once():
 
 
 def test_the_check_of_the_last_step_is_waited_for_when_it_is_asked_for():
-    """As on a GPU, whose answer is copied while the next step goes on."""
+    """As on a GPU, whose result is copied during the next step."""
     guard, waits = monitor_of()[0].guard, []
     event = SimpleNamespace(synchronize=lambda: waits.append("waited"))
     guard._unread.append(_Check(4, ROWS, torch.tensor(False), event))
@@ -255,10 +256,10 @@ def test_as_many_bad_steps_as_allowed_are_borne_and_one_more_ends_the_run(most):
     with pytest.raises(UserError) as caught:
         monitor.stop_if_too_many()
     (line,) = caught.value.lines()
-    assert f"in {most + 1} steps (--max_bad_steps {most})" in line
+    assert f"in {counted(most + 1, 'step')} (--max_bad_steps {most})" in line
     assert monitor.progress.bad_steps == most + 1
     assert stream.getvalue().count("the loss or its gradient is not a number") == most + 1
-    monitor_of(most + 1, progress=monitor.progress)[0].stop_if_too_many()  # a run may be gone on with and given more
+    monitor_of(most + 1, progress=monitor.progress)[0].stop_if_too_many()  # a run may be resumed with a larger limit
 
 
 def test_a_bad_step_is_said_before_the_next_batch_is_asked_for():

@@ -395,5 +395,8 @@ def test_memory_that_runs_out_while_a_gradient_is_shared_ends_all_with_one_line(
     assert first not in (0, None)
     lines = [line for line in (first_said + second_said).splitlines() if line.startswith("error:")]
     assert len(lines) == 1, first_said + second_said
-    assert "out of memory while a gradient was shared; --resume with a smaller --micro_batch_size" in lines[0]
+    assert (
+        "out of memory while the processes shared a gradient; continue with --resume and a smaller --micro_batch_size"
+        in lines[0]
+    )
     assert "Traceback" not in first_said + second_said

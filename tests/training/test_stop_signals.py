@@ -79,16 +79,16 @@ def test_the_message_says_the_signal_the_step_and_the_command_that_goes_on():
         send("SIGTERM")
         with pytest.raises(Stopped) as caught:
             signals.raise_if_stopping(1234, "my runs/it's")
-    said, command = str(caught.value).split("To go on: ")
+    said, command = str(caught.value).split("To continue: ")
     assert "SIGTERM" in said
     assert "step 1234 is saved" in said
     assert shlex.split(command) == ["python", "main.py", "--output_dir", "my runs/it's", "--resume"]
 
 
-def test_what_saves_nothing_does_not_promise_to_go_on():
+def test_work_that_saves_nothing_does_not_say_that_it_can_be_resumed():
     with StopSignals(ALONE, resumable=False) as signals:
         send("SIGTERM")
-        with pytest.raises(Stopped, match="SIGTERM; nothing is kept") as caught:
+        with pytest.raises(Stopped, match="SIGTERM; nothing of this work was kept") as caught:
             signals.raise_if_stopping(1234, "output")
     assert "--resume" not in str(caught.value)
 
@@ -162,7 +162,7 @@ def test_a_signal_to_one_of_three_processes_stops_all_after_the_same_batch(tmp_p
         ends = ended(started)
     assert [status for status, _ in ends] == [75] * 3, ends
     assert [(tmp_path / f"{rank}").read_text() for rank in range(3)] == ["5 3 SIGUSR1"] * 3
-    going_on = "out of memory in another process; going on with {} rows at once".format
+    going_on = "out of memory in another process; continuing with {} rows at once".format
     for rank, lines in enumerate([[going_on(16), going_on(4)], [going_on(4)], [going_on(16)]]):
         assert (tmp_path / f"limit {rank}").read_text() == f"4 {lines}"
     assert "stopped by SIGUSR1; step 5 is saved" in ends[0][1]

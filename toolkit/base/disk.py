@@ -156,7 +156,9 @@ def lock_directory(folder: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{folder}: another run is writing there; wait for its end or name another place") from None
+        raise UserError(
+            f"{folder}: another run is writing there; wait for it to end, or choose another directory"
+        ) from None
     return lock
 
 

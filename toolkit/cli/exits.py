@@ -93,7 +93,7 @@ def _raise_stopped(number: int, _frame: FrameType | None) -> None:
     """Answer a signal where no step of training is under way: end in order, so that temporary files are removed."""
     name = signal.Signals(number).name
     raise Stopped(
-        f"stopped by {name}; what was saved is whole; the same command begins again, main.py --resume goes on"
+        f"stopped by {name}; everything saved so far is complete; run the same command again, main.py with --resume"
     )
 
 

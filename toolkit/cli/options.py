@@ -170,7 +170,7 @@ def training_parser() -> Parser:
     group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
     group.add_argument("--tensorboard", action=SWITCH, default=False, help="also write the scores of each evaluation to tensorboard/ in --output_dir (needs the package tensorboard)")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
-    group.add_argument("--resume", action=SWITCH, default=False, help="go on from the checkpoint in --output_dir with the options of that run; where no run has begun, start one")
+    group.add_argument("--resume", action=SWITCH, default=False, help="continue the run in --output_dir from its last checkpoint, with its options; start one if there is none")
     _add_report(group)
     return parser
 

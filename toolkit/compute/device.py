@@ -23,10 +23,12 @@ def choose_device(name: str, process: Process = ALONE.process) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(f"--device {name}: no such kind of device; cpu, cuda, cuda:1 and mps are") from None
+        raise UserError(
+            f"--device {name}: there is no such device; use cpu, cuda, cuda:1 (the second card) or mps"
+        ) from None
     if process.size > 1:
         if device.index is not None:
-            raise UserError(f"--device {name}: of several processes each takes the card of its own number")
+            raise UserError(f"--device {name}: each of several processes uses a card of its own; use --device cuda")
         if device.type == "cuda":
             device = torch.device("cuda", process.local_rank)
     available = _devices_of_type(device.type)
@@ -83,7 +85,7 @@ def _spread(model: torch.nn.Module, dtype: torch.dtype) -> DataParallel:
 
 
 def _distribute(model: torch.nn.Module, device: torch.device) -> DistributedDataParallel:
-    """Return a model whose gradients are averaged over the processes while the backward pass goes on.
+    """Return a model whose gradients are averaged over the processes during the backward pass.
 
     Li et al. 2020, PyTorch Distributed. The weights of the main process are sent to all here, buffers never again.
     A static graph also copes with weights that a model never uses; layer drop is what makes a graph change.

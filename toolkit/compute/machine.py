@@ -1,4 +1,4 @@
-"""What a run computes on: its device, the number format there, and the processes that share the work."""
+"""Where a run computes: its device, the number format there, and the processes that share the work."""
 
 from dataclasses import dataclass, replace
 
@@ -43,8 +43,8 @@ class Machine:
 def choose_machine(device_name: str, precision_name: str, processes: Processes) -> Machine:
     """Return the Machine for `--device` and `--precision`; all processes of a run call this together.
 
-    The format is the one that the first process chooses. Raises UserError if there is no such device or it cannot
-    compute in that format, and in a process that has another kind of device than the first.
+    The format is the one that the main process chooses. Raises UserError if there is no such device or it cannot
+    compute in that format, and in a process whose device is of another kind than that of the main one.
     """
     device = choose_device(device_name, processes.process)
     precision = common_precision(precision_name, device, processes)

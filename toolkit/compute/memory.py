@@ -1,4 +1,4 @@
-"""What to do when the memory runs out: fewer rows at once, and the same again."""
+"""When the memory runs out, the same work is repeated with fewer rows at once."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ def release_memory() -> None:
 
 
 class Attempt:
-    """A context in which to work on so many rows at once; it takes the exception of memory that runs out in it.
+    """A context in which to work on so many rows at once; it catches the exception if the memory runs out.
 
-    `shortage` is what that exception says, "" if there was none.
+    `shortage` is the message of that exception, "" if there was none.
     """
 
     def __init__(self, rows: int):
@@ -60,7 +60,7 @@ class RowLimit:
     def attempts(self, rows: int) -> Iterator[Attempt]:
         """Yield contexts in which to work on `rows` rows, cut to the limit, until the memory suffices for it.
 
-        What is in a context begins anew each time. Raises TooLittleMemory if it does not suffice for a single row.
+        The work in a context is repeated from its beginning. Raises TooLittleMemory if even one row does not fit.
         """
         while True:
             attempt = Attempt(min(rows, self.rows or rows))
@@ -69,17 +69,17 @@ class RowLimit:
                 return
             if not attempt.will_be_repeated:
                 raise TooLittleMemory(
-                    f"out of memory with a single row at once ({attempt.shortage}); a shorter --max_length takes less"
+                    f"out of memory with a single row at once ({attempt.shortage}); a smaller --max_length needs less"
                 )
             self.rows = -(-attempt.rows // 2)
             release_memory()
-            self.log(f"out of memory with {attempt.rows:,} rows at once; going on with {self.rows:,}")
+            self.log(f"out of memory with {attempt.rows:,} rows at once; continuing with {self.rows:,}")
 
     def tighten(self, rows: int) -> None:
-        """Take the limit that another process has found, if it is a lower one."""
+        """Take over the limit of another process if it is lower."""
         if rows < (self.rows or NO_LIMIT):
             self.rows = rows
-            self.log(f"out of memory in another process; going on with {counted(rows, 'row')} at once")
+            self.log(f"out of memory in another process; continuing with {counted(rows, 'row')} at once")
 
     def on_devices(self, count: int) -> int | None:
         """Return how many rows `count` devices together hold at once; None for any number."""

@@ -46,15 +46,17 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name == "auto":
         name = _fastest_format(device)
     if name == "fp16" and device_type != "cuda":
-        raise UserError(f"--precision fp16 needs a CUDA device, this one is {device_type}; auto takes what fits")
-    if name == "int8" and device_type != "cpu":
         raise UserError(
-            f"--precision int8 is for the CPU, this device is {device_type}: give --device cpu, or leave it out"
+            f"--precision fp16 needs a CUDA device, but this one is {device_type}; --precision auto chooses what works"
         )
+    if name == "int8" and device_type != "cpu":
+        raise UserError(f"--precision int8 works only on the CPU, but this device is {device_type}; add --device cpu")
     if name == "int8" and not can_int8():
-        raise UserError("--precision int8 needs an x86 processor and a torch built with oneDNN; auto takes what fits")
+        raise UserError(
+            "--precision int8 needs an x86 processor and a torch built with oneDNN; --precision auto chooses what works"
+        )
     if name == "bf16" and device_type == "mps":
-        raise UserError("--precision bf16 is not for mps; auto takes what fits")
+        raise UserError("--precision bf16 does not work on mps; --precision auto chooses what works")
     return Precision(name, device_type)
 
 
@@ -65,7 +67,9 @@ def common_precision(name: str, device: torch.device, processes: Processes) -> P
     """
     main_device_type = processes.broadcast(device.type)
     if main_device_type != device.type:
-        raise UserError(f"--device {device.type}: the first process computes on {main_device_type}")
+        raise UserError(
+            f"--device {device.type}: the main process uses {main_device_type}, and all need the same kind of device"
+        )
     return choose_precision(processes.on_main(lambda: choose_precision(name, device).name), device)
 
 

@@ -1,6 +1,6 @@
-"""The processes of a run, seen from one of them: what they tell each other, and what becomes of all if one fails.
+"""The processes of a run, seen from one of them: what they send each other, and how all end if one fails.
 
-Everything goes by way of torch.distributed. A process that works alone has a Processes too, in which nothing happens.
+They communicate by torch.distributed. A process that works alone has a Processes too, whose methods do nothing.
 """
 
 import json
@@ -39,8 +39,8 @@ class _Failure:
 class Processes:
     """All processes of a run, and which of them this one is; the main one reads, prints and writes.
 
-    A context: who leaves it by an exception ends all the others, with one message and without a hang. Raises UserError
-    on entering if the others cannot be reached.
+    A context: a process that leaves it by an exception ends all others, with one message and without a hang. Raises
+    UserError on entering if the others cannot be reached.
     """
 
     def __init__(self, process: Process = Process()):  # noqa: B008
@@ -57,9 +57,7 @@ class Processes:
             self._connect()
         except (ValueError, RuntimeError) as error:
             address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-            raise UserError(
-                f"the other processes cannot be reached by way of {address} ({first_line(error)})"
-            ) from None
+            raise UserError(f"the other processes cannot be reached at {address} ({first_line(error)})") from None
         return self
 
     def __exit__(
@@ -101,15 +99,15 @@ class Processes:
         nothing to say.
         """
         if is_lost:  # a connection breaks when its other end dies
-            error = UserError(f"another process has ended or is out of reach ({_cause(error)})")
+            error = UserError(f"another process has ended or cannot be reached ({_cause(error)})")
         first = self._first_failure(error)
         if first.rank == self.rank or (self.is_main and not is_lost):
             if is_lost:
                 raise error from None
             return
         if self.is_main and first.host != socket.gethostname():
-            raise UserError(*first.problems) from None  # it was said on that machine's screen, and now on ours
-        time.sleep(2 * MAIN_HEAD_START)  # ours follows from that one, which is said, before the end, by who met it
+            raise UserError(*first.problems) from None  # printed on that machine's screen, and now on ours
+        time.sleep(2 * MAIN_HEAD_START)  # ours follows from that failure, whose process prints it before all end
         raise SystemExit(1) from None
 
     def _first_failure(self, error: BaseException) -> _Failure:
@@ -216,7 +214,7 @@ def _start_name() -> str:
 
 
 def _is_lost_connection(error: BaseException) -> bool:
-    """Say whether an exception means that another process has ended or is out of reach."""
+    """Say whether an exception means that another process has ended or cannot be reached."""
     is_of_gloo = type(error) is RuntimeError and "gloo" in str(error)
     return is_of_gloo or isinstance(error, dist.DistError)
 

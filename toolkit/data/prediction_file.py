@@ -228,7 +228,7 @@ class PredictionStream(Predictions):
 
 
 class PredictionFile(Predictions):
-    """Predictions that are written to a file, by way of parts, so that a run that was killed is gone on with.
+    """Predictions that are written to a file, in parts first, so that a run that was killed can be continued.
 
     A pipe is kept in a temporary file before anything is predicted.
     """

@@ -74,7 +74,7 @@ class SavedState:
                 replaced_seeds=content.get("replaces", ()),
             )
         except (TypeError, KeyError, ValueError) as error:
-            raise UserError(f"--resume: the run was begun by another version of this project ({error})") from None
+            raise UserError(f"--resume: the run was started by another version of this project ({error})") from None
 
 
 def begin_checkpoint(folder: Path, facts: RunFacts, replaced_seeds: Sequence[int] = ()) -> None:
@@ -161,9 +161,9 @@ def read_state(folder: Path) -> SavedState | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict) and "sha256" not in content:
-            raise ValueError("it has no checksum; it may be of an older version")
+            raise ValueError("it has no checksum; it may be from an older version")
         if not isinstance(content, dict) or content["sha256"] != _checksum(content):
-            raise ValueError("its checksum is not that of its content")
+            raise ValueError("its checksum does not match its content")
     except FileNotFoundError:
         return None
     except (ValueError, OSError, RecursionError) as error:
@@ -175,7 +175,7 @@ def need_state(folder: Path) -> SavedState:
     """Return what state.json holds; UserError if no run has begun in this folder, or as read_state does."""
     state = read_state(folder)
     if state is None:
-        raise UserError(f"--resume: {folder / 'state.json'} is gone")
+        raise UserError(f"--resume: {folder / 'state.json'} is missing")
     return state
 
 
@@ -190,7 +190,7 @@ def read_checkpoint(folder: Path) -> tuple[SavedState, dict[str, torch.Tensor]]:
     path = folder / state.tensors.file
     try:
         if fingerprint(path) != state.tensors.sha256:
-            raise ValueError("its checksum is not the one that was noted when it was written")
+            raise ValueError("its checksum does not match the one in state.json")
         return state, load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"--resume: {path} is damaged ({error})") from None

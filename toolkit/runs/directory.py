@@ -9,8 +9,8 @@ from toolkit.cli.console import Log
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
 from toolkit.runs import checkpoint
+from toolkit.runs.best_model import need_model, settle_model, waiting_model, weights_fingerprint
 from toolkit.runs.history import EventFile, draw_curves
-from toolkit.runs.model_dir import need_model, settle_model, waiting_model, weights_fingerprint
 from toolkit.runs.overwrite import (
     earlier_seeds,
     end_seed_run,

@@ -1,4 +1,4 @@
-"""The evaluations of a run, the objects of metrics.jsonl, to look at: curves.png, and an event file for TensorBoard."""
+"""The evaluations of a run, the objects of metrics.jsonl, as curves.png and as an event file for TensorBoard."""
 
 import time
 from collections.abc import Sequence
@@ -34,10 +34,10 @@ def draw_curves(path: Path, history: Sequence[dict], metric: str, best_step: int
 
 
 class EventFile:
-    """A directory with one event file, to which each evaluation is appended, so that TensorBoard can look on.
+    """A directory with one event file, to which each evaluation is appended, so that TensorBoard can follow the run.
 
-    A run that goes on begins a new file with all that was before and removes the old one: no step is there twice and
-    none is lost, whatever was killed. Raises UserError if the package that writes such files is missing.
+    A resumed run writes all earlier evaluations to a new file and removes the old one: no step is in it twice and none
+    is lost, even if the process was killed. Raises UserError if the package that writes such files is missing.
     """
 
     def __init__(self, folder: Path):
@@ -51,16 +51,16 @@ class EventFile:
         self.written = 0  # evaluations
 
     def write(self, history: Sequence[dict]) -> None:
-        """Write a scalar for each number in those objects of metrics.jsonl that are not yet in the file."""
+        """Write a scalar for each number of those evaluations that are not yet in the file."""
         old = []
         if history and self.writer is None:
             self.folder.mkdir(exist_ok=True)
-            old = [*self.folder.glob(EVENTS)]
-            # From step 0 on it counts in place of the old file, for a reader that comes while both are there.
+            old = list(self.folder.glob(EVENTS))
+            # A reader that comes while there are two files is to take all steps from the new one.
             self.writer = self.make_writer(str(self.folder), purge_step=0)
         began = time.time() - history[-1]["train_seconds"] if history else 0.0
         for entry in history[self.written :]:
-            moment = began + entry["train_seconds"]  # those before are written when a run goes on, too
+            moment = began + entry["train_seconds"]
             for name, value in entry.items():
                 if name != "step" and value is not None:
                     self.writer.add_scalar(name, value, entry["step"], walltime=moment)

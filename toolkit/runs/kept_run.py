@@ -19,7 +19,7 @@ from toolkit.base.disk import (
     write_json,
 )
 from toolkit.base.errors import UserError
-from toolkit.runs.model_dir import waiting_model
+from toolkit.runs.best_model import waiting_model
 from toolkit.runs.overwrite import RECORDS
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.seeds_json import SeedRun

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from toolkit.base.disk import LOCK_FILE, DirectoryLock, hidden_sibling, install_directory, sweep
 from toolkit.base.errors import UserError
+from toolkit.models.model_files import OWN_FILES
+from toolkit.runs.best_model import settle_model, waiting_model
 from toolkit.runs.checkpoint import read_state
-from toolkit.runs.model_dir import OWN_FILES, is_directory_of, settle_model, waiting_model
 from toolkit.runs.paths import RunPaths
 
 # What a run leaves besides its model, its log and the files by which it is recognized.
@@ -37,7 +38,7 @@ def earlier_seeds(output_dir: Path, model: str | None) -> list[int]:
         state = read_state(paths.checkpoint_dir)
         if state is not None:
             seeds |= set(state.replaced_seeds)
-    return sorted(seed for seed in seeds if not is_directory_of(model, paths.of_seed(seed).model_dir))
+    return sorted(seed for seed in seeds if not paths.of_seed(seed).hold_model(model))
 
 
 def settle_earlier(paths: RunPaths, seeds: Sequence[int]) -> None:

@@ -72,6 +72,13 @@ class RunPaths:
         """Whether there is a run, finished or not, or several of one command."""
         return any(path.is_file() for path in (self.run_json, self.state_file, self.seeds_file))
 
+    def hold_model(self, model: str | None) -> bool:
+        """Say whether --model names the model of this run, or the directory of this run."""
+        if model is None:
+            return False
+        path = Path(model).expanduser()
+        return path.is_dir() and path.resolve() in (self.model_dir.resolve(), self.folder.resolve())
+
     def of_seed(self, seed: int) -> "RunPaths":
         """Return the paths of the run with this seed, one of several of a command."""
         return RunPaths(self.folder / f"seed-{seed}")
@@ -82,10 +89,10 @@ def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
     paths = RunPaths(output_dir)
     if paths.hold_a_run and not overwrite:
         raise UserError(
-            f"{output_dir} already holds a run; --overwrite replaces it, --resume goes on with it, "
-            "--output_dir names another place"
+            f"{output_dir} already holds a run; --overwrite replaces it, --resume continues it, "
+            "and another --output_dir leaves it alone"
         )
     model_dir = paths.model_dir
     is_empty = model_dir.is_dir() and not any(model_dir.iterdir())
     if model_dir.exists() and not is_empty and not paths.run_json.is_file():
-        raise UserError(f"{model_dir} is in the way and is not a model of ours; --output_dir names another place")
+        raise UserError(f"{model_dir} is in the way: main.py did not write it; move it, or choose another --output_dir")

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
-
-from torch.utils.data import TensorDataset
+from typing import TYPE_CHECKING, Any
 
 from toolkit.base.disk import recover
 from toolkit.base.errors import UserError
 from toolkit.data.rows import Columns
-from toolkit.data.tables import Table
 from toolkit.models.trust import pickles, stray_files
+
+if TYPE_CHECKING:  # they import pandas and torch, which takes seconds; a mistake is answered before that
+    from torch.utils.data import TensorDataset
+
+    from toolkit.data.tables import Table
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scikit-learn", "safetensors")
 
@@ -154,7 +156,7 @@ def _foreign_files(model_dir: Path) -> list[str]:
 # -- where the facts are from -----------------------------------------------------------------------------------------
 
 
-def table_facts(tables: Mapping[str, Table], datasets: Mapping[str, TensorDataset]) -> dict[str, TableFacts]:
+def table_facts(tables: Mapping[str, "Table"], datasets: Mapping[str, "TensorDataset"]) -> dict[str, TableFacts]:
     """Return the facts of each table by its name, with the fingerprint of its dataset if it has one."""
     facts = {}
     for name, table in tables.items():
@@ -163,7 +165,7 @@ def table_facts(tables: Mapping[str, Table], datasets: Mapping[str, TensorDatase
     return facts
 
 
-def tensors_fingerprint(dataset: TensorDataset) -> str:
+def tensors_fingerprint(dataset: "TensorDataset") -> str:
     """Return the sha256 of the tensors of a dataset in hex."""
     digest = hashlib.sha256()
     for tensor in dataset.tensors:

@@ -18,7 +18,6 @@ from toolkit.cli.options import LARGEST_SEED
 from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.compute.processes import Processes
 from toolkit.runs.kept_run import drop_checkpoint, drop_model, place_run
-from toolkit.runs.model_dir import is_directory_of
 from toolkit.runs.overwrite import (
     earlier_seeds,
     end_seed_run,
@@ -186,7 +185,7 @@ class Seeds:
         seeds = options.training.seeds
         model = options.model.model
         grows = seeds > len(self.record.seeds)
-        if grows and self.record.kept is not None and is_directory_of(model, self.paths.model_dir):
+        if grows and self.record.kept is not None and self.paths.hold_model(model):
             raise UserError(
                 f"--seeds {seeds}: the runs so far began with {model}, which the best of them has replaced, "
                 "so no other run can begin with it"
@@ -195,7 +194,7 @@ class Seeds:
     def _refuse_model_in_the_way(self, model: str | None, seeds: Sequence[int]) -> None:
         """Raise UserError if the model with which all runs begin is where one of them puts its own."""
         for seed in seeds:
-            if is_directory_of(model, self.paths.of_seed(seed).model_dir):
+            if self.paths.of_seed(seed).hold_model(model):
                 raise UserError(
                     f"--model {model} is where the run with seed {seed} puts its model; "
                     "move it, or choose another --output_dir"

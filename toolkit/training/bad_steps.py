@@ -37,11 +37,10 @@ class _Check:
 
 
 class StepGuard:
-    """Checks each step before the optimizer takes it, and keeps those that are not a number from having an effect.
+    """Checks each step before the optimizer takes it, and keeps one whose loss or gradient is NaN from taking effect.
 
-    The answer of a GPU is read a step later, so that the GPU need not wait for the next step. In fp16 a gradient that
-    overflows is the gradient scaler's business, which skips the step and tries a smaller scale; a loss that overflows
-    is not.
+    The result on a GPU is read a step later, so that the GPU need not wait. In fp16 the gradient scaler deals with a
+    gradient that overflows: it skips the step and tries a smaller scale. A loss that overflows is dealt with here.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, scaler: GradScaler, processes: Processes = ALONE):
@@ -52,7 +51,7 @@ class StepGuard:
         self._bad_steps: list[BadStep] = []
 
     def check(self, step: int, loss: torch.Tensor, norm: torch.Tensor, rows: np.ndarray) -> None:
-        """Make the step that the optimizer is about to take one of no effect if its loss or gradient is no number.
+        """Keep the next step of the optimizer from having an effect if its loss or gradient is not finite.
 
         `loss` and the gradient's `norm` have one value each; `rows` are the row numbers of the global batch, (B,).
         """
@@ -121,20 +120,21 @@ class BadStepMonitor:
             self.count()
 
     def stop_if_too_many(self) -> None:
-        """Raise UserError if too many steps were bad, now that what was done is saved.
+        """Raise UserError if too many steps were bad; to be called once the run is saved.
 
-        Likewise if the gradient scaler, which halves its scale at each overflow, makes gradients smaller than they are.
+        Likewise if the gradient scaler, which halves its scale at each overflow, has come below a scale of 1.
         """
         scaler = self.guard.scaler
         if scaler.is_enabled() and scaler.get_scale() < 1:
             raise UserError(
-                "gradients overflow fp16 at any scale; begin anew with --precision bf16 or fp32, or lower rates"
+                "gradients overflow fp16 at any scale; "
+                "start a new run with --precision bf16 or fp32, or with a lower --learning_rate"
             )
         if self.progress.bad_steps > self.max_bad_steps:
             raise UserError(
                 f"the loss or its gradient was not a number in {counted(self.progress.bad_steps, 'step')} "
                 f"(--max_bad_steps {self.max_bad_steps}); "
-                "lower --learning_rate, or look at the rows of these steps in train.log"
+                "lower --learning_rate, or check the rows of these steps, which train.log lists"
             )
 
     def _log_rows(self, bad_step: BadStep) -> None:

@@ -88,9 +88,12 @@ class Learner:
                 self._forget_gradient()
 
     def _forget_gradient(self) -> None:
-        """Forget what there is of a gradient; UserError if the other processes have already got some of it."""
+        """Discard the gradient found so far; UserError if the other processes have already received some of it."""
         if self.has_shared:
-            raise UserError("out of memory while a gradient was shared; --resume with a smaller --micro_batch_size")
+            raise UserError(
+                "out of memory while the processes shared a gradient; "
+                "continue with --resume and a smaller --micro_batch_size"
+            )
         self.zero_grad()
 
     def passes(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[GradientPass]:
@@ -98,9 +101,9 @@ class Learner:
 
         What is dropped in them depends on the seed, the step and the process alone.
 
-        The processes share their gradients once a step, in the last pass. One that runs out of memory there could not
-        begin the step anew, since the others have received a part of its gradient already. So if a pass is larger than
-        any that has fitted the memory so far, an extra pass over a single row of weight 0 comes last and shares them.
+        The processes share their gradients once a step, in the last pass. One that runs out of memory there cannot
+        repeat the step, since the others have already received a part of its gradient. So if a pass is larger than any
+        that has fitted the memory so far, an extra pass over a single row of weight 0 comes last and shares them.
         """
         processes = self.machine.processes
         is_one_of_several = processes.size > 1

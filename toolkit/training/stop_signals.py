@@ -1,4 +1,4 @@
-"""Stop when asked to by a signal: finish the step, and leave a run that can be gone on with."""
+"""Stop when a signal asks for it: finish the step, and leave a run that can be resumed."""
 
 import shlex
 import signal
@@ -28,10 +28,10 @@ class PredictionInterrupted(Exception):
 class StopSignals:
     """A context that notices the signals; `signal_name` is the one that all processes stop for, "" before.
 
-    A second SIGINT stops at once. A signal reaches one process or some, so all ask each other before every step; in the
-    same message they agree on how many rows the memory holds, of which one of them may have found that they are fewer.
-    A signal that whoever started us has chosen to ignore (nohup, a job in the background) stays ignored. If the work is
-    not `resumable`, the message of its end does not promise that it can be gone on with.
+    A second SIGINT stops at once. A signal may reach only some of the processes, so all ask each other before every
+    step; in the same message they agree on how many rows the memory holds, since one of them may have had to lower
+    that. A signal that was ignored when the script started (nohup, a job in the background) stays ignored. If the work
+    is not `resumable`, the message at its end does not say that it can be resumed.
     """
 
     def __init__(self, processes: Processes, limit: RowLimit | None = None, resumable: bool = True):
@@ -70,31 +70,31 @@ class StopSignals:
         return self.signal_name != ""
 
     def raise_if_stopping(self, step: int, output_dir: str) -> None:
-        """Raise Stopped if all processes are to stop, now that what they have done is saved, if it is."""
+        """Raise Stopped if all processes are to stop; to be called once their work is saved, if it is at all."""
         if not self.should_stop():
             return
         if not self.resumable:
             raise Stopped(
-                f"stopped by {self.signal_name}; nothing is kept of this work; the same command begins it again"
+                f"stopped by {self.signal_name}; nothing of this work was kept; run the same command to start again"
             )
         start = "python main.py" if self.processes.size == 1 else "the same launcher and main.py"
         raise Stopped(
-            f"stopped by {self.signal_name}; step {step} is saved. To go on: "
+            f"stopped by {self.signal_name}; step {step} is saved. To continue: "
             f"{start} --output_dir {shlex.quote(output_dir)} --resume"
         )
 
     def until_stop(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield batches until they are through or all processes are to stop."""
+        """Yield batches until there are no more or all processes are to stop."""
         for batch in batches:
             if self.should_stop():
                 return
             yield batch
 
     def add_stop_check(self, on_batch: Callable[[int], object]) -> Callable[[int], object]:
-        """Return `on_batch`, which a prediction calls after each batch, with a look for signals behind it.
+        """Return a function for a prediction to call after each batch: `on_batch`, and then a check for signals.
 
         It raises PredictionInterrupted if all processes are to stop. They take the batches in turn and ask each other
-        once they have each had one.
+        each time that all have had one.
         """
 
         def report_and_check(rows: int) -> None:

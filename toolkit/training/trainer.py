@@ -26,7 +26,7 @@ from toolkit.training.training_data import TrainingData
 
 @dataclass
 class Trainer:
-    """All that the training loop works with. Nothing in it is of use once `release` was called but what it returns."""
+    """All that the training loop works with; after `release` only what that returns can be used."""
 
     options: FineTuningOptions
     machine: Machine
@@ -38,7 +38,7 @@ class Trainer:
     bad_steps: BadStepMonitor
     signals: StopSignals
     positive: int  # number of the label that f1 and a threshold are about
-    facts: RunFacts | None  # but for what is known at an evaluation only; in the main process
+    facts: RunFacts | None  # without what only an evaluation tells; None in all but the main process
     valid_logits: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (N, C), last evaluation's
 
     @property
@@ -69,7 +69,7 @@ class Trainer:
         )
 
     def save(self) -> None:
-        """Write the checkpoint, and put the best model in its place; then end the run if it is to end."""
+        """Write the checkpoint and put the best model in its place; then end the run if it must stop."""
         self.progress.row_limit = self.learner.limit.rows  # so that a resumed run need not find it again
         state = TrainerState(self.model, self.learner.optimizer, self.learner.scaler)
         self.directory.save(state, self.progress, self.facts)
@@ -103,9 +103,9 @@ def begin_training(
     log: Log,
     model: torch.nn.Module,
 ) -> Trainer:
-    """Return the Trainer of a new model, or of one that goes on from its checkpoint; open the run directory.
+    """Return the Trainer of a run, which begins with a new model or resumes from its checkpoint; open its directory.
 
-    Raises UserError if the labels are not what the options need, or the run cannot be gone on with or written.
+    Raises UserError if the labels are not what the options need, or if the run cannot be resumed or written.
     """
     training = options.training
     is_main = machine.is_main

@@ -6,10 +6,8 @@ from tests.conftest import run_facts
 from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.runs import checkpoint
-from toolkit.runs.model_dir import (
-    ModelFiles,
+from toolkit.runs.best_model import (
     is_best_model,
-    is_directory_of,
     need_model,
     settle_model,
     step_of_model,
@@ -17,42 +15,6 @@ from toolkit.runs.model_dir import (
 )
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.progress import Progress
-
-
-@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "tokenizer.json", "config.json", "vocab.txt"])
-def test_a_model_directory_of_which_a_file_is_replaced_is_another(tmp_path, name):
-    for each in ("run.json", "model.safetensors", "tokenizer.json", "config.json", "README.md"):
-        (tmp_path / each).write_text("old")
-    files = ModelFiles.in_directory(tmp_path)
-    (tmp_path / "README.md").write_text("a card says nothing to a model")
-    (tmp_path / "run.json").write_text("old")
-    files.check()
-    (tmp_path / name).write_text("new")
-    with pytest.raises(UserError, match="the model was replaced while it was read"):
-        files.check()
-    assert ModelFiles.in_directory(tmp_path).as_json() != files.as_json()
-    assert json.loads(json.dumps(files.as_json())) == files.as_json()
-
-
-def test_a_model_directory_that_is_missing_is_one_that_has_no_files(tmp_path):
-    files = ModelFiles.in_directory(tmp_path / "none")
-    files.check()
-    (tmp_path / "none").mkdir()
-    (tmp_path / "none" / "run.json").write_text("{}")
-    with pytest.raises(UserError, match="replaced"):
-        files.check()
-
-
-def test_a_name_that_is_no_directory_is_not_that_of_a_model_in_a_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    model_dir = RunPaths(tmp_path / "owner").model_dir
-    assert not is_directory_of("owner/bert_classifier", model_dir)
-    model_dir.mkdir(parents=True)
-    assert is_directory_of("owner/bert_classifier", model_dir)
-    assert not is_directory_of(None, model_dir)
-
-
-# -- the best model of a run ------------------------------------------------------------------------------------------
 
 
 def test_the_step_of_a_model_is_read_from_what_main_wrote_and_is_0_of_anything_else(tmp_path):
@@ -113,5 +75,5 @@ def test_another_model_in_the_place_of_the_best_one_is_an_error(tmp_path):
     save(paths, 8, put(paths.model_dir, 8, "ours"))
     need_model(paths)
     (paths.model_dir / "model.safetensors").write_text("other")
-    with pytest.raises(UserError, match="is not the best model of this run, that of step 8"):
+    with pytest.raises(UserError, match="is not the best model of this run, which is from step 8"):
         need_model(paths)
