@@ -711,6 +711,9 @@ TRAINED = {
         {"text": BED, "text_pair": "😀", "label": False, "more": {"a": [None]}}], ensure_ascii=False).encode("utf-16"),
         "rows.json", used=[(1, FOOD, "[SEP]", "true"), (1, BED, "😀", "false")]), ["false", "true"]),
     "packed GBK": (File(gzip.compress(CHINESE.encode("gbk")), "rows.csv.gz", used=CHINESE_ROWS), ["好评", "差评"]),
+    "semicolons without a header, the label first": (
+        File("".join(f"x;{FOOD} {i}\ny;{BED}, {i}\n" for i in range(4)).encode(),
+        used=[(i + 1, f"{(FOOD, f'{BED},')[i % 2]} {i // 2}", "xy"[i % 2]) for i in range(8)]), ["x", "y"]),
     "parquet": (File(GOOD_PARQUET, "rows.parquet", used=[(1, "a", "x"), (2, "b", "y")]), ["x", "y"]),
 }
 # fmt: on
@@ -748,6 +751,56 @@ def test_what_can_be_used_goes_through_all_three_scripts(here, capsys, english_b
         shares = [row[f"prob_{label}"] for label in labels]
         assert sum(shares) == pytest.approx(1)
         assert row["prediction"] == labels[shares.index(max(shares))]
+
+
+def test_each_file_may_call_its_columns_otherwise_and_keeps_all_of_them_as_they_stand(here, capsys, english_bert):
+    Path("train.csv").write_text(f"id;\u200breview;sentiment;id;;\n1;{FOOD};x;1;;\n2;{BED};y;2;;\n", encoding="utf-8")
+    Path("test.csv").write_text(f"n|\u2018text\u2019|label|n\n1|{FOOD}|x|a\n2|{BED}|y|b\n", encoding="utf-8")
+    Path("new.csv").write_text(f"n,comment ,n,,\n1,{FOOD},a,,\n2,{BED},b,,\n", encoding="utf-8")
+    Path("texts.csv").write_text(f'"{FOOD}, as always"\n"{BED}, as always"\n"{FOOD}, they say"\n', encoding="utf-8")
+    given = [
+        "--train_file",
+        "train.csv",
+        "--valid_file",
+        "test.csv",
+        "--test_file",
+        "test.csv",
+        "--model",
+        english_bert,
+    ]
+    assert (
+        run(capsys, main, *given, "--output_dir", "output", "--max_unknown", "1", "--epochs", "1", "--device", "cpu")[0]
+        == 0
+    )
+    facts = json.loads(Path("output/bert_classifier/run.json").read_text(encoding="utf-8"))
+    assert facts["columns"] == {"text": "review", "text_pair": None, "label": "sentiment"}
+    own = "n,\u2018text\u2019,label,n,"
+    assert Path("output/test/predictions.csv").read_text(encoding="utf-8").startswith(own)
+    assert (
+        run(
+            capsys,
+            test_code,
+            "--test_file",
+            "test.csv",
+            "--compare",
+            "output",
+            "--output_dir",
+            "again",
+            "--device",
+            "cpu",
+        )[0]
+        == 0
+    )
+    assert Path("again/test/predictions.csv").read_text(encoding="utf-8").startswith(own)
+    for name, header in (
+        ("new.csv", "n,comment ,n,,,prediction,prob_x,prob_y"),
+        ("texts.csv", "text,prediction,prob_x,prob_y"),
+    ):
+        status, lines = run(capsys, infer, "--input_file", name, "--output_file", f"found_{name}", "--device", "cpu")
+        assert status == 0, lines
+        written = Path(f"found_{name}").read_text(encoding="utf-8").splitlines()
+        assert written[0] == header
+        assert len(written) == len(Path(name).read_text(encoding="utf-8").splitlines()) + (name == "texts.csv")
 
 
 def test_a_text_of_10_mb_is_trained_on_as_its_beginning(here, capsys, english_bert):

@@ -257,3 +257,28 @@ def test_standard_input_that_is_closed_cannot_be_kept_either(monkeypatch):
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UserError, match="standard input is closed"):
         given("-").keep()
+
+
+@pytest.mark.parametrize(
+    ("lines", "remarks"),
+    [
+        (["id;text", '1;"good, ""really"""', "2;bad"], ["semicolon-separated"]),
+        (["comment\tn", 'good, "really"\t1', "bad\t2"], ["tab-separated", "text from 'comment'"]),
+        (
+            ['"The room was good, ""really"""', '"The bed was bad, I fear"', '"A third one, still"'],
+            ["no header (columns text)"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_pipe_is_told_by_what_of_it_has_come_and_is_not_waited_for(monkeypatch, lines, remarks, end):
+    reader, writer = os.pipe()
+    with open(reader, "rb") as stream, open(writer, "wb", buffering=0) as pipe:  # noqa: PTH123 (descriptors)
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stream))
+        pipe.write((end.join(lines) + end).encode())
+        found = given("-", kind="csv")
+        with found.open() as source:
+            assert found.taken_for == remarks
+            assert next(found.read(source)).text.endswith('good, "really"')  # the pipe is still open
+            pipe.close()
+            assert len(list(found.read(source))) == 1 + ("columns text" in remarks[0])

@@ -1,5 +1,6 @@
 import csv
 import gzip
+import io
 import json
 from datetime import datetime
 
@@ -247,6 +248,16 @@ def test_without_excel_safe_every_cell_is_read_back_as_it_was(tmp_path, kind):
     with path.open(encoding="utf-8", newline="") as stream:
         found = list(csv.reader(stream, delimiter="\t" if kind == "tsv" else ",", strict=True))
     assert found == [["text", "note"], *([row["text"], row["note"]] for row in rows)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_a_header_calls_the_columns_as_they_were_written(kind):
+    writer = TextWriter(kind, ["id", "text", "id.1", ""], names={"text": "\u200btext ", "id.1": "id"})
+    rows = list(csv.reader(io.StringIO(writer.header.decode()), delimiter="," if kind == "csv" else "\t"))
+    assert rows == [["id", "\u200btext ", "id", ""]]
+    assert writer.encode([{"id": "1", "text": "a", "id.1": "2", "": ""}]).decode().strip("\n\t,") == (
+        "1,a,2" if kind == "csv" else "1\ta\t2"
+    )
 
 
 def test_with_excel_safe_the_names_of_the_columns_are_harmless_too(tmp_path):
