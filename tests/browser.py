@@ -37,3 +37,13 @@ def opened(path: Path, **how) -> Iterator:
         browser.close()
     assert asked == [path.as_uri()] + [url for url in asked if url == "data:,"]
     assert said == []
+
+
+def figure_at(metrics: dict, path: str) -> float:
+    """The number of metrics.json that a figure of the page is named after."""
+    names = path.split(".")
+    if names[0] == "per_class":
+        names[1] = metrics["labels"][int(names[1])]
+    for name in names:
+        metrics = metrics[int(name)] if isinstance(metrics, list) else metrics[name]
+    return metrics
