@@ -24,7 +24,8 @@ from toolkit.runs.overwrite import RECORDS
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.seeds_json import SeedRun
 
-PLACED = ("train.log", *(name for name in RECORDS if not name.startswith("checkpoint/")))
+# What the directory of the best run keeps a copy of in the place of a single run; the model is moved.
+COPIED = ("train.log", *(name for name in RECORDS if not name.startswith("checkpoint/")))
 
 
 def drop_checkpoint(paths: RunPaths) -> None:
@@ -81,7 +82,7 @@ def _holds_model_of(paths: RunPaths, run: SeedRun) -> bool:
 
 def _copy_records(source: RunPaths, target: RunPaths, lines: Sequence[str]) -> None:
     """Replace the records of the run that was kept before by those of the one in `source`, with their new paths."""
-    for pattern in PLACED:
+    for pattern in COPIED:
         for path in target.folder.glob(pattern):
             path.unlink()
         for path in source.folder.glob(pattern):

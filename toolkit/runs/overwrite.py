@@ -17,8 +17,14 @@ from toolkit.runs.paths import RunPaths
 
 # What a run leaves besides its model, its log and the files by which it is recognized.
 RECORDS = (
-    *("checkpoint/state-*.safetensors", "metrics.jsonl", "curves.png", "rejected_rows.csv"),
-    *("tensorboard/events.out.tfevents.*", "test/metrics.json", "test/predictions.csv", "test/rejected_rows.csv"),
+    "checkpoint/state-*.safetensors",
+    "metrics.jsonl",
+    "curves.png",
+    "rejected_rows.csv",
+    "tensorboard/events.out.tfevents.*",
+    "test/metrics.json",
+    "test/predictions.csv",
+    "test/rejected_rows.csv",
     "test/report.html",
 )
 
@@ -45,7 +51,7 @@ def settle_earlier(paths: RunPaths, seeds: Sequence[int]) -> None:
     """Put the best model of an earlier run, and those of its `seeds`, in their places if a kill kept them waiting."""
     with suppress(OSError, ValueError, LookupError, TypeError):
         kept = json.loads(paths.seeds_file.read_text(encoding="utf-8"))["kept"]
-        if kept is not None and waiting_model(paths.model_dir).is_dir():  # it was moved there, whole
+        if kept is not None and waiting_model(paths.model_dir).is_dir():  # a rename has put it there, so it is complete
             install_directory(paths.model_dir)
     for run in (paths, *(paths.of_seed(seed) for seed in seeds)):
         with suppress(UserError):  # a damaged state tells of no model

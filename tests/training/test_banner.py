@@ -1,0 +1,75 @@
+import io
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from toolkit.cli.console import Log
+from toolkit.cli.options import fine_tuning_options
+from toolkit.training.banner import say_labels, say_lengths, say_machine, say_model, say_steps
+
+
+def lines(say, *facts) -> list[str]:
+    """Return what is printed of some facts, without the names that stand in front."""
+    stream = io.StringIO()
+    say(Log(stream), *facts)
+    return [line[11:] for line in stream.getvalue().splitlines()]
+
+
+def test_labels_are_listed_with_their_rows_and_many_of_them_not_all():
+    assert lines(say_labels, ["con", "pro", "none"], np.array([0, 1, 1])) == ["con 1, pro 2, none 0"]
+    (line,) = lines(say_labels, [str(number) for number in range(25)], np.arange(25))
+    assert line.startswith("0 1, 1 1, ")
+    assert line.endswith(", 19 1 and 5 more")
+
+
+@pytest.mark.parametrize("truncation", ["longest_first", "head_tail"])
+def test_the_lengths_are_told_and_what_helps_where_many_rows_are_truncated(truncation):
+    lengths = np.arange(1, 101)
+    advice = "many rows lose their end: a higher --max_length or --truncation head_tail may score better"
+    expected = ["median 51, 90% 91, 99% 100, longest 100", "--max_length 90 truncates 10.0% of the rows"]
+    if truncation != "head_tail":
+        expected.append(advice)
+    assert lines(say_lengths, lengths, 90, truncation) == expected
+    assert advice not in lines(say_lengths, lengths, 95, truncation)
+
+
+def test_new_weights_are_named_and_files_that_are_not_read(tmp_path):
+    model = torch.nn.Linear(30, 40)
+    assert lines(say_model, "a/b", "a/b", model, []) == ["a/b, 1,240 weights"]
+    (tmp_path / "pytorch_model.bin").write_bytes(b"x")
+    assert lines(say_model, "m", str(tmp_path), model, ["classifier.weight", "classifier.bias"]) == [
+        "m, 1,240 weights",
+        "classifier.weight, classifier.bias are new: this model has yet to learn these labels",
+        "not read, because pickles can run code: pytorch_model.bin",
+    ]
+
+
+def test_the_steps_are_those_of_all_epochs_and_the_padding_is_that_of_the_batches():
+    options = replace(fine_tuning_options([]).training, epochs=3, batch_size=4)
+    lengths = np.array([5, 5, 5, 5, 9, 9, 9, 9, 2, 2])  # rows of one length come together
+    stream = io.StringIO()
+    model = SimpleNamespace(base_model=None)  # one that pads
+    share = say_steps(Log(stream), model, lengths, options, done_steps=2)
+    padding, steps = (line[11:] for line in stream.getvalue().splitlines())
+    assert padding.startswith(f"{share:.1%} of the tokens (padded batches in random order: ")
+    assert steps == "9 (3 an epoch), 4 rows each, 2 of them done"
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "expected"),
+    [
+        ("cpu", 1, "cpu in fp32, {threads}"), ("cpu", 2, "2 processes, cpu in fp32, {threads} each"),
+        ("cuda:1", 1, "cuda:1 in fp32"), ("cuda:1", 2, "2 processes, cuda in fp32"),
+    ],
+)  # fmt: skip
+def test_the_machine_is_told_with_its_threads_and_packages(device, processes, expected):
+    count = torch.get_num_threads()
+    threads = "1 thread" if count == 1 else f"{count} threads"
+    (line,) = lines(say_machine, torch.nn.Linear(1, 1), torch.device(device), processes, "fp32")
+    place = expected.format(threads=threads)
+    assert line.startswith(f"{place}, torch {torch.__version__.split('+')[0]}")
+    assert line.endswith(f", transformers {transformers.__version__}")
