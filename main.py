@@ -45,9 +45,10 @@ from toolkit.compute.processes import Processes
 from toolkit.doctor.label_errors import begin_search, prepare_error_list
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, score_answers, simple_answers
 from toolkit.evaluation.metrics import quick_scores
-from toolkit.report.explanations import Explainer, explain_errors
-from toolkit.report.page import write_report
-from toolkit.report.scores import ScoredRun, score_lines, write_scores
+from toolkit.models.model_files import ModelFiles
+from toolkit.report.explanations import Explainer
+from toolkit.report.results import write_results
+from toolkit.report.scores import ScoredRun
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.resume import resumed_options
 from toolkit.runs.seeds import each_seed
@@ -186,7 +187,6 @@ def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
     """
     options = run.options
     machine = run.machine
-    log = run.log
     paths = run.directory.paths
     batch_size = options.training.batch_size
     limit = run.learner.limit
@@ -195,16 +195,14 @@ def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
         utils.help_score(utils.Predictor(model, machine, batch_size, limit), options.machine.fast)
         return
     table = run.data.tables["test"]
+    model_files = ModelFiles.in_directory(paths.model_dir)
     scored = utils.score_saved(paths.model_dir, table, machine, batch_size, limit, options.machine.fast)
     with DirectoryLock(paths.test_dir) as lock:
         lock.take()
         train_table = run.data.tables["train"]
-        scored_run = ScoredRun(scored, table, run.run_facts(), paths.model_dir, train_table, answers["test"])
-        scores = write_scores(paths.test_dir, scored_run)
-        log("\n".join(["", *score_lines(scores)]))
-        explainer = Explainer(paths.model_dir, run.data.main_encoder, machine.device)
-        explanations = explain_errors(scored, table, explainer, options.report.explain_rows, log)
-        write_report(paths.test_dir, scored_run, scores, explanations, options.report.report_language)
+        scored_run = ScoredRun(scored, table, run.run_facts(), model_files, train_table, answers["test"])
+        explainer = Explainer(run.data.main_encoder, machine.device)
+        write_results(paths.test_dir, scored_run, explainer, options.report, run.log)
 
 
 def find_label_errors(

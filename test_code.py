@@ -47,13 +47,13 @@ from toolkit.data.labels import match_labels, with_new_names
 from toolkit.data.tables import Table
 from toolkit.data.writers import scored_columns
 from toolkit.evaluation.baselines import simple_answers
-from toolkit.evaluation.compare import OtherRun, compare_runs, comparison_lines, read_other
+from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
 from toolkit.evaluation.decision import decision_of
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.int8 import every
-from toolkit.report.explanations import Explainer, explain_errors
-from toolkit.report.page import write_report
-from toolkit.report.scores import ScoredRun, score_lines, write_scores
+from toolkit.report.explanations import Explainer
+from toolkit.report.results import write_results
+from toolkit.report.scores import ScoredRun
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class ScoredTest:
     table: Table
     scored: ScoredSet
     run: RunFacts  # of the model
+    model_files: ModelFiles
     explainer: Explainer
     other: OtherRun | None  # of --compare
 
@@ -77,7 +78,7 @@ def main(options: ScoringOptions) -> None:
             test = predict_test_set(options, processes, log)
         if test is not None:
             lock.take()
-            write_results(options, folder, test, log)
+            report(options, folder, test, log)
 
 
 def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) -> ScoredTest | None:
@@ -106,7 +107,7 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
         log.item("", utils.check_int8(predictor, saved.encoder, frame, decision, options.prediction.min_agreement))
     scored = utils.score_table(predictor, saved.encoder, table, saved.run.labels, decision)
     utils.release_helpers(predictor)
-    return ScoredTest(table, scored, saved.run, Explainer(model_dir, saved.encoder, machine.device), other)
+    return ScoredTest(table, scored, saved.run, model_files, Explainer(saved.encoder, machine.device), other)
 
 
 def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | None]:
@@ -123,20 +124,16 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
     return table, read_other(options.compare, table, run.labels)
 
 
-def write_results(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) -> None:
+def report(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) -> None:
     """Write metrics.json, predictions.csv and report.html, and say what is in them."""
     table = test.table
     scored = test.scored
     run = test.run
-    model_dir = Path(options.model_dir)
     train = utils.read_training_table(run)
     answers = simple_answers(train, {"test": table}).get("test")
     comparison = compare_runs(test.other, scored.label_ids, scored.predicted, len(scored.labels))
-    scored_run = ScoredRun(scored, table, run, model_dir, train, answers, comparison)
-    scores = write_scores(folder, scored_run)
-    log("\n".join(["", *score_lines(scores), *comparison_lines(comparison)]))
-    explanations = explain_errors(scored, table, test.explainer, options.report.explain_rows, log)
-    write_report(folder, scored_run, scores, explanations, options.report.report_language)
+    scored_run = ScoredRun(scored, table, run, test.model_files, train, answers, comparison)
+    write_results(folder, scored_run, test.explainer, options.report, log)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     errors = int((~scored.right).sum())
     log(f"{folder / 'predictions.csv'} has all rows, the errors ({errors:,}) first, most confident first")

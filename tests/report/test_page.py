@@ -17,6 +17,7 @@ from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explanations
 from toolkit.report.page import write_report
 from toolkit.report.scores import ScoredRun, score_lines, write_scores
@@ -42,7 +43,7 @@ def written(
     facts = run_facts(base_model="b", labels=found.labels, **run)
     (model / "run.json").write_text(json.dumps(facts.as_json()))
     answers = simple_answers(train, {"test": table}).get("test")
-    scored_run = ScoredRun(found, table, facts, model, train, answers)
+    scored_run = ScoredRun(found, table, facts, ModelFiles.in_directory(model), train, answers)
     scores = write_scores(folder / "test", scored_run)
     write_report(folder / "test", scored_run, scores, explanations, language)
     assert score_lines(scores)

@@ -16,6 +16,7 @@ from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.models.model_files import ModelFiles
 from toolkit.report.scores import ScoredRun, read_history, score_lines, scored_columns, write_scores
 
 LABELS = ["好评", "b"]
@@ -32,9 +33,17 @@ def scored_run(tmp_path) -> ScoredRun:
     model_dir = tmp_path / "bert_classifier"
     model_dir.mkdir()
     (model_dir / "model.safetensors").touch()
+    (model_dir / "run.json").write_text("{}")
     table = Table(Path("t.csv"), frame, [], records, Columns(), "0")
     scored = ScoredSet(logits, label_ids, np.full(6, 5), LABELS, Decision(1.0, 1.0, 1, None))
-    return ScoredRun(scored, table, run_facts(labels=LABELS), model_dir, None, None)
+    return ScoredRun(scored, table, run_facts(labels=LABELS), ModelFiles.in_directory(model_dir), None, None)
+
+
+def test_scores_of_a_model_that_was_replaced_meanwhile_are_not_written(scored_run, tmp_path):
+    (scored_run.model_dir / "model.safetensors").write_bytes(b"another")
+    with pytest.raises(UserError, match="the model was replaced while it was read; start again"):
+        write_scores(tmp_path / "test", scored_run)
+    assert not (tmp_path / "test").exists()
 
 
 def test_predictions_begin_with_the_most_confident_errors_and_go_on_in_the_order_of_the_file(scored_run, tmp_path):

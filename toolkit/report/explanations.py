@@ -1,7 +1,6 @@
 """Which words mattered for the rows that a model got wrong; a finished run does not fail where that cannot be found."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,10 +9,10 @@ from toolkit.base.errors import UserError, first_line, is_out_of_memory
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log
 from toolkit.compute.memory import RowLimit, release_memory
-from toolkit.data.tables import Table
 from toolkit.evaluation.explain import Segment, attribute
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.pretrained import load_classifier
+from toolkit.report.scores import ScoredRun
 from toolkit.tokens.encoder import Encoder
 
 SegmentedTexts = list[list[Segment]]  # the segments of each text of a row: one, or two of a pair
@@ -21,9 +20,8 @@ SegmentedTexts = list[list[Segment]]  # the segments of each text of a row: one,
 
 @dataclass(frozen=True)
 class Explainer:
-    """What it takes to ask a saved model for reasons: its directory, the encoder of its texts, and a device."""
+    """What it takes to ask a saved model for reasons: the encoder of its texts, and a device."""
 
-    folder: Path
     encoder: Encoder
     device: torch.device
 
@@ -38,25 +36,25 @@ class Explanations:
     reason: str = ""  # of the problem, in English
 
 
-def explain_errors(scored: ScoredSet, table: Table, explainer: Explainer, max_rows: int, log: Log) -> Explanations:
+def explain_errors(scored_run: ScoredRun, explainer: Explainer, max_rows: int, log: Log) -> Explanations:
     """Return which words of the most confident errors spoke for the predicted label and which for the true one.
 
     A model whose memory runs out gets smaller batches, and rows that do not fit alone are left out. Where no row fits,
-    or the model cannot be loaded or asked, there are no explanations: `log` gets a line that says why, and no exception
-    is raised.
+    the model cannot be loaded or asked, or another one is in its directory by now, there are no explanations: `log`
+    gets a line that says why, and no exception is raised.
 
     Args:
-        scored: what was predicted of the table.
-        table: the test set, whose rows are those of `scored`.
-        explainer: for the model that was scored, which is loaded once more, as it was saved.
+        scored_run: what was predicted, and by which model. That is loaded once more, as it was saved, since the one
+            that predicts fast cannot be asked.
+        explainer: for that model.
         max_rows: how many rows are explained at most.
         log: also gets a line where batches are made smaller.
     """
-    rows = most_confident_errors(scored)[:max_rows]
+    rows = most_confident_errors(scored_run.scored)[:max_rows]
     if len(rows) == 0:
         return Explanations()
     try:
-        segments = _segments(scored, table, explainer, rows, RowLimit(log=log))
+        segments = _segments(scored_run, explainer, rows, RowLimit(log=log))
         return _of_rows_that_fit(rows, segments, log)
     except (UserError, OSError, MemoryError, RuntimeError) as error:
         out_of_memory = is_out_of_memory(error)
@@ -86,7 +84,7 @@ def most_confident_errors(scored: ScoredSet) -> np.ndarray:
 
 
 def _segments(
-    scored: ScoredSet, table: Table, explainer: Explainer, rows: np.ndarray, limit: RowLimit
+    scored_run: ScoredRun, explainer: Explainer, rows: np.ndarray, limit: RowLimit
 ) -> list[SegmentedTexts | None]:
     """Load the model and return the segments of each of these rows, [] if it or its tokenizer cannot tell them.
 
@@ -94,8 +92,10 @@ def _segments(
 
     A function of its own, so that nothing of the model is held once it has failed.
     """
-    texts = table.frame.drop(columns="label").to_numpy()[rows]
+    scored = scored_run.scored
+    texts = scored_run.table.frame.drop(columns="label").to_numpy()[rows]
     contrasts = np.stack([scored.predicted[rows], scored.label_ids[rows]], axis=1)
-    model, _ = load_classifier(str(explainer.folder))
+    model, _ = load_classifier(str(scored_run.model_dir))
+    scored_run.model_files.check()
     model.to(explainer.device)
     return attribute(model, explainer.encoder, [tuple(row) for row in texts], contrasts, limit)

@@ -19,6 +19,7 @@ from toolkit.evaluation.compare import Comparison
 from toolkit.evaluation.diagnostics import diagnose
 from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.models.model_files import ModelFiles
 from toolkit.models.trust import fingerprint_weights
 from toolkit.report.advice import advise, headline
 from toolkit.runs.run_json import RunFacts, table_facts, versions
@@ -35,22 +36,29 @@ class ScoredRun:
     scored: ScoredSet
     table: Table  # the test set, with its `records`
     run: RunFacts  # of the model
-    model_dir: Path
+    model_files: ModelFiles  # which model it was
     train_table: Table | None  # None: it is gone or has changed
     simple_answers: SimpleAnswers | None  # None: without the training table
     comparison: Comparison | None = None  # with another run
+
+    @property
+    def model_dir(self) -> Path:
+        """The directory of the model."""
+        return self.model_files.directory
 
 
 def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
     """Write metrics.json, predictions.csv and rejected_rows.csv into `folder`; return the content of metrics.json.
 
-    A report.html that is there, of other scores, is removed.
+    A report.html that is there, of other scores, is removed. Raises UserError, and writes nothing, if the model that
+    was scored is no longer in its directory, so that the scores would bear the fingerprint of another one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     scores = _all_scores(scored_run)
     history = read_history(scored_run.model_dir)
     scores["advice"] = [piece.as_json() for piece in advise(scores, scored_run.run, history)]
     predictions = _predictions(scored_run)
+    scored_run.model_files.check()
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.html").unlink(missing_ok=True)
     write_json(folder / "metrics.json", scores)
     write_bytes(folder / "predictions.csv", predictions)

@@ -1,0 +1,21 @@
+"""All that a scored test set leaves behind, as main.py and test_code.py write it."""
+
+from pathlib import Path
+
+from toolkit.cli.console import Log
+from toolkit.cli.sections import ReportOptions
+from toolkit.evaluation.compare import comparison_lines
+from toolkit.report.explanations import Explainer, explain_errors
+from toolkit.report.page import write_report
+from toolkit.report.scores import ScoredRun, score_lines, write_scores
+
+
+def write_results(folder: Path, scored_run: ScoredRun, explainer: Explainer, options: ReportOptions, log: Log) -> None:
+    """Write metrics.json, predictions.csv and report.html into a folder, and say the scores.
+
+    Raises UserError, and writes nothing, if the model that was scored is no longer in its directory.
+    """
+    scores = write_scores(folder, scored_run)
+    log("\n".join(["", *score_lines(scores), *comparison_lines(scored_run.comparison)]))
+    explanations = explain_errors(scored_run, explainer, options.explain_rows, log)
+    write_report(folder, scored_run, scores, explanations, options.report_language)
