@@ -52,6 +52,8 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
     # Of several processes the main one does not read before the others have come.
     PREPARED = prepare(OPTIONS) if this_process().size == 1 else None
 
+import numpy as np
+
 import utils
 from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine
@@ -103,8 +105,10 @@ def predict(
         "threads": machine.thread_count,
     }
     for window in predictions.windows(made_by):
-        dataset = utils.tokenize(saved.encoder, to_frame(window.rows)).dataset
-        logits = utils.predict_together(predictor, dataset, predictions.advance)
+        logits = np.zeros((0, len(saved.run.labels)), np.float32)
+        if window.rows:
+            dataset = utils.tokenize(saved.encoder, to_frame(window.rows)).dataset
+            logits = utils.predict_together(predictor, dataset, predictions.advance)
         predictions.write(window, decision.probabilities(logits), decision.label_ids(logits))
     predictions.finish()
 

@@ -54,6 +54,7 @@ from toolkit.models.int8 import every
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
 from toolkit.report.scores import ScoredRun
+from toolkit.training.banner import say_rows
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
     table = utils.read_table(file, columns, reading.encoding, reading.on_bad_rows, True, reading.table)
     table = with_new_names(table, run.new_label_names | (options.map_labels or {}))
     table = match_labels(table, run.labels, reading.on_bad_rows)
-    log.item("data", table.accounts())
+    say_rows(log, "data", table)
     scored_columns(table.records, run.labels)
     return table, read_other(options.compare, table, run.labels)
 

@@ -69,7 +69,7 @@ from toolkit.tokens.dataset import (
 )
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
-from toolkit.training.banner import say_labels, say_lengths
+from toolkit.training.banner import say_labels, say_lengths, say_rows
 from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.training_data import TrainingData
 
@@ -201,12 +201,12 @@ def _with_labels_of_training(tables: Mapping[str, Table], options: DataOptions, 
     unused = unused_names(tables.values(), new_names)
     renamed = {name: with_new_names(table, new_names) for name, table in tables.items()}
     train = with_one_spelling(renamed.pop("train"))
-    log.item("data", train.accounts())
+    say_rows(log, "data", train)
     labels = learn_labels(train)
     matched = {"train": train}
     for name, table in renamed.items():
         matched[name] = match_labels(table, labels, options.reading.on_bad_rows)
-        log.item("", matched[name].accounts())
+        say_rows(log, "", matched[name])
     if unused:
         log.item("", f"--map_labels: no row has the label {', '.join(map(short_repr, unused))}")
     return matched

@@ -492,7 +492,7 @@ FILES = {
         refused="FILE: cannot be read (..."),
     "parquet of decimals": File(parquet(text=["a"], label=lambda pa: pa.array([1]).cast(pa.decimal128(20, 1))),
         "rows.parquet", used=[(1, "a", "1")],
-        refused="FILE: every row has the label '1'; a classifier needs two labels at least"),
+        refused="FILE: every row has the label '1'; a classifier needs at least two labels"),
     "parquet of truth values": File(parquet(text=["a", "b", None], label=[True, False, None]), "rows.parquet",
         used=[(1, "a", "true"), (2, "b", "false")], bad=[(3, "text is empty")]),
 }
@@ -839,10 +839,13 @@ def test_the_other_scripts_refuse_the_same_rows_in_the_same_words(here, capsys, 
     assert run(capsys, main, *given, "--epochs", "1", "--device", "cpu")[0] == 0
     path = put(here, TABLE[case])
     before = everything(here)
-    assert run(capsys, test_code, "--test_file", path) == (2, expected_lines(TABLE[case], path))
+    assert run(capsys, test_code, "--test_file", path, "--on_bad_rows", "stop") == (
+        2,
+        expected_lines(TABLE[case], path),
+    )
     assert everything(here) == before
     about_texts = [f"error: {path}, line {line}: {why}" for line, why in TABLE[case].bad if "label" not in why]
-    status, lines = run(capsys, infer, "--input_file", path)
+    status, lines = run(capsys, infer, "--input_file", path, "--on_bad_rows", "stop")
     errors = [line for line in lines if line.startswith("error: ") and "rows cannot be used" not in line]
     assert errors == about_texts[:10]
     assert (status, everything(here) == before) == ((2, True) if about_texts else (0, False))

@@ -354,9 +354,8 @@ def test_the_rows_that_are_wrong_come_first_most_confident_first(trained, tmp_pa
 
 def test_unseen_labels_in_the_test_set_are_listed(trained, tmp_path):
     (tmp_path / "t.csv").write_text("text,label\nthe food,pro\nthe bed,maybe\n")
-    done = script(
-        "test_code.py", "--model_dir", trained / "bert_classifier", "--test_file", tmp_path / "t.csv", status=2
-    )
+    options = ["--model_dir", trained / "bert_classifier", "--test_file", tmp_path / "t.csv", "--on_bad_rows", "stop"]
+    done = script("test_code.py", *options, status=2)
     assert "'maybe' (line 3)" in done.stderr
 
 
@@ -513,16 +512,42 @@ def test_one_text_is_answered_in_json(trained):
     assert list(answer) == ["text", "prediction", "prob_con", "prob_pro"]
 
 
-def test_bad_rows_of_the_input_stop_it_before_anything_is_written_or_are_left_out(trained, tmp_path):
+def test_bad_rows_of_the_input_stop_it_before_anything_is_written_or_are_left_out_or_kept(trained, tmp_path):
     (tmp_path / "rows.csv").write_text("id,text\n1,the food\n2,\n3,the bed,x\n4,the lamp\n")
     options = ["--input_file", tmp_path / "rows.csv", "--output_file", tmp_path / "p.csv"]
-    stopped = infer(trained, *options, status=2)
+    stopped = infer(trained, *options, "--on_bad_rows", "stop", status=2)
     assert "line 3: text is empty" in stopped.stderr
     assert names(tmp_path) == {"rows.csv"}
     done = infer(trained, *options, "--on_bad_rows", "skip")
     assert "4 rows = 2 predicted + 2 rejected" in done.stderr
     assert pd.read_csv(tmp_path / "p.csv")["id"].tolist() == [1, 4]
     assert pd.read_csv(tmp_path / "p.rejected_rows.csv")["line"].tolist() == [3, 4]
+    kept = infer(trained, *options, "--overwrite")
+    assert "4 rows = 2 predicted + 2 without a prediction" in kept.stderr
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert found["id"].tolist() == [1, 2, 3, 4]
+    assert found["prediction"].isna().tolist() == found["prob_pro"].isna().tolist() == [False, True, True, False]
+    assert pd.read_csv(tmp_path / "p.rejected_rows.csv")["line"].tolist() == [3, 4]
+
+
+def test_a_test_file_with_bad_rows_is_scored_without_them(trained, reviews, tmp_path):
+    lines = (reviews / "testset.csv").read_text().splitlines()
+    bad = ["the food was good,maybe", ",pro", "the bed was bad,con,x", "text,label"]
+    (tmp_path / "t.csv").write_text("\n".join([*lines[:5], *bad, *lines[5:]]) + "\n")
+    options = ["--model_dir", trained / "bert_classifier", "--output_dir", tmp_path, "--device", "cpu"]
+    done = script("test_code.py", *options, "--test_file", tmp_path / "t.csv")
+    assert "24 rows = 20 used + 4 rejected" in done.stdout
+    assert "left out: line 6: label is 'maybe', which the training data does not have" in done.stdout
+    scores = json.loads((tmp_path / "test" / "metrics.json").read_text(encoding="utf-8"))
+    assert scores["rows"] == 20
+    assert pd.read_csv(tmp_path / "test" / "rejected_rows.csv")["line"].tolist() == [6, 7, 8, 9]
+    script("test_code.py", *options, "--test_file", reviews / "testset.csv")
+    clean = json.loads((tmp_path / "test" / "metrics.json").read_text(encoding="utf-8"))
+    assert {name: clean[name] for name in ("accuracy", "macro_f1", "loss")} == {
+        name: scores[name] for name in ("accuracy", "macro_f1", "loss")
+    }
+    stopped = script("test_code.py", *options, "--test_file", tmp_path / "t.csv", "--on_bad_rows", "stop", status=2)
+    assert "line 7: text is empty" in stopped.stderr
 
 
 def test_the_list_of_left_out_rows_belongs_to_one_output_and_is_never_the_input(trained, tmp_path):

@@ -108,11 +108,121 @@ def test_an_input_that_changes_while_the_model_is_loaded_is_refused(tmp_path):
 def test_rows_that_cannot_be_used_are_listed_beside_the_output(tmp_path, capsys):
     rows = written(tmp_path / "rows.csv", [*ROWS[:3], "2,", *ROWS[3:], "11,x,y"])
     with pytest.raises(UserError):
-        opened("--input_file", rows, "--output_file", tmp_path / "p.csv")
+        opened("--input_file", rows, "--output_file", tmp_path / "p.csv", "--on_bad_rows", "stop")
     predict(opened("--input_file", rows, "--output_file", tmp_path / "p.csv", "--on_bad_rows", "skip"))
     assert len(pd.read_csv(tmp_path / "p.csv")) == 10
     assert pd.read_csv(tmp_path / "p.rejected_rows.csv")["line"].tolist() == [4, 13]
     assert "12 rows = 10 predicted + 2 rejected" in capsys.readouterr().err
+
+
+BAD_ROWS = {  # a file, and the texts of its rows, None for those that cannot be used
+    "empty.csv": (b'id,text\n1,good\n2,\n3,bad good\n', ["good", None, "bad good"]),
+    "ragged.csv": (b'id,text\n1,good\n2,x,y\n3\n4,"a\nb"\n5,"c\n', ["good", None, None, "a\nb", None]),
+    "bytes.csv": ("id,text\n1,很好吃\n2,".encode() + b"\xff\n3,food\n", ["很好吃", None, "food"]),
+    "nul.tsv": (b"id\ttext\n1\tgood\n2\tb\0d\n3\tfood\n", ["good", None, "food"]),
+    "joined.csv": (b"id,text\n1,good\nid,text\n2,food\n", ["good", None, "food"]),
+    "all_in_a_window.tsv": (b"id\ttext\n" + b"1\t \n" * 6 + b"7\tgood\n", [None] * 6 + ["good"]),
+    "rows.jsonl": (b'{"text": "a"}\n{"text": null, "n": 1}\n{"n": 2}\n[1]\n{"text"\n{"text": "b"}\n',
+                   ["a", None, None, None, None, "b"]),
+    "rows.json": (b'[{"text": "a", "n": 1}, {"text": ""}, 7, {"text": "b"}]', ["a", None, None, "b"]),
+    "rows.txt": (b"good\nb\0d\nfood\n", ["good", None, "food"]),
+}  # fmt: skip
+
+
+def cells(path: Path) -> list[dict]:
+    """Return the rows of a file that infer.py wrote, with None for an empty cell."""
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path).astype(object).where(lambda frame: frame.notna(), None).to_dict("records")
+    if path.suffix in (".csv", ".tsv", ".txt"):
+        names = ["text", "prediction", "prob_con", "prob_pro"] if path.suffix == ".txt" else None
+        separator = "," if path.suffix == ".csv" else "\t"
+        frame = pd.read_csv(path, sep=separator, names=names, dtype=str, keep_default_na=False)
+        return [{name: cell or None for name, cell in row.items()} for row in frame.to_dict("records")]
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("name", BAD_ROWS)
+@pytest.mark.parametrize("output", ["as the input", "p.jsonl", "p.parquet", "p.csv"])
+def test_a_row_that_cannot_be_used_is_given_back_without_a_prediction(tmp_path, capsys, name, output):
+    content, texts = BAD_ROWS[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    written_to = tmp_path / (f"p{path.suffix}" if output == "as the input" else output)
+    if written_to.suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    predict(opened("--input_file", path, "--output_file", written_to))
+    found = cells(written_to)
+    assert [row["prediction"] is not None for row in found] == [text is not None for text in texts]
+    assert [row["text"] for row in found if row["prediction"] is not None] == [text for text in texts if text]
+    for row in found:
+        shares = [row["prob_con"], row["prob_pro"]]
+        assert shares == [None, None] if row["prediction"] is None else sum(map(float, shares)) == pytest.approx(1)
+    bad = texts.count(None)
+    rows = f"{len(texts)} rows = {len(texts) - bad} predicted + {bad} without a prediction"
+    said = capsys.readouterr().err
+    assert f"{path}: {rows}\n" in said.replace("tab-separated, ", "")
+    listed = pd.read_csv(rejected_path(written_to))
+    assert len(listed) == bad
+    assert f"{rejected_path(written_to)} says why " in said
+
+
+def test_what_can_be_told_of_a_bad_row_stands_in_its_columns(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"id,text,note\n1,good,x\n2,,y\n3,a,b,c\n4\n5,a,b\0\n")
+    predict(opened("--input_file", path, "--output_file", tmp_path / "p.csv"))
+    rows = [[row[name] for name in ("id", "text", "note")] for row in cells(tmp_path / "p.csv")]
+    assert rows[:4] == [["1", "good", "x"], ["2", None, "y"], ["3", "a", "b"], ["4", None, None]]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.json", "p.parquet"])
+def test_a_run_with_bad_rows_that_ended_early_ends_in_the_same_bytes(tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    lines = [ROWS[0], *(line if i % 3 else f"{i}," for i, line in enumerate(ROWS[1:])), *["x,"] * 9, "11,late"]
+    rows = written(tmp_path / "rows.csv", lines)
+    assert predict(opened("--input_file", rows, "--output_file", tmp_path / "whole" / name)) == [0, 1, 2, 3, 4]
+    words = ("--input_file", rows, "--output_file", tmp_path / "cut" / name)
+    predict(opened(*words), until=3)
+    assert predict(opened(*words)) == [3, 4]
+    assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert len(cells(tmp_path / "cut" / name)) == len(lines) - 1
+
+
+def test_a_pair_without_its_second_text_is_given_back_too(tmp_path, capsys):
+    rows = written(tmp_path / "rows.csv", ["text,other", "a,b", "c,", ",d", "e,f"])
+    predict(opened("--input_file", rows, "--output_file", tmp_path / "p.csv", columns=Columns("text", "other", None)))
+    assert [row["prediction"] is None for row in cells(tmp_path / "p.csv")] == [False, True, True, False]
+    assert pd.read_csv(tmp_path / "p.rejected_rows.csv")["reason"].tolist() == ["other is empty", "text is empty"]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv"])
+def test_a_row_of_a_pipe_that_cannot_be_used_is_answered_and_named(monkeypatch, capsysbinary, kind):
+    texts = ["good", "", "bad"] * 200
+    rows = [{"n": i, "text": text} for i, text in enumerate(texts)]
+    content = {
+        "json": json.dumps(rows),
+        "jsonl": "\n".join(map(json.dumps, rows)),
+        "csv": "n,text\n" + "".join(f"{row['n']},{row['text']}\n" for row in rows),
+    }[kind]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode()))))
+    predict(opened("--input_file", "-", "--input_format", kind))
+    out, said = capsysbinary.readouterr()
+    if kind == "csv":
+        found = pd.read_csv(io.BytesIO(out), keep_default_na=False).to_dict("records")
+    else:
+        found = json.loads(out) if kind == "json" else [json.loads(line) for line in out.splitlines()]
+    assert [row["n"] for row in found] == list(range(600))
+    assert [bool(row["prediction"]) for row in found] == [bool(text) for text in texts]
+    assert said.count(b"no prediction: standard input, line ") == 200
+    assert b"600 rows = 400 predicted + 200 without a prediction" in said
+
+
+def test_a_file_of_which_no_row_can_be_used_is_refused_all_the_same(tmp_path):
+    rows = written(tmp_path / "rows.csv", ["id,text", "1,", "2,"])
+    with pytest.raises(UserError) as caught:
+        opened("--input_file", rows, "--output_file", tmp_path / "p.csv")
+    assert caught.value.lines()[-1] == f"{rows}: 2 of 2 rows cannot be used"
 
 
 def test_what_is_in_the_way_is_left_alone(tmp_path):
@@ -168,10 +278,10 @@ def test_a_pipe_is_answered_in_its_format_a_window_at_a_time(monkeypatch, capsys
 
 
 def test_bad_rows_of_a_pipe_are_named_or_end_it(monkeypatch, capsysbinary):
-    for words in ((), ("--on_bad_rows", "skip")):
+    for words in (("--on_bad_rows", "stop"), ("--on_bad_rows", "skip")):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"good\nb\0d\nbad\n"))))
         predictions = opened("--input_file", "-", *words)
-        if words:
+        if "skip" in words:
             predict(predictions)
         else:
             with pytest.raises(UserError, match="line 2: text contains a NUL"):

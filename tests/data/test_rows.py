@@ -131,6 +131,54 @@ def test_a_text_that_is_none_makes_a_bad_row(tmp_path, column, literal, reason):
     assert one(tmp_path, row, pair="text_pair").reason == f"{column} {reason}"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("rows.csv", "text,label\na,x\ntext,label\nb,y\n", 3),
+        ("rows.csv", "id,text,label\n1,a,x\nid, text ,label\n2,b,y\n", 3),
+        ("rows.csv", "text,label\na,x\n\ufefftext,label\nb,y\n", 3),
+        ("rows.csv", 'text,label\na,x\n"text","label"\nb,y\n', 3),
+        ("rows.tsv", "评论\t标签\na\tx\n评论\t标签\nb\ty\n", 3),
+        ("rows.txt", "text\tlabel\na\tx\nb\ty\n", 1),
+        (
+            "rows.jsonl",
+            '{"text": "a", "label": "x"}\n{"text": "text", "label": "label"}\n{"text": "b", "label": "y"}\n',
+            2,
+        ),
+    ],
+)
+def test_a_header_among_the_rows_is_no_row_and_stops_nothing(tmp_path, name, content, line):
+    first, second = ("评论", "标签") if "评论" in content else ("text", "label")
+    found = read(write(tmp_path / name, content), first, label=second)
+    rejected = [row for row in found if isinstance(row, Rejected)]
+    if name != "rows.txt" or rejected:  # the first line of a txt file may be taken for its header
+        assert [(row.line, row.reason, row.stops) for row in rejected] == [(line, "is a header, not a row", False)]
+    assert [(row.text, row.label) for row in found if isinstance(row, Row)] == [("a", "x"), ("b", "y")]
+    stop_if_rejected(rejected, 3, "stop")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["text,label\ntext,x\nb,label\n", "text,label\nText,Label\nb,y\n", "text,label,id\ntext,label,1\nb,y,2\n"],
+)
+def test_rows_that_are_only_like_a_header_are_rows(tmp_path, content):
+    assert all(isinstance(row, Row) for row in read(write(tmp_path / "rows.csv", content)))
+
+
+def test_a_text_that_is_called_like_its_only_column_is_a_text(tmp_path):
+    assert [row.text for row in read(write(tmp_path / "rows.csv", "text\na\ntext\n"), label=None)] == ["a", "text"]
+
+
+def test_other_bad_rows_stop_where_a_header_does_not():
+    header = Rejected("a.csv", "line", 3, "is a header, not a row", {}, stops=False)
+    bad = Rejected("a.csv", "line", 4, "text is empty", {})
+    with pytest.raises(UserError) as caught:
+        stop_if_rejected([header, bad], 9, "stop")
+    assert caught.value.args == (bad,)
+    assert "a.csv: 1 of 9 rows cannot be used" in caught.value.summary
+    stop_if_rejected([header, bad], 9, "skip")
+
+
 def test_a_row_without_the_key_is_a_bad_row(tmp_path):
     assert one(tmp_path, '{"text": "a"}').reason == "label is empty"
     assert one(tmp_path, '{"label": "a"}').reason == "text is empty"

@@ -59,9 +59,11 @@ def _column_names(words: str) -> str:
     return ",".join(names)
 
 
-def _add_reading(group: argparse._ArgumentGroup) -> None:
+def _add_reading(group: argparse._ArgumentGroup, on_bad_rows: str) -> None:
     group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are detected)")
-    group.add_argument("--on_bad_rows", default="stop", choices=["stop", "skip"], help="what to do with rows that cannot be used: report them and stop, or skip them and list them in rejected_rows.csv")
+    keep = ["keep"] if on_bad_rows == "keep" else []
+    kept = "; keep: write them with an empty prediction, and list them there too" if keep else ""
+    group.add_argument("--on_bad_rows", default=on_bad_rows, choices=["stop", "skip", *keep], help=f"rows that cannot be used; stop: report them and stop; skip: leave them out and list them, with the reason, in rejected_rows.csv{kept}")
     group.add_argument("--separator", type=_separator, default="auto", metavar="NAME", help="what stands between the fields of csv and tsv files: comma, semicolon, tab, bar, or the character itself; auto detects it from the beginning of each file")
     group.add_argument("--escape", default="auto", choices=["auto", "none", "backslash"], help="whether a backslash in csv and tsv files takes its meaning from the quote, separator or line break behind it; auto detects it from the beginning of each file")
     group.add_argument("--no_header", action="store_true", help="the first line of csv and tsv files is a row; text and label are told apart by what is in them (off: detected from the beginning of each file)")
@@ -108,7 +110,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
     group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label; where none is called label, one that clearly is the label is taken, and the data line says so")
     _add_map_labels(group, "as they stand there")
-    _add_reading(group)
+    _add_reading(group, on_bad_rows="stop")
     group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training the rows that are also in the validation file or in the testset of --data_dir (or --test_file), ignoring spaces, width, case and traditional characters")
     group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
     group.add_argument("--find_label_errors", action=SWITCH, default=False, help="instead of a run, write the labelled rows whose labels are probably wrong to label_errors.csv in --output_dir; this trains --folds models, each of which predicts rows that it has not seen, and keeps none of them; a run in --output_dir stays as it is (needs the package cleanlab)")
@@ -184,7 +186,7 @@ def scoring_parser() -> Parser:
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
     _add_columns(group, label=True)
     _add_map_labels(group, "as in training")
-    _add_reading(group)
+    _add_reading(group, on_bad_rows="skip")
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
     _add_prediction(group)
@@ -205,7 +207,7 @@ def inference_parser() -> Parser:
     group.add_argument("--text_pair", metavar="TEXT", help="the second text that goes with --text, for a model of pairs")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which unlabelled.* is looked for")
     _add_columns(group, label=False)
-    _add_reading(group)
+    _add_reading(group, on_bad_rows="keep")
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
     _add_prediction(group)

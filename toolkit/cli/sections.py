@@ -32,7 +32,7 @@ class ReadingOptions:
     """How files are read."""
 
     encoding: str | None  # None: told apart
-    on_bad_rows: str  # stop or skip
+    on_bad_rows: str  # stop, skip or, of infer.py, keep
     table: TableOptions = TableOptions()
 
 

@@ -17,9 +17,9 @@ from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
 from toolkit.data.files import file_ending, file_format, need_file, said_first
 from toolkit.data.parts import Parts
-from toolkit.data.rows import Columns, Rejected, Row, cut_into_windows, usable_text
+from toolkit.data.rows import Columns, Rejected, Row, cells_of, cut_into_windows, usable_text
 from toolkit.data.unlabelled import UnlabelledRows
-from toolkit.data.writers import InputTable, TextWriter, choose_writer, with_predictions
+from toolkit.data.writers import InputTable, TextWriter, choose_writer, with_predictions, without_prediction
 
 STREAM_WINDOW = 256  # rows of a stream that are sorted by length and predicted together
 REJECTED_ENDING = ".rejected_rows.csv"
@@ -27,10 +27,15 @@ REJECTED_ENDING = ".rejected_rows.csv"
 
 @dataclass(frozen=True)
 class Window:
-    """Rows that are predicted together, and the number of the window in its file."""
+    """Rows that are written together, and the number of the window in its file."""
 
     number: int
-    rows: list[Row]
+    all_rows: Sequence[Row | Rejected]  # those that cannot be used have no prediction
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those that are predicted."""
+        return [row for row in self.all_rows if isinstance(row, Row)]
 
 
 class Predictions(ABC):
@@ -43,6 +48,7 @@ class Predictions(ABC):
         self.labels = labels
         self.log = Log(sys.stderr)
         self.total = 0  # usable rows, where they can be counted beforehand
+        self.columns: list[str] = []  # of the input, as far as they are known
 
     @abstractmethod
     def windows(self, made_by: Mapping) -> Iterator[Window]:
@@ -64,7 +70,12 @@ class Predictions(ABC):
 
     def predicted_rows(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
         """Return the rows of a window as they are written."""
-        return with_predictions([row.values for row in window.rows], probabilities, label_ids, self.labels)
+        values = [row.values for row in window.rows]
+        predicted = iter(with_predictions(values, probabilities, label_ids, self.labels))
+        return [
+            next(predicted) if isinstance(row, Row) else without_prediction(cells_of(row, self.columns), self.labels)
+            for row in window.all_rows
+        ]
 
 
 def open_predictions(
@@ -173,7 +184,6 @@ class PredictionStream(Predictions):
         self.rows = rows
         self.output = StandardOutput()
         self.written = 0  # rows
-        self.columns: list[str] | None = None  # of all rows, where these can be read more than once
         if not rows.is_pipe:
             contents = rows.scan()
             self.total = contents.rows
@@ -194,29 +204,34 @@ class PredictionStream(Predictions):
     def windows(self, made_by: Mapping) -> Iterator[Window]:
         """Write the header and yield the windows; a row that cannot be used ends it or is named on stderr."""
         with self.rows.open() as source:
-            columns = source.columns if self.columns is None else self.columns
-            self.writer = self._choose_writer(source.format, columns)
+            if self.rows.is_pipe:
+                self.columns = source.columns
+            self.writer = self._choose_writer(source.format, self.columns)
             self.output.write(self.writer.header)
-            for number, rows in enumerate(cut_into_windows(self._usable(self.rows.read(source)), STREAM_WINDOW)):
-                yield Window(number, rows)
+            rows = self._without_bad_rows(self.rows.read(source))
+            for number, window in enumerate(cut_into_windows(rows, STREAM_WINDOW)):
+                yield Window(number, window)
 
     def sample(self, step: int) -> list[Row]:
         """Return every `step`th of the usable rows."""
         return self.rows.sample(step)
 
-    def _usable(self, rows: Iterator[Row | Rejected]) -> Iterator[Row]:
-        """Yield the rows that can be used; end at the first other one or name it, as --on_bad_rows says."""
+    def _without_bad_rows(self, rows: Iterator[Row | Rejected]) -> Iterator[Row | Rejected]:
+        """Yield the rows that can be used; end at the first other one, or name and keep it, as --on_bad_rows says."""
         for row in rows:
             if isinstance(row, Row):
                 yield row
-            elif self.options.reading.on_bad_rows == "stop":
+            elif self.rows.keeps_bad_rows:
+                self.log(f"no prediction: {row}")
+                yield row
+            elif row.stops and self.options.reading.on_bad_rows == "stop":
                 raise UserError(row)
             else:
                 self.log(f"left out: {row}")
 
     def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
         """Write the rows of a window with their predictions."""
-        if self.written:
+        if window.number:
             self.output.write(self.writer.separator)
         self.output.write(self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
         self.written += len(window.rows)
@@ -244,6 +259,7 @@ class PredictionFile(Predictions):
             rows.keep()
         contents = rows.scan()
         self.total = contents.rows
+        self.columns = contents.columns
         parquet_input = Path(rows.path) if contents.format == "parquet" else None
         table = InputTable(contents.format, contents.columns, rows.written_names)
         self.writer = choose_writer(path, table, labels, options.excel_safe, parquet_input)
@@ -262,7 +278,7 @@ class PredictionFile(Predictions):
             "threshold": options.prediction.threshold,
         }
         self.window_count = 0
-        self.row_count = 0  # of all windows
+        self.row_count = 0  # of all windows, those without a prediction left out
         self.fresh_count = 0  # of those that were yet to be predicted
 
     def windows(self, made_by: Mapping) -> Iterator[Window]:
@@ -272,15 +288,16 @@ class PredictionFile(Predictions):
             raise UserError(f"{self.rows.name} changed while it was being read; start again")
         self.parts = Parts(self.path, self.made_from | dict(made_by))
         with self.rows.open() as source, bar(self.total, "predicting", "rows") as self.progress_bar:
-            usable = (row for row in self.rows.read(source) if isinstance(row, Row))
-            for number, rows in enumerate(cut_into_windows(usable, self.window_size)):
+            for number, rows in enumerate(cut_into_windows(self.rows.read_to_write(source), self.window_size)):
+                window = Window(number, rows)
+                count = len(window.rows)
                 if self.parts.path(number).exists():
-                    self.advance(len(rows))
+                    self.advance(count)
                 else:
-                    yield Window(number, rows)
-                    self.fresh_count += len(rows)
+                    yield window
+                    self.fresh_count += count
                 self.window_count += 1
-                self.row_count += len(rows)
+                self.row_count += count
 
     def sample(self, step: int) -> list[Row]:
         """Return every `step`th of the usable rows."""
@@ -296,10 +313,13 @@ class PredictionFile(Predictions):
 
     def finish(self) -> None:
         """Put the file in its place, list the rows that are not in it beside it, and say what became of all of them."""
-        self.rows.list_rejected(rejected_path(self.path))
+        listed = rejected_path(self.path)
+        self.rows.list_rejected(listed)
         self.parts.join(self.window_count, self.writer)
         self.rows.close()
         self.log(_accounts(self.rows, self.row_count, by_earlier_run=self.row_count - self.fresh_count))
+        if self.rows.rejected:
+            self.log(f"{listed} says why {counted(self.rows.rejected, 'row')} could not be used")
         speed = self.fresh_count / (time.perf_counter() - self.started)
         self.log(f"{speed:,.0f} rows per second; the predictions are in {self.path}")
 
@@ -311,8 +331,9 @@ def _compares_int8(options: InferenceOptions) -> bool:
 
 def _accounts(rows: UnlabelledRows, predicted: int, by_earlier_run: int = 0) -> str:
     """Return what became of every row in words."""
+    others = "without a prediction" if rows.rejected and rows.keeps_bad_rows else "rejected"
     earlier = f" ({by_earlier_run:,} of them by an earlier run)" if by_earlier_run else ""
     return (
         f"{rows.name}: {said_first(rows.taken_for)}{counted(predicted + rows.rejected, 'row')} = "
-        f"{predicted:,} predicted{earlier} + {rows.rejected:,} rejected"
+        f"{predicted:,} predicted{earlier} + {rows.rejected:,} {others}"
     )

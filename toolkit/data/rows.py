@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from toolkit.base.disk import replacing
 from toolkit.base.errors import UserError
@@ -17,7 +17,10 @@ from toolkit.cli.sections import ColumnOptions
 from toolkit.data.files import Record, Source, short_repr
 from toolkit.data.spellings import number_label, plain_label
 
+AnyRow = TypeVar("AnyRow")
 MAX_LISTED_COLUMNS = 20  # in an error
+REPEATED_HEADER = "is a header, not a row"
+UNREADABLE = re.compile("[\0\udc80-\udcff]")  # NUL, and bytes that could not be decoded
 SURROGATE = re.compile("[\ud800-\udfff]")
 TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair if the file has one; no name holds a NUL
 
@@ -96,6 +99,7 @@ class Rejected(NamedTuple):
     line: int
     reason: str
     values: object
+    stops: bool = True  # the reading, where bad rows do; a header that is repeated is left out anyhow
 
     def __str__(self) -> str:
         return f"{self.name}, {self.unit} {self.line}: {self.reason}"
@@ -121,6 +125,9 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     if absent and (source.columns_of_first is None or source.is_pipe):
         raise _no_column(source, absent)
     for record in source.records:
+        if record.values is not None and _repeats_header(record.values):
+            yield Rejected(source.name, source.unit, record.line, REPEATED_HEADER, record.values, stops=False)
+            continue
         if absent and record.values is not None:
             absent = {column: option for column, option in absent.items() if column not in record.values}
         try:
@@ -130,6 +137,13 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
             yield Rejected(source.name, source.unit, record.line, str(reason), values)
     if absent:
         raise _no_column(source, absent)
+
+
+def _repeats_header(values: dict) -> bool:
+    """Return whether every one of several cells is the name of its column, as where two files were joined."""
+    return len(values) > 1 and all(
+        isinstance(value, str) and plain_label(value) == plain_label(column) for column, value in values.items()
+    )
 
 
 def _absent_columns(source: Source, columns: Columns) -> dict[str, str]:
@@ -256,23 +270,39 @@ def usable_text(value: str, name: str) -> str:
         raise UserError(reason) from None
 
 
-def cut_into_windows(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+def cut_into_windows(rows: Iterator[AnyRow], size: int) -> Iterator[list[AnyRow]]:
     """Cut a stream of rows into lists of `size`, the last one shorter."""
     while window := list(islice(rows, size)):
         yield window
 
 
 def stop_if_rejected(rejected: Sequence[Rejected], total: int, on_bad_rows: str) -> None:
-    """Raise UserError that lists the rejected ones of `total` rows, unless `on_bad_rows` is "skip" and others are left.
+    """Raise UserError that lists the rejected ones of `total` rows, if `on_bad_rows` is "stop" or no others are left.
 
-    Without rejected rows nothing is raised.
+    Without rejected rows nothing is raised, nor for those that do not stop a reading.
     """
-    if not rejected or (on_bad_rows == "skip" and len(rejected) < total):
+    bad_rows = [row for row in rejected if row.stops]
+    if not bad_rows or (on_bad_rows != "stop" and len(rejected) < total):
         return
-    summary = f"{rejected[0].name}: {len(rejected):,} of {total:,} rows cannot be used"
+    summary = f"{bad_rows[0].name}: {len(bad_rows):,} of {total:,} rows cannot be used"
     if on_bad_rows == "stop":
         summary += " (--on_bad_rows skip leaves them out)"
-    raise UserError(*rejected, summary=summary)
+    raise UserError(*bad_rows, summary=summary)
+
+
+def cells_of(row: Rejected, columns: Sequence[str]) -> dict:
+    """Return what can be told of the cells of a rejected row: those that it has, as they stand, by their columns.
+
+    Fields beyond the columns are left out, and so is what is no row at all, such as a broken line of json.
+    """
+    cells: dict = {}
+    if isinstance(row.values, dict):
+        cells = row.values
+    elif isinstance(row.values, list) and all(isinstance(value, str) for value in row.values):
+        cells = dict(zip(columns, row.values, strict=False))
+    elif isinstance(row.values, str) and list(columns) == ["text"]:
+        cells = {"text": row.values}
+    return {name: UNREADABLE.sub("\ufffd", cell) if isinstance(cell, str) else cell for name, cell in cells.items()}
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:

@@ -42,6 +42,11 @@ class UnlabelledRows:
         self._own_columns = columns  # as they are called in the file
 
     @property
+    def keeps_bad_rows(self) -> bool:
+        """Whether rows that cannot be used are given back too, without a prediction."""
+        return self.reading.on_bad_rows == "keep"
+
+    @property
     def is_pipe(self) -> bool:
         """Whether they can be read only once."""
         return self.path == "-" and self.spool is None
@@ -79,7 +84,7 @@ class UnlabelledRows:
     def scan(self) -> Contents:
         """Read it all once and return what is in it.
 
-        Raises UserError that lists the rows that cannot be used, unless they are to be skipped.
+        Raises UserError that lists the rows that cannot be used, unless they are to be skipped or kept.
         """
         rejected = []
         total = 0
@@ -91,6 +96,8 @@ class UnlabelledRows:
                     columns.update(dict.fromkeys(row.values))
                 else:
                     rejected.append(row._replace(values=None))
+                    if self.keeps_bad_rows and isinstance(row.values, dict):
+                        columns.update(dict.fromkeys(row.values))
         stop_if_rejected(rejected, total, self.reading.on_bad_rows)
         return Contents(total - len(rejected), source.format, list(columns))
 
@@ -100,6 +107,10 @@ class UnlabelledRows:
             if isinstance(row, Rejected):
                 self.rejected += 1
             yield row
+
+    def read_to_write(self, source: Source) -> Iterator[Row | Rejected]:
+        """Yield the rows of the opened file that are written: those that can be used, and others if they are kept."""
+        return (row for row in self.read(source) if self.keeps_bad_rows or isinstance(row, Row))
 
     def sample(self, step: int) -> list[Row]:
         """Return every `step`th of the usable rows."""

@@ -77,6 +77,13 @@ def with_predictions(
     return predicted_rows
 
 
+def without_prediction(
+    cells: Mapping[str, Any], labels: Sequence[str], label_column: str = "prediction"
+) -> dict[str, Any]:
+    """Return the cells of a row that cannot be used, with nothing in the columns of its prediction."""
+    return {**cells, **dict.fromkeys(prediction_columns(labels, taken=cells, label_column=label_column))}
+
+
 # -- text formats ----------------------------------------------------------------------------------------------------
 
 

@@ -10,11 +10,22 @@ from toolkit.base.languages import counted
 from toolkit.cli.console import Log, one_line
 from toolkit.cli.sections import TrainingOptions
 from toolkit.compute.batches import padding_share, training_batches
+from toolkit.data.tables import Table
 from toolkit.models.fast_bert import packs
 from toolkit.models.trust import pickles
 from toolkit.runs.run_json import versions
 
 MAX_LISTED = 20  # labels
+MAX_REJECTED = 3  # rows of a file
+
+
+def say_rows(log: Log, name: str, table: Table) -> None:
+    """Say what became of the rows of a file, and why the first few of those that are left out are."""
+    log.item(name, table.accounts())
+    for row in table.rejected[:MAX_REJECTED]:
+        log.item("", f"    left out: {row.unit} {row.line}: {one_line(row.reason)}")
+    if len(table.rejected) > MAX_REJECTED:
+        log.item("", f"    and {len(table.rejected) - MAX_REJECTED:,} more")
 
 
 def say_labels(log: Log, labels: Sequence[str], label_ids: np.ndarray) -> None:
