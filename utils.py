@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from toolkit.base.disk import filling, fingerprint, install_directory, write_bytes, write_json
+from toolkit.base.disk import filling, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log, bar
@@ -28,6 +28,7 @@ from toolkit.compute.memory import RowLimit
 from toolkit.data.column_names import find_columns
 from toolkit.data.dialects import TableReading
 from toolkit.data.files import find_file, labelled_files, short_repr
+from toolkit.data.inputs import input_fingerprint
 from toolkit.data.labels import (
     encode_labels,
     learn_labels,
@@ -99,7 +100,7 @@ def read_table(
     keep_records: bool = False,
     options: TableOptions = ALL_TOLD,
 ) -> Table:
-    """Read a labelled csv, tsv, json, jsonl, txt or parquet file.
+    """Read a labelled file of any format, a folder of one folder a label, or several files that a pattern names.
 
     The text_pair of `columns` may be TEXT_PAIR_IF_PRESENT; `options` say what is known of a csv or tsv file. Raises
     UserError that lists the rows that cannot be used, unless `on_bad_rows` is "skip".
@@ -118,14 +119,23 @@ def read_table(
     rejected = [row for row in rows if isinstance(row, Rejected)]
     stop_if_rejected(rejected, len(rows), on_bad_rows)
     if not used:
-        has_header = source.format in ("csv", "tsv")
+        has_header = source.format in ("csv", "tsv", "xlsx")
         raise UserError(f"{path}: there are no rows, only a header" if has_header else f"{path}: there are no rows")
     frame = to_frame(used, unit=source.unit)
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
     taken_for = [*source.taken_for, *found.taken_for]
-    sha256 = fingerprint(Path(path))
-    return Table(Path(path), frame, rejected, records, columns, sha256, taken_for, source.written_names)
+    return Table(
+        Path(path),
+        frame,
+        rejected,
+        records,
+        columns,
+        input_fingerprint(Path(path)),
+        taken_for,
+        source.written_names,
+        source.has_fixed_columns,
+    )
 
 
 def read_tables(
@@ -238,7 +248,7 @@ def read_training_table(run: RunFacts) -> Table | None:
         valid = run.data["valid"]
         options = run.options
         path = Path(train.file)
-        if fingerprint(path) == train.sha256 and not options.get("drop_leaked"):
+        if input_fingerprint(path) == train.sha256 and not options.get("drop_leaked"):
             all_options = options_from(FineTuningOptions, options)
             reading = all_options.data.reading
             table = read_table(path, run.columns, reading.encoding, "skip", options=reading.table)

@@ -33,7 +33,6 @@ TWO = [(2, "a", "x"), (3, "b", "y")]
 UNCLOSED = "a quoted field is never closed"
 AFTER_QUOTE = 'text follows a closing quote (a quote inside a quoted field is written "")'
 NO_TEXT = "FILE is neither utf-8, GB18030 nor UTF-16 text; --encoding can name another encoding"
-NO_ENDING = "FILE: the name should end in .csv, .tsv, .json, .jsonl, .txt, .parquet (all but the last also with .gz)"
 NO_PIPE = "FILE: a pipe or a device cannot be read twice; save it as a file first"
 NO_OBJECT = 'where an object such as {"text": ...} belongs'
 
@@ -300,8 +299,15 @@ COLUMNS = {
     "a json file with a column of another name that is clear": File(
         b'[{"review": "a", "label": 1},\n{"review": "", "label": 1}]', "rows.json", used=[(1, "a", "1")],
         bad=[(2, "review is empty")]),
-    "a json file of one object with the rows within": File(b'{"data": [{"text": "a", "label": 1}]}', "rows.json",
-        refused="FILE: no column 'text', only 'data'; --text_column can name another"),
+    "a json file of one object with the rows within": File(
+        b'{"version": 2, "data": [{"text": "a", "label": "x"},\n{"text": "b", "label": "y"}]}', "rows.json",
+        used=[(1, "a", "x"), (2, "b", "y")],
+        refused="FILE: every label has only one row, so none can be held out; give a --valid_file"),
+    "a json file of one object with two lists of rows": File(
+        b'{"train": [{"text": "a", "label": 1}], "test": [{"text": "b", "label": 0}]}', "rows.json",
+        refused="FILE: holds several lists of objects ('train', 'test'); put the one that is meant into its own file"),
+    "a json array of lists": File(b'[["a", 1],\n["b", 0]]', "rows.json",
+        refused="FILE: its rows are lists without names of columns; pandas names them with orient='records'"),
     "json rows that lack a key": File(
         b'{"text": "a", "label": 1}\n{"label": 0}\n{"text": "b"}\n{}\n{"text": "c", "label": 0}\n', "rows.jsonl",
         used=[(1, "a", "1"), (5, "c", "0")], bad=[(2, "text is empty"), (3, "label is empty"), (4, "text is empty")]),
@@ -454,10 +460,13 @@ LONG = {
 }
 
 FILES = {
-    "a name without an ending": File(table("a,x").encode(), "rows", refused=NO_ENDING),
-    "an ending of another kind": File(table("a,x").encode(), "rows.xlsx", refused=NO_ENDING),
-    "a packed file of another kind": File(table("a,x").encode(), "rows.gz", refused=NO_ENDING),
-    "packed parquet": File(b"", "rows.parquet.gz", refused=NO_ENDING),
+    "a name without an ending": File(table("a,x", "b,y", ",x").encode(), "rows", used=TWO, bad=[(4, "text is empty")]),
+    "a picture without an ending": File(PNG, "rows", refused=NO_TEXT),
+    "a csv file called .xlsx": File(table("a,x").encode(), "rows.xlsx",
+        refused="FILE: not an Excel workbook (File is not a zip file)"),
+    "a file that is gz in name only": File(table("a,x").encode(), "rows.gz",
+        refused="FILE: cannot be read (Not a gzipped file (b'te'))"),
+    "packed nothing called parquet": File(b"", "rows.parquet.gz", refused="FILE: not a parquet file (..."),
     "an ending in capitals": File(table("a,x", "b,y", ",x").encode(), "ROWS.CSV", used=TWO, bad=[(4, "text is empty")]),
     "a name in Chinese with blanks": File(table("a,x", "b,y", ",x").encode(), "数据 😀.csv", used=TWO,
         bad=[(4, "text is empty")]),

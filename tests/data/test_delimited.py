@@ -5,7 +5,8 @@ import pytest
 
 from tests.conftest import seen
 from toolkit.base.errors import UserError
-from toolkit.data.delimited import read_table_text, read_txt
+from toolkit.data.delimited import read_table_text
+from toolkit.data.txt_rows import read_txt
 
 CELLS = [
     "plain",

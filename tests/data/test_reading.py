@@ -167,8 +167,7 @@ def test_a_gz_file_in_capitals_is_unpacked(tmp_path):
 def test_the_format_may_be_named(tmp_path):
     (tmp_path / "rows.dat").write_text('{"text": "a"}\n', encoding="utf-8")
     assert read(tmp_path / "rows.dat", kind="jsonl") == [(1, {"text": "a"}, None)]
-    with pytest.raises(UserError, match="the name should end in"):
-        open_source(tmp_path / "rows.dat")
+    assert read(tmp_path / "rows.dat", kind="txt") == [(1, {"text": '{"text": "a"}'}, None)]
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "txt"])

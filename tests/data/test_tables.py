@@ -47,7 +47,7 @@ def test_a_part_of_a_table_has_the_rows_that_are_kept():
 
 def test_the_columns_of_a_txt_file_get_the_names_that_others_have():
     columns = Columns("review", None, "stars")
-    txt = table("rows.txt", columns)
+    txt = replace(table("rows.txt", columns), has_fixed_columns=True)
     assert txt.record_columns == Columns()
     assert txt.named_records() == [{"review": "a", "stars": "x"}, {"review": "c", "stars": "y"}]
     csv = table("rows.csv", columns)

@@ -148,9 +148,10 @@ def test_a_column_that_is_not_there_is_refused(tmp_path):
         given(written(tmp_path, "rows.csv", CSV), columns=PAIRED).scan()
 
 
-def test_a_name_that_tells_no_format_is_refused(tmp_path):
-    with pytest.raises(UserError, match="the name should end in"):
-        given(written(tmp_path, "rows.doc", TXT)).scan()
+def test_the_format_of_a_name_that_tells_none_is_told_by_the_content_and_said(tmp_path):
+    found = given(written(tmp_path, "rows.doc", TXT))
+    assert found.scan() == (3, "txt", ["text"])
+    assert found.taken_for == ["txt by its content"]
 
 
 def test_pairs_need_both_texts(tmp_path):

@@ -322,7 +322,7 @@ def test_rows_that_were_text_become_a_parquet_file_of_strings_and_floats(tmp_pat
 
 
 def test_a_parquet_file_keeps_the_types_of_the_parquet_file_it_comes_from(tmp_path):
-    pytest.importorskip("pyarrow")
+    read_schema = pytest.importorskip("pyarrow.parquet").read_schema
     day = datetime(2024, 2, 29, 12, 30)
     before = pd.DataFrame({
         "id": np.arange(7, dtype=np.int32), "text": [f"第{i}行" for i in range(7)], "day": day,
@@ -330,7 +330,7 @@ def test_a_parquet_file_keeps_the_types_of_the_parquet_file_it_comes_from(tmp_pa
     })  # fmt: skip
     before.to_parquet(tmp_path / "in.parquet", index=False)
     rows = most_probable(before.to_dict("records"), probabilities(7))
-    form = ParquetWriter(before.columns.tolist(), LABELS, tmp_path / "in.parquet")
+    form = ParquetWriter(before.columns.tolist(), LABELS, read_schema(tmp_path / "in.parquet"))
     after = pd.read_parquet(write(tmp_path / "out.parquet", rows, form, 3))
     assert after.columns.tolist() == [*before.columns, *ADDED]
     before = pd.read_parquet(tmp_path / "in.parquet")

@@ -102,7 +102,7 @@ def _add_report(group: argparse._ArgumentGroup) -> None:
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
-    group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from (off: trainset.* of --data_dir)")
+    group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from: csv, tsv, json, jsonl, txt, xlsx or parquet, also as gz or zip, or a folder with one folder of texts a label (off: trainset.* of --data_dir)")
     group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir; without one, or with --train_file, a part of the training rows)")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)")
     group.add_argument("--valid_ratio", type=number(float, 0, 0.9, above=True), default=0.1, metavar="SHARE", help="share of the training rows, the same for each label, that is held out where there is no validset")

@@ -150,7 +150,7 @@ def find_columns(source: Source, wanted: Columns) -> FoundColumns:
     the options that settle it, where there are two.
     """
     search = _Search(source, wanted)
-    if source.format == "txt" or not source.columns:
+    if source.has_fixed_columns or not source.columns:
         return FoundColumns(replace(wanted, text_pair=search.second_text(wanted)), [])
     columns = search.pair() or replace(wanted, text=search.text())
     columns = replace(columns, text_pair=search.second_text(columns))

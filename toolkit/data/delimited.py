@@ -1,4 +1,4 @@
-"""Read csv and tsv files (fields, mostly below a header) and txt files (text, or text<TAB>label, a line)."""
+"""Read csv and tsv files: fields, mostly below a header."""
 
 from itertools import chain
 from typing import TextIO
@@ -69,24 +69,3 @@ def _record(row: Fields, columns: list[str]) -> Record:
     if row.problem is None and len(row.values) < len(columns):
         return Record(row.line, dict(zip(columns, row.values, strict=False)), problem, row.values)
     return Record(row.line, None, problem, row.values)
-
-
-def read_txt(name: str, stream: TextIO) -> Source:
-    """Open a txt file. Its first line that is not blank decides whether the lines are texts or texts with labels."""
-    numbered = ((number, line.rstrip("\r\n")) for number, line in enumerate(stream, 1) if line.strip())
-    first = next(numbered, None)
-    if first is None:
-        return Source(name, "txt", ["text"], iter(()), stream)
-    columns = ["text", "label"] if "\t" in first[1] else ["text"]
-    records = (_txt_record(number, line, columns) for number, line in chain([first], numbered))
-    return Source(name, "txt", columns, records, stream)
-
-
-def _txt_record(number: int, line: str, columns: list[str]) -> Record:
-    """Return the record of a line; the label is what follows its last tab."""
-    if columns == ["text"]:
-        return Record(number, {"text": line})
-    text, tab, label = line.rpartition("\t")
-    if not tab:
-        return Record(number, None, "no tab between text and label, although the first line has one", line)
-    return Record(number, {"text": text, "label": label})

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import DataOptions
 
 PEEKED_RECORDS = 256
-FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet")
+FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet", "xlsx")  # that can be read and written
+ENDINGS = {**{f".{kind}": kind for kind in FORMATS}, ".ndjson": "jsonl", ".arrow": "arrow"}  # of files to read
+PACKED = (".gz", ".zip")
+TEXT_FORMATS = ("csv", "tsv", "json", "jsonl", "txt")
 
 _short_repr = reprlib.Repr()
 _short_repr.maxstring = 80  # characters
@@ -30,10 +33,24 @@ class Closeable(Protocol):
         """Close it."""
 
 
+class FileLine(str):
+    """A line of one of several files that are read as one, written file:line."""
+
+    file: str
+    line: int
+
+    def __new__(cls, file: str, line: int) -> "FileLine":
+        """Return the place by its file and its line."""
+        place = super().__new__(cls, f"{file}:{line}")
+        place.file = file
+        place.line = line
+        return place
+
+
 class Record(NamedTuple):
     """A row as it stands in the file; where it cannot be read `values` is None and `problem` says why."""
 
-    line: int  # the line it begins on, the first being 1, as an editor counts them
+    line: int | str  # the line it begins on, the first being 1, as an editor counts them; of a folder its file
     values: dict | None
     problem: str | None = None
     raw: object = None  # what stands in the place of values that cannot be read
@@ -60,8 +77,8 @@ class Header:
 class Source:
     """An open file: its columns and its records, to iterate over once. It is a context manager that closes the file.
 
-    The columns of a json file are the keys of its first objects; `columns_of_first` says how many those are, None if
-    they are all.
+    `format` is the one in which its rows are written again. The columns of a json file are the keys of its first
+    objects; `columns_of_first` says how many those are, None if they are all.
     """
 
     name: str
@@ -71,6 +88,9 @@ class Source:
     stream: Closeable | None = None
     unit: str = "line"  # what `Record.line` counts: a parquet file has rows
     columns_of_first: int | None = None
+    cells_are_text: bool = True  # decoded from the file's bytes, of which some may be no characters
+    arrow_schema: Any = None  # of a parquet or arrow file, in which its predictions are written
+    has_fixed_columns: bool = False  # they are called text and label whatever the columns of other files are called
     is_pipe: bool = False  # standard input, whose end cannot be waited for
     taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
     header: Header | None = None  # of a csv or tsv file
@@ -107,31 +127,52 @@ def said_first(taken_for: Iterable[str]) -> str:
 
 
 def file_ending(path: str | Path) -> str:
-    """Return the ending that tells a file's format: .csv, or .csv.gz if it is compressed."""
+    """Return the ending that tells a file's format: .csv, or .csv.gz if it is packed."""
     suffixes = Path(str(path).lower()).suffixes
-    count = 2 if suffixes[-1:] == [".gz"] else 1
+    count = 2 if suffixes[-1:] and suffixes[-1] in PACKED else 1
     return "".join(suffixes[-count:])
 
 
-def file_format(path: str | Path) -> str:
-    """Return the format that a file name's ending stands for; UserError if it stands for none."""
+def format_of_name(path: str | Path) -> str | None:
+    """Return the format that the ending of a name stands for, of a packed file that of its content; None for none."""
     ending = file_ending(path)
-    kind = ending.removesuffix(".gz").removeprefix(".")
-    if kind not in FORMATS or ending == ".parquet.gz":
-        raise UserError(f"{path}: the name should end in .{', .'.join(FORMATS)} (all but the last also with .gz)")
+    for packed in PACKED:
+        ending = ending.removesuffix(packed)
+    return ENDINGS.get(ending)
+
+
+def file_format(path: str | Path) -> str:
+    """Return the format in which a file of this name is written; UserError if its ending stands for none."""
+    ending = file_ending(path)
+    kind = format_of_name(path)
+    can_be_packed = kind in TEXT_FORMATS and ending.endswith(".gz")
+    if kind not in FORMATS or (ending.endswith(PACKED) and not can_be_packed):
+        with_gz = ", .".join(TEXT_FORMATS)
+        others = " or .".join(kind for kind in FORMATS if kind not in TEXT_FORMATS)
+        raise UserError(f"{path}: the name should end in .{with_gz} (these also with .gz), .{others}")
     return kind
 
 
 def find_file(folder: str | Path, stem: str) -> Path | None:
-    """Return the one file called `stem` with a known ending in `folder`, None if there is none.
+    """Return the one file called `stem` with a known ending in `folder`, or the folder of that name with data in it.
 
-    Raises UserError if there are several, naming two of them.
+    None if there is none. Raises UserError if there are several, naming two of them.
     """
-    candidates = [Path(folder) / f"{stem}.{kind}{packed}" for kind in FORMATS for packed in ("", ".gz")]
-    files = [path for path in candidates if path.is_file()]
+    names = [f"{stem}{ending}{packed}" for ending in ENDINGS for packed in ("", *PACKED)]
+    names += [f"{stem}{packed}" for packed in PACKED]
+    files = [path for path in (Path(folder) / name for name in names) if path.is_file()]
+    if _holds_data(Path(folder) / stem):
+        files.append(Path(folder) / stem)
     if len(files) > 1:
         raise UserError(f"found both {files[0]} and {files[1]}; remove one, or name the file to use")
     return files[0] if files else None
+
+
+def _holds_data(path: Path) -> bool:
+    """Return whether a path is a folder of texts, of one folder a label, or of a saved dataset."""
+    if not path.is_dir():
+        return False
+    return any(entry.is_dir() or entry.suffix.lower() in (".txt", ".arrow") for entry in path.iterdir())
 
 
 def need_file(name: str | None, folder: str | Path, stem: str, option: str) -> str | Path:

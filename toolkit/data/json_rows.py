@@ -1,4 +1,4 @@
-"""Read json files: an array of objects, or one object a line."""
+"""Read json files: an array of objects, one object a line, or one object that is a table."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,25 +7,82 @@ from typing import TextIO
 
 from toolkit.base.errors import UserError
 from toolkit.data.files import Record, Source
+from toolkit.data.json_layouts import rows_of_object
 
 UNREADABLE = (ValueError, RecursionError)  # json's own errors are ValueErrors, as is a number of thousands of digits
 HEAD_OBJECTS = 256  # whose keys are taken for the columns
 BLOCK_CHARACTERS = 1 << 20  # read at once
 MAX_LEVELS = 100  # few enough for whatever is done to a value later, in every version of Python
 TOO_DEEP = "nested too deeply"
+NO_OBJECT = 'a json {} where an object such as {{"text": ...}} belongs'
 
 
 def read_json(name: str, stream: TextIO) -> Source:
-    """Open a json file, whichever of the two kinds it is."""
+    """Open a json file, whichever of the three kinds it is."""
     line = 1
     first = stream.read(1)
     while first.isspace():
         if first == "\n":
             line += 1
         first = stream.read(1)
-    if first != "[":
-        return read_jsonl(name, stream, [first + stream.readline()], line)
-    return _source(name, "json", _array(name, stream, line), stream)
+    if first == "[":
+        return _source(name, "json", _array(name, stream, line), stream)
+    lines = [first + stream.readline()]
+    value = _only_object(name, lines, stream, line) if first == "{" else None
+    layout = None if value is None else rows_of_object(name, value)
+    if layout is None:
+        return read_jsonl(name, stream, lines, line)
+    source = _source(name, "json", (_record(number, row) for number, row in enumerate(layout.rows, 1)), stream)
+    source.unit = "row"
+    source.taken_for.append(layout.remark)
+    return source
+
+
+def _only_object(name: str, lines: list[str], stream: TextIO, line: int) -> dict | None:
+    """Return the object that is all there is in a file, None if the file has an object a line.
+
+    `lines` has the first line, which is `line`; those that are read to know it are added. If the first is an object by
+    itself they are read up to the next that is not blank, if it breaks off all of them. Raises UserError for an object
+    over several lines that is damaged.
+    """
+    first = lines[0]
+    if (value := _object(first)) is not None:
+        while following := stream.readline():
+            lines.append(following)
+            if following.strip():
+                return None
+        return value
+    if not _breaks_off(first):
+        return None
+    lines.extend(stream)
+    try:
+        value = json.loads("".join(lines))
+    except UNREADABLE as error:
+        if any(_object(text) is not None for text in lines):
+            return None
+        number = line + getattr(error, "lineno", 1) - 1
+        raise UserError(f"{name}, line {number}: not valid json ({_reason(error)})") from None
+    return value if isinstance(value, dict) and not _is_too_deep(value) else None
+
+
+def _object(text: str) -> dict | None:
+    """Return the object that a text is, None if it is none."""
+    try:
+        value = json.loads(text)
+    except UNREADABLE:
+        return None
+    return value if isinstance(value, dict) and not _is_too_deep(value) else None
+
+
+def _breaks_off(text: str) -> bool:
+    """Return whether a text is the beginning of a json value that goes on behind it."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(text.rstrip())
+    except UNREADABLE:
+        return False
+    return False
 
 
 def read_jsonl(name: str, stream: TextIO, lines_read: Iterable[str] = (), line: int = 1) -> Source:
@@ -38,9 +95,13 @@ def read_jsonl(name: str, stream: TextIO, lines_read: Iterable[str] = (), line: 
 def _source(name: str, kind: str, records: Iterator[Record], stream: TextIO) -> Source:
     """Return the source; its columns are the keys of its first objects, in the order of their appearance."""
     head = list(islice(records, HEAD_OBJECTS))
+    if kind == "json" and head and all(record.problem == NO_OBJECT.format("list") for record in head):
+        raise UserError(f"{name}: its rows are lists without names of columns; pandas names them with orient='records'")
     columns = list(dict.fromkeys(key for record in head for key in record.values or ()))
     columns_of_first = HEAD_OBJECTS if len(head) == HEAD_OBJECTS else None
-    return Source(name, kind, columns, chain(head, records), stream, columns_of_first=columns_of_first)
+    source = Source(name, kind, columns, chain(head, records), stream, columns_of_first=columns_of_first)
+    source.cells_are_text = False
+    return source
 
 
 def _parse(line: int, text: str) -> Record:
@@ -64,7 +125,7 @@ def _record(line: int, value: object) -> Record:
         return Record(line, None, f"not valid json ({TOO_DEEP})")
     if isinstance(value, dict):
         return Record(line, value)
-    return Record(line, None, f'a json {type(value).__name__} where an object such as {{"text": ...}} belongs')
+    return Record(line, None, NO_OBJECT.format(type(value).__name__))
 
 
 def _is_too_deep(value: object) -> bool:

@@ -149,8 +149,8 @@ def _without_unknown(table: Table, is_unknown: np.ndarray) -> Table:
     rows = zip(frame.index.tolist(), frame["label"], table.records or frame.to_dict("records"), strict=True)
     for line, label, cells in compress(rows, is_unknown):
         reason = f"label is {short_repr(label)}, which the training data does not have"
-        rejected.append(Rejected(str(table.path), unit, line, reason, cells))
-    return table.part(~is_unknown, sorted(rejected, key=lambda row: row.line))
+        rejected.append(Rejected.at(str(table.path), unit, line, reason, cells))
+    return table.part(~is_unknown, sorted(rejected, key=lambda row: (row.name, row.line)))
 
 
 def _other_spellings(table: Table, rows: pd.Series, likely: Mapping[str, str]) -> str:

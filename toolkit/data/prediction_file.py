@@ -15,11 +15,19 @@ from toolkit.base.languages import counted
 from toolkit.base.streams import StandardOutput, writes_utf8
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
-from toolkit.data.files import file_ending, file_format, need_file, said_first
+from toolkit.data.files import file_format, need_file, said_first
+from toolkit.data.inputs import input_files
 from toolkit.data.parts import Parts
 from toolkit.data.rows import Columns, Rejected, Row, cells_of, cut_into_windows, usable_text
 from toolkit.data.unlabelled import UnlabelledRows
-from toolkit.data.writers import InputTable, TextWriter, choose_writer, with_predictions, without_prediction
+from toolkit.data.writers import (
+    ExcelWriter,
+    InputTable,
+    TextWriter,
+    choose_writer,
+    with_predictions,
+    without_prediction,
+)
 
 STREAM_WINDOW = 256  # rows of a stream that are sorted by length and predicted together
 REJECTED_ENDING = ".rejected_rows.csv"
@@ -91,32 +99,37 @@ def open_predictions(
         raise UserError("--text_pair needs --text")
     path = need_file(options.input_file, options.data_dir, "unlabelled", "--input_file")
     rows = UnlabelledRows(str(path), columns, options.reading, options.input_format)
-    output = output_path(options, rows.path)
+    output = output_path(options, rows)
     if output is None:
         return PredictionStream(options, labels, rows)
     return PredictionFile(options, labels, rows, output, window_size)
 
 
-def output_path(options: InferenceOptions, source: str) -> Path | None:
-    """Return the file to write for the input `source`, None for standard output; UserError if something is in the way.
+def output_path(options: InferenceOptions, rows: UnlabelledRows) -> Path | None:
+    """Return the file to write for the input `rows`, None for standard output; UserError if something is in the way.
 
     Without --output_file, standard input goes to standard output, and a file to predictions.* beside the model.
     """
     name = options.output_file
-    if not name and source == "-":
+    if not name and rows.is_pipe:
         name = "-"
     if name == "-":
         return None
-    path = Path(name or Path(options.model_dir).parent / f"predictions{file_ending(source)}")
+    path = Path(name or Path(options.model_dir).parent / f"predictions{rows.output_ending()}")
     rejected = rejected_path(path)
-    if source != "-":
-        if path.exists() and path.samefile(source):
+    if not rows.is_pipe:
+        if _is_read(path, rows):
             raise UserError(f"--output_file {path} is the input file")
-        if rejected.exists() and rejected.samefile(source):
+        if _is_read(rejected, rows):
             raise UserError(f"{rejected} is the input file, and rejected rows of --output_file {path} would replace it")
     if path.exists() and not options.overwrite:
         raise UserError(f"{path} already exists; --overwrite replaces it, --output_file can name another file")
     return path
+
+
+def _is_read(path: Path, rows: UnlabelledRows) -> bool:
+    """Return whether a path is a file from which the rows come."""
+    return path.exists() and any(path.samefile(file) for file in input_files(Path(rows.path)) if file.exists())
 
 
 def rejected_path(output: Path) -> Path:
@@ -198,7 +211,7 @@ class PredictionStream(Predictions):
     def _choose_writer(self, input_format: str, columns: list[str]) -> TextWriter:
         table = InputTable(input_format, columns, self.rows.written_names)
         writer = choose_writer(None, table, self.labels, self.options.excel_safe, None)
-        assert isinstance(writer, TextWriter)  # parquet is refused
+        assert isinstance(writer, TextWriter)  # others are refused
         return writer
 
     def windows(self, made_by: Mapping) -> Iterator[Window]:
@@ -260,9 +273,10 @@ class PredictionFile(Predictions):
         contents = rows.scan()
         self.total = contents.rows
         self.columns = contents.columns
-        parquet_input = Path(rows.path) if contents.format == "parquet" else None
         table = InputTable(contents.format, contents.columns, rows.written_names)
-        self.writer = choose_writer(path, table, labels, options.excel_safe, parquet_input)
+        self.writer = choose_writer(path, table, labels, options.excel_safe, rows.arrow_schema)
+        if isinstance(self.writer, ExcelWriter):
+            self.writer.check(self.total)
         self.made_from = {
             "input": rows.fingerprint(),
             "columns": rows.columns.as_json(),

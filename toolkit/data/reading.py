@@ -1,29 +1,30 @@
-"""Open a data file of any format and encoding and give its rows one by one."""
+"""Open data files of any format and encoding and give their rows one by one."""
 
 import codecs
-import gzip
 import io
 import os
 import shutil
 import sys
 import tempfile
-import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO, TypeAlias, cast
+from typing import BinaryIO, TextIO, cast
 
-from toolkit.base.errors import UserError, first_line
-from toolkit.data.delimited import read_table_text, read_txt
+from toolkit.base.errors import UserError
+from toolkit.data.arrow import read_arrow, read_parquet, read_saved_dataset
+from toolkit.data.delimited import read_table_text
 from toolkit.data.dialects import UNKNOWN, TableReading
 from toolkit.data.encodings import detect_encoding, guess_encoding
-from toolkit.data.files import Record, Source, file_format, short_repr
+from toolkit.data.excel import read_xlsx
+from toolkit.data.files import Record, Source, format_of_name
+from toolkit.data.folders import read_folder
 from toolkit.data.json_rows import read_json, read_jsonl
+from toolkit.data.packed import DAMAGED, Bytes, Content, unpacked
+from toolkit.data.recognition import recognise
+from toolkit.data.txt_rows import read_txt
 
 KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
-UNREADABLE = (OSError, EOFError, UnicodeError, zlib.error)
-PARQUET_ROWS = 1024  # made into Python values at once
-Bytes: TypeAlias = "io.BufferedReader | gzip.GzipFile"
+UNREADABLE = (OSError, UnicodeError, *DAMAGED)
 
 
 class Spool:
@@ -59,18 +60,19 @@ def open_source(
     spool: Spool | None = None,
     known: TableReading = UNKNOWN,
 ) -> Source:
-    """Open a file, or standard input if `path` is "-", for reading row by row. Use it as a context manager.
+    """Open an input for reading row by row. Use it as a context manager.
 
-    `encoding` None means that it is told apart; `kind` is the format, by default that of the file's ending; `spool`
-    has all of standard input if it was kept; `known` is what is known of a csv or tsv file. Raises UserError for a file
-    that cannot be opened or decoded, or whose columns cannot be told.
+    `path` is a file, a folder of texts or of a saved dataset, a pattern that names several files, or "-" for standard
+    input. `encoding` None means that it is told apart; `kind` is the format, by default that of the file's ending or
+    content; `spool` has all of standard input if it was kept. `known` is what is known of csv and tsv files.
+    Raises UserError for what cannot be opened or decoded, or whose columns cannot be told.
     """
     name = "standard input" if path == "-" else str(path)
-    kind = kind or file_format(path)
     try:
-        if path != "-":
-            _refuse_pipe(Path(path))
-        source = _parquet(name) if kind == "parquet" else _text_source(path, encoding, kind, spool, known)
+        if path == "-":
+            source = _standard_input_source(encoding, kind or "txt", spool, known)
+        else:
+            source = _open(path, encoding, kind, known)
     except UNREADABLE as error:
         raise _unreadable(name, error) from None
     source.records = _guarded(name, source.records)
@@ -78,10 +80,74 @@ def open_source(
     return source
 
 
-def _refuse_pipe(path: Path) -> None:
-    """Raise UserError for what is there and is neither file nor directory, of which the latter is refused later."""
+def _open(path: str | Path, encoding: str | None, kind: str | None, known: TableReading) -> Source:
+    """Open what is not standard input."""
+    path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
         raise UserError(f"{path}: a pipe or a device cannot be read twice; save it as a file first")
+    # A folder with the name of a file is none of texts: opening it says so.
+    if path.is_dir() and format_of_name(path) is None:
+        return read_saved_dataset(path) or read_folder(path, encoding)
+    return _open_file(path, encoding, kind, known)
+
+
+def _open_file(path: Path, encoding: str | None, kind: str | None, known: TableReading) -> Source:
+    """Open one file, in the format that is named or that it is recognised to have."""
+    content = unpacked(path)
+    said = None
+    if kind is None:
+        kind, said = recognise(content, str(path), encoding)
+    source = _opened(str(path), content, kind, encoding, known)
+    source.taken_for[:0] = [remark for remark in (content.remark, said) if remark is not None]
+    return source
+
+
+def _opened(name: str, content: Content, kind: str, encoding: str | None, known: TableReading) -> Source:
+    """Open the content of a file in a format."""
+    if kind == "parquet" and content.path is not None:
+        return read_parquet(name, str(content.path))
+    if kind in ("parquet", "arrow", "xlsx"):
+        file = content.open_seekable()
+        try:
+            return _seekable_source(name, kind, file)
+        except BaseException:
+            file.close()
+            raise
+    return _text_source(name, kind, _open_text(content.open, name, encoding, _newline(kind)), known)
+
+
+def _seekable_source(name: str, kind: str, file: BinaryIO) -> Source:
+    """Return the source of an opened file of a format that is not text."""
+    if kind == "parquet":
+        return read_parquet(name, file)
+    return read_xlsx(name, file) if kind == "xlsx" else read_arrow(name, [file])
+
+
+def _newline(kind: str) -> str | None:
+    """Return how line ends are decoded: csv fields may hold line breaks of their own."""
+    return "" if kind in ("csv", "tsv") else None
+
+
+def _standard_input_source(encoding: str | None, kind: str, spool: Spool | None, known: TableReading) -> Source:
+    """Open standard input, or what was kept of it."""
+    name = "standard input"
+    if spool is not None:
+        return _text_source(name, kind, _open_text(spool.open, name, encoding, _newline(kind)), known)
+    stream, lines_at_hand = _open_standard_input(encoding, _newline(kind))
+    return _text_source(name, kind, stream, known, lines_at_hand)
+
+
+def _text_source(name: str, kind: str, stream: TextIO, known: TableReading, lines_at_hand: int | None = None) -> Source:
+    """Return the source of an opened text, of which no more than `lines_at_hand` are read before its rows."""
+    try:
+        if kind in ("csv", "tsv"):
+            return read_table_text(name, kind, stream, known, lines_at_hand)
+        if kind == "txt":
+            return read_txt(name, stream, lines_at_hand)
+        return read_json(name, stream) if kind == "json" else read_jsonl(name, stream)
+    except BaseException:
+        stream.close()
+        raise
 
 
 def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
@@ -94,32 +160,6 @@ def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
 
 def _unreadable(name: str, error: object) -> UserError:
     return UserError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
-
-
-def _text_source(path: str | Path, encoding: str | None, kind: str, spool: Spool | None, known: TableReading) -> Source:
-    """Open a file of a text format, or standard input."""
-    newline = "" if kind in ("csv", "tsv") else None  # csv fields may hold line breaks of their own
-    name = "standard input" if path == "-" else str(path)
-    lines_at_hand = None
-    if spool is not None:
-        stream = _open_text(spool.open, name, encoding, newline)
-    elif path == "-":
-        stream, lines_at_hand = _open_standard_input(encoding, newline)
-    else:
-        stream = _open_text(lambda: _open_bytes(Path(path)), name, encoding, newline)
-    try:
-        if kind in ("csv", "tsv"):
-            return read_table_text(name, kind, stream, known, lines_at_hand)
-        read = {"json": read_json, "jsonl": read_jsonl, "txt": read_txt}[kind]
-        return read(name, stream)
-    except BaseException:
-        stream.close()
-        raise
-
-
-def _open_bytes(path: Path) -> Bytes:
-    """Open a file that may be compressed."""
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def _open_text(open_bytes: Callable[[], Bytes], name: str, encoding: str | None, newline: str | None) -> TextIO:
@@ -182,32 +222,3 @@ def _decoded(stream: Bytes, encoding: str, newline: str | None) -> TextIO:
 def _skip_bom(stream: Bytes, bom: bytes) -> None:
     if stream.peek(len(bom)).startswith(bom):
         stream.read(len(bom))
-
-
-def _parquet(name: str) -> Source:
-    """Open a parquet file; its records are numbered by row, the first being 1."""
-    try:
-        from pyarrow import ArrowException  # noqa: PLC0415 (optional)
-        from pyarrow.parquet import ParquetFile  # noqa: PLC0415
-    except ModuleNotFoundError:
-        raise UserError(f"{name}: parquet files need the package pyarrow (pip install pyarrow)") from None
-    try:
-        file = ParquetFile(name)
-    except ArrowException as error:
-        raise UserError(f"{name}: not a parquet file ({first_line(error)})") from None
-    columns = file.schema_arrow.names
-    repeated = [column for column, count in Counter(columns).items() if count > 1]
-    if repeated:
-        raise UserError(f"{name}: two columns are called {short_repr(repeated[0])}")
-
-    def records() -> Iterator[Record]:
-        """Yield the rows with their numbers; UserError where the file is damaged."""
-        rows = (row for batch in file.iter_batches(batch_size=PARQUET_ROWS) for row in batch.to_pylist())
-        try:
-            for number, row in enumerate(rows, 1):
-                yield Record(number, row)
-        # Besides what is damaged: dates beyond Python's (ValueError, OverflowError), unknown time zones (KeyError).
-        except (ArrowException, ValueError, OverflowError, KeyError) as error:
-            raise _unreadable(name, first_line(error)) from None
-
-    return Source(name, "parquet", columns, records(), file, unit="row")

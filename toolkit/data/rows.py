@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 from toolkit.base.disk import replacing
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
-from toolkit.data.files import Record, Source, short_repr
+from toolkit.data.files import FileLine, Record, Source, short_repr
 from toolkit.data.spellings import number_label, plain_label
 
 AnyRow = TypeVar("AnyRow")
@@ -84,7 +84,7 @@ class Columns:
 class Row(NamedTuple):
     """A row that can be used; `values` is the whole row as it stands in the file."""
 
-    line: int
+    line: int | str  # with its file where several are read as one
     text: str
     text_pair: str | None
     label: str | None
@@ -96,10 +96,17 @@ class Rejected(NamedTuple):
 
     name: str  # of its file
     unit: str  # what `line` counts
-    line: int
+    line: int | str
     reason: str
     values: object
     stops: bool = True  # the reading, where bad rows do; a header that is repeated is left out anyhow
+
+    @classmethod
+    def at(cls, source: str, unit: str, line: int | str, reason: str, values: object) -> "Rejected":
+        """Return a row of `source` that cannot be used, by the file in which it stands where a source has several."""
+        if isinstance(line, FileLine):
+            return cls(line.file, unit, line.line, reason, values)
+        return cls(source, unit, line, reason, values)
 
     def __str__(self) -> str:
         return f"{self.name}, {self.unit} {self.line}: {self.reason}"
@@ -112,21 +119,23 @@ class _Unusable(Exception):
 def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     """Yield every row of `source` in the file's order, as a Row or as Rejected.
 
-    The columns of a txt file are always called text and label. Raises UserError if the file lacks one of `columns`:
-    at once, or at the end of a json file that is longer than what its columns are known from.
+    The columns of a txt file are always called text and label, as are those of other formats that name none. Raises
+    UserError if the file lacks one of `columns`: at once, or at the end of a json file that is longer than what its
+    columns are known from.
     """
-    if source.format == "txt":
+    if source.has_fixed_columns:
         columns = Columns("text", columns.text_pair, None if columns.label is None else "label")
     if source.header is not None:
         source.header.refuse_repeated(source.name, columns.names)
-    # In the other formats a lone surrogate is data; in these it is a byte that could not be decoded.
-    checks_every_cell = source.format not in ("json", "jsonl", "parquet")
+    # A lone surrogate is a byte that could not be decoded; in json and the like it is data.
+    checks_every_cell = source.cells_are_text
     absent = _absent_columns(source, columns)
     if absent and (source.columns_of_first is None or source.is_pipe):
         raise _no_column(source, absent)
     for record in source.records:
         if record.values is not None and _repeats_header(record.values):
-            yield Rejected(source.name, source.unit, record.line, REPEATED_HEADER, record.values, stops=False)
+            repeated = Rejected.at(source.name, source.unit, record.line, REPEATED_HEADER, record.values)
+            yield repeated._replace(stops=False)
             continue
         if absent and record.values is not None:
             absent = {column: option for column, option in absent.items() if column not in record.values}
@@ -134,7 +143,7 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
             yield _usable_row(_filled(record, source, columns), columns, checks_every_cell)
         except _Unusable as reason:
             values = record.values if record.problem is None else record.raw
-            yield Rejected(source.name, source.unit, record.line, str(reason), values)
+            yield Rejected.at(source.name, source.unit, record.line, str(reason), values)
     if absent:
         raise _no_column(source, absent)
 
@@ -202,7 +211,8 @@ def _usable_row(record: Record, columns: Columns, checks_every_cell: bool) -> Ro
     label = None if columns.label is None else _label(values, columns.label)
     if checks_every_cell:
         for column, value in values.items():
-            _check_characters(value, column)
+            if isinstance(value, str):
+                _check_characters(value, column)
     return Row(record.line, text, text_pair, label, values)
 
 
@@ -224,6 +234,8 @@ def _label(values: dict, column: str) -> str:
     value = values.get(column)
     if _is_empty(value):
         raise _unusable_cell(column, "is empty")
+    if isinstance(value, list) and len(value) > 1:
+        raise _unusable_cell(column, f"is {short_repr(value)}; several labels a row are not supported yet")
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float, Decimal)) and abs(value) != math.inf:

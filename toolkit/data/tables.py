@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.base.languages import counted
-from toolkit.data.files import file_format, said_first
+from toolkit.data.files import said_first
 from toolkit.data.rows import Columns, Rejected, Row
 
 
@@ -25,18 +25,19 @@ class Table:
     sha256: str  # of the file when it was read
     taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
     written_names: Mapping[str, str] = field(default_factory=dict)  # of columns that the file calls otherwise
+    has_fixed_columns: bool = False  # its records call them text and label whatever `columns` calls them
 
     @property
     def record_columns(self) -> Columns:
-        """What the columns are called in `records`: those of a txt file are always text and label."""
-        return Columns() if file_format(self.path) == "txt" else self.columns
+        """What the columns are called in `records`."""
+        return Columns() if self.has_fixed_columns else self.columns
 
     def named_records(self) -> list[dict]:
-        """Return the rows as they stand in the file, the columns of a txt file being called as in `columns`."""
+        """Return the rows as they stand in the file, with its columns called as in `columns`."""
         if self.record_columns == self.columns:
             return self.records
         names = {"text": self.columns.text, "label": self.columns.label}
-        return [{names[name]: value for name, value in record.items()} for record in self.records]
+        return [{names.get(name, name): value for name, value in record.items()} for record in self.records]
 
     @property
     def texts(self) -> list[str]:
@@ -58,7 +59,9 @@ class Table:
 
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:
     """Return rows as a DataFrame of text, text_pair, label with the line (or what `unit` says) as its index."""
-    index = pd.Index([row.line for row in rows], name=unit)
+    lines = [row.line for row in rows]
+    are_numbers = all(isinstance(line, int) for line in lines)
+    index = pd.Index(np.array(lines, np.int64 if are_numbers else object), name=unit)
     columns = {
         "text": [row.text for row in rows],
         "text_pair": [row.text_pair for row in rows],

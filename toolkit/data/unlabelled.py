@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from toolkit.base.disk import fingerprint, stream_fingerprint
+from toolkit.base.disk import stream_fingerprint
 from toolkit.cli.sections import ReadingOptions
 from toolkit.data.column_names import find_columns
 from toolkit.data.dialects import TableReading
-from toolkit.data.files import Source
+from toolkit.data.files import PACKED, TEXT_FORMATS, Source, file_ending, format_of_name
+from toolkit.data.inputs import input_fingerprint
 from toolkit.data.reading import Spool, open_source, standard_input
 from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_if_rejected, write_rejected
 
@@ -37,6 +38,7 @@ class UnlabelledRows:
         self.format = (pipe_format or "txt") if path == "-" else None
         self.rejected = 0
         self.taken_for: list[str] = []  # what is said of how the file was read, once it was opened
+        self.arrow_schema: Any = None  # of a parquet or arrow file, once it was opened
         self.spool: Spool | None = None
         self.written_names: Mapping[str, str] = {}
         self._own_columns = columns  # as they are called in the file
@@ -61,9 +63,9 @@ class UnlabelledRows:
             self.spool.close()
 
     def fingerprint(self) -> str:
-        """Return the sha256 of the file, or of the pipe that was kept."""
+        """Return the sha256 of the file or files, or of the pipe that was kept."""
         if self.spool is None:
-            return fingerprint(Path(self.path))
+            return input_fingerprint(Path(self.path))
         with self.spool.open() as stream:
             return stream_fingerprint(stream)
 
@@ -79,7 +81,21 @@ class UnlabelledRows:
         self._own_columns = found.columns
         self.taken_for = [*source.taken_for, *found.taken_for]
         self.written_names = source.written_names
+        self.arrow_schema = source.arrow_schema
         return source
+
+    def output_ending(self) -> str:
+        """Return the ending of the name under which predictions of the file are written, in its format if it can be.
+
+        That is the file's own ending, but for files that are written otherwise than they are read.
+        """
+        ending = file_ending(self.path)
+        with self.open() as source:
+            kind = source.format
+        named = format_of_name(self.path)
+        is_written_so = named == kind or (named, kind) == ("json", "jsonl")  # .json files may be either
+        can_be_packed = kind in TEXT_FORMATS and ending.endswith(".gz")
+        return ending if is_written_so and (can_be_packed or not ending.endswith(PACKED)) else f".{kind}"
 
     def scan(self) -> Contents:
         """Read it all once and return what is in it.

@@ -1,4 +1,4 @@
-"""Rows with their predictions, written as csv, tsv, txt, json, jsonl or parquet, a window of the file at a time."""
+"""Rows with their predictions, written in one of the formats, a window of the file at a time."""
 
 import csv
 import gzip
@@ -16,7 +16,11 @@ import numpy as np
 from toolkit.base.errors import UserError
 from toolkit.data.files import file_format
 
-Writer: TypeAlias = "TextWriter | ParquetWriter"
+Writer: TypeAlias = "TextWriter | ParquetWriter | ExcelWriter"
+EXCEL_ROWS = 1 << 20  # of a sheet, the header too
+EXCEL_CHARACTERS = 32_767  # of a cell
+EXACT_INTEGER = 10**15  # Excel keeps 15 digits
+NO_EXCEL_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 UTF8_BOM = b"\xef\xbb\xbf"  # by which Excel knows utf-8
 
 # -- the columns that are added --------------------------------------------------------------------------------------
@@ -208,9 +212,9 @@ def without_formula(cell: str, kind: str) -> str:
 
 
 class ParquetWriter:
-    """How rows are written as parquet; columns keep their types if the input is parquet, else they are strings."""
+    """How rows are written as parquet; columns keep the types of the input's schema, without one they are strings."""
 
-    def __init__(self, columns: Sequence[str], labels: Sequence[str], input_file: Path | None):
+    def __init__(self, columns: Sequence[str], labels: Sequence[str], input_schema: Any = None):
         try:
             import pyarrow as pa  # noqa: PLC0415 (optional)
             import pyarrow.parquet as pq  # noqa: PLC0415
@@ -218,12 +222,12 @@ class ParquetWriter:
             raise UserError("parquet files need the package pyarrow (pip install pyarrow)") from None
         self.pa = pa
         self.pq = pq
-        self.writes_strings = input_file is None
+        self.writes_strings = input_schema is None
         added = prediction_columns(labels)
-        if input_file is None:
+        if input_schema is None:
             fields = [pa.field(name, pa.string()) for name in columns if name not in added]
         else:
-            fields = list(pq.read_schema(input_file))
+            fields = list(input_schema)
         types = [pa.string(), *[pa.float64()] * len(labels)]
         fields += [pa.field(name, kind) for name, kind in zip(added, types, strict=True)]
         self.schema = pa.schema(fields)
@@ -248,6 +252,64 @@ def _string(value: object) -> str | None:
     return None if value is None else _cell(value).encode(errors="replace").decode()
 
 
+# -- xlsx ------------------------------------------------------------------------------------------------------------
+
+
+class ExcelWriter:
+    """How rows are written as a workbook of one sheet. Texts are never formulas, whatever they begin with.
+
+    What Excel cannot hold is changed: a cell ends after 32,767 characters, and control characters become U+FFFD.
+    """
+
+    def __init__(self, columns: Sequence[str]):
+        try:
+            import openpyxl  # noqa: PLC0415 (optional)
+            from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
+        except ModuleNotFoundError:
+            raise UserError("xlsx files need the package openpyxl (pip install openpyxl)") from None
+        self.openpyxl = openpyxl
+        self.make_cell = WriteOnlyCell
+        self.columns = list(columns)
+
+    def check(self, rows: int) -> None:
+        """Raise UserError for more rows than a sheet can hold."""
+        if rows >= EXCEL_ROWS:
+            raise UserError(
+                f"{rows:,} rows are more than a sheet of Excel holds; --output_file predictions.csv takes them"
+            )
+
+    def encode(self, rows: Sequence[Mapping]) -> bytes:
+        """Return some rows as json lines, of which `join` makes the workbook."""
+        return b"".join(_json_bytes(row) + b"\n" for row in rows)
+
+    def join(self, parts: Iterable[Path], path: Path) -> None:
+        """Write the complete file from the windows' files, a row at a time."""
+        workbook = self.openpyxl.Workbook(write_only=True)
+        sheet = workbook.create_sheet("predictions")
+        sheet.append([self._cell(sheet, column) for column in self.columns])
+        for part in parts:
+            with part.open(encoding="utf-8") as lines:
+                for line in lines:
+                    row = json.loads(line)
+                    sheet.append([self._cell(sheet, row.get(column)) for column in self.columns])
+        workbook.save(path)
+
+    def _cell(self, sheet: Any, value: object) -> Any:
+        """Return a cell of the sheet: a number that Excel keeps exactly, or a text that it does not interpret."""
+        if value is None or _is_exact_number(value):
+            return value
+        text = NO_EXCEL_CHARACTER.sub("\ufffd", _cell(value))[:EXCEL_CHARACTERS]
+        cell = self.make_cell(sheet, text)
+        cell.data_type = "s"  # also where it begins with =
+        return cell
+
+
+def _is_exact_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -EXACT_INTEGER < value < EXACT_INTEGER  # which not-a-number is not
+
+
 # -- which of them ---------------------------------------------------------------------------------------------------
 
 
@@ -261,21 +323,24 @@ class InputTable:
 
 
 def choose_writer(
-    output: Path | None, table: InputTable, labels: Sequence[str], excel_safe: bool, parquet_input: Path | None
+    output: Path | None, table: InputTable, labels: Sequence[str], excel_safe: bool, arrow_schema: Any
 ) -> Writer:
     """Return how rows of an input `table` are written to `output` (None: standard output).
 
-    Raises UserError for a combination that makes no sense and for columns that the output needs itself.
+    `arrow_schema` is that of the rows if they come from parquet or arrow, else None. Raises UserError for a combination
+    that makes no sense and for columns that the output needs itself.
     """
     columns = table.columns
     added = prediction_columns(labels, columns)
     kind = table.format if output is None else file_format(output)
     if kind == "json" and table.format == "jsonl":  # .json files may be either
         kind = "jsonl"
-    if output is None and kind == "parquet":
-        raise UserError("parquet cannot be written to standard output; --output_file names a file")
+    if output is None and kind in ("parquet", "xlsx"):
+        raise UserError(f"{kind} cannot be written to standard output; --output_file names a file")
+    if kind == "xlsx":  # whose texts are safe in any case
+        return ExcelWriter([*columns, *added])
     if excel_safe and kind not in ("csv", "tsv"):
         raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
     if kind == "parquet":
-        return ParquetWriter(columns, labels, parquet_input)
+        return ParquetWriter(columns, labels, arrow_schema)
     return TextWriter(kind, [*columns, *added], excel_safe, table.written_names)

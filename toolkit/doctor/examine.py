@@ -156,7 +156,7 @@ def without_leaked(tables: dict[str, Table], log: Log) -> Table:
     unit = str(leaked.index.name or "line")
     reason = "also found in another file (--drop_leaked)"
     rejected = [
-        Rejected(str(train.path), unit, line, reason, cells)
+        Rejected.at(str(train.path), unit, line, reason, cells)
         for line, cells in zip(leaked.index.tolist(), leaked.to_dict("records"), strict=True)
     ]
     return train.part(keep, [*train.rejected, *rejected])

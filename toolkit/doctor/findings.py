@@ -22,8 +22,8 @@ class Location:
     """A row of a file."""
 
     file: str
-    unit: str  # what its number counts: line, object or row
-    line: int
+    unit: str  # what its number counts: line or row; of a folder of texts: file
+    line: int | str
     text: str
     label: str
 

@@ -67,7 +67,7 @@ class PageRow:
     cell: str
     wrong: bool
     unit: str  # what its number counts: line, object or row
-    line: int
+    line: int | str  # of one of several files with the file, of a folder of texts the file alone
     true: str
     predicted: str
     confidence: float
@@ -148,7 +148,7 @@ def _page_row(scored: ScoredSet, table: Table, row: int, texts: Sequence[str], e
         cell=str(Cell(true, predicted)),
         wrong=not scored.right[row],
         unit=str(table.frame.index.name or "line"),
-        line=int(table.frame.index[row]),
+        line=table.frame.index[[row]].item(),
         true=scored.labels[true],
         predicted=scored.labels[predicted],
         confidence=float(scored.confidence[row]),

@@ -49,6 +49,7 @@ UNITS: dict[str, Text] = {  # what a row's number counts
     "line": Text("line {number}", "第 {number} 行"),
     "object": Text("object {number}", "第 {number} 个对象"),
     "row": Text("row {number}", "第 {number} 行"),
+    "file": Text("file {number}", "文件 {number}"),
 }
 UNEXPLAINED: dict[str, Text] = {  # why no words are marked, or not those of every row
     "some": Text(

@@ -1,0 +1,128 @@
+"""Read xlsx files, the workbooks of Excel."""
+
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, BinaryIO
+
+from toolkit.base.errors import UserError, first_line
+from toolkit.data.files import Record, Source, short_repr
+from toolkit.data.packed import refuse_bomb
+
+ROWS_AT_ONCE = 1024
+MAX_ROWS = 1 << 20  # of a sheet
+DIGITS = 15  # of a number that Excel keeps
+
+
+def read_xlsx(name: str, file: BinaryIO) -> Source:
+    """Open the first sheet of a workbook that has rows; the first of these names the columns.
+
+    Records are numbered as in the sheet, whose first row is 1. Of a formula the value counts that Excel computed last.
+    Raises UserError for what is no workbook or has nothing in it.
+    """
+    try:
+        import openpyxl  # noqa: PLC0415 (optional)
+    except ModuleNotFoundError:
+        raise UserError(f"{name}: xlsx files need the package openpyxl (pip install openpyxl)") from None
+    try:
+        with zipfile.ZipFile(file) as archive:
+            refuse_bomb(name, archive.infolist())
+        file.seek(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and checks of cells, which do not matter here
+            workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            sheets = [sheet for sheet in workbook.worksheets if _first_row(sheet) is not None]
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # a damaged workbook may be anything
+        raise UserError(f"{name}: not an Excel workbook ({first_line(error)})") from None
+    if not sheets:
+        raise UserError(f"{name}: the workbook is empty")
+    chosen = next((sheet for sheet in sheets if sheet.sheet_state == "visible"), sheets[0])
+    source = _sheet_source(name, chosen)
+    source.stream = file
+    if len(workbook.sheetnames) > 1:
+        others = f", the first of {len(sheets)} with rows" if len(sheets) > 1 else ""
+        source.taken_for.append(f"sheet {short_repr(chosen.title)}{others}")
+    return source
+
+
+def _sheet_source(name: str, sheet: Any) -> Source:
+    """Return the source of a sheet that has rows."""
+    header_number, header = _first_row(sheet) or (0, ())
+    columns = _columns(name, header_number, header)
+    records = _records(name, sheet, header_number, columns)
+    names = [column for column in columns if column is not None]
+    return Source(name, "xlsx", names, records, unit="row", cells_are_text=False)
+
+
+def _first_row(sheet: Any) -> tuple[int, Sequence[object]] | None:
+    """Return the first row of a sheet that is not blank, with its number; None if there is none."""
+    return next(((number, row) for number, row in _rows(sheet) if not _is_blank(row)), None)
+
+
+def _rows(sheet: Any) -> Iterator[tuple[int, Sequence[object]]]:
+    """Yield the rows of a sheet with their numbers."""
+    sheet.reset_dimensions()  # which some programs write wrongly
+    return enumerate(sheet.iter_rows(min_row=1, values_only=True), 1)
+
+
+def _is_blank(row: Sequence[object]) -> bool:
+    return all(value is None or (isinstance(value, str) and not value.strip()) for value in row)
+
+
+def _columns(name: str, number: int, header: Sequence[object]) -> list[str | None]:
+    """Return the names of the columns, None for one without; UserError if two are called alike."""
+    columns = [None if value is None else str(_plain(value)).strip() or None for value in header]
+    names = [column for column in columns if column is not None]
+    repeated = {column for column in names if names.count(column) > 1}
+    if repeated:
+        raise UserError(f"{name}, row {number}: two columns are called {short_repr(min(repeated))}")
+    return columns
+
+
+def _records(name: str, sheet: Any, header_number: int, columns: Sequence[str | None]) -> Iterator[Record]:
+    """Yield the rows below the header that are not blank; UserError where the workbook is damaged."""
+    rows = _rows(sheet)
+    while chunk := _chunk(name, rows):
+        for number, row in chunk:
+            if number > MAX_ROWS:
+                raise UserError(f"{name}, row {number}: no sheet has so many rows; the workbook is damaged")
+            if number <= header_number or _is_blank(row):
+                continue
+            cells = [*row, *[None] * (len(columns) - len(row))]
+            named = zip(columns, cells, strict=False)  # what stands beside the named columns is left out
+            yield Record(number, {column: _plain(value) for column, value in named if column is not None})
+
+
+def _chunk(name: str, rows: Iterator[tuple[int, Sequence[object]]]) -> list[tuple[int, Sequence[object]]]:
+    """Return the next rows; UserError where the workbook is damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(islice(rows, ROWS_AT_ONCE))
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged workbook may be anything
+        raise UserError(f"{name}: cannot be read ({first_line(error)})") from None
+
+
+def _plain(value: object) -> object:
+    """Return a cell's value as text, as Excel shows it; numbers stay numbers, without digits that Excel does not keep.
+
+    A date is written year-month-day, with its time if that is not midnight.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        rounded = float(f"{value:.{DIGITS}g}")
+        return int(rounded) if rounded.is_integer() else rounded
+    if isinstance(value, datetime):
+        return str(value).removesuffix(" 00:00:00")
+    return str(value)
