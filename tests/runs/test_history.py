@@ -67,7 +67,7 @@ def test_whenever_the_writing_ends_no_step_is_read_twice_and_none_is_lost(tmp_pa
         shutil.rmtree(run, ignore_errors=True)
         with opened(False) as files:
             files.write_history(progress(3))
-            files.save(parts(), Progress(step=30), FACTS)  # else it begins anew
+            files.save(parts(), Progress(step=30), FACTS)  # else it starts over
 
     def write() -> None:
         with opened(True) as files:

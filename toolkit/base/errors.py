@@ -1,4 +1,4 @@
-"""What the user got wrong, said in one line a problem and without a traceback."""
+"""Mistakes that the user can mend, printed in one line each and without a traceback."""
 
 import errno
 
@@ -36,7 +36,7 @@ class TooLittleMemory(UserError):
 
 
 class Stopped(BaseException):
-    """Ends a run that was asked to stop, in all processes together; the message says how to go on.
+    """Ends a run that was asked to stop, in all processes together; the message says how to continue.
 
     No Exception, which libraries catch wherever a file may be damaged or a feature missing.
     """
@@ -50,5 +50,5 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an exception says, or its kind where it says nothing."""
+    """Return the first line of an exception's message, or its type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What a run says: lines on the screen and in train.log, and progress bars."""
+"""What a run prints: lines on the screen and in train.log, and progress bars."""
 
 import sys
 from collections import deque
@@ -24,7 +24,7 @@ def display_width(text: str) -> int:
 
 
 def pad(text: str, width: int, right: bool = False) -> str:
-    """Return a text filled up with blanks to `width` columns, on its left if it is to stand on the right."""
+    """Return a text padded with spaces to `width` columns; `right` aligns it on the right."""
     blanks = " " * (width - display_width(text))
     if right:
         return blanks + text
@@ -32,9 +32,9 @@ def pad(text: str, width: int, right: bool = False) -> str:
 
 
 class Log:
-    """Says lines on a stream; keeps them until there is a file for them, so that a refused run leaves none.
+    """Prints lines on a stream, and keeps them until there is a file for them, so that a refused run leaves no file.
 
-    With None for a stream it says nothing anywhere, which is for all but the main one of several processes.
+    With None for a stream it prints nothing; all processes but the main one have such a log.
     """
 
     def __init__(self, stream: TextIO | None):
@@ -43,7 +43,7 @@ class Log:
         self.unwritten: list[str] = []  # lines that are not yet in a file
 
     def __call__(self, line: str = "") -> None:
-        """Say a line."""
+        """Print a line."""
         if self.stream is None:
             return
         with tqdm.external_write_mode(file=self.stream):
@@ -52,16 +52,16 @@ class Log:
         self._write()
 
     def item(self, name: str, text: str) -> None:
-        """Say a line of a table of facts."""
+        """Print a line of a table of facts."""
         self(f"{name:<10} {text}")
 
     def include(self, other: "Log") -> None:
-        """Take in the lines of another log that has no file; they are not said again."""
+        """Take in the lines of another log that has no file; they are not printed again."""
         self.unwritten += other.unwritten
         self._write()
 
     def open(self, path: Path, append: bool = False) -> None:
-        """Write to a file from now on, beginning with what was said so far."""
+        """Write to a file from now on, beginning with the lines printed so far."""
         self.file = path
         if not append:
             path.write_text("", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How a script ends: what it says of an error, and its exit status."""
+"""How a script ends: what it prints about an error, and its exit status."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ MAIN_HEAD_START = 6  # seconds before other processes speak; torchrun looks ever
 
 
 def begin_script() -> None:
-    """Have the script end as run_script says from now on, also by what happens while its modules are imported."""
+    """Make the script end as run_script does from now on, also if something fails while its modules are imported."""
     raise_on_interrupt()
     prepare_streams()
     _prepare_signals()
@@ -33,7 +33,7 @@ def _end_early(kind: type[BaseException], error: BaseException, trace: Traceback
     """End the script by an exception that nobody has caught: the excepthook until run_script begins."""
 
     def fail() -> None:
-        """Raise the exception where it is answered."""
+        """Raise the exception again, for _exit_status to handle."""
         raise error
 
     try:
@@ -47,7 +47,7 @@ def _end_early(kind: type[BaseException], error: BaseException, trace: Traceback
 
 
 def _prepare_signals() -> None:
-    """Have signals end the script in order."""
+    """Make signals end the script in an orderly way."""
     if this_process().size == 1:  # several processes are ended by their launcher
         for number in handleable_signals(("SIGTERM", "SIGUSR1", "SIGHUP")):
             signal.signal(number, _raise_stopped)
@@ -57,9 +57,9 @@ def run_script(main: Callable[[], None]) -> int:
     """Run a script's main() and return its exit status: 0, 2 for a user's mistake, 75 for Stopped, 130 for Ctrl-C.
 
     A missing package, a file that cannot be written and too little memory are 2 too. Any other exception is a defect
-    of ours and keeps its traceback. Each of several processes ends at once: in an orderly end, threads that let go of
-    what they have sent may want the interpreter that ends, and one that has failed could wait for others that wait
-    for it.
+    of this project and keeps its traceback. Each of several processes ends by os._exit: while the interpreter shuts
+    down, threads that release what they have sent may still need it, and a process that has failed could wait for
+    others that wait for it.
     """
     prepare_streams()
     _prepare_signals()
@@ -79,9 +79,9 @@ def run_script(main: Callable[[], None]) -> int:
 
 
 def handleable_signals(names: Sequence[str]) -> list[int]:
-    """Return the numbers of those signals that can be handled here: the system has them and nobody has them ignored.
+    """Return the numbers of those signals that can be handled here: the system has them, and they are not ignored.
 
-    They can be handled in the main thread alone; in others there are none.
+    Only the main thread can handle signals; in other threads there are none.
     """
     if threading.current_thread() is not threading.main_thread():
         return []
@@ -90,7 +90,7 @@ def handleable_signals(names: Sequence[str]) -> list[int]:
 
 
 def _raise_stopped(number: int, _frame: FrameType | None) -> None:
-    """Answer a signal where no step of training is under way: end in order, so that temporary files are removed."""
+    """Handle a signal outside of training: end in an orderly way, so that temporary files are removed."""
     name = signal.Signals(number).name
     raise Stopped(
         f"stopped by {name}; everything saved so far is complete; run the same command again, main.py with --resume"
@@ -98,7 +98,7 @@ def _raise_stopped(number: int, _frame: FrameType | None) -> None:
 
 
 def _exit_status(main: Callable[[], None]) -> int:
-    """Run main(), say what was wrong in a line a problem, and return the exit status; a defect is raised."""
+    """Run main(), print one line for each problem, and return the exit status; the exception of a defect is raised."""
     try:
         main()
     except UserError as error:
@@ -124,7 +124,7 @@ def _exit_status(main: Callable[[], None]) -> int:
 
 
 def _problem_of_the_machine(error: Exception) -> str:
-    """Return what the user can mend on the machine, such as a full disk; "" if an exception is a defect of ours."""
+    """Return what the user can mend on the machine, such as a full disk; "" for a defect of this project."""
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").split(".")[0]
         if package in {"", "toolkit", "utils"}:
@@ -140,8 +140,8 @@ def _problem_of_the_machine(error: Exception) -> str:
 def _say_problems(problems: Sequence[str]) -> None:
     """Print a line for each problem on stderr.
 
-    Of several processes that make the same mistake the main one says it and the launcher then ends the others, so
-    these wait a little before they speak.
+    If several processes have the same problem, the main one prints it and the launcher then ends the others, so these
+    wait a little before they print.
     """
     process = this_process()
     if not process.is_main:

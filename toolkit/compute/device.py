@@ -74,7 +74,7 @@ def wrap(
 
 
 def _spread(model: torch.nn.Module, dtype: torch.dtype) -> DataParallel:
-    """Return a model that computes on all CUDA cards, each in a thread of its own.
+    """Return a model that uses all CUDA cards, each in a thread of its own.
 
     Autocast is on in these threads where it is on in ours, but they have to be told its number format, which is fp16
     otherwise.
