@@ -113,7 +113,9 @@ def test_the_only_long_column_is_the_text_and_the_only_other_one_the_label(tmp_p
         ["text from 'v2'", "label from 'v1'"],
     )
     with_ids = [[*row[:2], str(i), ""] for i, row in enumerate(rows)]
-    assert found(write(tmp_path / "rows.csv", ["v1", "v2", "n", ""], with_ids))[0] == Columns("v2", None, "label")
+    assert found(write(tmp_path / "rows.csv", ["v1", "v2", "n", ""], with_ids))[0] == Columns("v2", None, "v1")
+    with_two = [[*row[:2], row[0].upper(), ""] for row in rows]
+    assert found(write(tmp_path / "rows.csv", ["v1", "v2", "n", ""], with_two))[0] == Columns("v2", None, "label")
 
 
 def test_of_two_long_columns_neither_is_taken(tmp_path):

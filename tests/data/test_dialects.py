@@ -154,6 +154,21 @@ def test_the_option_settles_the_separator(tmp_path, option, sign):
     assert found[:2] == (["text", "label"], [["a,;\t|b:c", "x"]])
 
 
+@pytest.mark.parametrize("separator", SEPARATORS)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("first", ["sep=S", "SEP=S", "Sep=S"])
+def test_the_line_in_which_excel_is_told_the_separator_is_no_row(tmp_path, separator, end, first):
+    sign = SEPARATORS[separator]
+    path = write(
+        tmp_path / "rows.csv",
+        f"{first[:-1]}{sign}" + first[-1:].strip("S") + end + text_of([["text", "label"], *ROWS], end, delimiter=sign),
+    )
+    with open_source(path) as source:
+        assert source.columns == ["text", "label"]
+        assert [record.line for record in source.records] == [3, 4, 5, 6, 8]
+    assert read(path)[1] == ROWS
+
+
 def test_a_few_bad_rows_do_not_hide_the_separator(tmp_path):
     lines = ["v1;v2", *[f"{'ab'[i % 2]};text number {i}, with a comma" for i in range(50)]]
     lines[20] = "a;one;too many"

@@ -170,7 +170,6 @@ def test_words_above_long_texts_and_labels_that_are_others_are_a_header(header):
 @pytest.mark.parametrize(
     "rows",
     [
-        [["0", "1"], *zip(["0", "1", "0", "1"], TEXTS, strict=False)],  # pandas' numbers of columns
         [["pos", "ok"], *zip(LABELS, TEXTS, strict=True)],
         [["ok"], *([text] for text in TEXTS)],
         [["a", "b"], ["c", "d"], ["e", "f"]],
@@ -178,6 +177,20 @@ def test_words_above_long_texts_and_labels_that_are_others_are_a_header(header):
 )
 def test_a_first_row_that_may_be_either_is_no_secret(tmp_path, rows):
     assert judge_first_row([list(row) for row in rows], ["text"]) is FirstRow.UNCLEAR
+
+
+@pytest.mark.parametrize("header", [["0", "1"], ["", "0", "1"], ["0", "1", "2"]])
+@pytest.mark.parametrize("labels", [LABELS, ["1", "0", "1", "1", "0", "0"], ["4", "2", "4", "2", "4", "4"]])
+def test_the_numbers_that_pandas_writes_above_columns_without_names_are_a_header(header, labels):
+    rows = [[str(i), label, text][-len(header) :] for i, (label, text) in enumerate(zip(labels, TEXTS, strict=True))]
+    assert judge_first_row([header, *rows], ["text"]) is FirstRow.HEADER
+
+
+def test_a_short_sentence_above_others_is_one_of_them():
+    for first in ("房间很好，下次再来", "Never again!", "it was not very good", "好，很好"):
+        assert (
+            judge_first_row([[first], ["那里的早餐不太好吃，不过"], ["It was fine, thanks"]], ["text"]) is FirstRow.ROW
+        )
 
 
 def test_a_label_that_is_called_as_people_call_columns_is_a_label(tmp_path):

@@ -112,6 +112,16 @@ class Content:
         return recurring * 2 >= len(self.cells) and len(values) * 2 <= len(self.cells)
 
     @property
+    def is_constant(self) -> bool:
+        """Whether there is one value only."""
+        return len(set(self.cells)) == 1
+
+    @property
+    def is_id(self) -> bool:
+        """Whether every cell is another number or code."""
+        return self.is_code and self.distinct_share == 1
+
+    @property
     def is_number(self) -> bool:
         """Whether every cell is a number."""
         return bool(self.cells) and all(NUMBER.fullmatch(cell) for cell in self.cells)
@@ -267,10 +277,12 @@ class _Search:
         return self.only(role, candidates) if candidates else None
 
     def _other_column(self, columns: Columns) -> str | None:
-        """Return the one column beside the texts that is not empty, if its values recur."""
+        """Return the one column beside the texts whose values recur, if all others are empty or say which row it is."""
         contents = {} if self.source.header_is_doubtful else self._contents()
-        others = [name for name, content in contents.items() if content.cells and name not in set(columns.names)]
-        return others[0] if len(others) == 1 and contents[others[0]].recurs else None
+        others = {name: content for name, content in contents.items() if content.cells and name not in columns.names}
+        recurring = [name for name, content in others.items() if content.recurs]
+        are_ids = all(content.is_id for name, content in others.items() if name not in recurring)
+        return recurring[0] if len(recurring) == 1 and are_ids else None
 
     def _contents(self) -> dict[str, Content]:
         """Return what is in the columns, by the first rows; nothing where these are too few to say."""

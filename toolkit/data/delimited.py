@@ -1,10 +1,11 @@
 """Read csv and tsv files: fields, mostly below a header."""
 
+from dataclasses import replace
 from itertools import chain
 from typing import TextIO
 
 from toolkit.base.errors import UserError
-from toolkit.data.dialects import UNKNOWN, Reading, TableReading, read_head, tell_dialect
+from toolkit.data.dialects import UNKNOWN, Reading, TableReading, read_head, tell_dialect, without_separator_line
 from toolkit.data.fields import Fields, split_rows
 from toolkit.data.files import Header, Record, Source
 from toolkit.data.header import FirstRow, described, given_names, judge_first_row, make_header, name_columns
@@ -17,7 +18,9 @@ def read_table_text(
 
     `known` says what need not be told from its beginning, of which no more than `lines_at_hand` are read.
     """
-    head = read_head(stream, lines_at_hand)
+    head, separator = without_separator_line(read_head(stream, lines_at_hand))
+    if known.separator is None and separator is not None:
+        known = replace(known, separator=separator)
     reading = tell_dialect(name, kind, head, known)
     rows = split_rows(chain(head.lines, stream), reading.dialect)
     header = _header(name, reading, known)

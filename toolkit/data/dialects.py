@@ -15,6 +15,7 @@ HEAD_CHARACTERS = 1 << 20  # of a file, in which its dialect is told
 HEAD_LINES = 10_000
 FEW_ROWS = 3  # fewer may agree about a separator by chance
 MOST_BAD_ROWS = 0.2  # share of the rows; a dialect that reads more of them badly is hardly the file's
+SEPARATOR_LINE = re.compile('"?sep=([,;|\t])"?\\s*', re.IGNORECASE)
 SAYS_WHICH = "says which"
 
 
@@ -57,6 +58,14 @@ class Head:
     def text(self) -> str:
         """All of it."""
         return "".join(self.lines)
+
+
+def without_separator_line(head: Head) -> tuple[Head, str | None]:
+    """Return a head, and the separator that its first line names, such as sep=; for Excel, which is then blank."""
+    named = SEPARATOR_LINE.fullmatch(head.lines[0]) if head.lines else None
+    if named is None:
+        return head, None
+    return Head(["\n", *head.lines[1:]], head.is_cut), named.group(1)
 
 
 def read_head(stream: TextIO, lines_at_hand: int | None = None) -> Head:

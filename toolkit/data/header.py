@@ -9,12 +9,13 @@ from toolkit.base.errors import UserError
 from toolkit.data.column_names import Content, clean_name, is_known, screen_width
 from toolkit.data.files import Header, short_repr
 
-JUDGED_ROWS = 1000
+JUDGED_ROWS = 1000  # about as many as are looked at
 FEW_ROWS = 3  # by fewer a header cannot be told from a row
 LONG_NAME = 25  # columns of a screen; hardly a name is as long
 MANY_MORE = 3  # times
 SHORT_NAME = 20  # columns of a screen
-NAME = re.compile(r"[^\W\d_][\w .:/#()\[\]-]{0,39}")
+SENTENCE = re.compile(r"[,.!?;，。！？；…]\s*\S|[.!?。！？…]$|(\S+\s+){4}")  # what is hardly in a name
+NAME = re.compile(r"(?=.*[^\W\d_])[#_]?\w[\w .:/#()\[\]-]{0,38}")
 
 
 class FirstRow(Enum):
@@ -79,8 +80,10 @@ def judge_first_row(rows: Sequence[Sequence[str]], wanted: Sequence[str]) -> Fir
     first = [clean_name(cell) for cell in rows[0]]
     if {clean_name(name) for name in wanted} & set(first):
         return FirstRow.HEADER
-    below = [row for row in rows[1 : JUDGED_ROWS + 1] if list(row) != list(rows[0]) and len(row) == len(first)]
+    below = [row for row in _sample(rows[1:]) if list(row) != list(rows[0]) and len(row) == len(first)]
     columns = [Content.of([row[j] for row in below]) for j in range(len(first))]
+    if len(first) > 1 and [cell for cell in first if cell] == [str(j) for j in range(sum(map(bool, first)))]:
+        return FirstRow.HEADER  # as pandas writes it for columns without names
     is_row = any(_is_like(cell, content) for cell, content in zip(first, columns, strict=True))
     is_other = any(_is_unlike(cell, content) for cell, content in zip(first, columns, strict=True))
     if is_row:
@@ -91,6 +94,11 @@ def judge_first_row(rows: Sequence[Sequence[str]], wanted: Sequence[str]) -> Fir
     return FirstRow.UNCLEAR
 
 
+def _sample(rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """Return some rows from all over, since files may be sorted by their labels."""
+    return rows[:: max(1, len(rows) // JUDGED_ROWS)]
+
+
 def _are_names(cells: Sequence[str]) -> bool:
     """Return whether cells look like names: words without punctuation, no two the same."""
     names = [cell for cell in cells if cell]
@@ -99,10 +107,11 @@ def _are_names(cells: Sequence[str]) -> bool:
 
 def _is_like(cell: str, below: Content) -> bool:
     """Return whether a cell is clearly a value of a column that has these below."""
-    if below.recurs and cell in below.cells and len(below.cells) >= FEW_ROWS:
+    if below.recurs and not below.is_constant and cell in below.cells:
         return True
     width = screen_width(cell)
-    return below.is_long and width >= LONG_NAME and width * 3 >= below.width
+    is_text = width >= LONG_NAME or SENTENCE.search(cell) is not None
+    return below.is_long and is_text and width * 3 >= below.width
 
 
 def _is_unlike(cell: str, below: Content) -> bool:
@@ -126,7 +135,7 @@ def name_columns(name: str, rows: Sequence[Sequence[str]], with_label: bool) -> 
     Others are called column_1 and so on by their place. Raises UserError where it is not clear which are which.
     """
     width = len(rows[0])
-    usual = [row for row in rows[:JUDGED_ROWS] if len(row) == width]
+    usual = [row for row in _sample(rows) if len(row) == width]
     contents = [Content.of([row[j] for row in usual]) for j in range(width)]
     labels = _label_columns(contents) if width > 1 else []
     texts = [j for j, content in enumerate(contents) if content.cells and j not in labels and not content.is_code]
@@ -150,9 +159,11 @@ def name_columns(name: str, rows: Sequence[Sequence[str]], with_label: bool) -> 
 def _label_columns(contents: Sequence[Content]) -> list[int]:
     """Return which columns may be the labels: those whose values recur.
 
-    Of several it is the one that has numbers, if the others have many more different values, as short titles have.
+    Of several it is the one that has numbers, if the others have many more different values, as short titles have. One
+    with the same value everywhere is it only where there is no other.
     """
-    candidates = [j for j, content in enumerate(contents) if content.recurs]
+    recurring = [j for j, content in enumerate(contents) if content.recurs]
+    candidates = [j for j in recurring if not contents[j].is_constant] or recurring
     numbers = [j for j in candidates if contents[j].is_number]
     others = [j for j in candidates if j not in numbers]
     if len(numbers) == 1 and all(
