@@ -117,3 +117,15 @@ def test_what_follows_two_hyphens_is_pytest_s(capsys):
     with pytest.raises(SystemExit):
         parse_arguments(["newest"])
     assert "no environment newest; there are oldest, python3.10" in capsys.readouterr().err
+
+
+def test_python_without_a_reader_of_toml_is_told_in_one_line():
+    code = (
+        "import argparse, runpy, shutil, subprocess, sys, xml.etree.ElementTree\n"
+        "sys.version_info = (3, 10)\nsys.modules['tomli'] = None\n"
+        "runpy.run_module('tests.versions', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Python 3.10 reads pyproject.toml by the package tomli (pip install tomli)")
+    assert done.stderr.count("\n") == 1

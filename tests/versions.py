@@ -25,7 +25,10 @@ from pathlib import Path
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib  # pytest brings it on Python 3.10
+    try:
+        import tomli as tomllib  # pytest brings it on Python 3.10
+    except ModuleNotFoundError:
+        sys.exit("error: Python 3.10 reads pyproject.toml by the package tomli (pip install tomli); 3.11 does without")
 
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONAL = ("parquet",)  # of pyproject's optional dependencies

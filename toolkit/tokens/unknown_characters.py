@@ -9,23 +9,25 @@ import numpy as np
 
 from toolkit.base.errors import UserError
 
-SAMPLE = 1000  # texts looked at, evenly spaced
-BEGINNING = 10_000  # characters of a text looked at; more than a model reads of it
-FOR_SCRIPT = {  # a model of each script, by the first word of its characters' Unicode names
+SAMPLED_TEXTS = 1000  # that are looked at, or up to twice as many
+SAMPLED_CHARACTERS = 10_000  # of each of them, from its beginning; more than a model reads
+MODEL_FOR_SCRIPT = {  # a model of each script, by the first word of its characters' Unicode names
     "CJK": "hfl/chinese-bert-wwm",
     "HANGUL": "klue/bert-base",
     "CYRILLIC": "DeepPavlov/rubert-base-cased",
     "ARABIC": "aubmindlab/bert-base-arabertv02",
 }
-FOR_THE_REST = "google-bert/bert-base-multilingual-cased"
+MULTILINGUAL_MODEL = "google-bert/bert-base-multilingual-cased"
 
 
 def unknown_characters(tokenizer: Any, texts: Sequence[str]) -> tuple[float, Counter]:
     """Return the share of characters, blanks aside, that the tokenizer does not know, and the scripts they are of.
 
-    Looks at the beginnings of 1,000 evenly spaced texts at most. A tokenizer without an unknown token knows everything.
+    Looks at the beginnings of 1,000 to 2,000 evenly spaced texts, or of all if there are fewer. A tokenizer without an
+    unknown token knows everything.
     """
-    sample = [texts[i][:BEGINNING] for i in range(0, len(texts), max(1, len(texts) // SAMPLE))]
+    step = max(1, len(texts) // SAMPLED_TEXTS)
+    sample = [text[:SAMPLED_CHARACTERS] for text in texts[::step]]
     total = sum(not character.isspace() for text in sample for character in text)
     scripts: Counter = Counter()
     if tokenizer.unk_token_id is None or not tokenizer.is_fast:
@@ -38,14 +40,14 @@ def unknown_characters(tokenizer: Any, texts: Sequence[str]) -> tuple[float, Cou
     return scripts.total() / max(total, 1), scripts
 
 
-def check_unknown(tokenizer: Any, texts: Sequence[str], name: str, most: float) -> float:
-    """Return the share of unknown characters; UserError if it is above `most`, with a model that would know them."""
+def check_unknown(tokenizer: Any, texts: Sequence[str], name: str, max_share: float) -> float:
+    """Return the share of unknown characters; UserError that names a better model if it is above `max_share`."""
     share, scripts = unknown_characters(tokenizer, texts)
-    if share > most:
-        suggestion = FOR_SCRIPT.get(scripts.most_common(1)[0][0], FOR_THE_REST)
+    if share > max_share:
+        suggestion = MODEL_FOR_SCRIPT.get(scripts.most_common(1)[0][0], MULTILINGUAL_MODEL)
         raise UserError(
-            f"{name}: {share:.0%} of the characters are unknown to this model's tokenizer (--max_unknown {most:g}), so "
-            f"it cannot learn from them; choose a model for that language, such as --model {suggestion}"
+            f"{name}: {share:.0%} of the characters are unknown to this model's tokenizer (--max_unknown {max_share:g}), "
+            f"so it cannot learn from them; choose a model for that language, such as --model {suggestion}"
         )
     return share
 
