@@ -13,7 +13,7 @@ from toolkit.cli.sections import (
     InferenceOptions,
     Record,
     ScoringOptions,
-    options_from_namespace,
+    options_from,
 )
 
 # fmt: off
@@ -234,4 +234,4 @@ def inference_options(words: Sequence[str] | None = None) -> InferenceOptions:
 
 def _parsed(parser: Parser, kind: type[Record], words: Sequence[str] | None) -> Record:
     namespace = parser.parse_args(words)
-    return options_from_namespace(kind, namespace, options_on_command_line(parser))
+    return options_from(kind, vars(namespace), options_on_command_line(parser))

@@ -1,6 +1,5 @@
 """The options of the three scripts as records, in sections: what is known of a command below its parser."""
 
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
@@ -209,11 +208,6 @@ def options_from(
         else:
             sections[section.name] = values.get(section.name)
     return kind(**sections)
-
-
-def options_from_namespace(kind: type[Record], namespace: Namespace, on_command_line: Mapping[str, Any]) -> Record:
-    """Return a record of options from what argparse has parsed."""
-    return options_from(kind, vars(namespace), on_command_line)
 
 
 def flat(options: object) -> dict[str, Any]:
