@@ -74,11 +74,9 @@ def _add_map_labels(group: argparse._ArgumentGroup, off: str) -> None:
     group.add_argument("--map_labels", action=MapLabels, nargs="+", metavar="OLD=NEW", help=f"what labels of the files are to be called, or a csv or json file of old and new names; run.json keeps it, and test_code.py goes by it (off: {off})")
 
 
-def _add_columns(group: argparse._ArgumentGroup, label: bool) -> None:
+def _add_text_columns(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--text_column", metavar="NAME", help="column of the text (off: as in training, or if the file has none of that name one that clearly is the text)")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text (off: as in training)")
-    if label:
-        group.add_argument("--label_column", metavar="NAME", help="column of the label (off: as in training, or if the file has none of that name one that clearly is the label)")
 
 
 def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORMATS) -> None:
@@ -87,7 +85,9 @@ def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORM
     group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best available")
 
 
-def _add_prediction(group: argparse._ArgumentGroup) -> None:
+def _add_saved_model(parser: Parser) -> None:
+    group = parser.add_argument_group("model and machine")
+    group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
     group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that of the validation rows predicted with 0.8, say, about eight in ten are right; it changes no prediction (default: on)")
     group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is more probable)")
@@ -184,12 +184,11 @@ def scoring_parser() -> Parser:
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
     group.add_argument("--compare", metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: report whether the difference to it is more than chance (off: no comparison)")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
-    _add_columns(group, label=True)
+    _add_text_columns(group)
+    group.add_argument("--label_column", metavar="NAME", help="column of the label (off: as in training, or if the file has none of that name one that clearly is the label)")
     _add_map_labels(group, "as in training")
     _add_reading(group, on_bad_rows="skip")
-    group = parser.add_argument_group("model and machine")
-    group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
-    _add_prediction(group)
+    _add_saved_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", metavar="DIR", help="write the results to test/ in this directory (off: the one that holds the model directory)")
     _add_report(group)
@@ -206,11 +205,9 @@ def inference_parser() -> Parser:
     group.add_argument("--text", metavar="TEXT", help="classify this text and print the result as json; write --text=TEXT if it begins with -")
     group.add_argument("--text_pair", metavar="TEXT", help="the second text that goes with --text, for a model of pairs")
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which unlabelled.* is looked for")
-    _add_columns(group, label=False)
+    _add_text_columns(group)
     _add_reading(group, on_bad_rows="keep")
-    group = parser.add_argument_group("model and machine")
-    group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
-    _add_prediction(group)
+    _add_saved_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an existing output file")

@@ -47,7 +47,8 @@ def check_unknown(tokenizer: Any, texts: Sequence[str], name: str, max_share: fl
         suggestion = MODEL_FOR_SCRIPT.get(scripts.most_common(1)[0][0], MULTILINGUAL_MODEL)
         raise UserError(
             f"{name}: {share:.0%} of the characters are unknown to this model's tokenizer "
-            f"(--max_unknown {max_share:g}), so it cannot learn from them; choose a model for that language, such as --model {suggestion}"
+            f"(--max_unknown {max_share:g}), so it cannot learn from them; "
+            f"choose a model for that language, such as --model {suggestion}"
         )
     return share
 
