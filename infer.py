@@ -57,7 +57,6 @@ import numpy as np
 import utils
 from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine
-from toolkit.compute.memory import RowLimit
 from toolkit.compute.processes import Processes
 from toolkit.data.tables import to_frame
 from toolkit.evaluation.decision import decision_of
@@ -75,8 +74,7 @@ def main(options: InferenceOptions, prepared: Inference | None = None) -> None:
             raise UserError(f"--model_dir {options.model_dir}: the processes see different models there; start again")
         saved = utils.load_model(model_files.directory, machine, options.prediction.machine.fast)
         model_files.check()
-        limit = RowLimit(log=Log(sys.stderr if machine.is_main else None))
-        predictor = utils.Predictor(saved.model, machine, batch_size, limit)
+        predictor = saved.predictor(batch_size, Log(sys.stderr if machine.is_main else None))
         if inference.predictions is None:
             utils.help_predict(predictor)
         else:

@@ -73,6 +73,7 @@ def main(options: FineTuningOptions) -> None:
                 machine = choose_machine(run_options.machine.device, run_options.machine.precision, processes)
                 if data is None:
                     data = utils.prepare_data(run_options, machine, data_log)
+                machine = machine.in_precision(data.fit.precision)
                 log.include(data_log)  # in the train.log of each run
                 if run_options.data.find_label_errors:
                     find_label_errors(run_options, machine, data, directory, log)
@@ -97,8 +98,11 @@ def fine_tune(
 def new_model(options: FineTuningOptions, data: TrainingData, log: Log) -> torch.nn.Module:
     """Return the pretrained model with a new head, which depends on the seed, and say which it is."""
     utils.set_seed(options.training.seed)
-    new = utils.new_classifier(data.source, data.labels, options.model.dropout, options.machine.fast)
-    say_model(log, data.base_model, data.source, new.model, new.new_weights)
+    model_options = options.model
+    new = utils.new_classifier(
+        data.source, data.labels, model_options.dropout, options.machine.fast, model_options.keep_head
+    )
+    say_model(log, data.base_model, data.source, new.model, new.new_weights, [*new.notes, *data.fit.notes])
     return new.model
 
 
@@ -201,7 +205,7 @@ def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
         lock.take()
         train_table = run.data.tables["train"]
         scored_run = ScoredRun(scored, table, run.run_facts(), model_files, train_table, answers["test"])
-        explainer = Explainer(run.data.main_encoder, machine.device)
+        explainer = Explainer(run.data.main_encoder, machine.device, run.data.fit.equal_lengths)
         write_results(paths.test_dir, scored_run, explainer, options.report, run.log)
 
 

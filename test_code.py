@@ -41,7 +41,6 @@ import utils
 from toolkit.base.disk import DirectoryLock
 from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine
-from toolkit.compute.memory import RowLimit
 from toolkit.compute.processes import Processes
 from toolkit.data.labels import match_labels, with_new_names
 from toolkit.data.tables import Table
@@ -86,19 +85,19 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
     """Predict the test set in all processes together; the result is the main one's."""
     machine = choose_machine(options.prediction.machine.device, options.prediction.machine.precision, processes)
     batch_size = processes.broadcast(options.prediction.batch_size)
-    limit = RowLimit(log=log)
     model_dir = Path(options.model_dir)
     fast = options.prediction.machine.fast
     model_files = ModelFiles.in_directory(model_dir)
     if not machine.is_main:
         saved = utils.load_model(model_dir, machine, fast)
         model_files.check()
-        utils.help_predict(utils.Predictor(saved.model, machine, batch_size, limit))
+        utils.help_predict(saved.predictor(batch_size, log))
         return None
     table, other = read_test_set(options, log)
     saved = utils.load_model(model_dir, machine, fast)
     model_files.check()
-    predictor = utils.Predictor(saved.model, machine, batch_size, limit)
+    predictor = saved.predictor(batch_size, log)
+    machine = saved.machine
     decision = decision_of(saved.run, options.prediction.calibrated, options.prediction.threshold)
     together = f", {processes.size} processes" if processes.size > 1 else ""
     computes = f"on {machine.device.type} in {machine.precision.name}{together}"
@@ -108,7 +107,8 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
         log.item("", utils.check_int8(predictor, saved.encoder, frame, decision, options.prediction.min_agreement))
     scored = utils.score_table(predictor, saved.encoder, table, saved.run.labels, decision)
     utils.release_helpers(predictor)
-    return ScoredTest(table, scored, saved.run, model_files, Explainer(saved.encoder, machine.device), other)
+    explainer = Explainer(saved.encoder, machine.device, bool(saved.run.equal_lengths))
+    return ScoredTest(table, scored, saved.run, model_files, explainer, other)
 
 
 def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | None]:

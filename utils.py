@@ -7,7 +7,7 @@ loads. Shapes: N rows of a file, B rows of a batch, L tokens of its longest row,
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +46,17 @@ from toolkit.data.writers import scored_columns
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
 from toolkit.models.fast_bert import make_fast
+from toolkit.models.heads import choose_head, fit_head, own_head
 from toolkit.models.int8 import check_labels, make_int8
 from toolkit.models.locate import EMBEDDED, resolve_model
 from toolkit.models.packed_linear import pack_linear_layers
 from toolkit.models.pretrained import (
-    check_padding,
-    limit_tokenizer,
     load_classifier,
     load_config,
     load_tokenizer,
-    set_dropout,
+    model_folder,
 )
 from toolkit.runs.model_card import model_card
 from toolkit.runs.run_json import RunFacts, read_run
@@ -69,6 +69,7 @@ from toolkit.tokens.dataset import (
     share_dataset,
 )
 from toolkit.tokens.encoder import Encoder, make_encoder
+from toolkit.tokens.probe import Fit, probe, probe_precision
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.banner import say_labels, say_lengths, say_rows
 from toolkit.training.learner import GradientPass, Learner
@@ -325,14 +326,12 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     labels = machine.processes.broadcast(None if read is None else read.labels)
     datasets: dict[str, TokenDataset] = {}
     encoder = None
+    fit = None
     findings: list[Finding] = []
     if read is not None:
         model = options.model
-        tokenizer = load_tokenizer(source)
-        config = load_config(source)
         pairs = "text_pair" in read.used["train"].frame
-        encoder = make_encoder(tokenizer, config, model.max_length, model.truncation, pairs)
-        limit_tokenizer(tokenizer, encoder.max_length)  # transformers.pipeline then truncates alike
+        encoder, fit = fit_model(source, options, labels, pairs, machine.alone())
         datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
         say_labels(log, labels, datasets["train"].label_ids)
         say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
@@ -342,9 +341,27 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         say_findings(log, findings, options.data.check_data)
     train = share_dataset(machine.processes, datasets.get("train"))
     valid = share_dataset(machine.processes, datasets.get("valid"))
+    fit = Fit(**machine.processes.broadcast(None if fit is None else asdict(fit)))
     tables = {} if read is None else read.used
     base_model = options.model.model or EMBEDDED
-    return TrainingData(base_model, source, labels, train, valid, tables, encoder, findings)
+    return TrainingData(base_model, source, labels, train, valid, fit, tables, encoder, findings)
+
+
+def fit_model(
+    source: str, options: FineTuningOptions, labels: Sequence[str], pairs: bool, machine: Machine
+) -> tuple[Encoder, Fit]:
+    """Find out how a model is to be used on this machine, and how texts are encoded for it.
+
+    It is loaded for that and let go of again, since each run begins with a model of its own.
+    """
+    model_options = options.model
+    new = new_classifier(source, labels, model_options.dropout, options.machine.fast, model_options.keep_head)
+    max_length = model_options.max_length
+    encoder = make_encoder(new.tokenizer, new.model.config, max_length, model_options.truncation, pairs)
+    fit = probe(source, new.model, encoder, machine, may_shorten=max_length is None)
+    encoder = replace(encoder, max_length=fit.max_length)
+    prepare_tokenizer(new.tokenizer, new.model.config, fit.max_length)  # transformers.pipeline then encodes alike
+    return encoder, fit
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------
@@ -373,34 +390,43 @@ def batch_tensors(
 class NewClassifier:
     """A pretrained model with a classification head for the labels of a run."""
 
-    model: torch.nn.Module
+    model: Any
     tokenizer: Any
     new_weights: list[str]  # names of the weights that the pretrained model does not have
+    notes: list[str]  # what has to be said of it
 
 
-def new_classifier(source: str, labels: Sequence[str], dropout: float | None, fast: bool = True) -> NewClassifier:
+def new_classifier(
+    source: str, labels: Sequence[str], dropout: float | None, fast: bool = True, keep_head: bool = False
+) -> NewClassifier:
     """Return the model of a directory or hub id, with a head for these labels, and its tokenizer.
 
-    If it is to be `fast`, it computes nothing that the head does not read. Raises UserError if it cannot be loaded, has
-    fewer tokens than its tokenizer, or reads padding.
+    If it is to be `fast`, it computes nothing that the head does not read; `keep_head` keeps its own head whatever that
+    calls its labels. Raises UserError if it cannot be loaded or has fewer tokens than its tokenizer.
     """
     config = load_config(source)
+    head = choose_head(own_head(model_folder(source), config), labels, keep_head)
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
     config.problem_type = "single_label_classification"
+    notes = make_usable(config)
     set_dropout(config, dropout)
     tokenizer = load_tokenizer(source)
     if getattr(config, "pad_token_id", None) is None:
         config.pad_token_id = tokenizer.pad_token_id  # by which some kinds of models find the end of a text
-    model: Any
-    model, new_weights = load_classifier(source, config)
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+    loaded = load_classifier(source, config)
+    model = loaded.model
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
-    check_padding(source, model, tokenizer)
+    new_weights = fit_head(model, head, loaded.new_weights)
+    if head.note:
+        notes.append(head.note)
+    if loaded.unused_layers:
+        notes.append(f"{loaded.unused_layers} weights are of layers that config.json leaves out, and are not read")
     if fast:
         make_fast(model)
-    return NewClassifier(model, tokenizer, new_weights)
+    return NewClassifier(model, tokenizer, new_weights, notes)
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
@@ -480,7 +506,8 @@ def predict_logits(
     if not isinstance(model, torch.nn.DataParallel):
         model = unwrap(model)
     logits = np.zeros((len(dataset), unwrap(model).config.num_labels), np.float32)
-    for number, rows in enumerate(prediction_batches(dataset.lengths, predictor.batch_size)):
+    batches = prediction_batches(dataset.lengths, predictor.batch_size, predictor.limit.equal_lengths)
+    for number, rows in enumerate(batches):
         if number % processes.size == processes.rank:
             _predict_batch(predictor, model, dataset, rows, logits)
         on_batch(len(rows))
@@ -526,7 +553,7 @@ def check_int8(
     """Return how many rows keep the label of fp32 in int8, predicted by this process alone; UserError if too few do."""
     sample = tokenize(encoder, frame).dataset
     alone = predictor.alone()
-    return check_labels(alone.model, lambda: decision.label_ids(predict_logits(alone, sample)), min_agreement)
+    return check_labels(unwrap(alone.model), lambda: decision.label_ids(predict_logits(alone, sample)), min_agreement)
 
 
 def score_table(
@@ -567,32 +594,45 @@ def describe_model(folder: Path, run: RunFacts) -> None:
 
 @dataclass(frozen=True)
 class SavedClassifier:
-    """What a model directory holds that main.py wrote: the model, how texts are encoded for it, and its run.json."""
+    """What a model directory holds that main.py wrote: the model, how texts are encoded for it, and its run.json.
+
+    `machine` is the one that it predicts on, in a number format in which it can.
+    """
 
     model: torch.nn.Module
     encoder: Encoder
     run: RunFacts
+    machine: Machine
+
+    def predictor(self, batch_size: int, log: Log) -> Predictor:
+        """Return a predictor for the model; `log` gets a line where the memory runs out."""
+        return Predictor(
+            self.model, self.machine, batch_size, RowLimit(log=log, equal_lengths=bool(self.run.equal_lengths))
+        )
 
 
 def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassifier:
     """Return what a model directory holds, the model on the device or devices of this process.
 
     If it is to be `fast`, it computes nothing that the head does not read, and its weights are laid out to predict.
-    Raises UserError if the directory is not one or is damaged.
+    Raises UserError if the directory is not one or is damaged, or the model cannot compute in the number format.
     """
     run = read_run(folder)
     tokenizer = load_tokenizer(str(folder))
-    model: Any
-    model, new_weights = load_classifier(str(folder))
-    if new_weights or model.config.num_labels != len(run.labels):
-        raise UserError(f"{folder}: model.safetensors does not fit run.json (weights missing: {len(new_weights)})")
+    loaded = load_classifier(str(folder))
+    model: Any = loaded.model
+    if loaded.new_weights or model.config.num_labels != len(run.labels):
+        missing = len(loaded.new_weights)
+        raise UserError(f"{folder}: model.safetensors does not fit run.json (weights missing: {missing})")
+    encoder = make_encoder(tokenizer, model.config, run.max_length, run.truncation, run.pairs)
     if fast:
         make_fast(model)
-        pack_linear_layers(model.to(machine.device), machine.precision.dtype)
+    machine = machine.in_precision(probe_precision(str(folder), model.to(machine.device), encoder, machine))
+    if fast:
+        pack_linear_layers(model, machine.precision.dtype)
     if machine.precision.name == "int8":
         make_int8(model)
-    encoder = make_encoder(tokenizer, model.config, run.max_length, run.truncation, run.pairs)
-    return SavedClassifier(machine.wrap_for_prediction(model), encoder, run)
+    return SavedClassifier(machine.wrap_for_prediction(model), encoder, run, machine)
 
 
 def score_saved(
@@ -600,7 +640,7 @@ def score_saved(
 ) -> ScoredSet:
     """Score a table with the model directory that this process, the main one, wrote; the others are in help_score."""
     saved = load_model(folder, machine, fast)
-    predictor = Predictor(saved.model, machine, batch_size, limit)
+    predictor = Predictor(saved.model, saved.machine, batch_size, limit)
     _send_weights(saved.model, machine)
     scored = score_table(predictor, saved.encoder, table, saved.run.labels, decision_of(saved.run))
     release_helpers(predictor)

@@ -55,6 +55,31 @@ def test_the_micro_batches_of_all_processes_are_the_batch_and_weigh_what_its_mea
         assert max(rows_of_each) - min(rows_of_each) <= 1
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("micro", [None, 1, 3])
+def test_micro_batches_of_equal_lengths_are_the_same_batch(size, micro):
+    lengths = np.random.default_rng(1).integers(3, 9, 500)
+    for count in [*range(1, 12), 64, 127]:
+        rows = np.random.default_rng(count).permutation(500)[:count]
+        parts = [micro_batches(rows, rank, size, micro, lengths) for rank in range(size)]
+        everything = [each for part in parts for each in part]
+        used = [each.rows.tolist() for each in everything if each.weight > 0]
+        assert sorted(sum(used, [])) == sorted(rows.tolist())
+        assert {each.weight for each in everything if each.weight > 0} == {size / count}
+        assert all(len(set(lengths[each.rows])) == 1 for each in everything)
+        assert len({len(part) for part in parts}) == 1
+        assert max(len(each.rows) for each in everything) <= (micro or count)
+
+
+def test_prediction_batches_of_equal_lengths_have_every_row_once_and_no_more_than_asked_for():
+    lengths = np.random.default_rng(0).integers(3, 40, WINDOW + 500)
+    batches = prediction_batches(lengths, 16, equal_lengths=True)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    assert all(len(set(lengths[batch])) == 1 and len(batch) <= 16 for batch in batches)
+    assert len(batches) < len(lengths) / 8
+    assert prediction_batches(lengths[:0], 16, equal_lengths=True) == []
+
+
 def as_lists(rows: np.ndarray, rank: int, size: int, micro: int | None) -> list[tuple[list[int], float]]:
     return [(each.rows.tolist(), each.weight) for each in micro_batches(rows, rank, size, micro)]
 

@@ -5,13 +5,24 @@ import numpy as np
 import pytest
 import torch
 
+from tests.models.architectures import BY_NAME, save
 from tests.models.test_fast_bert import batch, classifier
 from toolkit.base.errors import UserError
 from toolkit.compute import precision
 from toolkit.compute.precision import choose_precision
 from toolkit.models import int8
 from toolkit.models.fast_bert import make_fast
-from toolkit.models.int8 import Int8Linear, can_int8, check_labels, every, make_int8, without_int8
+from toolkit.models.int8 import (
+    Int8Conv1D,
+    Int8Linear,
+    can_int8,
+    check_labels,
+    every,
+    int8_share,
+    make_int8,
+    without_int8,
+)
+from toolkit.models.pretrained import load_classifier, load_config
 
 needed = pytest.mark.skipif(not can_int8(), reason="this torch or processor has no such products")
 CPU = torch.device("cpu")
@@ -176,3 +187,38 @@ def test_it_is_refused_where_it_cannot_be_computed(monkeypatch):
     monkeypatch.setattr(precision, "can_int8", lambda: False)
     with pytest.raises(UserError, match="int8 needs an x86 processor"):
         choose_precision("int8", CPU)
+
+
+@needed
+@pytest.mark.parametrize(("name", "layers"), [("GPT-2", 2 * 4), ("BERT", 2 * 6), ("Qwen2", 2 * 7)])
+def test_the_layers_of_decoders_are_in_int8_too(name, layers, tmp_path):
+    plain = load_classifier(str(save(BY_NAME[name], tmp_path)), load_config(str(tmp_path))).model.eval()
+    changed = copy.deepcopy(plain)
+    make_int8(changed)
+    assert sum(isinstance(module, (Int8Linear, Int8Conv1D)) for module in changed.modules()) == layers
+    assert int8_share(changed) == 1
+    ids = torch.tensor([[5, 9, 14, 20, 3]])
+    with torch.inference_mode():
+        expected, found = plain(input_ids=ids).logits, changed(input_ids=ids).logits
+        assert not torch.equal(found, expected)
+        torch.testing.assert_close(found, expected, atol=0.15 * float(expected.abs().max()), rtol=0)
+        with without_int8(changed):
+            torch.testing.assert_close(changed(input_ids=ids).logits, expected)
+
+
+@needed
+@pytest.mark.parametrize("name", ["SqueezeBERT", "I-BERT"])
+def test_a_model_that_has_no_linear_layers_is_refused(name, tmp_path):
+    model = load_classifier(str(save(BY_NAME[name], tmp_path)), load_config(str(tmp_path))).model
+    with pytest.raises(UserError, match="--precision int8: 0% of the encoder's weights of a .* leave it out"):
+        make_int8(model)
+
+
+@needed
+def test_a_model_of_which_a_part_is_in_int8_says_which_share(tmp_path):
+    model = load_classifier(str(save(BY_NAME["ConvBERT"], tmp_path)), load_config(str(tmp_path))).model
+    make_int8(model)
+    assert 0.5 < int8_share(model) < 1
+    said = check_labels(model, lambda: np.zeros(3, int), 1.0)
+    assert said == f"int8 (of {int8_share(model):.0%} of the encoder's weights): 3 of 3 rows that were compared have " \
+                   "the label of fp32"  # fmt: skip

@@ -54,6 +54,7 @@ def test_nothing_is_wrong_with_settings_that_models_of_the_hub_have(model):
     edit(
         model / "config.json", auto_map={}, custom_pipelines={}, attn_implementation="sdpa",
         _attn_implementation="eager", rope_theta=10**9, eos_token_id=10**9, use_cache=True,
+        num_parameters=7_000_000_000, n_params=10**12,
         use_kernels=False, architectures=["BertForMaskedLM"], _name_or_path="/root/bert", torch_dtype="float32",
     )  # fmt: skip
     edit(
@@ -71,7 +72,7 @@ def test_the_layout_of_the_cache_of_the_hub_is_read_and_no_other_link_out(model,
     for file in blobs.iterdir():
         (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
     assert all_problems(snapshot) == []
-    model, _ = load_classifier(str(snapshot), load_config(str(snapshot)))
+    model = load_classifier(str(snapshot), load_config(str(snapshot))).model
     assert len(load_tokenizer(str(snapshot))) == model.config.vocab_size
     (snapshot / "vocab.txt").symlink_to("../../../secret")
     (tmp_path / "secret").touch()
@@ -101,7 +102,7 @@ def test_pickles_are_known_by_their_names_in_capitals_too(model):
 
 def test_weights_in_several_files_are_read(tmp_path):
     folder = tiny_bert(tmp_path / "model", WORDS)
-    model, _ = load_classifier(str(folder))
+    model = load_classifier(str(folder)).model
     assert fingerprint_weights(folder) == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     (folder / "model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="model.safetensors"):
@@ -113,9 +114,11 @@ def test_weights_in_several_files_are_read(tmp_path):
     assert weight_files(folder) == parts
     together = b"".join(part.read_bytes() for part in parts)
     assert fingerprint_weights(folder) == hashlib.sha256(together).hexdigest()
-    again, new = load_classifier(str(folder))
-    assert new == []
-    assert sum(weight.sum() for weight in again.parameters()) == sum(weight.sum() for weight in model.parameters())
+    again = load_classifier(str(folder))
+    assert again.new_weights == []
+    assert sum(weight.sum() for weight in again.model.parameters()) == sum(
+        weight.sum() for weight in model.parameters()
+    )
 
 
 def test_a_pointer_of_git_lfs_is_told_from_the_file_that_it_stands_for(model):
@@ -133,7 +136,7 @@ def test_code_beside_a_model_that_transformers_knows_is_neither_run_nor_a_reason
     (model / "modeling_own.py").write_text(code)
     edit(model / "config.json", auto_map={"AutoConfig": "modeling_own.C", "AutoModel": "modeling_own.M"})
     edit(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["modeling_own.T", None]})
-    classifier, _ = load_classifier(str(model))
+    classifier = load_classifier(str(model)).model
     assert type(classifier).__name__ == "BertForSequenceClassification"
     assert len(load_tokenizer(str(model))) == classifier.config.vocab_size
     assert not Path("was_run").exists()

@@ -77,7 +77,7 @@ def test_the_most_confident_errors_are_explained(run, explainer):
 
 def test_the_words_are_those_of_the_predicted_label_against_the_true_one(run, explainer):
     explanations, _ = explained(run, explainer)
-    classifier, _ = load_classifier(str(run.model_dir))
+    classifier = load_classifier(str(run.model_dir)).model
     for row, texts in explanations.rows.items():
         contrast = np.array([[1, 0]] if SCORED.label_ids[row] == 0 else [[0, 1]])
         (expected,) = attribute(classifier, explainer.encoder, [(TEXTS[row],)], contrast)

@@ -71,7 +71,7 @@ def test_labels_may_not_be_named_otherwise_but_in_the_same_way(tmp_path):
 def test_every_option_is_known_to_change_or_not():
     options = set(fine_tuning_options([]).as_dict())
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
-    untested |= {"find_label_errors", "tensorboard", "map_labels"}
+    untested |= {"find_label_errors", "tensorboard", "map_labels", "keep_head"}
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert (MAY_CHANGE | MAY_GROW) - untested == set(CHANGES)
 

@@ -1,8 +1,10 @@
 """Where the oldest and the newest torch and transformers that we run on differ in their interface."""
 
 from inspect import signature
+from typing import Any
 
 import torch
+import transformers
 from torch.nn.parallel import DistributedDataParallel
 
 try:
@@ -22,6 +24,12 @@ def has_fused_adamw(device_type: str) -> bool:
     """Say whether AdamW can update all weights in one pass over the memory: on CUDA, and since 2.4 on the CPU."""
     version = tuple(int(part) for part in torch.__version__.split(".")[:2])
     return device_type == "cuda" or (device_type == "cpu" and version >= (2, 4))
+
+
+def dtype_option(dtype: torch.dtype) -> dict[str, Any]:
+    """Return the option of from_pretrained that names the number format of the weights, which was renamed in 4.56."""
+    version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    return {"dtype" if version >= (4, 56) else "torch_dtype": dtype}
 
 
 def buffer_option() -> str:

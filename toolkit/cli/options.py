@@ -123,6 +123,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what an overlong row loses: the end of the longer text of a pair, of the first text, of the second (and of the other if that is not enough), or the middle")
     group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
     group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
+    group.add_argument("--keep_head", action=SWITCH, default=False, help="of a --model that is a classifier already, take its head as it is, its first label for the first of the data and so on; otherwise the head is kept where its labels have the names of those of the data, in any order, and else a new one is begun (default: off)")
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:

@@ -62,6 +62,7 @@ class ModelOptions:
     truncation: str
     max_unknown: float  # share of the characters
     dropout: float | None  # None: the model's own
+    keep_head: bool
 
 
 @dataclass(frozen=True)

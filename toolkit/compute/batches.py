@@ -37,7 +37,9 @@ class MicroBatch:
     weight: float  # what the sum of their losses is multiplied by
 
 
-def micro_batches(rows: np.ndarray, rank: int, size: int, limit: int | None) -> list[MicroBatch]:
+def micro_batches(
+    rows: np.ndarray, rank: int, size: int, limit: int | None, lengths: np.ndarray | None = None
+) -> list[MicroBatch]:
     """Cut what one of `size` processes has of a global batch into micro-batches that fit the memory.
 
     Their weights are such that the mean over the processes of the weighted sums of the losses is the mean loss of the
@@ -49,23 +51,49 @@ def micro_batches(rows: np.ndarray, rank: int, size: int, limit: int | None) -> 
         rank: number of the process.
         size: how many there are.
         limit: most rows of a micro-batch (None: any number).
+        lengths: tokens of each row of the table, (N,), if the rows of a micro-batch must have equally many (None: any).
     """
-    rows_of_first = len(rows[::size])  # no process has more
-    count = 1 if limit is None else -(-rows_of_first // limit)
-    parts = np.array_split(rows[rank::size], count)
     weight = size / len(rows)
+    if lengths is None:
+        rows_of_first = len(rows[::size])  # no process has more
+        count = 1 if limit is None else -(-rows_of_first // limit)
+        parts = np.array_split(rows[rank::size], count)
+    else:
+        ordered = rows[np.argsort(lengths[rows], kind="stable")]
+        parts_of_each = [of_equal_length(ordered[each::size], lengths, limit) for each in range(size)]
+        count = max(len(of_one) for of_one in parts_of_each)
+        parts = parts_of_each[rank] + [rows[:0]] * (count - len(parts_of_each[rank]))
     return [MicroBatch(part, weight) if len(part) else MicroBatch(rows[:1], 0.0) for part in parts]
 
 
-def prediction_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+def of_equal_length(rows: np.ndarray, lengths: np.ndarray, limit: int | None) -> list[np.ndarray]:
+    """Cut rows that are in order of their lengths into parts of one length each, of at most `limit` rows (None: any).
+
+    `lengths` are those of all rows, (N,); no row gives no part.
+    """
+    if not len(rows):
+        return []
+    changes = np.flatnonzero(np.diff(lengths[rows])) + 1
+    parts: list[np.ndarray] = []
+    for part in np.split(rows, changes):
+        size = limit or len(part)
+        parts += [part[start : start + size] for start in range(0, len(part), size)]
+    return parts
+
+
+def prediction_batches(lengths: np.ndarray, batch_size: int, equal_lengths: bool = False) -> list[np.ndarray]:
     """Return batches for prediction: the rows sorted by length, longest first, within windows of 4,096 rows.
 
-    Longest first, because a batch that does not fit the memory then fails at once. `lengths` is (N,), in tokens.
+    Longest first, because a batch that does not fit the memory then fails at once. `lengths` is (N,), in tokens; with
+    `equal_lengths` the rows of a batch have equally many.
     """
-    batches = []
+    batches: list[np.ndarray] = []
     for window_start in range(0, len(lengths), WINDOW):
         order = window_start + np.argsort(-lengths[window_start : window_start + WINDOW], kind="stable")
-        batches += [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        if equal_lengths:
+            batches += of_equal_length(order, lengths, batch_size)
+        else:
+            batches += [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     return batches
 
 

@@ -27,6 +27,12 @@ class Machine:
         """How many threads of the CPU compute, on which the last digits of a result depend; None on other devices."""
         return thread_count(self.device)
 
+    def in_precision(self, name: str) -> "Machine":
+        """Return the same machine with another number format, or itself if it has that one."""
+        if name == self.precision.name:
+            return self
+        return replace(self, precision=Precision(name, self.device.type))
+
     def alone(self) -> "Machine":
         """Return the same machine for work that this process does without the others."""
         return replace(self, processes=ALONE)

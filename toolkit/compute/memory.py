@@ -50,12 +50,16 @@ class Attempt:
 class RowLimit:
     """How many rows go through a model at once on a device (None: any number); halved when the memory runs out.
 
-    `log` gets a line that says so.
+    `log` gets a line that says so. With `equal_lengths` only rows of one length do, because padding would change what
+    the model makes of them.
     """
 
-    def __init__(self, rows: int | None = None, log: Callable[[str], object] | None = None):
+    def __init__(
+        self, rows: int | None = None, log: Callable[[str], object] | None = None, equal_lengths: bool = False
+    ):
         self.rows = rows
         self.log = log or Log(None)
+        self.equal_lengths = equal_lengths
 
     def attempts(self, rows: int) -> Iterator[Attempt]:
         """Yield contexts in which to work on `rows` rows, cut to the limit, until the memory suffices for it.

@@ -1,7 +1,7 @@
 """Number formats: which one this machine computes best in, and the autocast and gradient scaler that go with it."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ class Precision:
 
     name: str
     device_type: str
+    is_automatic: bool = field(default=False, compare=False)  # nobody asked for it, so another may take its place
 
     def autocast(self) -> AbstractContextManager:
         """Return the context in which the model is run; in fp32 it does nothing: older torch has no other for mps."""
@@ -44,7 +45,7 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     """
     device_type = device.type
     if name == "auto":
-        name = _fastest_format(device)
+        return Precision(_fastest_format(device), device_type, is_automatic=True)
     if name == "fp16" and device_type != "cuda":
         raise UserError(
             f"--precision fp16 needs a CUDA device, but this one is {device_type}; --precision auto chooses what works"
@@ -70,7 +71,8 @@ def common_precision(name: str, device: torch.device, processes: Processes) -> P
         raise UserError(
             f"--device {device.type}: the main process uses {main_device_type}, and all need the same kind of device"
         )
-    return choose_precision(processes.on_main(lambda: choose_precision(name, device).name), device)
+    chosen = processes.on_main(lambda: choose_precision(name, device).name)
+    return replace(choose_precision(chosen, device), is_automatic=name == "auto")
 
 
 def _fastest_format(device: torch.device) -> str:

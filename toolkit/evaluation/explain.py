@@ -133,11 +133,15 @@ def _tokenize(encoder: Encoder, rows: Sequence[tuple[str, ...]]) -> list[_Tokeni
     return tokenized
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Yield the numbers of rows with these lengths, the shortest first: of as many at a time as the tokens allow."""
+def _batches(lengths: Sequence[int], equal_lengths: bool) -> Iterator[list[int]]:
+    """Yield the numbers of rows with these lengths, the shortest first: of as many at a time as the tokens allow.
+
+    With `equal_lengths` those of a batch have one length.
+    """
     batch: list[int] = []
     for number in sorted(range(len(lengths)), key=lambda number: lengths[number]):
-        if batch and (len(batch) + 1) * lengths[number] > MAX_TOKENS_AT_ONCE:
+        is_too_much = (len(batch) + 1) * lengths[number] > MAX_TOKENS_AT_ONCE
+        if batch and (is_too_much or (equal_lengths and lengths[number] != lengths[batch[-1]])):
             yield batch
             batch = []
         batch.append(number)
@@ -157,7 +161,7 @@ def _attributions(
     Raises TooLittleMemory if all of them are.
     """
     attributions: dict[int, np.ndarray] = {}
-    batches = deque(_batches([len(row) for row in rows]))
+    batches = deque(_batches([len(row) for row in rows], limit.equal_lengths))
     shortage = ""
     while batches:
         numbers = batches.popleft()

@@ -4,7 +4,7 @@ Weights are quantized once, each output by itself; what goes into a layer is qua
 its whole range (Jacob et al. 2018, section 2.1, for ranges that hold 0; Yao et al. 2022, ZeroQuant, section 4.1, for
 tokens), so that what is computed for a token does not depend on the others of its batch. Products are added up in int32
 by oneDNN; all else stays in fp32. Embeddings, the pooler and the classification head, small and near the logits, are
-left as they are.
+left as they are, and so are weights outside of linear layers: in convolutions, say.
 
 Shapes: T tokens, I inputs and O outputs of a layer, N rows.
 """
@@ -17,6 +17,7 @@ from functools import cache
 import numpy as np
 import torch
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from toolkit.base.errors import UserError
 
@@ -25,6 +26,8 @@ TOKEN_STEPS = 254  # of the 256 values of a byte, so that rounding stays within 
 WEIGHT_LEVELS = 127  # on either side of 0, that a weight takes
 FEW_WEIGHT_LEVELS = 63  # of a processor that adds two products up in 16 bits
 SMALLEST_STEP = 1e-30  # of a token that is 0 throughout
+LEAST_SHARE = 0.5  # of the encoder's weights that must be in layers that compute in int8
+WHOLE = 0.99  # share that need not be told
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,22 @@ class Int8Linear(torch.nn.Linear):
         return product.view(*values.shape[:-1], -1)
 
 
+class Int8Conv1D(Conv1D):
+    """GPT-2's linear layer, whose weight (I, O) lies the other way round, computing as Int8Linear does."""
+
+    quantized: QuantizedWeight | None = None
+    on = True
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Return (..., O) in fp32 for values (..., I)."""
+        if not self.on or not values.numel() or torch.is_grad_enabled():
+            return super().forward(values)
+        if self.quantized is None:
+            self.quantized = QuantizedWeight.of(self.weight.detach().T.contiguous())
+        product = self.quantized.product(values.reshape(-1, values.shape[-1]), self.bias)
+        return product.view(*values.shape[:-1], -1)
+
+
 def _packed(weight: torch.Tensor) -> torch.Tensor:
     return torch.ops.onednn.qlinear_prepack(weight, None)
 
@@ -111,19 +130,48 @@ def can_int8() -> bool:
 
 
 def make_int8(model: PreTrainedModel) -> None:
-    """Make the linear layers of a sequence classifier's encoder compute in int8."""
-    encoder = model.base_model
-    pooler = getattr(encoder, "pooler", None)
-    kept = set() if pooler is None else set(pooler.modules())
-    for module in encoder.modules():
-        if isinstance(module, torch.nn.Linear) and module not in kept:
+    """Make the linear layers of a sequence classifier's encoder compute in int8.
+
+    Raises UserError if less than half of the encoder's weights are in such layers.
+    """
+    for module in _encoder_parts(model):
+        if isinstance(module, torch.nn.Linear):
             module.__class__ = Int8Linear
+        elif isinstance(module, Conv1D):
+            module.__class__ = Int8Conv1D
+    share = int8_share(model)
+    if share < LEAST_SHARE:
+        raise UserError(
+            f"--precision int8: {share:.0%} of the encoder's weights of a {type(model).__name__} are in layers that "
+            "can be computed in int8; leave it out"
+        )
+
+
+def int8_share(model: PreTrainedModel) -> float:
+    """Return the share of the encoder's weights, embeddings and vectors aside, that are in layers that are in int8."""
+    in_int8 = 0
+    total = 0
+    for module in _encoder_parts(model):
+        if isinstance(module, torch.nn.Embedding):
+            continue
+        for weight in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
+            if weight.ndim > 1 and weight.is_floating_point():
+                total += weight.numel()
+                in_int8 += weight.numel() * isinstance(module, (Int8Linear, Int8Conv1D))
+    return in_int8 / total if total else 0.0
+
+
+def _encoder_parts(model: PreTrainedModel) -> Iterator[torch.nn.Module]:
+    """Yield the modules of a classifier's encoder without its pooler."""
+    pooler = getattr(model.base_model, "pooler", None)
+    kept = set() if pooler is None else set(pooler.modules())
+    yield from (module for module in model.base_model.modules() if module not in kept)
 
 
 @contextmanager
 def without_int8(model: torch.nn.Module) -> Iterator[None]:
     """Let the layers compute in fp32 meanwhile."""
-    layers = [module for module in model.modules() if isinstance(module, Int8Linear)]
+    layers = [module for module in model.modules() if isinstance(module, (Int8Linear, Int8Conv1D))]
     for layer in layers:
         layer.on = False
     try:
@@ -138,7 +186,7 @@ def every(total: int) -> int:
     return max(1, -(-total // MAX_COMPARED_ROWS))
 
 
-def check_labels(model: torch.nn.Module, predict: Callable[[], np.ndarray], min_agreement: float) -> str:
+def check_labels(model: PreTrainedModel, predict: Callable[[], np.ndarray], min_agreement: float) -> str:
     """Compare the labels that a model gives in int8 with those in fp32, and return a sentence about it.
 
     `predict` returns the labels (N,) of some rows. Raises UserError if fewer than this share of them are the same.
@@ -151,4 +199,6 @@ def check_labels(model: torch.nn.Module, predict: Callable[[], np.ndarray], min_
         raise UserError(
             f"--precision int8: {agreement}, less than --min_agreement {min_agreement:g}; leave it out, or lower that"
         )
-    return f"int8: {agreement}"
+    share = int8_share(model)
+    of_it = "" if share >= WHOLE else f" (of {share:.0%} of the encoder's weights)"
+    return f"int8{of_it}: {agreement}"

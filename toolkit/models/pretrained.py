@@ -5,16 +5,14 @@ only, and these after a look at what is in them, so that it neither fetches nor 
 """
 
 import re
-import warnings
 from collections.abc import Callable
-from copy import deepcopy
-from inspect import signature
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -27,22 +25,28 @@ from transformers.utils import logging as transformers_logging
 
 from toolkit.base.errors import TooLittleMemory, UserError, first_line, is_out_of_memory
 from toolkit.base.languages import counted
+from toolkit.base.torch_versions import dtype_option
+from toolkit.models.configuration import described_model, make_usable, takes
 from toolkit.models.hub import fetch_model
 from toolkit.models.trust import (
     config_problems,
     directory_problems,
     size_of_weights,
     tokenizer_problems,
+    weight_files,
     weight_problems,
 )
 
-DROPOUT = re.compile("dropout|pdrop$|dropatt$")  # in the names under which the families of models keep a dropout
-OWN_LIMIT = "base_model_max_length"  # in tokenizer_config.json: the tokenizer's limit before a run set its --max_length
-NO_LIMIT = 10**9  # tokens; tokenizers without a limit say 10**30
-SHORT_TEXT = "a b c"  # whose scores are compared with and without padding
-SAME = 1e-3  # largest difference of such scores, relative to the largest one, that rounding may make
 NEW_WEIGHTS = 10**8  # those of a head, at most
-HEAD = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "logits_proj.", "sequence_summary.")
+POOLER = re.compile(r"(^|\.)pooler\.")  # part of the head, though most keep it inside the encoder
+TOKENIZER_FILE = re.compile(r"tokenizer|vocab|merges|spm|spiece|sentencepiece|bpe|\.model$|\.codes$", re.IGNORECASE)
+COMPUTED = re.compile(r"inv_freq|rotary_emb|masked_bias|position_ids|attn\.bias$")  # buffers of older versions
+SPARE_TOKENS = ("eos_token", "sep_token", "unk_token", "bos_token")  # any of which may pad; attention leaves it out
+
+
+def model_folder(source: str) -> Path:
+    """Return the directory of a model: `source` itself, or that of the hub id that it is."""
+    return Path(source) if Path(source).is_dir() else fetch_model(source)
 
 
 def _load(loader: Any, source: str, look: Callable[[Path], list[str]], **options):
@@ -50,7 +54,7 @@ def _load(loader: Any, source: str, look: Callable[[Path], list[str]], **options
 
     Raises UserError for what they find and for whatever else keeps the files from being loaded.
     """
-    folder = Path(source) if Path(source).is_dir() else fetch_model(source)
+    folder = model_folder(source)
     if problems := directory_problems(folder) or look(folder):
         raise UserError(*(f"model {source}: {problem}" for problem in problems))
     transformers_logging.set_verbosity_error()
@@ -69,17 +73,27 @@ def _told(error: BaseException) -> str:
     return kind + first_line(error)
 
 
+# -- the tokenizer ----------------------------------------------------------------------------------------------------
+
+
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a directory or hub id, padding on the right; UserError if it cannot be loaded."""
+    """Return the tokenizer of a directory or hub id, with a padding token; UserError if it cannot be loaded."""
     tokenizer = _load(AutoTokenizer, source, _tokenizer_problems)
-    tokenizer.padding_side = "right"
+    folder = model_folder(source)
+    if not _has_vocabulary(tokenizer, folder):
+        raise UserError(f"model {source}: {_no_tokenizer_files(folder)}")
     if tokenizer.pad_token_id is None:
-        raise UserError(f"model {source}: its tokenizer has no padding token, so it is not a model of the BERT kind")
+        spare = next((role for role in SPARE_TOKENS if getattr(tokenizer, role) is not None), None)
+        if spare is None:
+            raise UserError(f"model {source}: its tokenizer has no padding token, nor another that could pad")
+        tokenizer.pad_token = getattr(tokenizer, spare)
     return tokenizer
 
 
 def _tokenizer_problems(folder: Path) -> list[str]:
-    """Return what is wrong with the files of a tokenizer, given the classes that transformers has itself."""
+    """Return what is wrong with a directory's configuration and tokenizer."""
+    if not any(TOKENIZER_FILE.search(path.name) for path in folder.iterdir()):
+        return [_no_tokenizer_files(folder)]
 
     def is_native(name: str) -> bool:
         """Say whether transformers has a class of this name."""
@@ -93,38 +107,123 @@ def _config_problems(folder: Path) -> list[str]:
     return config_problems(folder, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
 
 
+def _has_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
+    """Say whether a directory has a file of those in which the tokenizer's class keeps its vocabulary, if it has one.
+
+    Newer versions of transformers make a tokenizer that knows no word where there is none.
+    """
+    own = [name for name in tokenizer.vocab_files_names.values() if name]
+    named = tokenizer.init_kwargs.get("fast_tokenizer_files") or []
+    names = ["tokenizer.json", *own, *map(str, named)]
+    return not own or any((folder / name).is_file() for name in names)
+
+
+def _no_tokenizer_files(folder: Path) -> str:
+    return f"no tokenizer files in {folder}; copy them (tokenizer.json and the like) from the model it came from"
+
+
+# -- the model --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """A sequence classifier as it was loaded."""
+
+    model: Any
+    new_weights: list[str]  # names of the weights of its head that the directory does not have
+    unused_layers: int  # weights of the directory in layers that the configuration leaves out
+
+
 def load_config(source: str) -> PretrainedConfig:
     """Return the model configuration of a directory or hub id; UserError if it cannot be loaded."""
     return _load(AutoConfig, source, _config_problems)
 
 
-def load_classifier(source: str, config: PretrainedConfig | None = None) -> tuple[torch.nn.Module, list[str]]:
-    """Return the sequence classifier of a directory or hub id in fp32, and the names of its new weights.
+def load_classifier(source: str, config: PretrainedConfig | None = None) -> LoadedClassifier:
+    """Return the sequence classifier of a directory or hub id in fp32.
 
     With `config` (its number of labels, say) a classification head of another size is replaced by a new one. Raises
-    UserError if weights other than those of the head are missing, as when the directory holds another kind of model,
-    or if some are not numbers.
+    UserError if weights of the encoder are missing, as when the directory holds another kind of model, if it has some
+    that the model has no place for, or if some are not numbers.
     """
-    options = {"config": config, "ignore_mismatched_sizes": True} if config is not None else {}
-    config = load_config(source) if config is None else config
+    options: dict[str, Any] = {"ignore_mismatched_sizes": config is not None}
+    if config is None:
+        config = load_config(source)
+        make_usable(config)
     model, report = _load(
         AutoModelForSequenceClassification, source, lambda folder: weight_problems(folder) or _inflated(config, folder),
-        use_safetensors=True, output_loading_info=True, **options,
+        config=config, use_safetensors=True, output_loading_info=True, **options, **dtype_option(torch.float32),
     )  # fmt: skip
-    mismatched = [entry[0] for entry in report.get("mismatched_keys", [])]
-    new = sorted({*report.get("missing_keys", []), *mismatched})
-    strange = [name for name in new if not name.startswith(HEAD) and ".pooler." not in name]
+    new = sorted({*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])})
+    strange = [name for name in new if is_of_encoder(model, name)]
     if strange:
         raise UserError(
             f"model {source}: {counted(len(strange), 'weight')} missing or of the wrong size, such as {strange[0]}"
         )
+    unused = _unused_layers(source, model, report["unexpected_keys"])
     model = model.float()
     strange = [name for name, weight in model.named_parameters() if weight.dtype != torch.float32 or _broken(weight)]
     if strange:
         raise UserError(
             f"model {source}: {counted(len(strange), 'weight')} without finite float values, such as {strange[0]}"
         )
-    return model, new
+    if not takes(config, "attention_mask"):
+        model.register_forward_pre_hook(without_mask, with_kwargs=True)
+    return LoadedClassifier(model, new, unused)
+
+
+def is_of_encoder(model: Any, name: str) -> bool:
+    """Say whether a weight is of a classifier's pretrained part; what is beside that, and a pooler, is its head."""
+    return name.startswith(f"{model.base_model_prefix}.") and not POOLER.search(name)
+
+
+def _unused_layers(source: str, model: Any, unexpected: list[str]) -> int:
+    """Return how many of the weights that a model has no place for are those of layers that it was told to leave out.
+
+    The heads of other tasks are of no account. Raises UserError if others are of the encoder: without relative
+    positions or adapters, say, it would not be the model that was trained.
+    """
+    prefix = f"{model.base_model_prefix}."
+    modules = dict(model.base_model.named_modules())
+    learned = _learned(source, unexpected)
+    layers = 0
+    strange = []
+    for name in sorted(learned):
+        inner = name.removeprefix(prefix)
+        is_beside = inner == name and inner.split(".")[0] not in modules  # the head of another task
+        if is_beside or POOLER.search(inner):
+            continue
+        owner = inner.rpartition(".")[0]
+        while owner and owner not in modules:
+            owner = owner.rpartition(".")[0]
+        if isinstance(modules.get(owner), torch.nn.ModuleList):
+            layers += 1
+        elif owner:
+            strange.append(name)
+    if strange:
+        kind = type(model).__name__
+        raise UserError(
+            f"model {source}: the {kind} of this version of transformers has no place for "
+            f"{counted(len(strange), 'weight')} of its encoder, such as {strange[0]}; without them it is another model"
+        )
+    return layers
+
+
+def _learned(source: str, names: list[str]) -> list[str]:
+    """Return those of some weights of a directory that are in floating point and not computed from others."""
+    learned = []
+    wanted = {name for name in names if not COMPUTED.search(name)}
+    for path in weight_files(model_folder(source)):
+        with safe_open(path, framework="pt") as weights:
+            for name in wanted & set(weights.keys()):
+                if weights.get_slice(name).get_dtype().startswith(("F", "BF")):
+                    learned.append(name)
+    return learned
+
+
+def without_mask(_: torch.nn.Module, args: tuple, inputs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """Leave the attention mask out of the inputs of a model that takes none."""
+    return args, {name: value for name, value in inputs.items() if name != "attention_mask"}
 
 
 def _broken(weight: torch.Tensor) -> bool:
@@ -133,7 +232,7 @@ def _broken(weight: torch.Tensor) -> bool:
 
 def _inflated(config: PretrainedConfig, folder: Path) -> list[str]:
     """Return what is wrong if a configuration asks for far more weights than there are, before memory is taken."""
-    described = _without_memory(config)
+    described = described_model(config)
     if described is None:  # loading says what is wrong
         return []
     count = sum(weight.numel() for weight in described.parameters())
@@ -141,99 +240,3 @@ def _inflated(config: PretrainedConfig, folder: Path) -> list[str]:
     if count <= size + NEW_WEIGHTS:  # a weight takes at least a byte
         return []
     return [f"config.json describes {count:,} weights, but its weight files have only {size:,} bytes"]
-
-
-def _without_memory(config: PretrainedConfig) -> torch.nn.Module | None:
-    """Return the classifier that a configuration describes, its weights without values; None if that cannot be had."""
-    try:
-        with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return AutoModelForSequenceClassification.from_config(deepcopy(config))
-    except Exception:  # not all models can be built without memory
-        return None
-
-
-def check_padding(source: str, model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raise UserError for a model whose scores of a text change when padding follows it, as in a batch.
-
-    Such are those that read the last token, wherever the text ends, that mix tokens regardless of the mask, or that
-    divide a batch's length into parts. Draws nothing that a run's random numbers would miss.
-    """
-    ids = torch.tensor([tokenizer(SHORT_TEXT)["input_ids"]])
-    padding = torch.full((1, len(SHORT_TEXT)), tokenizer.pad_token_id)
-    mask = torch.cat([torch.ones_like(ids), torch.zeros_like(padding)], 1)
-    training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-            alone = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-            padded = model(input_ids=torch.cat([ids, padding], 1), attention_mask=mask).logits
-    except Exception as error:  # whatever it is that a model of another kind stumbles over
-        raise UserError(f"model {source}: it cannot score a padded text ({_told(error)})") from None
-    finally:
-        model.train(training)
-    if not torch.allclose(padded, alone, rtol=0, atol=SAME * float(alone.abs().max()), equal_nan=True):
-        raise UserError(
-            f"model {source}: the scores that {type(model).__name__} gives to a text change when padding follows it, "
-            "so they would depend on the other texts of a batch; choose a model of another kind, such as BERT, "
-            "RoBERTa, DeBERTa or ELECTRA"
-        )
-
-
-def set_dropout(config: PretrainedConfig, dropout: float | None) -> None:
-    """Set every dropout of a model configuration to `dropout`, in [0, 1); None leaves the model's own."""
-    if dropout is None:
-        return
-    for name, value in list(vars(config).items()):
-        if isinstance(value, PretrainedConfig):
-            set_dropout(value, dropout)
-        elif DROPOUT.search(name) and (value is None or _is_share(value)) and value != dropout:
-            _set(config, name, dropout)
-
-
-def _set(config: PretrainedConfig, name: str, dropout: float) -> None:
-    try:
-        setattr(config, name, dropout)
-    except Exception as error:  # of the checks that the configurations of newer versions make
-        raise UserError(f"--dropout {dropout:g}: this model does not accept it ({_told(error)})") from None
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def input_limit(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """Return the most tokens that a model can take, special tokens included; None where nothing limits them.
-
-    That is what its positions and its tokenizer's own limit allow.
-    """
-    own = tokenizer.init_kwargs.get(OWN_LIMIT, tokenizer.model_max_length)
-    limits = [limit for limit in (_positions(config), own) if type(limit) is int and 0 < limit < NO_LIMIT]
-    return min(limits, default=None)
-
-
-def _positions(config: PretrainedConfig) -> int | None:
-    """Return the number of tokens for which a model has positions; RoBERTa's kin leave out the first ones."""
-    positions = getattr(config, "max_position_embeddings", None)
-    described = _without_memory(config)
-    if positions and described is not None:
-        for module in described.modules():
-            padding = getattr(getattr(module, "position_embeddings", None), "padding_idx", None)
-            if padding is not None:
-                return positions - padding - 1
-    return positions
-
-
-def limit_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-    """Let a tokenizer cut texts to `max_length` tokens, so that transformers.pipeline does where it was saved.
-
-    Its own limit is kept in tokenizer_config.json too, for input_limit, when the model is trained further.
-    """
-    tokenizer.init_kwargs.setdefault(OWN_LIMIT, tokenizer.model_max_length)
-    tokenizer.model_max_length = max_length
-
-
-def has_token_types(config: PretrainedConfig) -> bool:
-    """Say whether the model tells the two texts of a pair apart by token_type_ids."""
-    classifier: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
-    return getattr(config, "type_vocab_size", 0) > 1 and "token_type_ids" in signature(classifier.forward).parameters

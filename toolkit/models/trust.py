@@ -29,7 +29,7 @@ MAX_QUOTED = 60  # characters of a value in a sentence
 MAX_WORD_CHARACTERS = 1000  # that a tokenizer looks at one by one; BERT's has 100
 MAX_GROWTH = 1000  # how many times as long a tokenizer may make a text
 LARGEST_NUMBERS = (  # that decide how much memory a configuration takes, by what is in their names
-    (re.compile("theta|_id$"), float("inf")),
+    (re.compile("theta|_id$|param|flos|token_count|tokens_seen|total_"), float("inf")),  # they decide none
     (re.compile("labels$"), 10**6),
     (re.compile("layer|block|group|expert|stage|depth"), 1000),
     (re.compile(""), 10**8),

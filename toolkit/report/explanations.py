@@ -24,6 +24,7 @@ class Explainer:
 
     encoder: Encoder
     device: torch.device
+    equal_lengths: bool = False  # the model's scores change with padding
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def explain_errors(scored_run: ScoredRun, explainer: Explainer, max_rows: int, l
     if len(rows) == 0:
         return Explanations()
     try:
-        segments = _segments(scored_run, explainer, rows, RowLimit(log=log))
+        limit = RowLimit(log=log, equal_lengths=explainer.equal_lengths)
+        segments = _segments(scored_run, explainer, rows, limit)
         return _of_rows_that_fit(rows, segments, log)
     except (UserError, OSError, MemoryError, RuntimeError) as error:
         out_of_memory = is_out_of_memory(error)
@@ -95,7 +97,7 @@ def _segments(
     scored = scored_run.scored
     texts = scored_run.table.frame.drop(columns="label").to_numpy()[rows]
     contrasts = np.stack([scored.predicted[rows], scored.label_ids[rows]], axis=1)
-    model, _ = load_classifier(str(scored_run.model_dir))
+    model = load_classifier(str(scored_run.model_dir)).model
     scored_run.model_files.check()
     model.to(explainer.device)
     return attribute(model, explainer.encoder, [tuple(row) for row in texts], contrasts, limit)

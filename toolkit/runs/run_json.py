@@ -59,6 +59,7 @@ class RunFacts:
     columns: Columns
     max_length: int  # tokens
     truncation: str
+    equal_lengths: bool | None = None  # whether the rows of a batch have one length, as padding would change scores
     options: dict[str, Any] = field(default_factory=dict)  # by their names
     data: dict[str, TableFacts] = field(default_factory=dict)  # by table: train, valid, test
     findings: list[dict[str, Any]] | None = None  # of the data doctor

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
-from toolkit.models.pretrained import has_token_types, input_limit
+from toolkit.models.configuration import has_token_types, input_limit
 
 DEFAULT_LENGTH = 512  # tokens, for a model without a limit
 HEAD_TOKENS = 128  # of head_tail, Sun et al. 2019, section 5.3.1

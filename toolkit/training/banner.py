@@ -49,25 +49,40 @@ def say_lengths(log: Log, full_lengths: np.ndarray, max_length: int, truncation:
         log.item("", "many rows lose their end: a higher --max_length or --truncation head_tail may score better")
 
 
-def say_model(log: Log, name: str, source: str, model: torch.nn.Module, new_weights: Sequence[str]) -> None:
-    """Log which model is fine-tuned, which of its weights are new, and which files of its directory are not read."""
+def say_model(
+    log: Log, name: str, source: str, model: torch.nn.Module, new_weights: Sequence[str], notes: Sequence[str] = ()
+) -> None:
+    """Log which model is fine-tuned, which of its weights are new, and which files of its directory are not read.
+
+    `notes` are what else there is to say of it.
+    """
     log.item("model", f"{name}, {sum(weight.numel() for weight in model.parameters()):,} weights")
     if new_weights:
         log.item("", f"{', '.join(new_weights)} are new: this model has yet to learn these labels")
+    for note in notes:
+        log.item("", note)
     unread = pickles(Path(source)) if Path(source).is_dir() else []
     if unread:
         log.item("", f"not read, because pickles can run code: {', '.join(unread)}")
 
 
 def say_steps(
-    log: Log, model: torch.nn.Module, lengths: np.ndarray, options: TrainingOptions, done_steps: int
+    log: Log,
+    model: torch.nn.Module,
+    lengths: np.ndarray,
+    options: TrainingOptions,
+    done_steps: int,
+    padded: bool = True,
 ) -> float:
-    """Log how many steps there will be and which share of the tokens is padding, and return it; lengths (N,)."""
+    """Log how many steps there will be and which share of the tokens is padding, and return it; lengths (N,).
+
+    `padded` says whether batches are padded at all.
+    """
     batch_size = options.batch_size
     batches = training_batches(lengths, batch_size, options.seed, epoch=0)
     shuffled = np.random.default_rng(options.seed).permutation(len(lengths))
     random_batches = [shuffled[i : i + batch_size] for i in range(0, len(lengths), batch_size)]
-    share = 0.0 if packs(model) else padding_share(lengths, batches)
+    share = padding_share(lengths, batches) if padded and not packs(model) else 0.0
     share_in_random_order = padding_share(lengths, random_batches)
     log.item("padding", f"{share:.1%} of the tokens (padded batches in random order: {share_in_random_order:.1%})")
     line = f"{options.epochs * len(batches):,} ({len(batches):,} an epoch), {counted(batch_size, 'row')} each"

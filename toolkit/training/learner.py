@@ -118,7 +118,8 @@ class Learner:
         self.has_shared = False
         seed_step(self.settings.seed, self.step, processes.rank)
         limit = self.limit.on_devices(device_count(self.model))
-        parts = micro_batches(rows, processes.rank, processes.size, limit)
+        equal = lengths if self.limit.equal_lengths else None
+        parts = micro_batches(rows, processes.rank, processes.size, limit, equal)
         slots = max(len(part.rows) * int(lengths[part.rows].max()) for part in parts)
         may_not_fit = slots > self.fitting_slots
         for number, part in enumerate(parts, 1):

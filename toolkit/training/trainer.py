@@ -124,12 +124,13 @@ def begin_training(
     total_steps = training.epochs * steps_per_epoch(options, data)
     schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
     settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed)
-    limit = RowLimit(progress.row_limit or training.micro_batch_size, log)
+    limit = RowLimit(progress.row_limit or training.micro_batch_size, log, data.fit.equal_lengths)
     wrapped = machine.wrap_for_training(model)
     learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step)
     bad_steps = BadStepMonitor(learner.guard, progress, log, data.tables.get("train"), training.max_bad_steps)
     signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
-    padding_share = say_steps(log, model, data.train.lengths, training, progress.step)
+    padded = not data.fit.equal_lengths
+    padding_share = say_steps(log, model, data.train.lengths, training, progress.step, padded)
     if facts is not None:
         facts = replace(facts, padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
@@ -147,6 +148,7 @@ def describe_run(options: FineTuningOptions, machine: Machine, data: TrainingDat
         columns=data.tables["train"].columns,
         max_length=encoder.max_length,
         truncation=encoder.truncation,
+        equal_lengths=data.fit.equal_lengths,
         precision=machine.precision.name,
         device=str(machine.device),
         processes=machine.processes.size,

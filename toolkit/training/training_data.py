@@ -7,6 +7,7 @@ from toolkit.data.tables import Table
 from toolkit.doctor.findings import Finding
 from toolkit.tokens.dataset import TokenDataset
 from toolkit.tokens.encoder import Encoder
+from toolkit.tokens.probe import Fit
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class TrainingData:
     labels: list[str]
     train: TokenDataset
     valid: TokenDataset
+    fit: Fit  # how the model is to be used on this machine
     tables: dict[str, Table] = field(default_factory=dict)  # train, valid and, if it was named, test
     encoder: Encoder | None = None
     findings: Sequence[Finding] = ()

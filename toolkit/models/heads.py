@@ -1,0 +1,162 @@
+"""The classification head that a model brings: kept where its labels are those of the data, by their names.
+
+C classes, H values of a text that the last layer of a head gets.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PretrainedConfig
+
+from toolkit.base.errors import UserError
+from toolkit.models.trust import read_object, short
+
+NUMBERED = re.compile(r"LABEL_\d+")  # what transformers calls labels that were given no names
+LISTED = 5  # labels of a head that are named
+
+
+@dataclass(frozen=True)
+class Head:
+    """What becomes of the head that a model brings."""
+
+    order: list[int] | None  # which of its outputs is that of each label of the data; None: a new head
+    note: str = ""  # what has to be said of it
+
+
+@dataclass(frozen=True)
+class OwnHead:
+    """What a model directory says of the head that it brings."""
+
+    labels: list[str]  # in the order of its outputs
+    problem: str  # why it cannot be a head of ours, "" if it can
+
+    @property
+    def has_names(self) -> bool:
+        """Whether its labels have names, and not only numbers that transformers gave them."""
+        return not all(NUMBERED.fullmatch(label) for label in self.labels)
+
+
+def own_head(folder: Path, config: PretrainedConfig) -> OwnHead | None:
+    """Return what a directory and its configuration say of its head; None if it holds no classifier at all.
+
+    The labels of a model that main.py wrote are those of its run.json.
+    """
+    kinds = [str(kind) for kind in config.architectures or []]
+    names: dict[Any, str] = dict(config.id2label or {})
+    labels = [str(names[number]) for number in sorted(names)]
+    run = read_object(folder / "run.json").content if (folder / "run.json").is_file() else {}
+    if isinstance(run.get("labels"), list) and len(run["labels"]) == len(labels):
+        labels = [str(label) for label in run["labels"]]
+    problem = ""
+    if kinds and not any(kind.endswith("ForSequenceClassification") for kind in kinds):
+        if not any(kind.endswith(("Classification", "QuestionAnswering", "MultipleChoice")) for kind in kinds):
+            return None
+        problem = f"is that of a {kinds[0]}"
+    elif config.problem_type == "multi_label_classification":
+        problem = "is for several labels a text"
+    elif config.problem_type == "regression" or config.num_labels == 1:
+        problem = "predicts a number"
+    elif not kinds and all(NUMBERED.fullmatch(label) for label in labels):
+        return None
+    return OwnHead(labels, problem)
+
+
+def choose_head(own: OwnHead | None, labels: Sequence[str], keep_head: bool) -> Head:
+    """Return what becomes of a model's own head for the labels of the data.
+
+    It is kept where its labels are these, in whatever order, or are these but for case and blanks. `keep_head` keeps it
+    by position whatever it calls its labels; UserError if it cannot be kept.
+    """
+    if keep_head:
+        return _kept_by_position(own, labels)
+    if own is None:
+        return Head(None)
+    if own.problem:
+        return Head(None, f"the head of this model {own.problem}, so a new one is begun")
+    order = _matched(own.labels, labels, lambda label: label)
+    if order is not None:
+        if order == list(range(len(labels))):
+            return Head(order)
+        return Head(order, f"the head is kept, its labels in the order of ours: {_listed(labels)}")
+    order = _matched(own.labels, labels, lambda label: "".join(label.casefold().split()))
+    if order is not None:
+        names = ", ".join(f"{short(own.labels[i])} is {short(ours)}" for i, ours in zip(order, labels, strict=True))
+        return Head(order, f"the head is kept, its labels are ours but for case and blanks: {names}")
+    if len(own.labels) != len(labels):
+        return Head(None, f"the head of this model has {len(own.labels)} labels, not {len(labels)}: a new one is begun")
+    if not own.has_names:
+        return Head(None, "the head of this model does not say which labels it has: a new one is begun (--keep_head)")
+    return Head(None, f"the head of this model has other labels ({_listed(own.labels)}): a new one is begun")
+
+
+def _kept_by_position(own: OwnHead | None, labels: Sequence[str]) -> Head:
+    """Return the head as it is; UserError if there is none or it is of another size."""
+    if own is None or own.problem:
+        problem = "this model brings no head" if own is None else f"the head of this model {own.problem}"
+        raise UserError(f"--keep_head: {problem}; leave it out, and a new one is begun")
+    if len(own.labels) != len(labels):
+        raise UserError(f"--keep_head: the head of this model has {len(own.labels)} labels, the data {len(labels)}")
+    names = ", ".join(f"{short(theirs)} is {short(ours)}" for theirs, ours in zip(own.labels, labels, strict=True))
+    return Head(list(range(len(labels))), f"the head is kept by position (--keep_head): {names}")
+
+
+def _matched(own: Sequence[str], labels: Sequence[str], folded: Any) -> list[int] | None:
+    """Return at which place among its own labels each of ours stands; None if they are not the same, each once."""
+    places = {folded(label): place for place, label in enumerate(own)}
+    ours = [folded(label) for label in labels]
+    if len(places) != len(own) or len(set(ours)) != len(labels) or set(ours) != set(places):
+        return None
+    return [places[label] for label in ours]
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
+    return ", ".join(short(label) for label in labels[:LISTED]) + more
+
+
+# -- its weights ------------------------------------------------------------------------------------------------------
+
+
+def fit_head(model: Any, head: Head, new_weights: Sequence[str]) -> list[str]:
+    """Give a classifier whose weights are loaded the head that was chosen for it; return the names of its new weights.
+
+    `new_weights` are those that the directory did not have. Raises UserError if the labels cannot be put in order.
+    """
+    name, layer = last_layer(model)
+    weights = [f"{name}.{weight}" for weight, _ in layer.named_parameters()]
+    if set(weights) & set(new_weights):
+        return list(new_weights)
+    if head.order is None:
+        _begin_anew(layer, getattr(model.config, "initializer_range", None) or 0.02)
+        return sorted({*new_weights, *weights})
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.copy_(weight[head.order].clone())
+    return list(new_weights)
+
+
+def last_layer(model: Any) -> tuple[str, torch.nn.Linear]:
+    """Return the name and the layer (C, H) that gives a classifier's scores: the last one outside its encoder."""
+    prefix = f"{model.base_model_prefix}."
+    layers = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+        and module.out_features == model.config.num_labels
+        and (model.base_model is model or not name.startswith(prefix))
+    ]
+    if not layers:
+        raise UserError(f"{type(model).__name__} has no layer that gives a score for each label, so it is not for this")
+    return layers[-1]
+
+
+def _begin_anew(layer: torch.nn.Linear, deviation: float) -> None:
+    """Give a layer random weights, as a new head has them."""
+    with torch.no_grad():
+        layer.weight.normal_(0.0, deviation)
+        if layer.bias is not None:
+            layer.bias.zero_()
