@@ -354,3 +354,106 @@ def test_no_two_outputs_share_a_list_of_what_they_left_out(tmp_path):
 def test_an_output_that_is_called_like_a_list_is_refused(tmp_path):
     with pytest.raises(UserError, match="are reserved for lists of rejected rows"):
         rejected_path(tmp_path / "preds.rejected_rows.csv")
+
+
+# -- an input with predictions of its own -----------------------------------------------------------------------------
+
+OLD = {"prediction": "pro", "prob_con": 0.25, "prob_pro": 0.75}
+
+
+def own_output(path: Path) -> Path:
+    """Write rows as infer.py does, with predictions of another model."""
+    rows = [{"id": i, "text": "good " * (i % 3 + 1), **OLD} for i in range(10)]
+    if path.suffix == ".json":
+        path.write_text(json.dumps(rows))
+    elif path.suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+        pd.DataFrame(rows).to_parquet(path, index=False)
+    elif path.suffix == ".xlsx":
+        pytest.importorskip("openpyxl")
+        pd.DataFrame(rows).to_excel(path, index=False)
+    else:
+        pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def read_any(path: Path) -> pd.DataFrame:
+    readers = {".csv": pd.read_csv, ".json": pd.read_json, ".parquet": pd.read_parquet, ".xlsx": pd.read_excel}
+    return readers[path.suffix](path)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".parquet", ".xlsx"])
+def test_own_output_as_input_is_refused_with_both_ways_forward(tmp_path, ending):
+    rows = own_output(tmp_path / f"rows{ending}")
+    with pytest.raises(UserError) as caught:
+        opened("--input_file", rows, "--output_file", tmp_path / f"p{ending}")
+    assert caught.value.lines() == [
+        f"{rows}: already has the columns 'prediction', 'prob_con', 'prob_pro'; "
+        "--overwrite replaces them, --prediction_prefix new_ keeps both"
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == [rows.name]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".parquet", ".xlsx"])
+def test_own_output_is_replaced_with_overwrite(tmp_path, capsys, ending):
+    rows = own_output(tmp_path / f"rows{ending}")
+    output = tmp_path / f"p{ending}"
+    predict(opened("--input_file", rows, "--output_file", output, "--overwrite"))
+    found = read_any(output)
+    assert list(found.columns) == ["id", "text", "prediction", "prob_con", "prob_pro"]
+    of_pro = [0.1 if len(text) % 2 else 0.9 for text in read_any(rows)["text"]]
+    assert found["prob_pro"].tolist() == pytest.approx(of_pro)
+    assert found["prediction"].tolist() == [LABELS[probability > 0.5] for probability in of_pro]
+    assert "the columns 'prediction', 'prob_con', 'prob_pro' are replaced (--overwrite)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json", ".parquet", ".xlsx"])
+def test_own_output_is_kept_beside_the_new_one_with_a_prefix(tmp_path, ending):
+    rows = own_output(tmp_path / f"rows{ending}")
+    output = tmp_path / f"p{ending}"
+    predict(opened("--input_file", rows, "--output_file", output, "--prediction_prefix", "new_"))
+    found = read_any(output)
+    pd.testing.assert_frame_equal(found[list(read_any(rows).columns)], read_any(rows))
+    assert list(found.columns)[5:] == ["new_prediction", "new_prob_con", "new_prob_pro"]
+    assert found["new_prob_pro"].tolist() == pytest.approx([0.1 if len(text) % 2 else 0.9 for text in found["text"]])
+    with pytest.raises(UserError, match="'new_prediction', .*--prediction_prefix new_new_ keeps both"):
+        opened("--input_file", output, "--output_file", tmp_path / f"q{ending}", "--prediction_prefix", "new_")
+
+
+def test_probabilities_of_a_model_with_other_labels_are_replaced_too(tmp_path):
+    lines = ["prob_id,text,prediction,prob_a,prob_b,note", "1,good,a,0.5,0.5,x"]
+    rows = written(tmp_path / "rows.csv", lines)
+    predict(opened("--input_file", rows, "--output_file", tmp_path / "p.csv", "--overwrite"))
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert list(found.columns) == ["prob_id", "text", "note", "prediction", "prob_con", "prob_pro"]
+
+
+def test_a_text_is_never_replaced(tmp_path):
+    rows = written(tmp_path / "rows.csv", ["id,prediction", "1,good"])
+    with pytest.raises(UserError, match="would replace the column 'prediction'; --prediction_prefix new_ keeps both"):
+        opened(
+            "--input_file", rows, "--output_file", tmp_path / "p.csv", "--overwrite",
+            columns=Columns("prediction", label=None),
+        )  # fmt: skip
+
+
+def test_own_output_through_a_pipe_and_to_standard_output(tmp_path, monkeypatch, capsysbinary):
+    rows = own_output(tmp_path / "rows.csv")
+    for words in (("--overwrite",), ("--prediction_prefix", "new_")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(rows.read_bytes()))))
+        predict(opened("--input_file", "-", "--input_format", "csv", *words))
+        through_pipe = capsysbinary.readouterr().out
+        predict(opened("--input_file", rows, "--output_file", "-", *words))
+        assert capsysbinary.readouterr().out == through_pipe
+        added = [f"{'' if words[1:] == () else 'new_'}{name}" for name in OLD]
+        assert list(pd.read_csv(io.BytesIO(through_pipe)).columns)[-3:] == added
+
+
+def test_a_row_without_a_prediction_loses_its_old_one_too(tmp_path):
+    rows = written(
+        tmp_path / "rows.csv", ["id,text,prediction,prob_con,prob_pro", "1,good,pro,0.1,0.9", "2,,pro,0.1,0.9"]
+    )
+    predict(opened("--input_file", rows, "--output_file", tmp_path / "p.csv", "--overwrite"))
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert found["id"].tolist() == [1, 2]
+    assert found.loc[1, ["prediction", "prob_con", "prob_pro"]].isna().all()

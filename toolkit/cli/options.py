@@ -102,7 +102,7 @@ def _add_report(group: argparse._ArgumentGroup) -> None:
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
-    group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from: csv, tsv, json, jsonl, txt, xlsx or parquet, also as gz or zip, or a folder with one folder of texts a label (off: trainset.* of --data_dir)")
+    group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from: csv, tsv, json, jsonl, txt, xlsx or parquet, also as gz or zip, several by a pattern such as 'part-*.csv', or a folder with one folder of texts a label (off: trainset.* of --data_dir)")
     group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir; without one, or with --train_file, a part of the training rows)")
     group.add_argument("--test_file", metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)")
     group.add_argument("--valid_ratio", type=number(float, 0, 0.9, above=True), default=0.1, metavar="SHARE", help="share of the training rows, the same for each label, that is held out where there is no validset")
@@ -200,7 +200,7 @@ def inference_parser() -> Parser:
     """Return the parser of infer.py."""
     parser = Parser(prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
     group = parser.add_argument_group("data")
-    group.add_argument("--input_file", metavar="FILE", help="rows to classify, - for standard input (off: unlabelled.* of --data_dir)")
+    group.add_argument("--input_file", metavar="FILE", help="rows to classify: a file, several by a pattern such as 'part-*.csv', a folder of texts, or - for standard input (off: unlabelled.* of --data_dir)")
     group.add_argument("--output_file", metavar="FILE", help="file for the rows and their predictions, - for standard output (off: predictions.* in the format of the input, beside the model directory; for standard input, standard output)")
     group.add_argument("--input_format", choices=["csv", "tsv", "json", "jsonl", "txt"], help="format of standard input (off: txt, one text per line)")
     group.add_argument("--text", metavar="TEXT", help="classify this text and print the result as json; write --text=TEXT if it begins with -")
@@ -211,7 +211,8 @@ def inference_parser() -> Parser:
     _add_saved_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
-    group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an existing output file")
+    group.add_argument("--prediction_prefix", metavar="TEXT", help="what the names of the added columns begin with, as in new_prediction, so that an input keeps columns of its own that are called prediction and prob_<label> (off: nothing)")
+    group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an output file that already exists, and columns of the input that are called prediction and prob_<label>")
     return parser
 
 

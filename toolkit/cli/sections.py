@@ -193,6 +193,7 @@ class InferenceOptions:
     model_dir: str
     prediction: PredictionOptions
     excel_safe: bool
+    prediction_prefix: str | None  # of the names of the columns that are added
     overwrite: bool
 
 

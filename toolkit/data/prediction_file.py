@@ -15,7 +15,7 @@ from toolkit.base.languages import counted
 from toolkit.base.streams import StandardOutput, writes_utf8
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
-from toolkit.data.files import file_format, need_file, said_first
+from toolkit.data.files import file_format, need_file, said_first, short_repr
 from toolkit.data.inputs import input_files
 from toolkit.data.parts import Parts
 from toolkit.data.rows import Columns, Rejected, Row, cells_of, cut_into_windows, usable_text
@@ -25,10 +25,12 @@ from toolkit.data.writers import (
     InputTable,
     TextWriter,
     choose_writer,
+    columns_in_the_way,
     with_predictions,
     without_prediction,
 )
 
+MAX_LISTED_COLUMNS = 5  # in an error
 STREAM_WINDOW = 256  # rows of a stream that are sorted by length and predicted together
 REJECTED_ENDING = ".rejected_rows.csv"
 
@@ -52,11 +54,14 @@ class Predictions(ABC):
     `labels` are the model's; `log` says on stderr what becomes of the rows.
     """
 
-    def __init__(self, labels: Sequence[str]):
+    def __init__(self, options: InferenceOptions, labels: Sequence[str]):
+        self.options = options
         self.labels = labels
+        self.prefix = options.prediction_prefix or ""  # of the names of the columns that are added
         self.log = Log(sys.stderr)
         self.total = 0  # usable rows, where they can be counted beforehand
-        self.columns: list[str] = []  # of the input, as far as they are known
+        self.columns: list[str] = []  # of the input, as far as they are known, without those that are replaced
+        self.replaced: frozenset[str] = frozenset()  # columns of the input
 
     @abstractmethod
     def windows(self, made_by: Mapping) -> Iterator[Window]:
@@ -78,12 +83,44 @@ class Predictions(ABC):
 
     def predicted_rows(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
         """Return the rows of a window as they are written."""
-        values = [row.values for row in window.rows]
-        predicted = iter(with_predictions(values, probabilities, label_ids, self.labels))
-        return [
-            next(predicted) if isinstance(row, Row) else without_prediction(cells_of(row, self.columns), self.labels)
-            for row in window.all_rows
-        ]
+        values = [self._kept(row.values) for row in window.rows]
+        predicted = iter(with_predictions(values, probabilities, label_ids, self.labels, prefix=self.prefix))
+        return [next(predicted) if isinstance(row, Row) else self._unpredicted(row) for row in window.all_rows]
+
+    def _unpredicted(self, row: Rejected) -> dict:
+        """Return a row that cannot be used as it is written."""
+        return without_prediction(self._kept(cells_of(row, self.columns)), self.labels, self.prefix)
+
+    def _kept(self, values: dict) -> dict:
+        """Return the values of a row without those that are replaced."""
+        if not self.replaced:
+            return values
+        return {column: value for column, value in values.items() if column not in self.replaced}
+
+    def choose_columns(self, rows: UnlabelledRows, columns: Sequence[str]) -> None:
+        """Decide which columns of the input are kept: with --overwrite all but those called as the added ones.
+
+        Raises UserError if there are such columns, unless they are to be replaced.
+        """
+        taken = columns_in_the_way(columns, self.labels, self.prefix)
+        if taken:
+            self._replace(rows, taken)
+        self.columns = [column for column in columns if column not in self.replaced]
+
+    def _replace(self, rows: UnlabelledRows, taken: Sequence[str]) -> None:
+        """Replace columns of the input; UserError if that is not wanted, or one of them has the texts."""
+        listed = ", ".join(map(short_repr, taken[:MAX_LISTED_COLUMNS]))
+        listed += f" and {len(taken) - MAX_LISTED_COLUMNS} more" if len(taken) > MAX_LISTED_COLUMNS else ""
+        noun = "column" if len(taken) == 1 else "columns"
+        keep_both = f"--prediction_prefix {self.prefix}new_"
+        if set(taken) & set(rows.used_columns):
+            raise UserError(f"{rows.name}: the output would replace the {noun} {listed}; {keep_both} keeps both")
+        if not self.options.overwrite:
+            raise UserError(
+                f"{rows.name}: already has the {noun} {listed}; --overwrite replaces them, {keep_both} keeps both"
+            )
+        self.replaced = frozenset(taken)
+        self.log(f"{rows.name}: the {noun} {listed} are replaced (--overwrite)")
 
 
 def open_predictions(
@@ -160,7 +197,7 @@ class SinglePrediction(Predictions):
     """The prediction of --text, and --text_pair for a model of `pairs`, which is printed as json."""
 
     def __init__(self, options: InferenceOptions, labels: Sequence[str], pairs: bool):
-        super().__init__(labels)
+        super().__init__(options, labels)
         if options.input_file is not None or options.output_file is not None:
             raise UserError("--text prints its prediction and cannot be combined with --input_file or --output_file")
         if _compares_int8(options):
@@ -192,25 +229,24 @@ class PredictionStream(Predictions):
     """Predictions that are written to standard output, some hundred rows at a time, of a file or of a pipe."""
 
     def __init__(self, options: InferenceOptions, labels: Sequence[str], rows: UnlabelledRows):
-        super().__init__(labels)
-        self.options = options
+        super().__init__(options, labels)
         self.rows = rows
         self.output = StandardOutput()
         self.written = 0  # rows
         if not rows.is_pipe:
             contents = rows.scan()
             self.total = contents.rows
-            self.columns = contents.columns
-            self._choose_writer(contents.format, contents.columns)  # what it refuses is said before a model is loaded
+            self.choose_columns(rows, contents.columns)
+            self._choose_writer(contents.format)  # what it refuses is said before a model is loaded
         elif _compares_int8(options):
             raise UserError(
                 "--precision int8 is checked against fp32 on rows of a file; for a pipe give an --output_file, "
                 "or skip the check with --min_agreement 0"
             )
 
-    def _choose_writer(self, input_format: str, columns: list[str]) -> TextWriter:
-        table = InputTable(input_format, columns, self.rows.written_names)
-        writer = choose_writer(None, table, self.labels, self.options.excel_safe, None)
+    def _choose_writer(self, input_format: str) -> TextWriter:
+        table = InputTable(input_format, self.columns, self.rows.written_names)
+        writer = choose_writer(None, table, self.labels, self.options.excel_safe, prefix=self.prefix)
         assert isinstance(writer, TextWriter)  # others are refused
         return writer
 
@@ -218,8 +254,8 @@ class PredictionStream(Predictions):
         """Write the header and yield the windows; a row that cannot be used ends it or is named on stderr."""
         with self.rows.open() as source:
             if self.rows.is_pipe:
-                self.columns = source.columns
-            self.writer = self._choose_writer(source.format, self.columns)
+                self.choose_columns(self.rows, source.columns)
+            self.writer = self._choose_writer(source.format)
             self.output.write(self.writer.header)
             rows = self._without_bad_rows(self.rows.read(source))
             for number, window in enumerate(cut_into_windows(rows, STREAM_WINDOW)):
@@ -264,7 +300,7 @@ class PredictionFile(Predictions):
     def __init__(
         self, options: InferenceOptions, labels: Sequence[str], rows: UnlabelledRows, path: Path, window_size: int
     ):
-        super().__init__(labels)
+        super().__init__(options, labels)
         self.path = path
         self.rows = rows
         self.window_size = window_size
@@ -272,15 +308,15 @@ class PredictionFile(Predictions):
             rows.keep()
         contents = rows.scan()
         self.total = contents.rows
-        self.columns = contents.columns
-        table = InputTable(contents.format, contents.columns, rows.written_names)
-        self.writer = choose_writer(path, table, labels, options.excel_safe, rows.arrow_schema)
+        self.choose_columns(rows, contents.columns)
+        table = InputTable(contents.format, self.columns, rows.written_names)
+        self.writer = choose_writer(path, table, labels, options.excel_safe, rows.arrow_schema, self.prefix)
         if isinstance(self.writer, ExcelWriter):
             self.writer.check(self.total)
         self.made_from = {
             "input": rows.fingerprint(),
             "columns": rows.columns.as_json(),
-            "read_as": [contents.format, contents.columns],
+            "read_as": [contents.format, self.columns],
             "output": path.name,
             "batch_size": options.prediction.batch_size,
             "encoding": options.reading.encoding,
@@ -291,6 +327,8 @@ class PredictionFile(Predictions):
             "calibrated": options.prediction.calibrated,
             "threshold": options.prediction.threshold,
         }
+        if self.prefix:
+            self.made_from["prediction_prefix"] = self.prefix
         self.window_count = 0
         self.row_count = 0  # of all windows, those without a prediction left out
         self.fresh_count = 0  # of those that were yet to be predicted

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from toolkit.base.errors import UserError
+from toolkit.data.annotations import flatten_annotations
 from toolkit.data.arrow import read_arrow, read_parquet, read_saved_dataset
 from toolkit.data.delimited import read_table_text
 from toolkit.data.dialects import UNKNOWN, TableReading
@@ -18,9 +19,11 @@ from toolkit.data.encodings import detect_encoding, guess_encoding
 from toolkit.data.excel import read_xlsx
 from toolkit.data.files import Record, Source, format_of_name
 from toolkit.data.folders import read_folder
+from toolkit.data.inputs import is_pattern, matching_files
 from toolkit.data.json_rows import read_json, read_jsonl
 from toolkit.data.packed import DAMAGED, Bytes, Content, unpacked
 from toolkit.data.recognition import recognise
+from toolkit.data.several_files import read_several
 from toolkit.data.txt_rows import read_txt
 
 KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
@@ -88,7 +91,19 @@ def _open(path: str | Path, encoding: str | None, kind: str | None, known: Table
     # A folder with the name of a file is none of texts: opening it says so.
     if path.is_dir() and format_of_name(path) is None:
         return read_saved_dataset(path) or read_folder(path, encoding)
+    if is_pattern(path):
+        return read_several(str(path), matching_files(path), lambda file: _open_guarded(file, encoding, kind, known))
     return _open_file(path, encoding, kind, known)
+
+
+def _open_guarded(path: Path, encoding: str | None, kind: str | None, known: TableReading) -> Source:
+    """Open one of several files, whose own name is in what is said of it."""
+    try:
+        source = _open_file(path, encoding, kind, known)
+    except UNREADABLE as error:
+        raise _unreadable(str(path), error) from None
+    source.records = _guarded(str(path), source.records)
+    return source
 
 
 def _open_file(path: Path, encoding: str | None, kind: str | None, known: TableReading) -> Source:
@@ -99,6 +114,7 @@ def _open_file(path: Path, encoding: str | None, kind: str | None, known: TableR
         kind, said = recognise(content, str(path), encoding)
     source = _opened(str(path), content, kind, encoding, known)
     source.taken_for[:0] = [remark for remark in (content.remark, said) if remark is not None]
+    flatten_annotations(source)
     return source
 
 

@@ -18,6 +18,7 @@ from toolkit.data.files import FileLine, Record, Source, short_repr
 from toolkit.data.spellings import number_label, plain_label
 
 AnyRow = TypeVar("AnyRow")
+CHOICES = '{"choices":'  # how a cell begins in which Label Studio has several of them
 MAX_LISTED_COLUMNS = 20  # in an error
 REPEATED_HEADER = "is a header, not a row"
 UNREADABLE = re.compile("[\0\udc80-\udcff]")  # NUL, and bytes that could not be decoded
@@ -234,7 +235,7 @@ def _label(values: dict, column: str) -> str:
     value = values.get(column)
     if _is_empty(value):
         raise _unusable_cell(column, "is empty")
-    if isinstance(value, list) and len(value) > 1:
+    if _are_several_labels(value):
         raise _unusable_cell(column, f"is {short_repr(value)}; several labels a row are not supported yet")
     if isinstance(value, bool):
         return str(value).lower()
@@ -247,6 +248,15 @@ def _label(values: dict, column: str) -> str:
     if not label:
         raise _unusable_cell(column, "is empty")
     return label
+
+
+def _are_several_labels(value: object) -> bool:
+    """Return whether a cell has several labels: a list of them, or the object in which Label Studio writes choices."""
+    if isinstance(value, str):
+        return value.startswith(CHOICES)
+    if isinstance(value, dict):
+        return isinstance(value.get("choices"), list)
+    return isinstance(value, list) and len(value) > 1
 
 
 def _is_empty(value: object) -> bool:

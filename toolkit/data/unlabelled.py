@@ -49,6 +49,11 @@ class UnlabelledRows:
         return self.reading.on_bad_rows == "keep"
 
     @property
+    def used_columns(self) -> list[str]:
+        """The columns from which texts are read, as they are called in the file, once it was opened."""
+        return self._own_columns.names
+
+    @property
     def is_pipe(self) -> bool:
         """Whether they can be read only once."""
         return self.path == "-" and self.spool is None

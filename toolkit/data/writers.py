@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -27,19 +28,36 @@ UTF8_BOM = b"\xef\xbb\xbf"  # by which Excel knows utf-8
 
 
 def prediction_columns(
-    labels: Sequence[str], taken: Iterable[str] = (), more: Iterable[str] = (), label_column: str = "prediction"
+    labels: Sequence[str],
+    taken: Iterable[str] = (),
+    more: Iterable[str] = (),
+    label_column: str = "prediction",
+    prefix: str = "",
 ) -> list[str]:
     """Return the names of the columns that are added to a row: predicted label, probability of each label, `more`.
 
-    Raises UserError if one of them is among those that are `taken`.
+    All but `more` begin with `prefix`. Raises UserError if one of them is among those that are `taken`.
     """
-    added = [label_column, *(f"prob_{label}" for label in labels), *more]
+    added = [prefix + label_column, *(f"{prefix}prob_{label}" for label in labels), *more]
     clashes = sorted({*added} & {*taken})
     if clashes:
         raise UserError(
             f"the input already has a column {clashes[0]!r}, which the output would add; rename or remove it"
         )
     return added
+
+
+def columns_in_the_way(columns: Sequence[str], labels: Sequence[str], prefix: str = "") -> list[str]:
+    """Return which columns of an input are called as those that are added, in the input's order.
+
+    Behind a column of predictions the probabilities of other labels are too, which another model has added.
+    """
+    added = prediction_columns(labels, prefix=prefix)
+    taken = {column for column in columns if column in added}
+    if added[0] in taken:
+        behind = columns[list(columns).index(added[0]) + 1 :]
+        taken.update(takewhile(lambda column: column.startswith(f"{prefix}prob_"), behind))
+    return [column for column in columns if column in taken]
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,7 @@ def with_predictions(
     label_ids: np.ndarray,
     labels: Sequence[str],
     label_column: str = "prediction",
+    prefix: str = "",
 ) -> list[dict]:
     """Return the rows with the predicted label and the probability of each label added; the rows stay as they are.
 
@@ -71,9 +90,10 @@ def with_predictions(
         label_ids: (N,), numbers of the predicted labels.
         labels: the C labels.
         label_column: what the column of the predicted label is called.
+        prefix: what the names of all added columns begin with.
     """
     taken = {name for row in rows for name in row}
-    columns = prediction_columns(labels, taken, label_column=label_column)
+    columns = prediction_columns(labels, taken, label_column=label_column, prefix=prefix)
     predicted_rows = []
     for row, chances, label_id in zip(rows, probabilities.tolist(), label_ids.tolist(), strict=True):
         values = [labels[label_id], *(float(f"{chance:.9g}") for chance in chances)]
@@ -81,11 +101,9 @@ def with_predictions(
     return predicted_rows
 
 
-def without_prediction(
-    cells: Mapping[str, Any], labels: Sequence[str], label_column: str = "prediction"
-) -> dict[str, Any]:
+def without_prediction(cells: Mapping[str, Any], labels: Sequence[str], prefix: str = "") -> dict[str, Any]:
     """Return the cells of a row that cannot be used, with nothing in the columns of its prediction."""
-    return {**cells, **dict.fromkeys(prediction_columns(labels, taken=cells, label_column=label_column))}
+    return {**cells, **dict.fromkeys(prediction_columns(labels, taken=cells, prefix=prefix))}
 
 
 # -- text formats ----------------------------------------------------------------------------------------------------
@@ -214,7 +232,7 @@ def without_formula(cell: str, kind: str) -> str:
 class ParquetWriter:
     """How rows are written as parquet; columns keep the types of the input's schema, without one they are strings."""
 
-    def __init__(self, columns: Sequence[str], labels: Sequence[str], input_schema: Any = None):
+    def __init__(self, columns: Sequence[str], labels: Sequence[str], input_schema: Any = None, prefix: str = ""):
         try:
             import pyarrow as pa  # noqa: PLC0415 (optional)
             import pyarrow.parquet as pq  # noqa: PLC0415
@@ -223,11 +241,11 @@ class ParquetWriter:
         self.pa = pa
         self.pq = pq
         self.writes_strings = input_schema is None
-        added = prediction_columns(labels)
+        added = prediction_columns(labels, prefix=prefix)
         if input_schema is None:
             fields = [pa.field(name, pa.string()) for name in columns if name not in added]
         else:
-            fields = list(input_schema)
+            fields = [field for field in input_schema if field.name in columns]
         types = [pa.string(), *[pa.float64()] * len(labels)]
         fields += [pa.field(name, kind) for name, kind in zip(added, types, strict=True)]
         self.schema = pa.schema(fields)
@@ -323,15 +341,21 @@ class InputTable:
 
 
 def choose_writer(
-    output: Path | None, table: InputTable, labels: Sequence[str], excel_safe: bool, arrow_schema: Any
+    output: Path | None,
+    table: InputTable,
+    labels: Sequence[str],
+    excel_safe: bool,
+    arrow_schema: Any = None,
+    prefix: str = "",
 ) -> Writer:
     """Return how rows of an input `table` are written to `output` (None: standard output).
 
-    `arrow_schema` is that of the rows if they come from parquet or arrow, else None. Raises UserError for a combination
+    `arrow_schema` is that of the rows if they come from parquet or arrow, else None; the names of the columns that are
+    added begin with `prefix`. Raises UserError for a combination
     that makes no sense and for columns that the output needs itself.
     """
     columns = table.columns
-    added = prediction_columns(labels, columns)
+    added = prediction_columns(labels, columns, prefix=prefix)
     kind = table.format if output is None else file_format(output)
     if kind == "json" and table.format == "jsonl":  # .json files may be either
         kind = "jsonl"
@@ -342,5 +366,5 @@ def choose_writer(
     if excel_safe and kind not in ("csv", "tsv"):
         raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
     if kind == "parquet":
-        return ParquetWriter(columns, labels, arrow_schema)
+        return ParquetWriter(columns, labels, arrow_schema, prefix)
     return TextWriter(kind, [*columns, *added], excel_safe, table.written_names)
