@@ -109,8 +109,8 @@ def read_table(
     pair_if_present = columns.text_pair == TEXT_PAIR_IF_PRESENT
     known = TableReading.from_options(options, columns.wanted, with_label=True)
     with open_source(path, encoding, known=known) as source:
-        found = find_columns(source, columns)
-        columns = found.columns
+        own_columns = find_columns(source, columns)
+        columns = own_columns.columns
         rows = list(read_rows(source, columns))
     may_come_late = pair_if_present and columns.text_pair is None and source.columns_of_first is not None
     if may_come_late and any(isinstance(row.values, dict) and "text_pair" in row.values for row in rows):
@@ -125,7 +125,7 @@ def read_table(
     frame = to_frame(used, unit=source.unit)
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
-    taken_for = [*source.taken_for, *found.taken_for]
+    taken_for = [*source.taken_for, *own_columns.taken_for]
     return Table(
         Path(path),
         frame,

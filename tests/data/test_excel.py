@@ -124,6 +124,14 @@ def test_columns_without_a_name_are_left_out_and_short_rows_are_filled(tmp_path)
         ]  # fmt: skip
 
 
+def test_columns_that_are_not_used_may_have_one_name(tmp_path):
+    path = workbook(tmp_path / "rows.xlsx", ("id", "text\u200b", "label", "id", None), (1, "a", "x", 2, 3))
+    with open_source(path) as source:
+        assert source.columns == ["id", "text", "label", "id.1"]
+        assert [source.written_names.get(name, name) for name in source.columns] == ["id", "text\u200b", "label", "id"]
+        assert [record.values for record in source.records] == [{"id": 1, "text": "a", "label": "x", "id.1": 2}]
+
+
 def test_what_cannot_be_used_of_a_workbook_is_refused_in_one_line(tmp_path):
     empty = workbook(tmp_path / "empty.xlsx", Other=[(None, " ")])
     with pytest.raises(UserError, match=r"empty.xlsx: the workbook is empty$"):

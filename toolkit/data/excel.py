@@ -3,12 +3,14 @@
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, BinaryIO
 
 from toolkit.base.errors import UserError, first_line
 from toolkit.data.files import Record, Source, short_repr
+from toolkit.data.header import make_header
 from toolkit.data.packed import refuse_bomb
 
 ROWS_AT_ONCE = 1024
@@ -16,11 +18,11 @@ MAX_ROWS = 1 << 20  # of a sheet
 DIGITS = 15  # of a number that Excel keeps
 
 
-def read_xlsx(name: str, file: BinaryIO) -> Source:
+def read_xlsx(name: str, file: BinaryIO, wanted: Sequence[str] = ()) -> Source:
     """Open the first sheet of a workbook that has rows; the first of these names the columns.
 
     Records are numbered as in the sheet, whose first row is 1. Of a formula the value counts that Excel computed last.
-    Raises UserError for what is no workbook or has nothing in it.
+    Raises UserError for what is no workbook or has nothing in it, and where two columns have a name that is `wanted`.
     """
     try:
         import openpyxl  # noqa: PLC0415 (optional)
@@ -42,6 +44,8 @@ def read_xlsx(name: str, file: BinaryIO) -> Source:
         raise UserError(f"{name}: the workbook is empty")
     chosen = next((sheet for sheet in sheets if sheet.sheet_state == "visible"), sheets[0])
     source = _sheet_source(name, chosen)
+    if source.header is not None:
+        source.header.refuse_repeated(name, wanted)
     source.stream = file
     if len(workbook.sheetnames) > 1:
         others = f", the first of {len(sheets)} with rows" if len(sheets) > 1 else ""
@@ -52,10 +56,12 @@ def read_xlsx(name: str, file: BinaryIO) -> Source:
 def _sheet_source(name: str, sheet: Any) -> Source:
     """Return the source of a sheet that has rows."""
     header_number, header = _first_row(sheet) or (0, ())
-    columns = _columns(name, header_number, header)
+    cells = [None if value is None else str(_plain(value)).strip() or None for value in header]
+    names = replace(make_header(name, header_number, [cell for cell in cells if cell is not None]), unit="row")
+    unused_names = iter(names.columns)
+    columns = [None if cell is None else next(unused_names) for cell in cells]
     records = _records(name, sheet, header_number, columns)
-    names = [column for column in columns if column is not None]
-    return Source(name, "xlsx", names, records, unit="row", cells_are_text=False)
+    return Source(name, "xlsx", names.columns, records, unit="row", cells_are_text=False, header=names)
 
 
 def _first_row(sheet: Any) -> tuple[int, Sequence[object]] | None:
@@ -71,16 +77,6 @@ def _rows(sheet: Any) -> Iterator[tuple[int, Sequence[object]]]:
 
 def _is_blank(row: Sequence[object]) -> bool:
     return all(value is None or (isinstance(value, str) and not value.strip()) for value in row)
-
-
-def _columns(name: str, number: int, header: Sequence[object]) -> list[str | None]:
-    """Return the names of the columns, None for one without; UserError if two are called alike."""
-    columns = [None if value is None else str(_plain(value)).strip() or None for value in header]
-    names = [column for column in columns if column is not None]
-    repeated = {column for column in names if names.count(column) > 1}
-    if repeated:
-        raise UserError(f"{name}, row {number}: two columns are called {short_repr(min(repeated))}")
-    return columns
 
 
 def _records(name: str, sheet: Any, header_number: int, columns: Sequence[str | None]) -> Iterator[Record]:

@@ -65,12 +65,13 @@ class Header:
     written: Mapping[str, str]  # how a column's name stands in the file, where it is written otherwise
     repeated: frozenset[str] = frozenset()  # names that several columns have
     is_doubtful: bool = False  # it may as well be a row
+    unit: str = "line"  # what `line` counts
 
     def refuse_repeated(self, name: str, used: Iterable[str]) -> None:
         """Raise UserError if several columns of the file `name` are called as one that is used."""
         repeated = {*used} & self.repeated
         if repeated:
-            raise UserError(f"{name}, line {self.line}: two columns are called {short_repr(min(repeated))}")
+            raise UserError(f"{name}, {self.unit} {self.line}: two columns are called {short_repr(min(repeated))}")
 
 
 @dataclass

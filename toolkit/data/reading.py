@@ -125,18 +125,18 @@ def _opened(name: str, content: Content, kind: str, encoding: str | None, known:
     if kind in ("parquet", "arrow", "xlsx"):
         file = content.open_seekable()
         try:
-            return _seekable_source(name, kind, file)
+            return _seekable_source(name, kind, file, known)
         except BaseException:
             file.close()
             raise
     return _text_source(name, kind, _open_text(content.open, name, encoding, _newline(kind)), known)
 
 
-def _seekable_source(name: str, kind: str, file: BinaryIO) -> Source:
+def _seekable_source(name: str, kind: str, file: BinaryIO, known: TableReading) -> Source:
     """Return the source of an opened file of a format that is not text."""
     if kind == "parquet":
         return read_parquet(name, file)
-    return read_xlsx(name, file) if kind == "xlsx" else read_arrow(name, [file])
+    return read_xlsx(name, file, known.wanted) if kind == "xlsx" else read_arrow(name, [file])
 
 
 def _newline(kind: str) -> str | None:

@@ -79,12 +79,12 @@ class UnlabelledRows:
         known = TableReading.from_options(self.reading.table, self.columns.wanted, with_label=False)
         source = open_source(self.path, self.reading.encoding, self.format, self.spool, known)
         try:
-            found = find_columns(source, self.columns)
+            own_columns = find_columns(source, self.columns)
         except BaseException:
             source.__exit__()
             raise
-        self._own_columns = found.columns
-        self.taken_for = [*source.taken_for, *found.taken_for]
+        self._own_columns = own_columns.columns
+        self.taken_for = [*source.taken_for, *own_columns.taken_for]
         self.written_names = source.written_names
         self.arrow_schema = source.arrow_schema
         return source

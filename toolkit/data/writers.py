@@ -277,9 +277,10 @@ class ExcelWriter:
     """How rows are written as a workbook of one sheet. Texts are never formulas, whatever they begin with.
 
     What Excel cannot hold is changed: a cell ends after 32,767 characters, and control characters become U+FFFD.
+    `names` says what columns are called in the header, where that is not as in the rows.
     """
 
-    def __init__(self, columns: Sequence[str]):
+    def __init__(self, columns: Sequence[str], names: Mapping[str, str] | None = None):
         try:
             import openpyxl  # noqa: PLC0415 (optional)
             from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
@@ -288,6 +289,7 @@ class ExcelWriter:
         self.openpyxl = openpyxl
         self.make_cell = WriteOnlyCell
         self.columns = list(columns)
+        self.names = names or {}
 
     def check(self, rows: int) -> None:
         """Raise UserError for more rows than a sheet can hold."""
@@ -304,7 +306,7 @@ class ExcelWriter:
         """Write the complete file from the windows' files, a row at a time."""
         workbook = self.openpyxl.Workbook(write_only=True)
         sheet = workbook.create_sheet("predictions")
-        sheet.append([self._cell(sheet, column) for column in self.columns])
+        sheet.append([self._cell(sheet, self.names.get(column, column)) for column in self.columns])
         for part in parts:
             with part.open(encoding="utf-8") as lines:
                 for line in lines:
@@ -362,7 +364,7 @@ def choose_writer(
     if output is None and kind in ("parquet", "xlsx"):
         raise UserError(f"{kind} cannot be written to standard output; --output_file names a file")
     if kind == "xlsx":  # whose texts are safe in any case
-        return ExcelWriter([*columns, *added])
+        return ExcelWriter([*columns, *added], table.written_names)
     if excel_safe and kind not in ("csv", "tsv"):
         raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
     if kind == "parquet":
