@@ -60,7 +60,7 @@ def _column_names(words: str) -> str:
 
 
 def _add_reading(group: argparse._ArgumentGroup, on_bad_rows: str) -> None:
-    group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030 and UTF-16 are detected)")
+    group.add_argument("--encoding", metavar="NAME", help="encoding of the files, such as gb18030 (off: utf-8, GB18030, UTF-16 and what is clearly another encoding are detected)")
     keep = ["keep"] if on_bad_rows == "keep" else []
     kept = "; keep: write them with an empty prediction, and list them there too" if keep else ""
     group.add_argument("--on_bad_rows", default=on_bad_rows, choices=["stop", "skip", *keep], help=f"rows that cannot be used; stop: report them and stop; skip: leave them out and list them, with the reason, in rejected_rows.csv{kept}")

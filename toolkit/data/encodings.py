@@ -1,12 +1,13 @@
-"""Tell the encoding of a text file: utf-8 (with or without BOM), GB18030/GBK, or UTF-16."""
+"""Tell the encoding of a text file: utf-8 (with or without BOM), GB18030/GBK, UTF-16, or another that is likely."""
 
 import codecs
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from toolkit.base.errors import UserError
+from toolkit.data.likely_encodings import NAMES, SAMPLE_BYTES, LikelyReadings, Reading, likely_readings
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 1 << 20  # of a line looked at together; a line may be as long as the file
@@ -20,6 +21,10 @@ BOMS = {
     codecs.BOM_UTF16_BE: "utf-16",
     "\ufeff".encode("gb18030"): "gb18030",
 }
+ABOUT_AS_LIKELY = 0.85  # as the reading as GB18030
+ENOUGH_TO_DOUBT = 24  # bytes that are not ASCII, of fewer of which it is GB18030 where that is possible
+FAR_LESS = 0.4  # plausible than another reading is GB18030 where it is not taken
+MAX_LISTED = 3  # encodings, in an error
 GB_CHARACTER = re.compile(rb"[\x81-\xfe][\x30-\xfe]")  # how GB18030 writes a character (or half of a rare one)
 COMMON_CHARACTER = re.compile(rb"[\xa1-\xa9\xb0-\xd7][\xa1-\xfe]")  # punctuation and the first level of GB 2312
 NO_ENCODING = "is neither utf-8, GB18030 nor UTF-16 text; --encoding can name another encoding"
@@ -121,6 +126,8 @@ class _Readability:
     gb_characters: int = 0
     gb_common_characters: int = 0
     gb_errors: int = 0
+    sample: list[bytes] = field(default_factory=list)  # the first of the non-ASCII lines
+    sample_size: int = 0  # bytes
 
     def count(self, line: bytes) -> None:
         """Count what there is in a line."""
@@ -128,6 +135,9 @@ class _Readability:
         if line.isascii():
             return
         self.non_ascii_lines += 1
+        if self.sample_size < SAMPLE_BYTES:
+            self.sample.append(line[:SAMPLE_BYTES].rstrip(b"\r\n"))
+            self.sample_size += len(line)
         text = line.decode("utf-8", errors="replace")
         errors = text.count("\ufffd")
         self.utf8_errors += errors
@@ -166,8 +176,36 @@ def _vote(lines: Iterable[bytes], name: str) -> str:
             break
     if readability.reads_as_utf8:
         return "utf-8"
+    likely = likely_readings(readability.sample)
     if readability.reads_as_gb18030:
-        return "gb18030"
+        return _gb18030_or_another(likely, name)
+    if likely.best is not None and likely.is_clear and readability.utf8_errors > readability.utf8_characters:
+        return likely.best.codec
     if readability.may_be_damaged_utf8:
         return "utf-8"
+    if likely.best is not None:
+        raise _in_doubt(name, [likely.best, *likely.rivals()])
     raise UserError(f"{name} {NO_ENCODING}")
+
+
+def _gb18030_or_another(likely: LikelyReadings, name: str) -> str:
+    """Return gb18030 for what can be read as Chinese, or the encoding in which it is far more plausible.
+
+    UserError where it is hard to tell. Where there is too little to go by, it is GB18030.
+    """
+    best = likely.best
+    if best is None:
+        return "gb18030"
+    if best.codec != "gb18030" and likely.confidence("gb18030") <= FAR_LESS * best.confidence:
+        return best.codec
+    rivals = likely.rivals(ABOUT_AS_LIKELY)
+    if likely.odd_bytes < ENOUGH_TO_DOUBT or (best.codec == "gb18030" and not rivals):
+        return "gb18030"
+    gb18030 = Reading("gb18030", likely.confidence("gb18030"))
+    raise _in_doubt(name, [best, *(rivals if best.codec == "gb18030" else [gb18030])])
+
+
+def _in_doubt(name: str, readings: Sequence[Reading]) -> UserError:
+    """Return the error that names the encodings that a file may be in."""
+    listed = " or ".join(f"{NAMES[each.codec]}: --encoding {each.codec}" for each in readings[:MAX_LISTED])
+    return UserError(f"{name} is not utf-8 text; it may be {listed}")

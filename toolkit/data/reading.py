@@ -21,6 +21,7 @@ from toolkit.data.files import Record, Source, format_of_name
 from toolkit.data.folders import read_folder
 from toolkit.data.inputs import is_pattern, matching_files
 from toolkit.data.json_rows import read_json, read_jsonl
+from toolkit.data.likely_encodings import encoding_remark
 from toolkit.data.packed import DAMAGED, Bytes, Content, unpacked
 from toolkit.data.recognition import recognise
 from toolkit.data.several_files import read_several
@@ -78,6 +79,9 @@ def open_source(
             source = _open(path, encoding, kind, known)
     except UNREADABLE as error:
         raise _unreadable(name, error) from None
+    if encoding is None and isinstance(source.stream, io.TextIOWrapper):
+        remark = encoding_remark(source.stream.encoding)
+        source.taken_for[:0] = [] if remark is None else [remark]
     source.records = _guarded(name, source.records)
     source.is_pipe = path == "-" and spool is None
     return source
