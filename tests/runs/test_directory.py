@@ -389,7 +389,7 @@ def test_the_models_of_several_runs_stay_until_a_single_one_that_replaces_them_h
             files.open(Log(io.StringIO()), NO_BAD, facts_of("new"), resume)
             best(files, 10, "new weights", facts_of("new"))
 
-    for _ in interrupted(replace, prepare, fails=False):
+    for _ in interrupted(replace, prepare, fails=False, every=3):
         began = run.state_file.is_file()
         seen.add(began)
         with RunDirectory(run.folder, writes=True):

@@ -41,7 +41,7 @@ REFUSED = {
     "text_column": ("text", "t"), "label_column": ("label", "l"), "pair_column": (None, "p"), "encoding": (None, "gbk"),
     "on_bad_rows": ("stop", "skip"), "valid_ratio": (0.1, "0.3"), "truncation": ("longest_first", "head_tail"),
     "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"), "threshold": (None, "0.3"),
-    "folds": (5, "7"),
+    "folds": (5, "7"), "separator": (",", ";"), "escape": ("auto", "none"), "columns": (None, "label,text"),
 }  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def test_labels_may_not_be_named_otherwise_but_in_the_same_way(tmp_path):
 def test_every_option_is_known_to_change_or_not():
     options = set(fine_tuning_options([]).as_dict())
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
-    untested |= {"find_label_errors", "tensorboard", "map_labels", "keep_head"}
+    untested |= {"find_label_errors", "tensorboard", "map_labels", "keep_head", "no_header"}
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert (MAY_CHANGE | MAY_GROW) - untested == set(CHANGES)
 
