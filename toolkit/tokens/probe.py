@@ -59,17 +59,17 @@ def probe(name: str, model: Any, encoder: Encoder, machine: Machine, may_shorten
         max_length = _usable_length(model, encoder)
         if max_length < encoder.max_length:
             if not may_shorten:
-                problem = f"--max_length {encoder.max_length}: this model takes {max_length} tokens at most"
+                problem = f"--max_length {encoder.max_length}: this model takes at most {max_length} tokens"
                 raise UserError(f"{problem}, fewer than its configuration says")
-            notes.append(f"takes {max_length} tokens at most, fewer than its configuration says")
+            notes.append(f"takes at most {max_length} tokens, fewer than its configuration says")
         if not _agree(_score(model, encoder, rows[:1]), alone[:1]):
-            raise UserError(f"model {name}: it gives a text other scores when it scores it again")
+            raise UserError(f"model {name}: it scores the same text differently when it scores it again")
         equal_lengths = not _is_same_together(model, encoder, rows, alone)
         if equal_lengths:
             of_one_length = [row for row in rows if len(row.input_ids) == len(rows[-1].input_ids)]
             if not _is_same_together(model, encoder, of_one_length, alone[-len(of_one_length) :]):
-                raise UserError(f"model {name}: its scores of a text depend on the others of its batch")
-            notes.append("padding changes its scores, so the rows of a batch all have one length")
+                raise UserError(f"model {name}: its scores of a text depend on the other texts of the batch")
+            notes.append("padding changes its scores, so all rows of a batch have the same length")
             rows = of_one_length
         model.to(machine.device)
         precision = _usable_precision(name, model, encoder, rows, machine)
@@ -144,6 +144,8 @@ def _scored_alone(name: str, model: Any, encoder: Encoder, rows: Sequence[MadeUp
     try:
         scores = torch.cat([_score(model, encoder, [row]) for row in rows])
     except Exception as error:  # whatever it is that a model of another kind stumbles over
+        if is_out_of_memory(error):
+            raise
         raise UserError(f"model {name}: {type(model).__name__} cannot score a text ({_told(error)})") from None
     if not torch.isfinite(scores).all():
         raise UserError(f"model {name}: the scores that it gives to a text are not finite numbers")
