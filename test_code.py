@@ -42,9 +42,9 @@ from toolkit.base.disk import DirectoryLock
 from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
+from toolkit.data.added_columns import scored_columns
 from toolkit.data.labels import match_labels, with_new_names
 from toolkit.data.tables import Table
-from toolkit.data.writers import scored_columns
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
 from toolkit.evaluation.decision import decision_of

@@ -25,6 +25,7 @@ from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
+from toolkit.data.added_columns import scored_columns
 from toolkit.data.column_names import find_columns
 from toolkit.data.dialects import TableReading
 from toolkit.data.files import find_file, labelled_files, short_repr
@@ -42,7 +43,6 @@ from toolkit.data.labels import (
 from toolkit.data.reading import open_source
 from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, to_frame
-from toolkit.data.writers import scored_columns
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.scored_set import ScoredSet

@@ -635,6 +635,16 @@ def test_no_row_at_all_is_said_or_written_as_no_row(trained, tmp_path):
     assert (tmp_path / "p.csv").read_text() == "id,text,prediction,prob_con,prob_pro\n"
 
 
+def test_the_likeliest_labels_are_written_instead_of_all(trained):
+    text = ("--text", "the food was good")
+    full = json.loads(infer(trained, *text).stdout)
+    answer = json.loads(infer(trained, *text, "--top_k", "1").stdout)
+    assert answer == {
+        "text": text[1], "prediction": full["prediction"], "top1_label": full["prediction"],
+        "top1_prob": max(full["prob_con"], full["prob_pro"]),
+    }  # fmt: skip
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
 def test_scripts_whose_streams_are_closed_do_their_work(trained, reviews, english_bert, tmp_path):
     model = ["--model_dir", trained / "bert_classifier"]

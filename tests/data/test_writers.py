@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.base.errors import UserError
+from toolkit.data.added_columns import AddedColumns
 from toolkit.data.parts import Parts
-from toolkit.data.writers import ParquetWriter, TextWriter, prediction_columns, with_predictions
+from toolkit.data.writers import ParquetWriter, TextWriter
 
 LABELS = ["差", "好"]
 ADDED = ["prediction", "prob_差", "prob_好"]
@@ -28,7 +28,7 @@ def probabilities(rows: int, labels: int = 2) -> np.ndarray:
 
 
 def most_probable(rows: list[dict], chances: np.ndarray, labels: list[str] = LABELS) -> list[dict]:
-    return with_predictions(rows, chances, chances.argmax(1), labels)
+    return AddedColumns(labels).fill(rows, chances, chances.argmax(1))
 
 
 PREDICTED = most_probable(ROWS, probabilities(len(ROWS)))
@@ -52,18 +52,6 @@ def table(path) -> pd.DataFrame:
     """Read a csv or tsv file as strings alone."""
     comma = "\t" if ".tsv" in path.suffixes else ","
     return pd.read_csv(path, sep=comma, dtype=str, keep_default_na=False, encoding="utf-8")
-
-
-def test_the_columns_that_are_added_are_the_prediction_and_a_probability_a_label():
-    assert prediction_columns(LABELS, ["id", "text"]) == ADDED
-    assert prediction_columns(["0", "1", "10"]) == ["prediction", "prob_0", "prob_1", "prob_10"]
-
-
-@pytest.mark.parametrize("column", ["prediction", "prob_好"])
-def test_a_column_that_is_already_there_is_an_error_that_names_it(column):
-    with pytest.raises(UserError, match=f"the input already has a column '{column}'"):
-        prediction_columns(LABELS, ["text", column])
-    assert prediction_columns(["other"], ["text", "prob_好"]) == ["prediction", "prob_other"]
 
 
 def test_a_prediction_is_the_most_probable_label_and_the_probabilities_are_exact_in_fp32():
@@ -309,7 +297,7 @@ def test_the_bytes_of_a_packed_file_hold_no_time(tmp_path):
 def test_rows_that_were_text_become_a_parquet_file_of_strings_and_floats(tmp_path):
     pytest.importorskip("pyarrow")
     rows = most_probable([{"id": 1, "text": "好", "x": [1]}, {"id": "2", "text": "NA", "x": None}], probabilities(2))
-    path = write(tmp_path / "out.parquet", rows, ParquetWriter(["id", "text", "x"], LABELS, None), 1)
+    path = write(tmp_path / "out.parquet", rows, ParquetWriter(["id", "text", "x"], AddedColumns(LABELS), None), 1)
     frame = pd.read_parquet(path)
     assert frame.columns.tolist() == ["id", "text", "x", *ADDED]
     assert frame["id"].tolist() == ["1", "2"]
@@ -330,7 +318,7 @@ def test_a_parquet_file_keeps_the_types_of_the_parquet_file_it_comes_from(tmp_pa
     })  # fmt: skip
     before.to_parquet(tmp_path / "in.parquet", index=False)
     rows = most_probable(before.to_dict("records"), probabilities(7))
-    form = ParquetWriter(before.columns.tolist(), LABELS, read_schema(tmp_path / "in.parquet"))
+    form = ParquetWriter(before.columns.tolist(), AddedColumns(LABELS), read_schema(tmp_path / "in.parquet"))
     after = pd.read_parquet(write(tmp_path / "out.parquet", rows, form, 3))
     assert after.columns.tolist() == [*before.columns, *ADDED]
     before = pd.read_parquet(tmp_path / "in.parquet")
@@ -341,9 +329,19 @@ def test_a_parquet_file_keeps_the_types_of_the_parquet_file_it_comes_from(tmp_pa
     assert after["prediction"].tolist() == [row["prediction"] for row in rows]
 
 
+def test_the_likeliest_labels_are_strings_of_a_parquet_file_and_their_probabilities_floats(tmp_path):
+    pytest.importorskip("pyarrow")
+    added = AddedColumns(["a", "b", "c"], likeliest=2)
+    rows = added.fill([{"text": "x"}], np.array([[0.2, 0.5, 0.3]]), np.array([1]))
+    frame = pd.read_parquet(write(tmp_path / "out.parquet", rows, ParquetWriter(["text"], added, None)))
+    assert frame.to_dict("records") == [
+        {"text": "x", "prediction": "b", "top1_label": "b", "top1_prob": 0.5, "top2_label": "c", "top2_prob": 0.3}
+    ]
+
+
 def test_a_parquet_file_of_no_rows_has_its_columns(tmp_path):
     pytest.importorskip("pyarrow")
-    path = write(tmp_path / "out.parquet", [], ParquetWriter(["text"], LABELS, None))
+    path = write(tmp_path / "out.parquet", [], ParquetWriter(["text"], AddedColumns(LABELS), None))
     frame = pd.read_parquet(path)
     assert (len(frame), frame.columns.tolist()) == (0, ["text", *ADDED])
 
@@ -351,7 +349,7 @@ def test_a_parquet_file_of_no_rows_has_its_columns(tmp_path):
 def test_half_a_character_in_another_column_does_not_keep_a_parquet_file_from_being_written(tmp_path):
     pytest.importorskip("pyarrow")
     rows = most_probable([{"text": "好", "note": "x\udcffy"}], probabilities(1))
-    path = write(tmp_path / "out.parquet", rows, ParquetWriter(["text", "note"], LABELS, None))
+    path = write(tmp_path / "out.parquet", rows, ParquetWriter(["text", "note"], AddedColumns(LABELS), None))
     assert pd.read_parquet(path)["text"].tolist() == ["好"]
 
 

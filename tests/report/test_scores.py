@@ -17,7 +17,7 @@ from toolkit.data.tables import Table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.model_files import ModelFiles
-from toolkit.report.scores import ScoredRun, read_history, score_lines, scored_columns, write_scores
+from toolkit.report.scores import ScoredRun, read_history, score_lines, write_scores
 
 LABELS = ["好评", "b"]
 
@@ -62,13 +62,6 @@ def test_a_page_of_other_scores_is_removed(scored_run, tmp_path):
     (tmp_path / "test" / "report.html").touch()
     write_scores(tmp_path / "test", scored_run)
     assert not (tmp_path / "test" / "report.html").exists()
-
-
-def test_a_column_that_the_predictions_need_is_refused():
-    columns = scored_columns([{"text": "x", "label": "a"}, {"more": "y"}], ["a"])
-    assert (columns.own, columns.added) == (["text", "label", "more"], ["prediction", "prob_a", "correct", "line"])
-    with pytest.raises(UserError, match="'correct'"):
-        scored_columns([{"text": "x", "correct": "y"}], ["a"])
 
 
 def test_the_table_on_the_screen_is_aligned_also_under_chinese_labels(scored_run, tmp_path):

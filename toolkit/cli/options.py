@@ -211,6 +211,7 @@ def inference_parser() -> Parser:
     _add_saved_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
+    group.add_argument("--top_k", type=_count_or_off, metavar="K", help="write only the K likeliest labels, as top1_label, top1_prob, and so on; 0 writes the probability of every label (off: 10 for a model of more than 100 labels, else 0)")
     group.add_argument("--prediction_prefix", metavar="TEXT", help="what the names of the added columns begin with, as in new_prediction, so that an input keeps columns of its own that are called prediction and prob_<label> (off: nothing)")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an output file that already exists, and columns of the input that are called prediction and prob_<label>")
     return parser

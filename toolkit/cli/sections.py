@@ -194,6 +194,7 @@ class InferenceOptions:
     prediction: PredictionOptions
     excel_safe: bool
     prediction_prefix: str | None  # of the names of the columns that are added
+    top_k: int | None  # labels whose probabilities are written; 0: all; None: as many as is usual for a model's labels
     overwrite: bool
 
 

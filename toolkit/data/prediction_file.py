@@ -15,6 +15,7 @@ from toolkit.base.languages import counted
 from toolkit.base.streams import StandardOutput, writes_utf8
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import InferenceOptions
+from toolkit.data.added_columns import AddedColumns, likeliest_count
 from toolkit.data.files import file_format, need_file, said_first, short_repr
 from toolkit.data.inputs import input_files
 from toolkit.data.parts import Parts
@@ -25,9 +26,6 @@ from toolkit.data.writers import (
     InputTable,
     TextWriter,
     choose_writer,
-    columns_in_the_way,
-    with_predictions,
-    without_prediction,
 )
 
 MAX_LISTED_COLUMNS = 5  # in an error
@@ -57,7 +55,8 @@ class Predictions(ABC):
     def __init__(self, options: InferenceOptions, labels: Sequence[str]):
         self.options = options
         self.labels = labels
-        self.prefix = options.prediction_prefix or ""  # of the names of the columns that are added
+        top_k = likeliest_count(options.top_k, len(labels))
+        self.added = AddedColumns(labels, top_k, options.prediction_prefix or "")
         self.log = Log(sys.stderr)
         self.total = 0  # usable rows, where they can be counted beforehand
         self.columns: list[str] = []  # of the input, as far as they are known, without those that are replaced
@@ -84,12 +83,12 @@ class Predictions(ABC):
     def predicted_rows(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
         """Return the rows of a window as they are written."""
         values = [self._kept(row.values) for row in window.rows]
-        predicted = iter(with_predictions(values, probabilities, label_ids, self.labels, prefix=self.prefix))
+        predicted = iter(self.added.fill(values, probabilities, label_ids))
         return [next(predicted) if isinstance(row, Row) else self._unpredicted(row) for row in window.all_rows]
 
     def _unpredicted(self, row: Rejected) -> dict:
         """Return a row that cannot be used as it is written."""
-        return without_prediction(self._kept(cells_of(row, self.columns)), self.labels, self.prefix)
+        return self.added.leave_empty(self._kept(cells_of(row, self.columns)))
 
     def _kept(self, values: dict) -> dict:
         """Return the values of a row without those that are replaced."""
@@ -102,7 +101,7 @@ class Predictions(ABC):
 
         Raises UserError if there are such columns, unless they are to be replaced.
         """
-        taken = columns_in_the_way(columns, self.labels, self.prefix)
+        taken = self.added.in_the_way(columns)
         if taken:
             self._replace(rows, taken)
         self.columns = [column for column in columns if column not in self.replaced]
@@ -112,7 +111,7 @@ class Predictions(ABC):
         listed = ", ".join(map(short_repr, taken[:MAX_LISTED_COLUMNS]))
         listed += f" and {len(taken) - MAX_LISTED_COLUMNS} more" if len(taken) > MAX_LISTED_COLUMNS else ""
         noun = "column" if len(taken) == 1 else "columns"
-        keep_both = f"--prediction_prefix {self.prefix}new_"
+        keep_both = f"--prediction_prefix {self.added.prefix}new_"
         if set(taken) & set(rows.used_columns):
             raise UserError(f"{rows.name}: the output would replace the {noun} {listed}; {keep_both} keeps both")
         if not self.options.overwrite:
@@ -246,7 +245,7 @@ class PredictionStream(Predictions):
 
     def _choose_writer(self, input_format: str) -> TextWriter:
         table = InputTable(input_format, self.columns, self.rows.written_names)
-        writer = choose_writer(None, table, self.labels, self.options.excel_safe, prefix=self.prefix)
+        writer = choose_writer(None, table, self.added, self.options.excel_safe)
         assert isinstance(writer, TextWriter)  # others are refused
         return writer
 
@@ -310,7 +309,7 @@ class PredictionFile(Predictions):
         self.total = contents.rows
         self.choose_columns(rows, contents.columns)
         table = InputTable(contents.format, self.columns, rows.written_names)
-        self.writer = choose_writer(path, table, labels, options.excel_safe, rows.arrow_schema, self.prefix)
+        self.writer = choose_writer(path, table, self.added, options.excel_safe, rows.arrow_schema)
         if isinstance(self.writer, ExcelWriter):
             self.writer.check(self.total)
         self.made_from = {
@@ -327,8 +326,10 @@ class PredictionFile(Predictions):
             "calibrated": options.prediction.calibrated,
             "threshold": options.prediction.threshold,
         }
-        if self.prefix:
-            self.made_from["prediction_prefix"] = self.prefix
+        if self.added.prefix:
+            self.made_from["prediction_prefix"] = self.added.prefix
+        if self.added.likeliest is not None:
+            self.made_from["likeliest_labels"] = self.added.likeliest
         self.window_count = 0
         self.row_count = 0  # of all windows, those without a prediction left out
         self.fresh_count = 0  # of those that were yet to be predicted

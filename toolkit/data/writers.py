@@ -8,13 +8,11 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
-import numpy as np
-
 from toolkit.base.errors import UserError
+from toolkit.data.added_columns import AddedColumns
 from toolkit.data.files import file_format
 
 Writer: TypeAlias = "TextWriter | ParquetWriter | ExcelWriter"
@@ -23,88 +21,6 @@ EXCEL_CHARACTERS = 32_767  # of a cell
 EXACT_INTEGER = 10**15  # Excel keeps 15 digits
 NO_EXCEL_CHARACTER = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 UTF8_BOM = b"\xef\xbb\xbf"  # by which Excel knows utf-8
-
-# -- the columns that are added --------------------------------------------------------------------------------------
-
-
-def prediction_columns(
-    labels: Sequence[str],
-    taken: Iterable[str] = (),
-    more: Iterable[str] = (),
-    label_column: str = "prediction",
-    prefix: str = "",
-) -> list[str]:
-    """Return the names of the columns that are added to a row: predicted label, probability of each label, `more`.
-
-    All but `more` begin with `prefix`. Raises UserError if one of them is among those that are `taken`.
-    """
-    added = [prefix + label_column, *(f"{prefix}prob_{label}" for label in labels), *more]
-    clashes = sorted({*added} & {*taken})
-    if clashes:
-        raise UserError(
-            f"the input already has a column {clashes[0]!r}, which the output would add; rename or remove it"
-        )
-    return added
-
-
-def columns_in_the_way(columns: Sequence[str], labels: Sequence[str], prefix: str = "") -> list[str]:
-    """Return which columns of an input are called as those that are added, in the input's order.
-
-    Behind a column of predictions the probabilities of other labels are too, which another model has added.
-    """
-    added = prediction_columns(labels, prefix=prefix)
-    taken = {column for column in columns if column in added}
-    if added[0] in taken:
-        behind = columns[list(columns).index(added[0]) + 1 :]
-        taken.update(takewhile(lambda column: column.startswith(f"{prefix}prob_"), behind))
-    return [column for column in columns if column in taken]
-
-
-@dataclass(frozen=True)
-class ScoredColumns:
-    """The columns of predictions.csv: the test file's own, and those that are added to them."""
-
-    own: list[str]
-    added: list[str]
-
-
-def scored_columns(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> ScoredColumns:
-    """Return the columns that scored rows have; UserError if an added one is the file's own too."""
-    own = list(dict.fromkeys(name for record in records for name in record))
-    return ScoredColumns(own, prediction_columns(labels, taken=own, more=("correct", "line")))
-
-
-def with_predictions(
-    rows: Sequence[dict],
-    probabilities: np.ndarray,
-    label_ids: np.ndarray,
-    labels: Sequence[str],
-    label_column: str = "prediction",
-    prefix: str = "",
-) -> list[dict]:
-    """Return the rows with the predicted label and the probability of each label added; the rows stay as they are.
-
-    Args:
-        rows: N rows as they stand in their file.
-        probabilities: (N, C), of which nine digits are kept.
-        label_ids: (N,), numbers of the predicted labels.
-        labels: the C labels.
-        label_column: what the column of the predicted label is called.
-        prefix: what the names of all added columns begin with.
-    """
-    taken = {name for row in rows for name in row}
-    columns = prediction_columns(labels, taken, label_column=label_column, prefix=prefix)
-    predicted_rows = []
-    for row, chances, label_id in zip(rows, probabilities.tolist(), label_ids.tolist(), strict=True):
-        values = [labels[label_id], *(float(f"{chance:.9g}") for chance in chances)]
-        predicted_rows.append({**row, **dict(zip(columns, values, strict=True))})
-    return predicted_rows
-
-
-def without_prediction(cells: Mapping[str, Any], labels: Sequence[str], prefix: str = "") -> dict[str, Any]:
-    """Return the cells of a row that cannot be used, with nothing in the columns of its prediction."""
-    return {**cells, **dict.fromkeys(prediction_columns(labels, taken=cells, prefix=prefix))}
-
 
 # -- text formats ----------------------------------------------------------------------------------------------------
 
@@ -232,7 +148,7 @@ def without_formula(cell: str, kind: str) -> str:
 class ParquetWriter:
     """How rows are written as parquet; columns keep the types of the input's schema, without one they are strings."""
 
-    def __init__(self, columns: Sequence[str], labels: Sequence[str], input_schema: Any = None, prefix: str = ""):
+    def __init__(self, columns: Sequence[str], added: AddedColumns, input_schema: Any = None):
         try:
             import pyarrow as pa  # noqa: PLC0415 (optional)
             import pyarrow.parquet as pq  # noqa: PLC0415
@@ -241,13 +157,12 @@ class ParquetWriter:
         self.pa = pa
         self.pq = pq
         self.writes_strings = input_schema is None
-        added = prediction_columns(labels, prefix=prefix)
         if input_schema is None:
-            fields = [pa.field(name, pa.string()) for name in columns if name not in added]
+            fields = [pa.field(name, pa.string()) for name in columns if name not in added.names]
         else:
             fields = [field for field in input_schema if field.name in columns]
-        types = [pa.string(), *[pa.float64()] * len(labels)]
-        fields += [pa.field(name, kind) for name, kind in zip(added, types, strict=True)]
+        for name in added.names:
+            fields.append(pa.field(name, pa.string() if name in added.label_names else pa.float64()))
         self.schema = pa.schema(fields)
 
     def encode(self, rows: Sequence[Mapping]) -> bytes:
@@ -345,28 +260,27 @@ class InputTable:
 def choose_writer(
     output: Path | None,
     table: InputTable,
-    labels: Sequence[str],
+    added: AddedColumns,
     excel_safe: bool,
     arrow_schema: Any = None,
-    prefix: str = "",
 ) -> Writer:
     """Return how rows of an input `table` are written to `output` (None: standard output).
 
-    `arrow_schema` is that of the rows if they come from parquet or arrow, else None; the names of the columns that are
-    added begin with `prefix`. Raises UserError for a combination
+    `arrow_schema` is that of the rows if they come from parquet or arrow, else None. Raises UserError for a combination
     that makes no sense and for columns that the output needs itself.
     """
     columns = table.columns
-    added = prediction_columns(labels, columns, prefix=prefix)
+    added.check(columns)
+    all_columns = [*columns, *added.names]
     kind = table.format if output is None else file_format(output)
     if kind == "json" and table.format == "jsonl":  # .json files may be either
         kind = "jsonl"
     if output is None and kind in ("parquet", "xlsx"):
         raise UserError(f"{kind} cannot be written to standard output; --output_file names a file")
     if kind == "xlsx":  # whose texts are safe in any case
-        return ExcelWriter([*columns, *added], table.written_names)
+        return ExcelWriter(all_columns, table.written_names)
     if excel_safe and kind not in ("csv", "tsv"):
         raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
     if kind == "parquet":
-        return ParquetWriter(columns, labels, arrow_schema, prefix)
-    return TextWriter(kind, [*columns, *added], excel_safe, table.written_names)
+        return ParquetWriter(columns, added, arrow_schema)
+    return TextWriter(kind, all_columns, excel_safe, table.written_names)

@@ -24,8 +24,9 @@ from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log, one_line
 from toolkit.compute.processes import Processes
+from toolkit.data.added_columns import AddedColumns, likeliest_count
 from toolkit.data.tables import Table
-from toolkit.data.writers import TextWriter, prediction_columns, with_predictions
+from toolkit.data.writers import TextWriter
 from toolkit.doctor.findings import MAX_EXAMPLES
 from toolkit.doctor.labelled_rows import LabelledRows, number_rows
 from toolkit.tokens.dataset import TokenDataset
@@ -124,6 +125,7 @@ class ErrorList:
     rows: LabelledRows
     records: list[dict]  # (N,) the rows as they stand in their files
     columns: list[str]  # of label_errors.csv
+    added: AddedColumns  # those of them that say what is predicted
 
 
 def prepare_error_list(folder: Path, tables: dict[str, Table], labels: list[str]) -> ErrorList:
@@ -134,8 +136,10 @@ def prepare_error_list(folder: Path, tables: dict[str, Table], labels: list[str]
     rows = number_rows({name: tables[name] for name in ("train", "valid")})
     records = [record for table in rows.tables for record in table.named_records()]
     columns = list(dict.fromkeys(name for record in records for name in record))
-    columns += prediction_columns(labels, columns, (LABEL_QUALITY, FILE, LINE), SUGGESTED_LABEL)
-    return ErrorList(folder / FILE_NAME, labels, rows, records, columns)
+    added = AddedColumns(labels, likeliest_count(None, len(labels)), label_column=SUGGESTED_LABEL)
+    added.check(columns, (LABEL_QUALITY, FILE, LINE))
+    columns += [*added.names, LABEL_QUALITY, FILE, LINE]
+    return ErrorList(folder / FILE_NAME, labels, rows, records, columns, added)
 
 
 def training_table(rows: LabelledRows, fold: Fold) -> Table:
@@ -172,7 +176,8 @@ def _csv(error_list: ErrorList, errors: Sequence[int], probabilities: np.ndarray
     """
     rows = error_list.rows
     records = [error_list.records[row] for row in errors]
-    lines = with_predictions(records, probabilities, probabilities.argmax(axis=1), error_list.labels, SUGGESTED_LABEL)
+    added = error_list.added
+    lines = added.fill(records, probabilities, probabilities.argmax(axis=1))
     for row, line, row_quality in zip(errors, lines, quality, strict=True):
         line[LABEL_QUALITY] = float(f"{row_quality:.9g}")
         line[FILE] = str(rows.tables[rows.table_of[row]].path)

@@ -10,9 +10,10 @@ import numpy as np
 
 from toolkit.base.disk import write_bytes, write_json
 from toolkit.cli.console import display_width, one_line, pad
+from toolkit.data.added_columns import scored_columns
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
-from toolkit.data.writers import TextWriter, scored_columns, with_predictions
+from toolkit.data.writers import TextWriter
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, compare_with_model
 from toolkit.evaluation.compare import Comparison
@@ -109,14 +110,13 @@ def _predictions(scored_run: ScoredRun) -> bytes:
     """
     scored = scored_run.scored
     records = scored_run.table.records
-    labels = scored_run.run.labels
-    columns = scored_columns(records, labels)
-    predictions = with_predictions(records, scored.probabilities, scored.predicted, labels)
+    columns = scored_columns(records, scored_run.run.labels)
+    predictions = columns.added.fill(records, scored.probabilities, scored.predicted)
     rows = []
     for row, line, is_right in zip(predictions, scored_run.table.frame.index.tolist(), scored.right, strict=True):
         rows.append({"correct": "yes" if is_right else "no", "line": line, **row})
     order = np.lexsort((np.where(scored.right, 0.0, -scored.confidence), scored.right))
-    writer = TextWriter("csv", [*columns.own, *columns.added], names=scored_run.table.written_names)
+    writer = TextWriter("csv", columns.names, names=scored_run.table.written_names)
     return writer.header + writer.encode([rows[number] for number in order])
 
 

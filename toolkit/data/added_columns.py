@@ -1,0 +1,143 @@
+"""The columns that a prediction adds to a row: its label, and the probabilities of all labels or the likeliest ones."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+
+from toolkit.base.errors import UserError
+
+MANY_LABELS = 100  # of more, the output has the likeliest ones alone, or its size would grow with rows times labels
+LIKELIEST = 10  # labels of that many
+CORRECT = "correct"
+LINE = "line"  # both of predictions.csv, beside the predictions of rows whose labels are known
+
+
+def likeliest_count(top_k: int | None, label_count: int) -> int | None:
+    """Return how many of the likeliest labels the output has, None for a column for each label.
+
+    `top_k` is what the user asked for: a number of labels, 0 for all, None for what is usual with `label_count` labels.
+    """
+    if top_k is None:
+        return LIKELIEST if label_count > MANY_LABELS else None
+    return min(top_k, label_count) or None
+
+
+@dataclass(frozen=True)
+class AddedColumns:
+    """The columns that are added for a model of C labels.
+
+    They are `prediction` and then, for each label, `prob_<label>`; or, with `likeliest` K, `top1_label`, `top1_prob` to
+    `topK_label`, `topK_prob`. All of these names begin with `prefix`.
+    """
+
+    labels: Sequence[str]
+    likeliest: int | None = None
+    prefix: str = ""
+    label_column: str = "prediction"
+
+    @property
+    def label_names(self) -> list[str]:
+        """The names of those that hold labels."""
+        tops = [f"{self.prefix}top{place}_label" for place in self._places]
+        return [self.prefix + self.label_column, *tops]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all, in order."""
+        if self.likeliest is None:
+            return [self.prefix + self.label_column, *(f"{self.prefix}prob_{label}" for label in self.labels)]
+        pairs = ((f"{self.prefix}top{place}_label", f"{self.prefix}top{place}_prob") for place in self._places)
+        return [self.prefix + self.label_column, *(name for pair in pairs for name in pair)]
+
+    @property
+    def _places(self) -> range:
+        return range(1, (self.likeliest or 0) + 1)
+
+    def check(self, taken: Iterable[str], more: Iterable[str] = ()) -> None:
+        """Raise UserError if one of the names, or of `more` names, is among those that are `taken`."""
+        clashes = sorted({*self.names, *more} & {*taken})
+        if clashes:
+            raise UserError(
+                f"the input already has a column {clashes[0]!r}, which the output would add; rename or remove it"
+            )
+
+    def in_the_way(self, columns: Sequence[str]) -> list[str]:
+        """Return which columns of an input are called as those that are added, in the input's order.
+
+        Behind a column of predictions the probabilities of other labels are too, which another model has added.
+        """
+        taken = {column for column in columns if column in self.names}
+        prediction = self.prefix + self.label_column
+        if prediction in taken:
+            behind = columns[list(columns).index(prediction) + 1 :]
+            beginnings = (f"{self.prefix}prob_", f"{self.prefix}top")
+            taken.update(takewhile(lambda column: column.startswith(beginnings), behind))
+        return [column for column in columns if column in taken]
+
+    def fill(self, rows: Sequence[dict], probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
+        """Return the rows with their predictions added; the rows stay as they are.
+
+        Args:
+            rows: N rows as they stand in their file.
+            probabilities: (N, C), of which nine digits are kept.
+            label_ids: (N,), numbers of the predicted labels.
+        """
+        names = self.names
+        self.check({name for row in rows for name in row})
+        values = self._all_labels(probabilities) if self.likeliest is None else self._likeliest_labels(probabilities)
+        return [
+            {**row, **dict(zip(names, [self.labels[label_id], *row_values], strict=True))}
+            for row, label_id, row_values in zip(rows, label_ids.tolist(), values, strict=True)
+        ]
+
+    def _all_labels(self, probabilities: np.ndarray) -> list[list[str | float]]:
+        """Return the probability of each label, for each row."""
+        return [[nine_digits(chance) for chance in chances] for chances in probabilities.tolist()]
+
+    def _likeliest_labels(self, probabilities: np.ndarray) -> list[list[str | float]]:
+        """Return the likeliest labels, each with its probability, for each row; of equal ones the first comes first."""
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, : self.likeliest]  # (N, K)
+        chances = np.take_along_axis(probabilities, order, axis=1)
+        rows: list[list[str | float]] = []
+        for label_ids, row_chances in zip(order.tolist(), chances.tolist(), strict=True):
+            values: list[str | float] = []
+            for label_id, chance in zip(label_ids, row_chances, strict=True):
+                values += [self.labels[label_id], nine_digits(chance)]
+            rows.append(values)
+        return rows
+
+    def leave_empty(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the cells of a row that cannot be used, with nothing in the columns of its prediction."""
+        self.check(cells)
+        return {**cells, **dict.fromkeys(self.names)}
+
+
+def nine_digits(value: float) -> float:
+    """Return a number rounded to nine significant digits, more than fp32 has."""
+    return float(f"{value:.9g}")
+
+
+@dataclass(frozen=True)
+class ScoredColumns:
+    """The columns of a scored file's predictions.csv: the file's own, and those that are added to them."""
+
+    own: list[str]
+    added: AddedColumns
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all, in order."""
+        return [*self.own, *self.added.names, CORRECT, LINE]
+
+
+def scored_columns(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> ScoredColumns:
+    """Return the columns that scored rows have; UserError if an added one is the file's own too."""
+    columns = ScoredColumns(
+        own=list(dict.fromkeys(name for record in records for name in record)),
+        added=AddedColumns(labels, likeliest_count(None, len(labels))),
+    )
+    columns.added.check(columns.own, (CORRECT, LINE))
+    return columns
