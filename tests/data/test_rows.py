@@ -366,3 +366,11 @@ def test_columns_come_back_from_json_with_their_names_in_order():
 def test_a_pair_column_is_refused_for_a_model_of_single_texts():
     with pytest.raises(UserError, match="--pair_column: this model was trained on single texts"):
         Columns("review", None, "stars").renamed(ColumnOptions(None, "b", None))
+
+
+@pytest.mark.parametrize("header", ["id,text,label,id", "text\u200b,label,", "'text', label ,note,note"])
+def test_a_header_within_is_known_however_its_names_are_written(tmp_path, header):
+    rows = [",".join([*row, "", ""][: header.count(",") + 1]) for row in (["a", "b", "c"], ["d", "e", "f"])]
+    found = read(write(tmp_path / "rows.csv", "\n".join([header, rows[0], header, rows[1]])))
+    assert [isinstance(row, Row) for row in found] == [True, False, True]
+    assert found[1].reason == "is a header, not a row"

@@ -134,7 +134,7 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     if absent and (source.columns_of_first is None or source.is_pipe):
         raise _no_column(source, absent)
     for record in source.records:
-        if record.values is not None and _repeats_header(record.values):
+        if record.values is not None and _repeats_header(record.values, source.written_names):
             repeated = Rejected.at(source.name, source.unit, record.line, REPEATED_HEADER, record.values)
             yield repeated._replace(stops=False)
             continue
@@ -149,10 +149,11 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
         raise _no_column(source, absent)
 
 
-def _repeats_header(values: dict) -> bool:
+def _repeats_header(values: dict, written_names: Mapping[str, str]) -> bool:
     """Return whether every one of several cells is the name of its column, as where two files were joined."""
     return len(values) > 1 and all(
-        isinstance(value, str) and plain_label(value) == plain_label(column) for column, value in values.items()
+        isinstance(value, str) and plain_label(value) in map(plain_label, (column, written_names.get(column, column)))
+        for column, value in values.items()
     )
 
 
