@@ -167,7 +167,8 @@ def test_however_several_processes_end_nothing_of_a_pipe_stays_in_the_temporary_
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     model, output = ("--model_dir", trained / "bert_classifier", "--device", "cpu"), tmp_path / "p.tsv"
     rows = "the food was good\n" * 9_000 + ("" if killed else "the \0 bed\n")
-    with processes(2, "infer.py", *model, "--input_file", "-", "--output_file", output) as (first, _):
+    words = ("--input_file", "-", "--output_file", output, "--on_bad_rows", "stop")
+    with processes(2, "infer.py", *model, *words) as (first, _):
         if killed:
             first.stdin.write(rows)
             first.stdin.close()
