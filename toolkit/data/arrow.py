@@ -81,16 +81,29 @@ def read_saved_dataset(path: Path) -> Source | None:
         raise UserError(f"{path}: holds the tables {', '.join(splits)}; name one, such as {path / splits[0]}")
     if not (path / "state.json").is_file():
         return None
-    files = sorted(path.glob("*.arrow"))
+    files = [path / name for name in _data_files(path / "state.json")]
     if not files:
-        raise UserError(f"{path}: there is a state.json of datasets, but no .arrow file")
-    source = _read_opened(str(path), [file.open("rb") for file in files])
+        raise UserError(f"{path}: state.json names no .arrow files, so this is no dataset of save_to_disk")
+    source = _read_opened(str(path), files)
     source.taken_for.insert(0, "a dataset that save_to_disk wrote")
     return source
 
 
-def _read_opened(name: str, files: Sequence[BinaryIO]) -> Source:
+def _data_files(state: Path) -> list[str]:
+    """Return the names of the files of rows that state.json has: in the folder itself, where others may lie too."""
     try:
+        entries = json.loads(state.read_text(encoding="utf-8"))["_data_files"]
+        names = [str(entry["filename"]) for entry in entries]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return []
+    return [name for name in names if Path(name).name == name]
+
+
+def _read_opened(name: str, paths: Sequence[Path]) -> Source:
+    """Open arrow files by their paths."""
+    files: list[BinaryIO] = []
+    try:
+        files.extend(path.open("rb") for path in paths)
         return read_arrow(name, files)
     except BaseException:
         _Files(files).close()

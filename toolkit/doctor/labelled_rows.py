@@ -42,7 +42,7 @@ class LabelledRows:
         """Return where a row stands and what it says."""
         number = self.table_of[row]
         index = self.tables[number].frame.index
-        line = int(index[row - self.starts[number]])
+        (line,) = index[[row - self.starts[number]]].tolist()
         text = self.texts[row].replace(PAIR_SEPARATOR, " | ")
         return Location(self.names[number], str(index.name or "line"), line, text, self.labels[row])
 

@@ -148,7 +148,7 @@ def _page_row(scored: ScoredSet, table: Table, row: int, texts: Sequence[str], e
         cell=str(Cell(true, predicted)),
         wrong=not scored.right[row],
         unit=str(table.frame.index.name or "line"),
-        line=table.frame.index[[row]].item(),
+        line=table.frame.index[[row]].tolist()[0],
         true=scored.labels[true],
         predicted=scored.labels[predicted],
         confidence=float(scored.confidence[row]),
