@@ -113,15 +113,32 @@ def test_a_hidden_sheet_is_not_taken_before_one_that_can_be_seen(tmp_path):
     assert rows(path) == [(2, "a", "x")]
 
 
-def test_columns_without_a_name_are_left_out_and_short_rows_are_filled(tmp_path):
+def test_what_stands_beside_the_columns_is_left_out_and_short_rows_are_filled(tmp_path):
     path = workbook(
         tmp_path / "a.xlsx", (None, "text", " label ", None), (1, "a", "x", 2, "beside"), (None, "b", "y"), (3, "c")
     )
     with open_source(path) as source:
-        assert source.columns == ["text", "label"]
-        assert [record.values for record in source.records] == [
-            {"text": "a", "label": "x"}, {"text": "b", "label": "y"}, {"text": "c", "label": None}
-        ]  # fmt: skip
+        assert source.columns == ["", "text", "label"]
+        assert [list(record.values.values()) for record in source.records] == [
+            [1, "a", "x"],
+            [None, "b", "y"],
+            [3, "c", None],
+        ]
+
+
+def test_a_sheet_without_a_header_has_its_columns_named_by_what_is_in_them(tmp_path):
+    cells = [("x" if i % 2 else "y", f"the room with number {i} was as cheap as it looked") for i in range(20)]
+    with open_source(workbook(tmp_path / "a.xlsx", *cells)) as source:
+        assert source.columns == ["label", "text"]
+        assert source.taken_for == ["no header (columns label, text)"]
+        assert [(record.line, *record.values.values()) for record in source.records] == [
+            (number, *row) for number, row in enumerate(cells, 1)
+        ]
+
+
+def test_columns_that_are_not_used_may_be_called_alike(tmp_path):
+    path = workbook(tmp_path / "a.xlsx", ("id", "text", "label", "id"), (1, "a", "x", 2), (3, "b", "y", 4))
+    assert rows(path) == [(2, "a", "x"), (3, "b", "y")]
 
 
 def test_columns_that_are_not_used_may_have_one_name(tmp_path):

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from toolkit.base.errors import UserError
 from toolkit.data.added_columns import AddedColumns
 from toolkit.data.parts import Parts
-from toolkit.data.writers import ParquetWriter, TextWriter
+from toolkit.data.writers import ExcelWriter, ParquetWriter, TextWriter
 
 LABELS = ["差", "好"]
 ADDED = ["prediction", "prob_差", "prob_好"]
@@ -415,3 +416,53 @@ def test_the_parts_of_two_outputs_do_not_meet(tmp_path):
 def test_the_folder_of_an_output_is_made(tmp_path):
     path = write(tmp_path / "new" / "folder" / "out.csv", PREDICTED, text_form("csv", PREDICTED))
     assert len(table(path)) == len(ROWS)
+
+
+# -- xlsx ------------------------------------------------------------------------------------------------------------
+
+
+def test_rows_become_a_workbook_in_which_numbers_are_numbers_and_texts_are_texts(tmp_path):
+    pytest.importorskip("openpyxl")
+    rows = most_probable(
+        [{"n": i, "text": cell, "share": i / 4} for i, cell in enumerate(CELLS)], probabilities(len(CELLS))
+    )
+    path = write(tmp_path / "out.xlsx", rows, ExcelWriter(list(rows[0])))
+    frame = pd.read_excel(path, keep_default_na=False, na_values=[])
+    assert list(frame.columns) == ["n", "text", "share", *ADDED]
+    assert frame["n"].tolist() == list(range(len(CELLS)))
+    assert frame["text"].tolist() == [cell.replace("\r\n", "\n") for cell in CELLS]
+    np.testing.assert_allclose(frame["prob_好"], [row["prob_好"] for row in rows], rtol=1e-14)
+    assert frame["prediction"].tolist() == [row["prediction"] for row in rows]
+
+
+def test_no_text_of_a_workbook_is_a_formula_or_an_error(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    texts = ["=1+1", "=HYPERLINK(1)", "#N/A", "#REF!", "+1", "@a", "-1", "2024-01-01", "TRUE"]
+    rows = [{"text": text} for text in texts]
+    path = write(tmp_path / "out.xlsx", rows, ExcelWriter(["text"]), size=2)
+    cells = [row[0] for row in openpyxl.load_workbook(path).active.iter_rows(min_row=2)]
+    assert [cell.value for cell in cells] == texts
+    assert {cell.data_type for cell in cells} == {"s"}
+
+
+def test_what_excel_cannot_hold_is_changed_and_does_not_stop_the_file(tmp_path):
+    pytest.importorskip("openpyxl")
+    values = ["a\x00b\x0bc", "x" * 40_000, 2**60, float("nan"), {"a": [1]}, True, None, "\ud83d", -(10**15)]
+    path = write(tmp_path / "out.xlsx", [{"v": value} for value in values], ExcelWriter(["v"]))
+    found = pd.read_excel(path, dtype=object, keep_default_na=False, na_values=[])["v"].tolist()
+    assert found[:2] == ["a\ufffdb\ufffdc", "x" * 32_767]
+    assert found[2:] == [str(2**60), "nan", '{"a": [1]}', "true", "", "\ufffd", str(-(10**15))]
+
+
+def test_a_workbook_of_no_rows_has_its_columns_as_the_input_calls_them(tmp_path):
+    pytest.importorskip("openpyxl")
+    path = write(tmp_path / "out.xlsx", [], ExcelWriter(["text", "id.1"], {"id.1": "id"}))
+    assert pd.read_excel(path, header=None).to_numpy().tolist() == [["text", "id"]]
+
+
+def test_more_rows_than_a_sheet_holds_are_refused_beforehand():
+    pytest.importorskip("openpyxl")
+    writer = ExcelWriter(["text"])
+    writer.check((1 << 20) - 1)
+    with pytest.raises(UserError, match=r"1,048,576 rows are more than a sheet of Excel holds"):
+        writer.check(1 << 20)

@@ -8,7 +8,7 @@ from toolkit.base.errors import UserError
 from toolkit.data.dialects import UNKNOWN, Reading, TableReading, read_head, tell_dialect, without_separator_line
 from toolkit.data.fields import Fields, split_rows
 from toolkit.data.files import Header, Record, Source
-from toolkit.data.header import FirstRow, described, given_names, judge_first_row, make_header, name_columns
+from toolkit.data.header import described, tell_header
 
 
 def read_table_text(
@@ -41,24 +41,7 @@ def _header(name: str, reading: Reading, known: TableReading) -> Header:
     if first.problem is not None:
         raise UserError(f"{name}, line {first.line}: {first.problem}")
     rows = [row.values for row in reading.rows if row.problem is None]
-    if known.names:
-        return given_names(name, known.names, len(first.values))
-    judged = FirstRow.HEADER if known.has_header is not False else FirstRow.ROW
-    if known.has_header is None:
-        judged = judge_first_row(rows, known.wanted)
-    if judged is FirstRow.ROW:
-        return Header(None, name_columns(name, rows, known.with_label), {})
-    cells = first.values + [""] * _missing_names(rows)
-    header = make_header(name, first.line, cells, is_doubtful=judged is FirstRow.UNCLEAR)
-    header.refuse_repeated(name, known.wanted)
-    return header
-
-
-def _missing_names(rows: list[list[str]]) -> int:
-    """Return how many empty fields most rows have more at their end than the first, as where it lacks separators."""
-    width = len(rows[0])
-    longer = [len(row) - width for row in rows[1:] if len(row) > width and not any(row[width:])]
-    return min(longer) if width > 1 and len(longer) * 2 > len(rows) - 1 else 0
+    return tell_header(name, first.line, rows, known)
 
 
 def _record(row: Fields, columns: list[str]) -> Record:

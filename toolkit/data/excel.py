@@ -3,14 +3,14 @@
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from toolkit.base.errors import UserError, first_line
+from toolkit.data.dialects import UNKNOWN, TableReading
 from toolkit.data.files import Record, Source, short_repr
-from toolkit.data.header import make_header
+from toolkit.data.header import described, tell_header
 from toolkit.data.packed import refuse_bomb
 
 ROWS_AT_ONCE = 1024
@@ -18,8 +18,8 @@ MAX_ROWS = 1 << 20  # of a sheet
 DIGITS = 15  # of a number that Excel keeps
 
 
-def read_xlsx(name: str, file: BinaryIO, wanted: Sequence[str] = ()) -> Source:
-    """Open the first sheet of a workbook that has rows; the first of these names the columns.
+def read_xlsx(name: str, file: BinaryIO, known: TableReading = UNKNOWN) -> Source:
+    """Open the first sheet of a workbook that has rows; `known` says what need not be told of its header.
 
     Records are numbered as in the sheet, whose first row is 1. Of a formula the value counts that Excel computed last.
     Raises UserError for what is no workbook or has nothing in it, and where two columns have a name that is `wanted`.
@@ -43,9 +43,7 @@ def read_xlsx(name: str, file: BinaryIO, wanted: Sequence[str] = ()) -> Source:
     if not sheets:
         raise UserError(f"{name}: the workbook is empty")
     chosen = next((sheet for sheet in sheets if sheet.sheet_state == "visible"), sheets[0])
-    source = _sheet_source(name, chosen)
-    if source.header is not None:
-        source.header.refuse_repeated(name, wanted)
+    source = _sheet_source(name, chosen, known)
     source.stream = file
     if len(workbook.sheetnames) > 1:
         others = f", the first of {len(sheets)} with rows" if len(sheets) > 1 else ""
@@ -53,15 +51,30 @@ def read_xlsx(name: str, file: BinaryIO, wanted: Sequence[str] = ()) -> Source:
     return source
 
 
-def _sheet_source(name: str, sheet: Any) -> Source:
+def _sheet_source(name: str, sheet: Any, known: TableReading) -> Source:
     """Return the source of a sheet that has rows."""
-    header_number, header = _first_row(sheet) or (0, ())
-    cells = [None if value is None else str(_plain(value)).strip() or None for value in header]
-    names = replace(make_header(name, header_number, [cell for cell in cells if cell is not None]), unit="row")
-    unused_names = iter(names.columns)
-    columns = [None if cell is None else next(unused_names) for cell in cells]
-    records = _records(name, sheet, header_number, columns)
-    return Source(name, "xlsx", names.columns, records, unit="row", cells_are_text=False, header=names)
+    rows = _plain_rows(name, sheet)
+    head = list(islice(rows, ROWS_AT_ONCE))
+    number, first = head[0]
+    width = max(place for place, cell in enumerate(first, 1) if not _is_empty(cell))
+    texts = [["" if cell is None else str(cell) for cell in _cut(row, width)] for _, row in head]
+    header = tell_header(name, number, texts, known, unit="row")
+    below = head if header.line is None else head[1:]
+    records = (_record(number, row, header.columns) for number, row in chain(below, rows))
+    source = Source(name, "xlsx", header.columns, records, unit="row", cells_are_text=False, header=header)
+    if header.line is None:
+        source.taken_for.append(described(header.columns))
+    return source
+
+
+def _cut(row: Sequence[object], width: int) -> list[object]:
+    """Return the cells of a row that stand below the first row's, None for those that it lacks."""
+    return [*row[:width], *[None] * (width - len(row))]
+
+
+def _record(number: int, row: Sequence[object], columns: Sequence[str]) -> Record:
+    """Return the record of a row; what stands beside the columns is left out."""
+    return Record(number, dict(zip(columns, _cut(row, len(columns)), strict=True)))
 
 
 def _first_row(sheet: Any) -> tuple[int, Sequence[object]] | None:
@@ -75,22 +88,23 @@ def _rows(sheet: Any) -> Iterator[tuple[int, Sequence[object]]]:
     return enumerate(sheet.iter_rows(min_row=1, values_only=True), 1)
 
 
+def _is_empty(cell: object) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
 def _is_blank(row: Sequence[object]) -> bool:
-    return all(value is None or (isinstance(value, str) and not value.strip()) for value in row)
+    return all(map(_is_empty, row))
 
 
-def _records(name: str, sheet: Any, header_number: int, columns: Sequence[str | None]) -> Iterator[Record]:
-    """Yield the rows below the header that are not blank; UserError where the workbook is damaged."""
+def _plain_rows(name: str, sheet: Any) -> Iterator[tuple[int, list[object]]]:
+    """Yield the rows that are not blank with their numbers; UserError where the workbook is damaged."""
     rows = _rows(sheet)
     while chunk := _chunk(name, rows):
         for number, row in chunk:
             if number > MAX_ROWS:
                 raise UserError(f"{name}, row {number}: no sheet has so many rows; the workbook is damaged")
-            if number <= header_number or _is_blank(row):
-                continue
-            cells = [*row, *[None] * (len(columns) - len(row))]
-            named = zip(columns, cells, strict=False)  # what stands beside the named columns is left out
-            yield Record(number, {column: _plain(value) for column, value in named if column is not None})
+            if not _is_blank(row):
+                yield number, [_plain(value) for value in row]
 
 
 def _chunk(name: str, rows: Iterator[tuple[int, Sequence[object]]]) -> list[tuple[int, Sequence[object]]]:

@@ -1,12 +1,14 @@
-"""The header of a csv or tsv file: its names, whether it is one at all, and names for the columns of a file without."""
+"""The header of a table: its names, whether it is one at all, and names for the columns of a file without."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 
 from toolkit.base.errors import UserError
 from toolkit.data.column_names import Content, clean_name, is_known, screen_width
+from toolkit.data.dialects import TableReading
 from toolkit.data.files import Header, short_repr
 
 JUDGED_ROWS = 1000  # about as many as are looked at
@@ -66,6 +68,33 @@ def _made_different(names: Sequence[str]) -> list[str]:
         taken.add(column)
         columns.append(column)
     return columns
+
+
+def tell_header(name: str, line: int, rows: Sequence[Sequence[str]], known: TableReading, unit: str = "line") -> Header:
+    """Return the names of the columns of a table whose first rows are `rows`, the first of them on `line`.
+
+    It is the header, or a row like the others, whose columns are named by what is in them. UserError if that is not
+    clear, or a name is wanted that two columns have.
+    """
+    first = list(rows[0])
+    if known.names:
+        return given_names(name, known.names, len(first))
+    judged = FirstRow.HEADER if known.has_header is not False else FirstRow.ROW
+    if known.has_header is None:
+        judged = judge_first_row(rows, known.wanted)
+    if judged is FirstRow.ROW:
+        return Header(None, name_columns(name, rows, known.with_label), {})
+    cells = first + [""] * _missing_names(rows)
+    header = replace(make_header(name, line, cells, is_doubtful=judged is FirstRow.UNCLEAR), unit=unit)
+    header.refuse_repeated(name, known.wanted)
+    return header
+
+
+def _missing_names(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many empty fields most rows have more at their end than the first, as where it lacks separators."""
+    width = len(rows[0])
+    longer = [len(row) - width for row in rows[1:] if len(row) > width and not any(row[width:])]
+    return min(longer) if width > 1 and len(longer) * 2 > len(rows) - 1 else 0
 
 
 # -- is it one? ------------------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def _seekable_source(name: str, kind: str, file: BinaryIO, known: TableReading) 
     """Return the source of an opened file of a format that is not text."""
     if kind == "parquet":
         return read_parquet(name, file)
-    return read_xlsx(name, file, known.wanted) if kind == "xlsx" else read_arrow(name, [file])
+    return read_xlsx(name, file, known) if kind == "xlsx" else read_arrow(name, [file])
 
 
 def _newline(kind: str) -> str | None:
