@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from toolkit.cli.console import Log, TrainingBar, bar, display_width, pad
+from toolkit.cli.console import Log, TrainingBar, bar, display_width, pad, shown_label
 
 
 class Terminal(io.StringIO):
@@ -30,6 +30,24 @@ class Terminal(io.StringIO):
 )
 def test_a_wide_character_takes_two_columns(text, columns):
     assert display_width(text) == columns
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("好评", "好评"),
+        ("two words", "two words"),
+        ("a\nb", r"a\nb"),
+        ("a\r\nb\tc", r"a\r\nb\tc"),
+        ("a\x1b[31mb", r"a\x1b[31mb"),
+        ("a\u2028b\u3000c", r"a\u2028b\u3000c"),
+        ("👩\u200d💻", "👩\u200d💻"),
+        ("C:\\n", "C:\\n"),
+    ],
+)
+def test_a_label_stands_on_one_line_with_what_cannot_be_shown_escaped(label, shown):
+    assert shown_label(label) == shown
+    assert len(shown_label(label).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,16 @@ def test_labels_are_folded_as_texts_are(spellings, are_one):
     assert ("conflicts" in found) == (not are_one)
 
 
+@pytest.mark.parametrize("label", ["a\nb", "a\tb", "a\r\n\x1bb"])
+def test_a_line_break_in_a_label_breaks_no_line_of_a_finding(label):
+    rows = [(text, ("x", label)[number % 40 == 0]) for number, text in enumerate(unlike(80))]
+    found = findings_by_kind(train=table("t", [*rows, (rows[0][0], "x")]), valid=table("v", rows[1:9]))
+    for finding in (finding for findings in found.values() for finding in findings):
+        lines = [finding.sentence(), finding.advice(), *(str(row) for example in finding.examples for row in example)]
+        assert all(line.isprintable() for line in lines)
+    assert {"few_rows", "missing_labels", "conflicts"} <= set(found)
+
+
 def test_labels_without_a_row_in_another_file_are_named():
     texts = unlike(130)
     rows = [(text, "abc"[number % 3]) for number, text in enumerate(texts)]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,21 @@ def test_the_table_on_the_screen_is_aligned_also_under_chinese_labels(scored_run
     matrix = lines[lines.index(next(line for line in lines if line.startswith("true / as"))) :][:3]
     assert len({wcswidth(line) for line in matrix}) == 1
     assert [line.split() for line in matrix[1:]] == [["好评", "2", "3"], ["b", "0", "1"]]
+
+
+@pytest.mark.parametrize("label", ["a\nb", "a\tb", "a\r\nb", "a\x0bb\u2028c"])
+def test_a_line_break_in_a_label_breaks_no_line_on_the_screen(scored_run, tmp_path, label):
+    labels = ["好评", label]
+    plain = score_lines(write_scores(tmp_path / "plain", scored_run))
+    odd_run = replace(
+        scored_run,
+        scored=replace(scored_run.scored, labels=labels),
+        run=run_facts(labels=labels),
+    )
+    lines = score_lines(write_scores(tmp_path / "odd", odd_run))
+    assert len(lines) == len(plain)
+    assert all(line.isprintable() for line in lines)
+    assert len({wcswidth(line) for line in lines[: lines.index("")]}) == 1
 
 
 def test_the_history_is_that_of_the_run_the_model_is_from(tmp_path):

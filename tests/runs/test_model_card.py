@@ -78,7 +78,8 @@ def test_the_card_says_what_the_model_was_made_from_and_how_well_it_does():
     [
         ("好评", "- `好评`"),
         ("two words", "- `two words`"),
-        ("two\nlines", "- `two lines`"),
+        ("two\nlines", r"- `two\nlines`"),
+        ("a\tb\r", r"- `a\tb\r`"),
         ("a`b", "- `` a`b ``"),
         ("``", "- ``` `` ```"),
         ("`a` ``b``", "- ``` `a` ``b`` ```"),

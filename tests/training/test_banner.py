@@ -24,6 +24,7 @@ def test_labels_are_listed_with_their_rows_and_many_of_them_not_all():
     (line,) = lines(say_labels, [str(number) for number in range(25)], np.arange(25))
     assert line.startswith("0 1, 1 1, ")
     assert line.endswith(", 19 1 and 5 more")
+    assert lines(say_labels, ["a b", "a\nb", "a\tb"], np.array([0, 1, 2])) == [r"a b 1, a\nb 1, a\tb 1"]
 
 
 @pytest.mark.parametrize("truncation", ["longest_first", "head_tail"])

@@ -11,10 +11,20 @@ from wcwidth import wcswidth
 
 from toolkit.base.process import this_process
 
+JOINERS = "\u200c\u200d"  # of the parts of an emoji, and of letters of some scripts
+
 
 def one_line(text: str) -> str:
     """Return a text without line breaks and what else a terminal would obey instead of showing it."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def shown_label(label: str) -> str:
+    r"""Return a label on one line, with escapes for what a terminal would obey: a line break is shown as \n.
+
+    So two labels that differ never look the same. What joins the parts of an emoji stays as it is.
+    """
+    return "".join(c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in label)
 
 
 def display_width(text: str) -> int:

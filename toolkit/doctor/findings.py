@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolkit.cli.console import Log, one_line
+from toolkit.cli.console import Log, one_line, shown_label
 from toolkit.doctor.texts import FINDINGS
 
 MAX_EXAMPLES = 3  # of a finding
@@ -28,7 +28,8 @@ class Location:
     label: str
 
     def __str__(self) -> str:
-        return f'{one_line(self.file)}, {self.unit} {self.line} ({excerpt(self.label)}): "{excerpt(self.text)}"'
+        label = excerpt(shown_label(self.label))
+        return f'{one_line(self.file)}, {self.unit} {self.line} ({label}): "{excerpt(self.text)}"'
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
-from toolkit.cli.console import Log, one_line
+from toolkit.cli.console import Log, shown_label
 from toolkit.compute.processes import Processes
 from toolkit.data.added_columns import AddedColumns, likeliest_count
 from toolkit.data.tables import Table
@@ -163,7 +163,7 @@ def write_error_list(
     where = f", the most suspicious first: {error_list.path}" if errors else f"; {error_list.path} is empty"
     log.item("suspicious", f"{len(errors):,} of {len(label_ids):,} rows worth a second look{where}")
     for row in errors[:MAX_EXAMPLES]:
-        suggested = one_line(error_list.labels[probabilities[row].argmax()])
+        suggested = shown_label(error_list.labels[probabilities[row].argmax()])
         log.item("", f"    {error_list.rows.location(row)} looks like {suggested}")
     if unseen.any():
         log.item("", f"{counted(int(unseen.sum()), 'row')} not judged, because no other fold has the label")

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
+from toolkit.cli.console import shown_label
 from toolkit.data.spellings import map_labels_option
 from toolkit.doctor.duplicates import folded_label
 from toolkit.doctor.findings import Finding, excerpt
@@ -30,11 +31,15 @@ def uneven_labels(labels: Sequence[str]) -> Iterator[Finding]:
     counts = Counter(labels)
     top_label, top_count = counts.most_common(1)[0]
     lowest_count = min(counts.values())
-    rare = [f"{label} {count:,}" for label, count in counts.items() if count < MIN_LABEL_ROWS]
+    rare = [f"{shown_label(label)} {count:,}" for label, count in counts.items() if count < MIN_LABEL_ROWS]
     if rare:
         yield Finding("few_rows", len(rare), {"labels": len(counts), "least": MIN_LABEL_ROWS, "listed": _list(rare)})
     if top_count >= MAX_IMBALANCE * lowest_count:
-        facts = {"share": top_count / len(labels), "label": excerpt(top_label), "ratio": top_count / lowest_count}
+        facts = {
+            "share": top_count / len(labels),
+            "label": excerpt(shown_label(top_label)),
+            "ratio": top_count / lowest_count,
+        }
         yield Finding("imbalance", top_count, facts)
 
 
@@ -47,7 +52,7 @@ def spellings(labels: Sequence[str]) -> Iterator[Finding]:
     groups = [sorted(group, key=lambda label: -counts[label]) for group in spellings_of.values() if len(group) > 1]
     if groups:
         new_names = {label: usual for usual, *others in groups for label in others}
-        listed = [" = ".join(f"{excerpt(label)} {counts[label]:,}" for label in group) for group in groups]
+        listed = [" = ".join(f"{excerpt(shown_label(label))} {counts[label]:,}" for label in group) for group in groups]
         facts = {"rows": sum(counts[label] for label in new_names), "listed": _list(listed)}
         facts["option"] = map_labels_option(new_names)
         yield Finding("spellings", len(groups), facts)
@@ -58,7 +63,7 @@ def missing_labels(training_labels: Sequence[str], labels: Sequence[str], file: 
     known = sorted(set(training_labels))
     missing = sorted(set(known) - set(labels))
     if missing:
-        facts = {"labels": len(known), "file": file, "listed": _list(missing)}
+        facts = {"labels": len(known), "file": file, "listed": _list([*map(shown_label, missing)])}
         yield Finding("missing_labels", len(missing), facts)
 
 
@@ -133,7 +138,7 @@ def telling_length(labels: Sequence[str], counts: np.ndarray) -> Iterator[Findin
         predictions = cross_val_predict(tree, lengths, true_labels, cv=splitter)
     accuracy = float((predictions == true_labels).mean())
     if accuracy >= share + MIN_ACCURACY_GAIN:
-        facts = {"score": accuracy, "label": excerpt(top_label), "share": share}
+        facts = {"score": accuracy, "label": excerpt(shown_label(top_label)), "share": share}
         yield Finding("length_tells", len(labels), facts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.base.disk import write_bytes, write_json
-from toolkit.cli.console import display_width, one_line, pad
+from toolkit.cli.console import display_width, one_line, pad, shown_label
 from toolkit.data.added_columns import scored_columns
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
@@ -122,7 +122,7 @@ def _predictions(scored_run: ScoredRun) -> bytes:
 
 def score_lines(scores: Mapping[str, Any]) -> list[str]:
     """Return the content of metrics.json as lines to read: a row a label, the averages, and where the errors go."""
-    names = [one_line(label) for label in scores["labels"]]
+    names = [shown_label(label) for label in scores["labels"]]
     width = max(MIN_LABEL_WIDTH, *map(display_width, names))
     lines = [*_label_lines(scores, names, width), ""]
     lines += [_accuracy_line(scores), _calibration_line(scores["calibration"])]
@@ -150,7 +150,7 @@ def _numbers(precision: float, recall: float, f1: float, support: int) -> str:
 
 def _accuracy_line(scores: Mapping[str, Any]) -> str:
     low, high = scores["intervals"]["accuracy"]
-    of_label = "" if scores["positive_label"] is None else f" of {scores['positive_label']}"
+    of_label = "" if scores["positive_label"] is None else f" of {shown_label(scores['positive_label'])}"
     return (
         f"accuracy {scores['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f}), MCC {scores['mcc']:.4f}, "
         f"ROC-AUC{of_label} {_number(scores['roc_auc'])}, "

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from toolkit.cli.console import shown_label
 from toolkit.models.locate import split_revision
 from toolkit.runs.run_json import RunFacts
 
@@ -86,7 +87,7 @@ def _body(run: RunFacts) -> str:
         example = '{"text": "first text", "text_pair": "second text"}'
     decided = ""
     if metrics.get("threshold") is not None:
-        decided = DECIDED.format(label=_code(run.positive_label), threshold=metrics["threshold"])
+        decided = DECIDED.format(label=_code(shown_label(run.positive_label)), threshold=metrics["threshold"])
     return BODY.format(
         model=_code(run.base_model),
         train=_code(train.file),
@@ -94,7 +95,7 @@ def _body(run: RunFacts) -> str:
         valid=_code(valid.file),
         valid_rows=valid.rows,
         count=len(run.labels),
-        labels="\n".join(f"- {_code(label)}" for label in run.labels),
+        labels="\n".join(f"- {_code(shown_label(label))}" for label in run.labels),
         example=example,
         max_length=run.max_length,
         decided=decided,

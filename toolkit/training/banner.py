@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from toolkit.base.languages import counted
-from toolkit.cli.console import Log, one_line
+from toolkit.cli.console import Log, one_line, shown_label
 from toolkit.cli.sections import TrainingOptions
 from toolkit.compute.batches import padding_share, training_batches
 from toolkit.data.tables import Table
@@ -31,7 +31,7 @@ def say_rows(log: Log, name: str, table: Table) -> None:
 def say_labels(log: Log, labels: Sequence[str], label_ids: np.ndarray) -> None:
     """Log how many rows each label has, label_ids (N,)."""
     counts = np.bincount(label_ids, minlength=len(labels)).tolist()
-    entries = [f"{one_line(label)} {count:,}" for label, count in zip(labels, counts, strict=True)]
+    entries = [f"{shown_label(label)} {count:,}" for label, count in zip(labels, counts, strict=True)]
     line = ", ".join(entries[:MAX_LISTED])
     if len(entries) > MAX_LISTED:
         line += f" and {len(entries) - MAX_LISTED} more"
