@@ -201,6 +201,23 @@ def test_lines_within_quotes_that_may_as_well_be_rows_are_rows_unless_the_header
         assert taken_for[-1] == "quotes are text"
 
 
+@pytest.mark.parametrize("cell", ['a"b', '"a""b"', '"c"', "c"])
+@pytest.mark.parametrize("separator", SEPARATORS)
+def test_rows_of_very_many_fields_take_no_longer_than_they_are_long(tmp_path, cell, separator):
+    row = SEPARATORS[separator].join(["x", *[cell] * 100_000]) + "\n"
+    path = write(tmp_path / "rows.csv", row.replace("x", "text", 1) + row * 3)
+    columns, rows, _ = read(path)
+    assert len(columns) == len(rows[-1]) == 100_001
+
+
+def test_cells_of_a_megabyte_take_no_longer_than_they_are_long(tmp_path):
+    for long in ("x" * (1 << 20), "好" * (1 << 20), "a b" * (1 << 19), '"' * (1 << 20)):
+        path = write(
+            tmp_path / "rows.csv", text_of([[long, "x"], [long, "y"], ["short", "x"], [long, "x"]], delimiter=";")
+        )
+        assert read(path)[1][-1] == [long, "x"]
+
+
 # -- generated files --------------------------------------------------------------------------------------------------
 
 ANY = st.characters(exclude_categories=["Cs"], exclude_characters="\0\r")

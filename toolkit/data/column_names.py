@@ -44,13 +44,16 @@ LAST_WORDS_OF_TEXT = ("text", "body", "review", "content", "comment", "sentence"
 LAST_WORDS_OF_LABEL = ("label", "category", "sentiment", "class", "标签", "类别")
 
 FEW_ROWS = 3  # fewer say little of what is in a column
+LOOKED_AT = 1000  # characters of a cell
 LONG_TEXT = 15  # columns of a screen that half the cells of a column of texts have at least
 SHORT_CELL = 40  # columns of a screen that a label has at most
 
 
 def clean_name(cell: str) -> str:
     """Return a name without invisible characters, and without blanks and quotes around it."""
-    visible = "".join(character for character in cell if unicodedata.category(character) != "Cf")
+    visible = cell
+    if not cell.isascii():
+        visible = "".join(character for character in cell if unicodedata.category(character) != "Cf")
     return visible.strip().strip(QUOTES).strip()
 
 
@@ -68,8 +71,8 @@ def is_known(name: str) -> bool:
 
 
 def screen_width(cell: str) -> int:
-    """Return how many columns of a screen a cell takes, two for a Chinese character."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in cell)
+    """Return how many columns of a screen the beginning of a cell takes, two for a Chinese character."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in cell[:LOOKED_AT])
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Content:
     def of(cls, values: Sequence[object]) -> "Content":
         """Return the content of a column of these values."""
         cells = (str(value).strip() for value in values if isinstance(value, (str, int, float)))
-        return cls(tuple(cell for cell in cells if cell))
+        return cls(tuple(cell[:LOOKED_AT] for cell in cells if cell))
 
     @property
     def width(self) -> float:

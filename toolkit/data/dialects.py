@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TextIO
 
 from toolkit.base.errors import UserError
@@ -13,6 +14,9 @@ from toolkit.data.fields import NAMES, SEPARATORS, Dialect, Fields, split_rows
 
 HEAD_CHARACTERS = 1 << 20  # of a file, in which its dialect is told
 HEAD_LINES = 10_000
+FEW_LINES = 20  # of which a longer head is looked at
+LONG_HEAD_CHARACTERS = 8 * HEAD_CHARACTERS
+CHECKED_FIELDS = 100  # of a row; it may have many
 FEW_ROWS = 3  # fewer may agree about a separator by chance
 MOST_BAD_ROWS = 0.2  # share of the rows; a dialect that reads more of them badly is hardly the file's
 SEPARATOR_LINE = re.compile('"?sep=([,;|\t])"?\\s*', re.IGNORECASE)
@@ -77,7 +81,8 @@ def read_head(stream: TextIO, lines_at_hand: int | None = None) -> Head:
         lines.append(line)
         characters += len(line)
         has_content = has_content or bool(line.strip())
-        is_long = characters >= HEAD_CHARACTERS or len(lines) >= HEAD_LINES
+        limit = HEAD_CHARACTERS if len(lines) >= FEW_LINES else LONG_HEAD_CHARACTERS
+        is_long = characters >= limit or len(lines) >= HEAD_LINES
         if has_content and (is_long or (lines_at_hand is not None and len(lines) >= lines_at_hand)):
             return Head(lines, is_cut=True)
     return Head(lines, is_cut=False)
@@ -123,12 +128,12 @@ class Reading:
 
 def _has_stray_quote(row: Fields, dialect: Dialect) -> bool:
     """Return whether a field has a quote that is not written as a writer of the dialect would."""
-    for value in row.values:
-        if '"' in value:
-            doubled = value.replace('"', '""')
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            if f'"{doubled}"' not in row.raw and not (dialect.escapes and escaped in row.raw):
-                return True
+    values = (value for value in row.values if '"' in value)
+    for value in islice(values, CHECKED_FIELDS):
+        doubled = value.replace('"', '""')
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        if f'"{doubled}"' not in row.raw and not (dialect.escapes and escaped in row.raw):
+            return True
     return False
 
 

@@ -13,6 +13,7 @@ from toolkit.data.files import Header, short_repr
 
 JUDGED_ROWS = 1000  # about as many as are looked at
 FEW_ROWS = 3  # by fewer a header cannot be told from a row
+LOOKED_AT = 100  # characters of a cell
 LONG_NAME = 25  # columns of a screen; hardly a name is as long
 MANY_MORE = 3  # times
 SHORT_NAME = 20  # columns of a screen
@@ -139,7 +140,7 @@ def _is_like(cell: str, below: Content) -> bool:
     if below.recurs and not below.is_constant and cell in below.cells:
         return True
     width = screen_width(cell)
-    is_text = width >= LONG_NAME or SENTENCE.search(cell) is not None
+    is_text = width >= LONG_NAME or SENTENCE.search(cell[:LOOKED_AT]) is not None
     return below.is_long and is_text and width * 3 >= below.width
 
 
