@@ -4,6 +4,8 @@ import pytest
 
 from tests.conftest import seen
 from toolkit.base.errors import UserError
+from toolkit.data.dialects import TableReading
+from toolkit.data.reading import open_source
 from toolkit.data.rows import Columns, Rejected, read_rows
 from toolkit.data.txt_rows import HEAD_LINES, read_txt
 
@@ -50,9 +52,31 @@ def test_the_side_that_is_short_and_comes_again_is_the_label(texts, labels):
 )
 def test_where_it_may_be_either_the_text_comes_first_and_that_is_said(lines):
     source = opened(*lines)
-    assert source.taken_for == ["text<TAB>label (it may be the other way round)"]
+    assert source.taken_for == ["text<TAB>label (it may be the other way round: --columns label,text)"]
     assert source.columns == ["text", "label"]
     assert [tuple(record.values.values()) for record in source.records] == [tuple(line.split("\t")) for line in lines]
+
+
+@pytest.mark.parametrize("separator", ["\t", "_!_"])
+def test_the_order_may_be_named(separator):
+    lines = [f"x{separator}a{separator}b\n", f"y{separator}c\n"]
+    given = read_txt("rows.txt", io.StringIO("".join(lines)), names=("label", "text"))
+    assert [tuple(record.values.items()) for record in given.records] == [
+        (("label", "x"), ("text", f"a{separator}b")),
+        (("label", "y"), ("text", "c")),
+    ]
+    given = read_txt("rows.txt", io.StringIO("".join(lines)), names=("text", "label"))
+    assert [record.values["label"] for record in given.records] == ["b", "c"]
+
+
+def test_other_columns_of_a_txt_file_may_be_named(tmp_path):
+    (tmp_path / "rows.txt").write_text("1\tx\ta\n2\ty\tb\n", encoding="utf-8")
+    with open_source(tmp_path / "rows.txt", known=TableReading(names=("id", "label", "text"))) as source:
+        assert (source.columns, source.format) == (["id", "label", "text"], "tsv")
+        assert [(row.line, row.text, row.label) for row in read_rows(source, Columns())] == [
+            (1, "a", "x"),
+            (2, "b", "y"),
+        ]
 
 
 def test_a_few_lines_do_not_say_that_the_label_comes_first():

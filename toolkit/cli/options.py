@@ -67,7 +67,7 @@ def _add_reading(group: argparse._ArgumentGroup, on_bad_rows: str) -> None:
     group.add_argument("--separator", type=_separator, default="auto", metavar="NAME", help="what stands between the fields of csv and tsv files: comma, semicolon, tab, bar, or the character itself; auto detects it from the beginning of each file")
     group.add_argument("--escape", default="auto", choices=["auto", "none", "backslash"], help="whether a backslash in csv and tsv files takes its meaning from the quote, separator or line break behind it; auto detects it from the beginning of each file")
     group.add_argument("--no_header", action="store_true", help="the first line of csv and tsv files is a row; text and label are told apart by what is in them (off: detected from the beginning of each file)")
-    group.add_argument("--columns", type=_column_names, metavar="NAMES", help="names of the columns of csv and tsv files without a header, in their order, such as label,text (off: named by what is in them)")
+    group.add_argument("--columns", type=_column_names, metavar="NAMES", help="names of the columns of csv, tsv, xlsx and txt files without a header, in their order, such as label,text (off: named by what is in them)")
 
 
 def _add_map_labels(group: argparse._ArgumentGroup, off: str) -> None:

@@ -116,6 +116,8 @@ def _open_file(path: Path, encoding: str | None, kind: str | None, known: TableR
     said = None
     if kind is None:
         kind, said = recognise(content, str(path), encoding)
+    if kind == "txt" and known.names and set(known.names) != {"text", "label"}:
+        kind, said = "tsv", "tab-separated"
     source = _opened(str(path), content, kind, encoding, known)
     source.taken_for[:0] = [remark for remark in (content.remark, said) if remark is not None]
     flatten_annotations(source)
@@ -163,7 +165,7 @@ def _text_source(name: str, kind: str, stream: TextIO, known: TableReading, line
         if kind in ("csv", "tsv"):
             return read_table_text(name, kind, stream, known, lines_at_hand)
         if kind == "txt":
-            return read_txt(name, stream, lines_at_hand)
+            return read_txt(name, stream, lines_at_hand, known.names)
         return read_json(name, stream) if kind == "json" else read_jsonl(name, stream)
     except BaseException:
         stream.close()

@@ -20,17 +20,17 @@ ENOUGH_LINES = 10  # by which it can be told on which side the labels are
 Line: TypeAlias = "tuple[int, str]"  # its number in the file, the first being 1, and what stands on it
 
 
-def read_txt(name: str, stream: TextIO, lines_at_hand: int | None = None) -> Source:
+def read_txt(name: str, stream: TextIO, lines_at_hand: int | None = None, names: Sequence[str] = ()) -> Source:
     """Open a txt file, of which kind its first lines tell; blank lines are no rows.
 
-    Of a pipe no more than `lines_at_hand` are looked at, but one that is not blank in any case. Raises UserError for
-    lines of which it cannot be known where the text is.
+    Of a pipe no more than `lines_at_hand` are looked at, but one that is not blank in any case. `names` are text and
+    label in their order, if that is known. Raises UserError for lines of which it cannot be known where the text is.
     """
     lines = enumerate(stream, 1)
     head = _first(lines, HEAD_LINES if lines_at_hand is None else min(lines_at_hand, HEAD_LINES))
     first_lines = [text.rstrip("\r\n") for _, text in head if text.strip()]
     numbered = ((number, text.rstrip("\r\n")) for number, text in chain(head, lines) if text.strip())
-    source = _of_kind(name, first_lines, numbered)
+    source = _of_kind(name, first_lines, numbered, names)
     source.stream = stream
     return source
 
@@ -55,8 +55,10 @@ def names_columns(cells: Sequence[str]) -> bool:
     return bool(names & (TEXT_NAMES | TITLES)) and bool(names & LABEL_NAMES)
 
 
-def _of_kind(name: str, head: Sequence[str], lines: Iterator[Line]) -> Source:
+def _of_kind(name: str, head: Sequence[str], lines: Iterator[Line], names: Sequence[str]) -> Source:
     """Return the source of the lines, whose first are `head`, none of them blank."""
+    if names and head:
+        return _text_and_label(name, head, lines, BARS if BARS in head[0] else TAB, names)
     if not head:
         return Source(name, "txt", ["text"], iter(()), has_fixed_columns=True)
     if is_fasttext(head):
@@ -67,18 +69,20 @@ def _of_kind(name: str, head: Sequence[str], lines: Iterator[Line]) -> Source:
     if TAB not in head[0]:
         records = (Record(number, {"text": line}) for number, line in lines)
         return Source(name, "txt", ["text"], records, has_fixed_columns=True)
-    return _text_and_label(name, "txt", head, lines, TAB)
+    return _text_and_label(name, head, lines, TAB)
 
 
 # -- a text and a label ----------------------------------------------------------------------------------------------
 
 
-def _text_and_label(name: str, kind: str, head: Sequence[str], lines: Iterator[Line], separator: str) -> Source:
-    """Return the source of lines of a text and a label, in whichever order they are."""
+def _text_and_label(
+    name: str, head: Sequence[str], lines: Iterator[Line], separator: str, names: Sequence[str] = ()
+) -> Source:
+    """Return the source of lines of a text and a label, in the order of `names`, or in whichever order they are."""
     shown = "<TAB>" if separator == TAB else separator
     sign = "tab" if separator == TAB else separator
     missing = f"no {sign} between text and label, although the first line has one"
-    is_text_first = _labels_come_last(head, separator)
+    is_text_first = names[0] == "text" if names else _labels_come_last(head, separator)
     columns = ["label", "text"] if is_text_first is False else ["text", "label"]
 
     def record(number: int, line: str) -> Record:
@@ -90,7 +94,8 @@ def _text_and_label(name: str, kind: str, head: Sequence[str], lines: Iterator[L
 
     taken_for = [] if is_text_first and separator == TAB else [shown.join(columns)]
     if is_text_first is None:
-        taken_for = [f"{shown.join(columns)} (it may be the other way round)"]
+        taken_for = [f"{shown.join(columns)} (it may be the other way round: --columns label,text)"]
+    kind = "txt" if separator == TAB else "csv"
     return Source(name, kind, columns, (record(*line) for line in lines), has_fixed_columns=True, taken_for=taken_for)
 
 
@@ -164,7 +169,7 @@ def _between_bars(name: str, head: Sequence[str], lines: Iterator[Line]) -> Sour
         records = (_cells_record(*line, cells) for line in lines)
         return Source(name, "csv", cells, records, taken_for=[f"{BARS}-separated with a header"])
     if len(cells) == 2:
-        return _text_and_label(name, "csv", head, lines, BARS)
+        return _text_and_label(name, head, lines, BARS)
     if len(cells) != len(TOUTIAO) or not cells[1].isdigit():
         raise UserError(
             f"{name}: the {len(cells)} cells of a line, separated by {BARS}, have no names: "
