@@ -457,3 +457,34 @@ def test_a_row_without_a_prediction_loses_its_old_one_too(tmp_path):
     found = pd.read_csv(tmp_path / "p.csv")
     assert found["id"].tolist() == [1, 2]
     assert found.loc[1, ["prediction", "prob_con", "prob_pro"]].isna().all()
+
+
+@pytest.mark.parametrize("name", ["rows.xlsx", "rows?.csv", "texts"])
+def test_a_run_over_other_kinds_of_input_that_ended_early_is_gone_on_with(tmp_path, capsys, name):
+    frame = pd.DataFrame({"text": ["good " * (i % 3 + 1) for i in range(10)]})
+    if name == "rows.xlsx":
+        pytest.importorskip("openpyxl")
+        frame.to_excel(tmp_path / name, index=False)
+    elif name == "texts":
+        (tmp_path / name).mkdir()
+        for i, text in enumerate(frame["text"]):
+            (tmp_path / name / f"{i}.txt").write_text(text)
+    else:
+        for i in range(2):
+            frame[i * 5 : i * 5 + 5].to_csv(tmp_path / f"rows{i}.csv", index=False)
+    output = tmp_path / f"out{'.xlsx' if name == 'rows.xlsx' else '.csv'}"
+    words = ("--input_file", tmp_path / name, "--output_file", output)
+    assert predict(opened(*words), until=2) == [0, 1]
+    capsys.readouterr()
+    assert predict(opened(*words)) == [2]
+    assert "10 rows = 10 predicted (8 of them by an earlier run) + 0 rejected" in capsys.readouterr().err
+    found = read_any(output)
+    assert [text.strip() for text in found["text"]] == [text.strip() for text in frame["text"]]
+    assert found["prob_pro"].tolist() == pytest.approx([0.1 if len(text) % 2 else 0.9 for text in found["text"]])
+
+
+def test_an_output_among_the_files_that_are_read_is_refused(tmp_path):
+    for i in range(2):
+        written(tmp_path / f"rows{i}.csv", ROWS)
+    with pytest.raises(UserError, match="rows1.csv is the input file"):
+        opened("--input_file", tmp_path / "rows?.csv", "--output_file", tmp_path / "rows1.csv", "--overwrite")
