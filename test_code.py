@@ -43,7 +43,7 @@ from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.added_columns import scored_columns
-from toolkit.data.labels import match_labels, with_new_names
+from toolkit.data.labels import match_labels, unused_names, with_new_names
 from toolkit.data.tables import Table
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
@@ -53,7 +53,7 @@ from toolkit.models.int8 import every
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
 from toolkit.report.scores import ScoredRun
-from toolkit.training.banner import say_rows
+from toolkit.training.banner import say_rows, say_unused_names
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,12 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
     reading = options.reading
     file = find_test_file(options)
     table = utils.read_table(file, columns, reading.encoding, reading.on_bad_rows, True, reading.table)
-    table = with_new_names(table, run.new_label_names | (options.map_labels or {}))
+    new_names = options.map_labels or {}
+    unused = unused_names([table], new_names)
+    table = with_new_names(table, run.new_label_names | new_names)
     table = match_labels(table, run.labels, reading.on_bad_rows)
     say_rows(log, "data", table)
+    say_unused_names(log, unused)
     scored_columns(table.records, run.labels)
     return table, read_other(options.compare, table, run.labels)
 

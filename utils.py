@@ -28,7 +28,7 @@ from toolkit.compute.memory import RowLimit
 from toolkit.data.added_columns import scored_columns
 from toolkit.data.column_names import find_columns
 from toolkit.data.dialects import TableReading
-from toolkit.data.files import find_file, labelled_files, short_repr
+from toolkit.data.files import find_file, labelled_files
 from toolkit.data.inputs import input_fingerprint
 from toolkit.data.labels import (
     encode_labels,
@@ -71,7 +71,7 @@ from toolkit.tokens.dataset import (
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.probe import Fit, probe, probe_precision
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
-from toolkit.training.banner import say_labels, say_lengths, say_rows
+from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names
 from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.training_data import TrainingData
 
@@ -218,8 +218,7 @@ def _with_labels_of_training(tables: Mapping[str, Table], options: DataOptions, 
     for name, table in renamed.items():
         matched[name] = match_labels(table, labels, options.reading.on_bad_rows)
         say_rows(log, "", matched[name])
-    if unused:
-        log.item("", f"--map_labels: no row has the label {', '.join(map(short_repr, unused))}")
+    say_unused_names(log, unused)
     return matched
 
 

@@ -26,6 +26,13 @@ from toolkit.evaluation.scored_set import ScoredSet
 RUN = run_facts(**{"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}})
 
 
+@pytest.mark.parametrize("threshold", [None, 0.3])
+def test_of_no_rows_nothing_is_decided(threshold):
+    decision = Decision(1.3, 1.0, 1, threshold)
+    assert decision.probabilities(np.zeros((0, 2), np.float32)).shape == (0, 2)
+    assert decision.label_ids(np.zeros((0, 2), np.float32)).shape == (0,)
+
+
 def drawn(rows: int = 400) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(3)
     label_ids = (draw.random(rows) < 0.2).astype(int)

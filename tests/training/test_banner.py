@@ -1,15 +1,27 @@
 import io
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
 
 from toolkit.cli.console import Log
 from toolkit.cli.options import fine_tuning_options
-from toolkit.training.banner import say_labels, say_lengths, say_machine, say_model, say_steps
+from toolkit.data.rows import Columns, Rejected
+from toolkit.data.tables import Table
+from toolkit.training.banner import (
+    say_labels,
+    say_lengths,
+    say_machine,
+    say_model,
+    say_rows,
+    say_steps,
+    say_unused_names,
+)
 
 
 def lines(say, *facts) -> list[str]:
@@ -25,6 +37,19 @@ def test_labels_are_listed_with_their_rows_and_many_of_them_not_all():
     assert line.startswith("0 1, 1 1, ")
     assert line.endswith(", 19 1 and 5 more")
     assert lines(say_labels, ["a b", "a\nb", "a\tb"], np.array([0, 1, 2])) == [r"a b 1, a\nb 1, a\tb 1"]
+
+
+def test_names_of_labels_that_no_row_has_are_told():
+    assert lines(say_unused_names, []) == []
+    assert lines(say_unused_names, ["2", "x\ny"]) == [r"--map_labels: no row has the label '2', 'x\ny'"]
+
+
+def test_the_rows_of_a_file_are_told_and_why_the_first_few_are_left_out():
+    rejected = [Rejected("t.csv", "line", line, f"label is '{line}\n'", {}) for line in range(2, 7)]
+    frame = pd.DataFrame({"text": ["a"], "label": ["x"]})
+    (first, *others) = lines(say_rows, "data", Table(Path("t.csv"), frame, rejected, [], Columns(), ""))
+    assert first == "t.csv: 6 rows = 1 used + 5 rejected"
+    assert others == [*(f"    left out: line {line}: label is '{line} '" for line in (2, 3, 4)), "    and 2 more"]
 
 
 @pytest.mark.parametrize("truncation", ["longest_first", "head_tail"])

@@ -10,6 +10,7 @@ from toolkit.base.languages import counted
 from toolkit.cli.console import Log, one_line, shown_label
 from toolkit.cli.sections import TrainingOptions
 from toolkit.compute.batches import padding_share, training_batches
+from toolkit.data.files import short_repr
 from toolkit.data.tables import Table
 from toolkit.models.fast_bert import packs
 from toolkit.models.trust import pickles
@@ -26,6 +27,12 @@ def say_rows(log: Log, name: str, table: Table) -> None:
         log.item("", f"    left out: {row.unit} {row.line}: {one_line(row.reason)}")
     if len(table.rejected) > MAX_REJECTED:
         log.item("", f"    and {len(table.rejected) - MAX_REJECTED:,} more")
+
+
+def say_unused_names(log: Log, labels: Sequence[str]) -> None:
+    """Say which labels --map_labels renames that no row has, if there are any."""
+    if labels:
+        log.item("", f"--map_labels: no row has the label {', '.join(map(short_repr, labels))}")
 
 
 def say_labels(log: Log, labels: Sequence[str], label_ids: np.ndarray) -> None:
