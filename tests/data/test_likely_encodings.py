@@ -179,3 +179,29 @@ def test_every_encoding_has_a_codec_and_a_remark():
 
 def test_bytes_that_no_text_has_are_of_no_encoding():
     assert likely_readings([bytes(range(1, 256))]).readings == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "only £5 a night",
+        "it’s “lovely”",
+        "20°C – fine…",
+        "the café was good",
+        "Señor Muñoz",
+        "½ price",
+        "naïve Zoë ate crêpes",
+    ],
+)
+def test_a_few_western_signs_in_a_file_of_ascii_are_read_as_windows_1252(odd):
+    rows = [f"the room was good {number}" for number in range(200)]
+    content = "\n".join(["text", *rows, *[odd] * 5, *rows]).encode("cp1252")
+    assert detect_encoding(io.BytesIO(content), "a.csv") == "cp1252"
+
+
+@pytest.mark.parametrize(
+    "odd", [b"the \xff room", b"good \xc3", b"caf\xe9", b"caf\xe9\xe9", b"\x81 bad", "a£b é".encode() + b"\xa3"]
+)
+def test_other_damage_in_a_file_of_ascii_is_not_taken_for_another_encoding(odd):
+    rows = [b"the room was good %d" % number for number in range(200)]
+    assert detect_encoding(io.BytesIO(b"\n".join([b"text", *rows, odd, *rows])), "a.csv") == "utf-8"

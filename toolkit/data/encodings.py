@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from toolkit.base.errors import UserError
-from toolkit.data.likely_encodings import NAMES, SAMPLE_BYTES, LikelyReadings, Reading, likely_readings
+from toolkit.data.likely_encodings import (
+    NAMES,
+    SAMPLE_BYTES,
+    LikelyReadings,
+    Reading,
+    has_only_western_signs,
+    likely_readings,
+)
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 1 << 20  # of a line looked at together; a line may be as long as the file
@@ -181,6 +188,8 @@ def _vote(lines: Iterable[bytes], name: str) -> str:
         return _gb18030_or_another(likely, name)
     if likely.best is not None and likely.is_clear and readability.utf8_errors > readability.utf8_characters:
         return likely.best.codec
+    if not readability.utf8_characters and has_only_western_signs(readability.sample):
+        return "cp1252"
     if readability.may_be_damaged_utf8:
         return "utf-8"
     if likely.best is not None:

@@ -30,6 +30,9 @@ ENOUGH_LATIN_BYTES = 40  # by which kin of Latin can be told apart
 NEARLY_ALL = 0.9  # of the lines
 LEAST_CONFIDENCE = 0.02
 CLEARLY_LESS = 0.6  # of the confidence in the likeliest reading has at most another where there is no doubt
+WESTERN_SIGNS = frozenset("£€¥¢§°©®™‘’“”„«»–—…•·½¼¾×±²³¿¡")
+WESTERN_LETTERS = frozenset("éèêëáàâäãåíìîïóòôöõúùûüñçßæøœÉÈÀÁÂÄÅÇÑÓÖÜÆØ")
+ENOUGH_LETTERS = 5
 CONTROLS = bytes(set(range(32)) - {9, 10, 11, 12, 13, 26, 27}) + b"\x7f"  # that no text has
 
 
@@ -104,6 +107,37 @@ def _readings_of(lines: Sequence[bytes]) -> LikelyReadings:
         if codec in confidence:
             readings.setdefault(sample.decode(codec, errors="replace"), Reading(codec, confidence[codec]))
     return LikelyReadings(sorted(readings.values(), key=lambda reading: -reading.confidence), odd_bytes)
+
+
+def has_only_western_signs(lines: Sequence[bytes]) -> bool:
+    """Say whether all that is not ASCII are single signs and letters as they stand in western text.
+
+    They are a pound sign before a number or a curved quote, as in a file that is ASCII but for a few of them, which is
+    too little for statistics; or usual accented letters beside other letters, of which one alone may be damage.
+    """
+    texts = [line.decode("cp1252", errors="replace") for line in lines]
+    signs = [_is_western_sign(text, place) for text in texts for place in _odd_places(text)]
+    letters = [_is_western_letter(text, place) for text in texts for place in _odd_places(text)]
+    is_each = all(sign or letter for sign, letter in zip(signs, letters, strict=True))
+    return is_each and (any(signs) or sum(letters) >= ENOUGH_LETTERS)
+
+
+def _odd_places(text: str) -> list[int]:
+    return [place for place, character in enumerate(text) if not character.isascii()]
+
+
+def _neighbours(text: str, place: int) -> str:
+    return text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
+
+
+def _is_western_sign(text: str, place: int) -> bool:
+    return text[place] in WESTERN_SIGNS and _neighbours(text, place).isascii()
+
+
+def _is_western_letter(text: str, place: int) -> bool:
+    neighbours = _neighbours(text, place)
+    is_in_word = neighbours.isascii() and any(character.isalpha() for character in neighbours)
+    return text[place] in WESTERN_LETTERS and is_in_word
 
 
 def _sound_lines(lines: Sequence[bytes]) -> Sequence[bytes]:
