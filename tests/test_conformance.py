@@ -753,7 +753,8 @@ def test_what_can_be_used_goes_through_all_three_scripts(here, capsys, english_b
     scores = json.loads(Path("output/test/metrics.json").read_text(encoding="utf-8"))
     support = {label: sum(row[-1] == label for row in file.used) for label in labels}
     assert {label: found["support"] for label, found in scores["per_class"].items()} == support
-    assert run(capsys, infer, "--input_file", path, "--output_file", "found.jsonl", "--device", "cpu")[0] == 0
+    all_labels = ["--output_file", "found.jsonl", "--top_k", "0", "--device", "cpu"]
+    assert run(capsys, infer, "--input_file", path, *all_labels)[0] == 0
     found = [json.loads(line) for line in Path("found.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["text"] for row in found] == [row[1] for row in file.used]
     for row in found:
