@@ -428,6 +428,14 @@ def test_probabilities_of_a_model_with_other_labels_are_replaced_too(tmp_path):
     assert list(found.columns) == ["prob_id", "text", "note", "prediction", "prob_con", "prob_pro"]
 
 
+def test_a_column_that_only_begins_alike_is_kept(tmp_path):
+    rows = written(tmp_path / "rows.csv", ["text,prediction,topic,prob_con", "good,pro,food,0.5"])
+    predict(opened("--input_file", rows, "--output_file", tmp_path / "p.csv", "--overwrite"))
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert list(found.columns) == ["text", "topic", "prediction", "prob_con", "prob_pro"]
+    assert found["topic"].tolist() == ["food"]
+
+
 def test_a_text_is_never_replaced(tmp_path):
     rows = written(tmp_path / "rows.csv", ["id,prediction", "1,good"])
     with pytest.raises(UserError, match="would replace the column 'prediction'; --prediction_prefix new_ keeps both"):

@@ -1,5 +1,6 @@
 """The columns that a prediction adds to a row: its label, and the probabilities of all labels or the likeliest ones."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -73,8 +74,8 @@ class AddedColumns:
         prediction = self.prefix + self.label_column
         if prediction in taken:
             behind = columns[list(columns).index(prediction) + 1 :]
-            beginnings = (f"{self.prefix}prob_", f"{self.prefix}top")
-            taken.update(takewhile(lambda column: column.startswith(beginnings), behind))
+            of_another_model = re.compile(re.escape(self.prefix) + r"(prob_.*|top\d+_(label|prob))", re.DOTALL)
+            taken.update(takewhile(of_another_model.fullmatch, behind))
         return [column for column in columns if column in taken]
 
     def fill(self, rows: Sequence[dict], probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
