@@ -131,6 +131,17 @@ def test_a_step_is_the_same_whether_its_rows_go_through_the_model_together_or_al
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.parametrize("name", ["BART", "T5", "mBART"])
+def test_a_text_with_the_end_token_in_it_is_a_text_for_models_that_read_it_there(name, tmp_path):
+    trained = train(save(BY_NAME[name], tmp_path / "base", tuple(LABELS)), pairs=False)
+    end = trained.encoder.tokenizer.eos_token
+    frame = pd.DataFrame({"text": ["the food", f"the {end} food {end}", f"{end}", "bad"]}, dtype=object)
+    facts = run_facts(labels=LABELS, max_length=trained.fit.max_length)
+    utils.save_model(tmp_path / "model", trained.model, trained.encoder.tokenizer, facts)
+    together = predictions(utils.load_model(tmp_path / "model", MACHINE), frame, batch_size=4)
+    np.testing.assert_allclose(together, pipeline_predictions(tmp_path / "model", frame), atol=1e-5)
+
+
 def test_a_model_whose_attention_is_missing_is_refused(tmp_path):
     """Without a kernel of its own, which is fetched from the hub, transformers' MRA gives 0 for attention."""
     folder = save(BY_NAME["MRA"], tmp_path, tuple(LABELS))

@@ -30,6 +30,7 @@ def make_usable(config: PretrainedConfig) -> list[str]:
     """
     config.return_dict = True
     config.output_hidden_states = False
+    config.output_attentions = False
     config.torchscript = False
     notes = []
     if getattr(config, "attention_type", None) == "block_sparse":

@@ -45,7 +45,7 @@ def own_head(folder: Path, config: PretrainedConfig) -> OwnHead | None:
 
     The labels of a model that main.py wrote are those of its run.json.
     """
-    kinds = [str(kind) for kind in config.architectures or []]
+    kinds = [str(kind) for kind in config.architectures] if isinstance(config.architectures, list) else []
     names: dict[Any, str] = dict(config.id2label or {})
     labels = [str(names[number]) for number in sorted(names)]
     run = read_object(folder / "run.json").content if (folder / "run.json").is_file() else {}

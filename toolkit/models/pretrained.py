@@ -28,6 +28,7 @@ from toolkit.base.languages import counted
 from toolkit.base.torch_versions import dtype_option
 from toolkit.models.configuration import described_model, make_usable, takes
 from toolkit.models.hub import fetch_model
+from toolkit.models.text_ends import group_by_ends
 from toolkit.models.trust import (
     config_problems,
     directory_problems,
@@ -167,6 +168,8 @@ def load_classifier(source: str, config: PretrainedConfig | None = None) -> Load
         raise UserError(
             f"model {source}: {counted(len(strange), 'weight')} without finite float values, such as {strange[0]}"
         )
+    if config.is_encoder_decoder and isinstance(config.eos_token_id, int):
+        group_by_ends(model)
     if not takes(config, "attention_mask"):
         model.register_forward_pre_hook(without_mask, with_kwargs=True)
     return LoadedClassifier(model, new, unused)

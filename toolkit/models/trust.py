@@ -205,7 +205,8 @@ def config_problems(folder: Path, native_types: Container[str] = ()) -> list[str
     its own: then that is taken and the code is not looked at.
     """
     config = read_object(folder / "config.json")
-    is_native = config.content.get("model_type") in native_types
+    model_type = config.content.get("model_type")
+    is_native = isinstance(model_type, str) and model_type in native_types
     problems: dict[str, str] = {}  # the first one of each key
     for key, value in entries(config.content):
         if key == "auto_map" and is_native:
