@@ -532,12 +532,13 @@ tokenizer.encode("a" * 40 + "!")
 
 # -- labels -----------------------------------------------------------------------------------------------------------
 
-LABELS = [
+GIVEN_LABELS = [
     "two\nlines", 'a "quoted" one', "it's", "../../../etc/passwd", "C:\\con\\nul", "<script>alert(1)</script>",
     "a`b``c", "---", "- [x](javascript:alert(1))", "key: value # no comment", "a, b;c\td", "__proto__", "=1+1",
     "😀 差评", "| a | b |", "{0} %s {model}", "\u202eright to left",
     "!!python/object/apply:os.system ['true']", "x" * 10_000,
 ]  # fmt: skip
+LABELS = [label.removeprefix("\u202e") for label in GIVEN_LABELS]  # marks of the direction of writing do not count
 
 
 @pytest.fixture(scope="module")
@@ -549,7 +550,9 @@ def labelled(good, once) -> tuple[Path, dict[str, Outcome]]:
         data.mkdir()
         for name in ("trainset", "validset", "testset"):
             with (data / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:
-                csv.writer(stream).writerows([("text", "label"), *(("the food was good", label) for label in LABELS)])
+                csv.writer(stream).writerows(
+                    [("text", "label"), *(("the food was good", label) for label in GIVEN_LABELS)]
+                )
         put(data, "unlabelled.csv", "text\nthe food was good\n")
         ours = ("--model_dir", output / "bert_classifier", "--data_dir", data, "--device", "cpu")
         commands = {
@@ -579,7 +582,7 @@ def test_labels_of_any_characters_are_trained_scored_and_predicted_and_stay_what
     assert row[1] in LABELS
     assert sum(map(float, row[2:])) == pytest.approx(1, abs=1e-6)
     with (runs / "test" / "output" / "test" / "predictions.csv").open(encoding="utf-8", newline="") as stream:
-        assert sorted(row["label"] for row in csv.DictReader(stream, strict=True)) == sorted(LABELS)
+        assert sorted(row["label"] for row in csv.DictReader(stream, strict=True)) == sorted(GIVEN_LABELS)
     scores = json.loads((runs / "test" / "output" / "test" / "metrics.json").read_text(encoding="utf-8"))
     assert set(scores["per_class"]) == set(LABELS)
 
@@ -603,6 +606,6 @@ def test_the_model_card_shows_the_labels_and_does_nothing_with_them(labelled):
     assert len(shown) == len(LABELS)
     for line, label in zip(shown, sorted(LABELS), strict=True):
         code = re.fullmatch(r"- (`+) ?(.*?) ?\1", line)
-        assert code[2].rstrip("…") in " ".join(label.split())
+        assert code[2].rstrip("…") in label.replace("\n", "\\n").replace("\t", "\\t")
         assert code[1] not in re.findall("`+", code[2])
         assert len(line) < 220
