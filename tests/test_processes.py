@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import ROOT, TOO_LONG, WORDS, processes, script, wait_for
+from tests.conftest import ROOT, TOO_LONG, WORDS, ended, processes, script, wait_for
+from tests.models.architectures import BY_NAME, save
 
 FAST = ("--learning_rate", "3e-3", "--seed", "1", "--device", "cpu", "--precision", "fp32")
 
@@ -201,6 +202,19 @@ def test_what_several_processes_have_left_is_finished_by_one(trained, tmp_path):
 
 
 # -- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_whose_batches_have_rows_of_one_length_does_not_depend_on_the_processes(reviews, tmp_path):
+    model = save(BY_NAME["XLNet"], tmp_path / "model")
+    options = ["--data_dir", reviews, "--model", model, "--epochs", "1", "--dropout", "0", "--precision", "fp32"]
+    losses = []
+    for count in (1, 2):
+        output = tmp_path / str(count)
+        with processes(count, "main.py", *options, "--max_unknown", "1", "--output_dir", output) as started:
+            assert [status for status, _ in ended(started)] == [0] * count
+        assert json.loads((output / "bert_classifier" / "run.json").read_text())["equal_lengths"]
+        losses.append(json.loads((output / "metrics.jsonl").read_text())["valid_loss"])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
 def test_a_mistake_is_said_once(reviews, english_bert, tmp_path):
