@@ -16,8 +16,8 @@ from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import inference_options
 from toolkit.cli.sections import InferenceOptions
 from toolkit.compute.batches import WINDOW
-from toolkit.data.prediction_file import Predictions, open_predictions
 from toolkit.models.model_files import ModelFiles
+from toolkit.predictions.prediction_file import Predictions, open_predictions
 from toolkit.runs.run_json import read_run
 
 
@@ -60,7 +60,7 @@ from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.tables import to_frame
 from toolkit.evaluation.decision import decision_of
-from toolkit.models.int8 import every
+from toolkit.layers.int8 import every
 
 
 def main(options: InferenceOptions, prepared: Inference | None = None) -> None:

@@ -14,7 +14,7 @@ from toolkit.base.process import this_process
 from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import scoring_options
 from toolkit.cli.sections import ScoringOptions
-from toolkit.data.files import need_file
+from toolkit.files.source import need_file
 from toolkit.models.model_files import ModelFiles
 from toolkit.runs.run_json import RunFacts, read_run
 
@@ -42,14 +42,14 @@ from toolkit.base.disk import DirectoryLock
 from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
-from toolkit.data.added_columns import scored_columns
 from toolkit.data.labels import match_labels, unused_names, with_new_names
 from toolkit.data.tables import Table
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
 from toolkit.evaluation.decision import decision_of
 from toolkit.evaluation.scored_set import ScoredSet
-from toolkit.models.int8 import every
+from toolkit.layers.int8 import every
+from toolkit.predictions.added_columns import scored_columns
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
 from toolkit.report.scores import ScoredRun

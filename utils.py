@@ -25,11 +25,6 @@ from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
-from toolkit.data.added_columns import scored_columns
-from toolkit.data.column_names import find_columns
-from toolkit.data.dialects import TableReading
-from toolkit.data.files import find_file, labelled_files
-from toolkit.data.inputs import input_fingerprint
 from toolkit.data.labels import (
     encode_labels,
     learn_labels,
@@ -40,24 +35,30 @@ from toolkit.data.labels import (
     with_new_names,
     with_one_spelling,
 )
-from toolkit.data.reading import open_source
-from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns, Rejected, Row, read_rows, stop_if_rejected
+from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, to_frame
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
+from toolkit.files.inputs import input_fingerprint
+from toolkit.files.source import find_file, labelled_files
+from toolkit.formats.column_names import find_columns
+from toolkit.formats.dialects import TableReading
+from toolkit.formats.reading import open_source
+from toolkit.layers.fast_bert import make_fast
+from toolkit.layers.int8 import check_labels, make_int8
+from toolkit.layers.packed_linear import pack_linear_layers
 from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
-from toolkit.models.fast_bert import make_fast
 from toolkit.models.heads import choose_head, fit_head, own_head
-from toolkit.models.int8 import check_labels, make_int8
 from toolkit.models.locate import EMBEDDED, resolve_model
-from toolkit.models.packed_linear import pack_linear_layers
 from toolkit.models.pretrained import (
     load_classifier,
     load_config,
     load_tokenizer,
     model_folder,
 )
+from toolkit.predictions.added_columns import scored_columns
 from toolkit.runs.model_card import model_card
 from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.tokens.dataset import (

@@ -25,10 +25,10 @@ from transformers import DataCollatorWithPadding, Trainer, TrainingArguments, se
 import utils  # noqa: E402
 from toolkit.compute.device import choose_device  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
-from toolkit.data.files import find_file  # noqa: E402
 from toolkit.data.labels import encode_labels, learn_labels  # noqa: E402
-from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.data.tables import Table  # noqa: E402
+from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
+from toolkit.files.source import find_file  # noqa: E402
 from toolkit.models.locate import resolve_model  # noqa: E402
 
 COLUMNS = Columns(text_pair=TEXT_PAIR_IF_PRESENT)

@@ -163,8 +163,8 @@ def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
     from toolkit.base.errors import UserError
     from toolkit.cli.sections import ReadingOptions
     from toolkit.data.labels import encode_labels, learn_labels, split_table
-    from toolkit.data.reading import open_source
-    from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
+    from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
+    from toolkit.formats.reading import open_source
 
     columns = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
     try:
@@ -216,8 +216,9 @@ def check_inference(path: Path, encoding: str | None) -> None:
     """Read a file as infer.py does: once to count, once to use."""
     from toolkit.base.errors import UserError
     from toolkit.cli.sections import ReadingOptions
-    from toolkit.data.rows import Columns, Rejected
+    from toolkit.data.rows import Rejected
     from toolkit.data.unlabelled import UnlabelledRows
+    from toolkit.files.columns import Columns
 
     found = UnlabelledRows(str(path), Columns(label=None), ReadingOptions(encoding, "skip"), None)
     try:
@@ -468,7 +469,6 @@ def with_atheris(files: int, seed: int) -> Fuzz:
     except ImportError:
         sys.exit("error: the package 'atheris' is not installed (pip install atheris, on Linux)")
     with atheris.instrument_imports(include=["toolkit"]):
-        import toolkit.data.reading
         import toolkit.data.rows  # noqa: F401
 
     fuzz = Fuzz()

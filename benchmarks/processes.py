@@ -28,9 +28,9 @@ from toolkit.compute.batches import training_batches  # noqa: E402
 from toolkit.compute.machine import Machine  # noqa: E402
 from toolkit.compute.precision import choose_precision  # noqa: E402
 from toolkit.compute.processes import ALONE, Processes  # noqa: E402
-from toolkit.data.files import find_file  # noqa: E402
 from toolkit.data.labels import encode_labels, learn_labels  # noqa: E402
-from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
+from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
+from toolkit.files.source import find_file  # noqa: E402
 from toolkit.models.locate import resolve_model  # noqa: E402
 from toolkit.tokens.encoder import make_encoder  # noqa: E402
 from toolkit.training.learner import Learner, StepSettings  # noqa: E402

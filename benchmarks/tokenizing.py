@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 import utils  # noqa: E402
 from toolkit.data.labels import learn_labels  # noqa: E402
-from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
+from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.models.locate import resolve_model  # noqa: E402
 from toolkit.tokens.encoder import make_encoder  # noqa: E402
 

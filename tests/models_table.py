@@ -32,9 +32,9 @@ import main as training
 from tests.models.architectures import ARCHITECTURES, BY_NAME, SENTENCES, Architecture, save
 from toolkit.base.errors import UserError
 from toolkit.cli.options import fine_tuning_options, inference_options
+from toolkit.layers.fast_bert import make_fast
+from toolkit.layers.int8 import int8_share, make_int8
 from toolkit.models.configuration import make_usable
-from toolkit.models.fast_bert import make_fast
-from toolkit.models.int8 import int8_share, make_int8
 from toolkit.models.pretrained import load_classifier, load_config
 from toolkit.runs.run_json import read_run
 

@@ -24,7 +24,7 @@ from tests.conftest import script
 from toolkit.base.errors import UserError
 from toolkit.cli.exits import run_script
 from toolkit.cli.options import fine_tuning_options
-from toolkit.data.rows import Columns
+from toolkit.files.columns import Columns
 
 TEN_MB = 10_000_000
 TINY = b"text,label\na,x\n"

@@ -406,7 +406,7 @@ def test_a_model_that_is_replaced_while_it_is_read_is_refused(model_dir, tmp_pat
 
 
 ONE_PART = """
-from toolkit.data.parts import Parts
+from toolkit.predictions.parts import Parts
 
 write = Parts.write
 
@@ -609,7 +609,7 @@ def test_with_little_memory_errors_are_explained_a_few_at_once_and_a_row_that_is
 HELD = """
 import gc, sys
 import torch, transformers
-from toolkit.models.touched_rows import TouchedRows
+from toolkit.layers.touched_rows import TouchedRows
 
 def say():
     objects = gc.get_objects()

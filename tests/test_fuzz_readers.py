@@ -22,8 +22,8 @@ import utils
 from benchmarks import fuzz_readers
 from benchmarks.fuzz_readers import Failure, check, check_lines, make_file, warm_up, watched, with_hypothesis
 from toolkit.base.errors import UserError
-from toolkit.data.rows import Columns
 from toolkit.data.spellings import plain_label  # see tests/data/test_spellings.py
+from toolkit.files.columns import Columns
 
 ALIKE = {"deadline": None, "database": None, "derandomize": True}  # the same files each time, and none kept
 COLUMNS = Columns()

@@ -20,7 +20,7 @@ from sklearn import metrics as sk
 from transformers import AutoModelForSequenceClassification, pipeline
 
 from tests.conftest import ROOT, WORDS, script, started, wait_for
-from toolkit.models.int8 import can_int8
+from toolkit.layers.int8 import can_int8
 
 needs_int8 = pytest.mark.skipif(not can_int8(), reason="this torch or processor has no such products")
 FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--epochs", "3", "--seed", "1", "--device", "cpu")

@@ -21,9 +21,9 @@ from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
-from toolkit.data.json_rows import HEAD_OBJECTS
 from toolkit.data.labels import encode_labels, learn_labels, split_table
-from toolkit.data.rows import TEXT_PAIR_IF_PRESENT, Columns
+from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
+from toolkit.formats.json_rows import HEAD_OBJECTS
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.tokens.encoder import make_encoder
 from toolkit.training.learner import Learner, StepSettings

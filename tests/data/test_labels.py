@@ -21,8 +21,9 @@ from toolkit.data.labels import (
     with_new_names,
     with_one_spelling,
 )
-from toolkit.data.rows import Columns, Rejected
+from toolkit.data.rows import Rejected
 from toolkit.data.tables import Table
+from toolkit.files.columns import Columns
 
 ROOT = Path(__file__).resolve().parents[2]
 

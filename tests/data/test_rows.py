@@ -6,9 +6,10 @@ import pytest
 
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
-from toolkit.data.json_rows import HEAD_OBJECTS
-from toolkit.data.reading import open_source
-from toolkit.data.rows import Columns, Rejected, Row, cut_into_windows, read_rows, stop_if_rejected, write_rejected
+from toolkit.data.rows import Rejected, Row, cut_into_windows, read_rows, stop_if_rejected, write_rejected
+from toolkit.files.columns import Columns
+from toolkit.formats.json_rows import HEAD_OBJECTS
+from toolkit.formats.reading import open_source
 
 ROOT = Path(__file__).resolve().parents[2]
 

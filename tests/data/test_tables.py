@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.data.rows import Columns, Rejected, Row
+from toolkit.data.rows import Rejected, Row
 from toolkit.data.tables import Table, to_frame
+from toolkit.files.columns import Columns
 
 ROWS = [Row(2, "a", "b", "x", {}), Row(5, "c", "d", "y", {})]
 

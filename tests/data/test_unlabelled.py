@@ -9,8 +9,9 @@ import pytest
 from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ReadingOptions
-from toolkit.data.rows import Columns, Rejected, Row
+from toolkit.data.rows import Rejected, Row
 from toolkit.data.unlabelled import UnlabelledRows
+from toolkit.files.columns import Columns
 
 SINGLE = Columns("text", None, None)
 PAIRED = Columns("text", "text_pair", None)

@@ -18,7 +18,6 @@ from tests.conftest import TOO_LONG, processes, script, started, wait_for
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.compute.processes import ALONE
-from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.doctor.label_errors import (
     Search,
@@ -29,6 +28,7 @@ from toolkit.doctor.label_errors import (
     list_folds,
     prepare_error_list,
 )
+from toolkit.files.columns import Columns
 from toolkit.tokens.dataset import TokenDataset, concatenate
 
 FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--dropout", "0", "--device", "cpu", "--precision", "fp32")

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.doctor.examine import examine
 from toolkit.doctor.findings import Finding
+from toolkit.files.columns import Columns
 from toolkit.tokens.dataset import TokenFacts
 
 

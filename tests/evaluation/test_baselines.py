@@ -6,7 +6,6 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation import baselines
 from toolkit.evaluation.baselines import (
@@ -18,6 +17,7 @@ from toolkit.evaluation.baselines import (
 )
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.files.columns import Columns
 
 
 def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:

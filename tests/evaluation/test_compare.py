@@ -11,10 +11,10 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from tests.conftest import script
 from toolkit.base.errors import UserError
-from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation.compare import OtherRun, compare_runs, comparison_lines, mcnemar, read_other
 from toolkit.evaluation.intervals import Difference
+from toolkit.files.columns import Columns
 
 RATES = ("--learning_rate", "3e-3", "--batch_size", "8", "--device", "cpu", "--precision", "fp32", "--epochs", "2")
 

@@ -11,12 +11,12 @@ import pytest
 
 from tests.browser import figure_at
 from tests.conftest import run_facts
-from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.files.columns import Columns
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explanations
 from toolkit.report.page import write_report

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix as sklearn_matrix
 
-from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.explain import Segment
 from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.files.columns import Columns
 from toolkit.report.explanations import Explanations
 from toolkit.report.page_rows import (
     MAX_ERRORS,

@@ -13,10 +13,10 @@ from wcwidth import wcswidth
 
 from tests.conftest import run_facts
 from toolkit.base.errors import UserError
-from toolkit.data.rows import Columns
 from toolkit.data.tables import Table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.files.columns import Columns
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.scores import ScoredRun, read_history, score_lines, write_scores
 

@@ -7,8 +7,8 @@ from tests.models.families import FAMILIES, tiny_classifier, tiny_config
 from toolkit.base.errors import UserError
 from toolkit.compute.machine import Machine
 from toolkit.compute.precision import Precision
+from toolkit.layers.fast_bert import make_fast
 from toolkit.models.configuration import takes
-from toolkit.models.fast_bert import make_fast
 from toolkit.models.pretrained import without_mask
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.probe import Fit, probe, probe_precision

@@ -11,8 +11,9 @@ import transformers
 
 from toolkit.cli.console import Log
 from toolkit.cli.options import fine_tuning_options
-from toolkit.data.rows import Columns, Rejected
+from toolkit.data.rows import Rejected
 from toolkit.data.tables import Table
+from toolkit.files.columns import Columns
 from toolkit.training.banner import (
     say_labels,
     say_lengths,

@@ -9,7 +9,7 @@ import torch
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import GradScaler, grad_scaler
 from toolkit.compute.processes import Processes
-from toolkit.models.int8 import can_int8
+from toolkit.layers.int8 import can_int8
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32}
 

@@ -12,10 +12,10 @@ import pandas as pd
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.cli.console import display_width
-from toolkit.data.files import short_repr
 from toolkit.data.rows import Rejected
 from toolkit.data.spellings import certain_form, kind_of, likely_spellings, map_labels_option, plain_label
 from toolkit.data.tables import Table
+from toolkit.files.source import short_repr
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
 MAX_LISTED_LABELS = 10  # in an error

@@ -5,7 +5,6 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import NamedTuple, TypeVar
 
 from toolkit.base.disk import replacing
 from toolkit.base.errors import UserError
-from toolkit.cli.sections import ColumnOptions
-from toolkit.data.files import FileLine, Record, Source, short_repr
 from toolkit.data.spellings import number_label, plain_label
+from toolkit.files.columns import Columns
+from toolkit.files.source import FileLine, Record, Source, short_repr
 
 AnyRow = TypeVar("AnyRow")
 CHOICES = '{"choices":'  # how a cell begins in which Label Studio has several of them
@@ -23,63 +22,6 @@ MAX_LISTED_COLUMNS = 20  # in an error
 REPEATED_HEADER = "is a header, not a row"
 UNREADABLE = re.compile("[\0\udc80-\udcff]")  # NUL, and bytes that could not be decoded
 SURROGATE = re.compile("[\ud800-\udfff]")
-TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair if the file has one; no name holds a NUL
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What a file calls the columns of text, text_pair (None: single texts) and label (None: unlabelled rows)."""
-
-    text: str = "text"
-    text_pair: str | None = None
-    label: str | None = "label"
-    named: tuple[str, ...] = field(default=(), compare=False)  # those that options name, other than as they are called
-
-    @classmethod
-    def to_train_on(cls, options: ColumnOptions) -> "Columns":
-        """Return the columns that options name, with a text_pair if they name one or the file has one."""
-        defaults = cls()
-        return replace(defaults, text_pair=TEXT_PAIR_IF_PRESENT)._with_names(options)
-
-    def _with_names(self, options: ColumnOptions) -> "Columns":
-        """Return them with the names that options give, which are not looked for under another name."""
-        given = {
-            "text": options.text_column,
-            "text_pair": options.pair_column,
-            "label": options.label_column,
-        }
-        names = {role: name for role, name in given.items() if name}
-        return replace(self, **names, named=tuple(role for role, name in names.items() if name != role))
-
-    @classmethod
-    def from_json(cls, names: Mapping) -> "Columns":
-        """Return the columns that run.json names."""
-        return cls(names["text"], names["text_pair"], names["label"])
-
-    def as_json(self) -> dict[str, str | None]:
-        """Return what run.json says of them."""
-        return {"text": self.text, "text_pair": self.text_pair, "label": self.label}
-
-    def renamed(self, options: ColumnOptions) -> "Columns":
-        """Return them with the names that options give; UserError for one of a text_pair where there is none."""
-        if options.pair_column and not self.text_pair:
-            raise UserError("--pair_column: this model was trained on single texts; leave it out")
-        return self._with_names(options)
-
-    def unlabelled(self) -> "Columns":
-        """Return the columns of a file without labels."""
-        return replace(self, label=None)
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The names to look for, that of the text first."""
-        pair = "text_pair" if self.text_pair == TEXT_PAIR_IF_PRESENT else self.text_pair
-        return tuple(name for name in (self.text, pair, self.label) if name is not None)
-
-    @property
-    def names(self) -> list[str]:
-        """The names of those that there are."""
-        return [name for name in (self.text, self.text_pair, self.label) if name is not None]
 
 
 class Row(NamedTuple):

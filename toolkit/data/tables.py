@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from toolkit.base.languages import counted
-from toolkit.data.files import said_first
-from toolkit.data.rows import Columns, Rejected, Row
+from toolkit.data.rows import Rejected, Row
+from toolkit.files.columns import Columns
+from toolkit.files.source import said_first
 
 
 @dataclass

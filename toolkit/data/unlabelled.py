@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from toolkit.base.disk import stream_fingerprint
 from toolkit.cli.sections import ReadingOptions
-from toolkit.data.column_names import find_columns
-from toolkit.data.dialects import TableReading
-from toolkit.data.files import PACKED, TEXT_FORMATS, Source, file_ending, format_of_name
-from toolkit.data.inputs import input_fingerprint
-from toolkit.data.reading import Spool, open_source, standard_input
-from toolkit.data.rows import Columns, Rejected, Row, read_rows, stop_if_rejected, write_rejected
+from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected, write_rejected
+from toolkit.files.columns import Columns
+from toolkit.files.inputs import input_fingerprint
+from toolkit.files.source import PACKED, TEXT_FORMATS, Source, file_ending, format_of_name
+from toolkit.formats.column_names import find_columns
+from toolkit.formats.dialects import TableReading
+from toolkit.formats.reading import Spool, open_source, standard_input
 
 
 class Contents(NamedTuple):

@@ -24,11 +24,11 @@ from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log, shown_label
 from toolkit.compute.processes import Processes
-from toolkit.data.added_columns import AddedColumns, likeliest_count
 from toolkit.data.tables import Table
-from toolkit.data.writers import TextWriter
 from toolkit.doctor.findings import MAX_EXAMPLES
 from toolkit.doctor.labelled_rows import LabelledRows, number_rows
+from toolkit.predictions.added_columns import AddedColumns, likeliest_count
+from toolkit.predictions.writers import TextWriter
 from toolkit.tokens.dataset import TokenDataset
 
 FILE_NAME = "label_errors.csv"

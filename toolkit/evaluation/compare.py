@@ -17,9 +17,9 @@ import numpy as np
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.data.tables import Table
-from toolkit.data.writers import TextWriter
 from toolkit.evaluation.intervals import Difference, difference_intervals
 from toolkit.models.trust import fingerprint_weights
+from toolkit.predictions.writers import TextWriter
 
 SIGNIFICANT = 0.05  # a p value below it is said to be more than chance
 

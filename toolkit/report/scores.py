@@ -10,10 +10,8 @@ import numpy as np
 
 from toolkit.base.disk import write_bytes, write_json
 from toolkit.cli.console import display_width, one_line, pad, shown_label
-from toolkit.data.added_columns import scored_columns
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
-from toolkit.data.writers import TextWriter
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, compare_with_model
 from toolkit.evaluation.compare import Comparison
@@ -22,6 +20,8 @@ from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.model_files import ModelFiles
 from toolkit.models.trust import fingerprint_weights
+from toolkit.predictions.added_columns import scored_columns
+from toolkit.predictions.writers import TextWriter
 from toolkit.report.advice import advise, headline
 from toolkit.runs.run_json import RunFacts, table_facts, versions
 

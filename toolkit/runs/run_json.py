@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.base.disk import recover
 from toolkit.base.errors import UserError
-from toolkit.data.rows import Columns
+from toolkit.files.columns import Columns
 from toolkit.models.trust import pickles, stray_files
 
 if TYPE_CHECKING:  # they import pandas and torch, which takes seconds; a mistake is answered before that

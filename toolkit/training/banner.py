@@ -10,9 +10,9 @@ from toolkit.base.languages import counted
 from toolkit.cli.console import Log, one_line, shown_label
 from toolkit.cli.sections import TrainingOptions
 from toolkit.compute.batches import padding_share, training_batches
-from toolkit.data.files import short_repr
 from toolkit.data.tables import Table
-from toolkit.models.fast_bert import packs
+from toolkit.files.source import short_repr
+from toolkit.layers.fast_bert import packs
 from toolkit.models.trust import pickles
 from toolkit.runs.run_json import versions
 

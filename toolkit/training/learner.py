@@ -14,7 +14,7 @@ from toolkit.compute.batches import micro_batches
 from toolkit.compute.device import device_count, seed_step, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import Attempt, RowLimit
-from toolkit.models.touched_rows import TouchedRows, touched_rows
+from toolkit.layers.touched_rows import TouchedRows, touched_rows
 from toolkit.training.bad_steps import StepGuard
 
 

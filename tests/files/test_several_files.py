@@ -1,0 +1,176 @@
+import gzip
+import json
+
+import pandas as pd
+import pytest
+
+import utils
+from toolkit.base.errors import UserError
+from toolkit.cli.sections import ReadingOptions
+from toolkit.data.rows import read_rows
+from toolkit.data.unlabelled import UnlabelledRows
+from toolkit.files.columns import Columns
+from toolkit.files.inputs import input_files, input_fingerprint, is_pattern, matching_files
+from toolkit.formats.reading import open_source
+
+
+def written(folder, **files: str):
+    """Write files whose dots are written __ in the names of the arguments."""
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_text(content, encoding="utf-8")
+    return folder
+
+
+PARTS = {
+    "part_1__csv": "text,label\na,x\n,y\nb,y\n",
+    "part_10__csv": "label,text\nx,c\n",
+    "part_2__csv": 'text,label\n"d\ne",y\nf,\n',
+}
+
+
+def texts(path) -> list[tuple]:
+    with open_source(path) as source:
+        return [(row.line, row.text) for row in read_rows(source, Columns()) if hasattr(row, "text")]
+
+
+def test_files_are_read_one_after_the_other_in_the_order_of_their_names(tmp_path):
+    pattern = written(tmp_path / "data", **PARTS) / "part_*.csv"
+    with open_source(pattern) as source:
+        assert (source.name, source.format, source.columns) == (str(pattern), "csv", ["text", "label"])
+        assert source.taken_for == ["3 files"]
+        found = list(read_rows(source, Columns()))
+    one, ten, two = (tmp_path / "data" / name.replace("__", ".") for name in PARTS)
+    assert [str(row.line) for row in found if hasattr(row, "text")] == [f"{one}:2", f"{one}:4", f"{ten}:2", f"{two}:2"]
+    bad = [str(row) for row in found if not hasattr(row, "text")]
+    assert bad == [f"{one}, line 3: text is empty", f"{two}, line 4: label is empty"]
+
+
+def test_a_table_of_several_files_names_each_row_by_its_file_and_line(tmp_path):
+    pattern = written(tmp_path / "data", **PARTS) / "part_*.csv"
+    table = utils.read_table(pattern, Columns(), on_bad_rows="skip")
+    assert table.accounts() == f"{pattern}: 3 files, 6 rows = 4 used + 2 rejected"
+    assert table.frame.index.tolist()[0] == f"{tmp_path / 'data' / 'part_1.csv'}:2"
+    with pytest.raises(UserError) as caught:
+        utils.read_table(pattern, Columns())
+    assert [line.split(": ")[0] for line in caught.value.lines()[:2]] == [
+        f"{tmp_path / 'data' / 'part_1.csv'}, line 3",
+        f"{tmp_path / 'data' / 'part_2.csv'}, line 4",
+    ]
+
+
+@pytest.mark.parametrize("encodings", [("utf-8", "gb18030", "utf-16")])
+def test_each_file_has_its_own_encoding_and_packing(tmp_path, encodings):
+    for i, encoding in enumerate(encodings):
+        data = ("text,label\n" + "房间很干净，早餐也好,好评\n" * 3).encode(encoding)
+        name = f"part-{i}.csv{'.gz' if i == 1 else ''}"
+        (tmp_path / name).write_bytes(gzip.compress(data) if i == 1 else data)
+    assert [text for _, text in texts(tmp_path / "part-*")] == ["房间很干净，早餐也好"] * 9
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "txt", "parquet", "xlsx"])
+def test_files_of_every_format_can_be_read_together(tmp_path, kind):
+    for i in range(3):
+        rows = [{"text": f"text {i} {j}", "label": "xy"[j % 2]} for j in range(20)]
+        path = tmp_path / f"part-{i}.{kind}"
+        if kind == "parquet":
+            pytest.importorskip("pyarrow")
+            pd.DataFrame(rows).to_parquet(path, index=False)
+        elif kind == "xlsx":
+            pytest.importorskip("openpyxl")
+            pd.DataFrame(rows).to_excel(path, index=False)
+        elif kind == "txt":
+            path.write_text("".join(f"{row['text']}\t{row['label']}\n" for row in rows))
+        else:
+            path.write_text("\n".join(map(json.dumps, rows)) if kind == "jsonl" else json.dumps(rows))
+    assert [text for _, text in texts(tmp_path / f"part-?.{kind}")] == [
+        f"text {i} {j}" for i in range(3) for j in range(20)
+    ]
+
+
+def test_files_that_do_not_go_together_are_refused_by_their_names(tmp_path):
+    written(
+        tmp_path,
+        a1__csv="text,label\na,x\n",
+        a2__csv="text,stars\nb,y\n",
+        b1__csv="text,label\na,x\n",
+        b2__jsonl='{"text": "b"}',
+    )
+    with pytest.raises(
+        UserError, match=r"a2.csv: its columns are 'text', 'stars', but those of .*a1.csv are 'text', 'label'"
+    ):
+        texts(tmp_path / "a*.csv")
+    with pytest.raises(UserError, match=r"b2.jsonl: is jsonl, but .*b1.csv is csv; one input has one format"):
+        texts(tmp_path / "b*")
+
+
+def test_parquet_files_of_other_types_are_refused(tmp_path):
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"text": ["a"], "label": [1]}).to_parquet(tmp_path / "p1.parquet", index=False)
+    pd.DataFrame({"text": ["a"], "label": ["x"]}).to_parquet(tmp_path / "p2.parquet", index=False)
+    with pytest.raises(UserError, match=r"p2.parquet: its columns have other types than those of .*p1.parquet"):
+        texts(tmp_path / "p*.parquet")
+
+
+def test_a_damaged_file_among_several_is_named(tmp_path):
+    written(tmp_path, a1__csv="text,label\na,x\n", a2__csv="")
+    with pytest.raises(UserError, match=r"a2.csv, line 1: the file is empty"):
+        texts(tmp_path / "a*.csv")
+    (tmp_path / "b1.csv.gz").write_bytes(gzip.compress(b"text,label\na,x\n"))
+    (tmp_path / "b2.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"a,x\n" * 9999)[:-12])
+    with pytest.raises(UserError, match=r"b2.csv.gz: cannot be read"):
+        texts(tmp_path / "b*.csv.gz")
+
+
+def test_a_pattern_without_files_is_refused(tmp_path):
+    (tmp_path / "part-1.csv").mkdir()
+    with pytest.raises(
+        UserError, match=r"part-\*.csv: no file is called so \(\* stands for any characters, \? for one\)"
+    ):
+        open_source(tmp_path / "part-*.csv")
+
+
+def test_a_file_with_signs_of_a_pattern_in_its_name_is_itself(tmp_path):
+    written(tmp_path, **{"rows[1]__csv": "text,label\na,x\n", "rows1__csv": "text,label\nb,y\n"})
+    assert not is_pattern(tmp_path / "rows[1].csv")
+    assert texts(tmp_path / "rows[1].csv") == [(2, "a")]
+    assert is_pattern(tmp_path / "rows[12].csv")
+    assert [text for _, text in texts(tmp_path / "rows[12].csv")] == ["b"]
+
+
+def test_files_are_closed_when_their_turn_is_over_or_reading_ends_early(tmp_path):
+    pattern = written(tmp_path / "data", **PARTS) / "part_*.csv"
+    with open_source(pattern) as source:
+        first = source.stream.source.stream
+        assert not first.closed
+        for record in source.records:
+            if "part_10" in record.line:
+                break
+        second = source.stream.source.stream
+        assert first.closed
+        assert not second.closed
+    assert second.closed
+
+
+def test_the_fingerprint_is_that_of_all_files_and_their_names(tmp_path):
+    folder = written(tmp_path / "data", **PARTS)
+    pattern = folder / "part_*.csv"
+    first = input_fingerprint(pattern)
+    assert input_files(pattern) == matching_files(pattern) == sorted(folder.iterdir())
+    (folder / "part_2.csv").write_text(PARTS["part_2__csv"] + "g,x\n")
+    changed = input_fingerprint(pattern)
+    (folder / "part_2.csv").rename(folder / "part_3.csv")
+    renamed = input_fingerprint(pattern)
+    (folder / "other.csv").write_text("text\n")
+    assert len({first, changed, renamed}) == 3
+    assert input_fingerprint(pattern) == renamed
+    assert input_fingerprint(folder) not in {first, changed, renamed}
+
+
+def test_unlabelled_rows_may_come_from_several_files(tmp_path):
+    folder = written(tmp_path / "data", a1__csv="text\na\n", a2__csv="text\nb\nc\n")
+    rows = UnlabelledRows(str(folder / "a?.csv"), Columns(label=None), ReadingOptions(None, "stop"), None)
+    assert rows.scan() == (3, "csv", ["text"])
+    assert rows.output_ending() == ".csv"
+    with rows.open() as source:
+        assert [row.text for row in rows.read(source)] == ["a", "b", "c"]

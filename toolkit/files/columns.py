@@ -1,0 +1,65 @@
+"""What a file calls the columns of its text, second text and label."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from toolkit.base.errors import UserError
+from toolkit.cli.sections import ColumnOptions
+
+TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair if the file has one; no name holds a NUL
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a file calls the columns of text, text_pair (None: single texts) and label (None: unlabelled rows)."""
+
+    text: str = "text"
+    text_pair: str | None = None
+    label: str | None = "label"
+    named: tuple[str, ...] = field(default=(), compare=False)  # those that options name, other than as they are called
+
+    @classmethod
+    def to_train_on(cls, options: ColumnOptions) -> "Columns":
+        """Return the columns that options name, with a text_pair if they name one or the file has one."""
+        defaults = cls()
+        return replace(defaults, text_pair=TEXT_PAIR_IF_PRESENT)._with_names(options)
+
+    def _with_names(self, options: ColumnOptions) -> "Columns":
+        """Return them with the names that options give, which are not looked for under another name."""
+        given = {
+            "text": options.text_column,
+            "text_pair": options.pair_column,
+            "label": options.label_column,
+        }
+        names = {role: name for role, name in given.items() if name}
+        return replace(self, **names, named=tuple(role for role, name in names.items() if name != role))
+
+    @classmethod
+    def from_json(cls, names: Mapping) -> "Columns":
+        """Return the columns that run.json names."""
+        return cls(names["text"], names["text_pair"], names["label"])
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return what run.json says of them."""
+        return {"text": self.text, "text_pair": self.text_pair, "label": self.label}
+
+    def renamed(self, options: ColumnOptions) -> "Columns":
+        """Return them with the names that options give; UserError for one of a text_pair where there is none."""
+        if options.pair_column and not self.text_pair:
+            raise UserError("--pair_column: this model was trained on single texts; leave it out")
+        return self._with_names(options)
+
+    def unlabelled(self) -> "Columns":
+        """Return the columns of a file without labels."""
+        return replace(self, label=None)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The names to look for, that of the text first."""
+        pair = "text_pair" if self.text_pair == TEXT_PAIR_IF_PRESENT else self.text_pair
+        return tuple(name for name in (self.text, pair, self.label) if name is not None)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of those that there are."""
+        return [name for name in (self.text, self.text_pair, self.label) if name is not None]

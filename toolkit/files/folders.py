@@ -1,0 +1,106 @@
+"""Read a folder of texts, a file each, that lie in one folder a label or all together."""
+
+import codecs
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from toolkit.base.errors import UserError
+from toolkit.files.encodings import BOMS, detect_encoding
+from toolkit.files.inputs import files_of_folder
+from toolkit.files.source import Record, Source, format_of_name
+
+TEXT_ENDINGS = (".txt", ".text", "")
+UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})  # what a folder without labels is called among others
+SAMPLE_BYTES = 1 << 20  # of texts that are not utf-8, in which their encoding is recognised
+
+
+def read_folder(folder: Path, encoding: str | None) -> Source:
+    """Open a folder of texts. Their columns are file, text and, if they lie in one folder a label, label.
+
+    They are sorted by their paths, and a text that is not utf-8 has the encoding that fits all such texts. Raises
+    UserError for a folder without texts.
+    """
+    files = list(files_of_folder(folder))
+    in_folders = [file for file in files if len(file.relative_to(folder).parts) > 1]
+    unlabelled = sorted({_label(folder, file) for file in in_folders} & UNLABELLED)
+    texts = _texts([file for file in in_folders if _label(folder, file) not in unlabelled] or files)
+    if not texts:
+        raise _no_texts(folder, files)
+    has_labels = len(texts[0].relative_to(folder).parts) > 1
+    columns = ["file", "text", "label"] if has_labels else ["file", "text"]
+    source = Source(str(folder), "csv", columns, iter(()), unit="file", has_fixed_columns=True)
+    source.records = _records(folder, texts, encoding, has_labels)
+    source.taken_for.append("one folder a label" if has_labels else "a folder of texts")
+    source.taken_for += [f"without {name}" for name in unlabelled]
+    return source
+
+
+def _label(folder: Path, file: Path) -> str:
+    return file.relative_to(folder).parts[0]
+
+
+def _texts(files: Sequence[Path]) -> list[Path]:
+    """Return the files that are texts: those that end in .txt, or those of no known format if none does."""
+    named = [file for file in files if file.suffix.lower() == ".txt"]
+    return named or [file for file in files if format_of_name(file.name) is None]
+
+
+def _no_texts(folder: Path, files: Sequence[Path]) -> UserError:
+    """Return the error for a folder in which there are no texts."""
+    expected = "one folder a label is expected, with a text in each file, such as pos/1.txt and neg/2.txt"
+    if not files:
+        return UserError(f"{folder}: the folder is empty; {expected}")
+    advice = f"name a file of it, such as {files[0]}, or several by a pattern, such as {folder / '*'}{files[0].suffix}"
+    return UserError(f"{folder}: is a folder without texts; {advice}; else {expected}")
+
+
+def _records(folder: Path, texts: Sequence[Path], encoding: str | None, has_labels: bool) -> Iterator[Record]:
+    """Yield a record for each text, the line breaks at its end left out."""
+    others = None if encoding is not None else _common_encoding(folder, texts)
+    for path in texts:
+        place = path.relative_to(folder).as_posix()
+        data = path.read_bytes()
+        values = {"file": place, "text": _decoded(data, encoding or _encoding(data, others)).rstrip("\r\n")}
+        if has_labels:
+            values["label"] = _label(folder, path)
+        yield Record(place, values)
+
+
+def _encoding(data: bytes, others: str | None) -> str:
+    """Return the encoding of a text: that of its byte order mark, utf-8, or that of texts that are not (`others`)."""
+    mark = next((name for bom, name in BOMS.items() if data.startswith(bom)), None)
+    return mark or ("utf-8" if others is None or _is_utf8(data) else others)
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    """Return a text; bytes that are none in its encoding become such characters as the row is refused for."""
+    try:
+        is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    except LookupError:
+        raise UserError(f"--encoding {encoding}: there is no such encoding of text") from None
+    return data.decode(encoding, errors="half a character" if is_wide else "surrogateescape")
+
+
+def _common_encoding(folder: Path, texts: Sequence[Path]) -> str | None:
+    """Return the encoding of the texts that are not utf-8 and have no byte order mark, None if there are none."""
+    sample = io.BytesIO()
+    for path in texts:
+        data = path.read_bytes()
+        if data.startswith(tuple(BOMS)) or _is_utf8(data):
+            continue
+        sample.write(data + b"\n")
+        if sample.tell() > SAMPLE_BYTES:
+            break
+    if not sample.tell():
+        return None
+    sample.seek(0)
+    return detect_encoding(sample, str(folder))
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

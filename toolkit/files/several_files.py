@@ -1,0 +1,67 @@
+"""Read several files that a pattern names as one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from toolkit.base.errors import UserError
+from toolkit.files.source import PEEKED_RECORDS, FileLine, Record, Source, short_repr
+
+MAX_LISTED = 5  # columns in an error
+
+
+class _OpenFile:
+    """The file that is being read, the others being closed or not yet open."""
+
+    def __init__(self, source: Source):
+        self.source = source
+
+    def close(self) -> None:
+        """Close it."""
+        self.source.__exit__()
+
+
+def read_several(name: str, paths: Sequence[Path], open_one: Callable[[Path], Source]) -> Source:
+    """Return the source of several files one after the other, each opened by `open_one` when it is its turn.
+
+    Records have the file in their line. Raises UserError, while they are read, for a file with other columns or of
+    another format than the first.
+    """
+    first = open_one(paths[0])
+    open_file = _OpenFile(first)
+    source = replace(first, name=name, stream=open_file, records=_records(paths, open_one, open_file))
+    if source.format in ("json", "jsonl"):  # later files may have keys that the first has not
+        source.columns_of_first = PEEKED_RECORDS
+    if len(paths) > 1:
+        source.taken_for = [f"{len(paths):,} files", *first.taken_for]
+    return source
+
+
+def _records(paths: Sequence[Path], open_one: Callable[[Path], Source], open_file: _OpenFile) -> Iterator[Record]:
+    """Yield the records of all files."""
+    first = open_file.source
+    for number, path in enumerate(paths):
+        if number > 0:
+            open_file.close()
+            open_file.source = open_one(path)
+            _refuse_another(paths[0], first, path, open_file.source)
+        for record in open_file.source.records:
+            yield record._replace(line=FileLine(str(path), int(record.line)))
+
+
+def _refuse_another(first_path: Path, first: Source, path: Path, other: Source) -> None:
+    """Raise UserError for a file that is not like the first."""
+    if other.format != first.format or other.unit != first.unit:
+        raise UserError(f"{path}: is {other.format}, but {first_path} is {first.format}; one input has one format")
+    has_keys = first.format in ("json", "jsonl")  # which may differ from row to row
+    if not has_keys and sorted(other.columns) != sorted(first.columns):
+        raise UserError(
+            f"{path}: its columns are {_listed(other.columns)}, but those of {first_path} are {_listed(first.columns)}"
+        )
+    if first.arrow_schema is not None and not first.arrow_schema.equals(other.arrow_schema):
+        raise UserError(f"{path}: its columns have other types than those of {first_path}")
+
+
+def _listed(columns: Sequence[str]) -> str:
+    more = ", ..." if len(columns) > MAX_LISTED else ""
+    return ", ".join(map(short_repr, columns[:MAX_LISTED])) + more

@@ -1,0 +1,181 @@
+"""Read parquet and arrow files, and the folders in which the library datasets keeps its tables."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from toolkit.base.errors import UserError, first_line
+from toolkit.files.source import Closeable, Record, Source, short_repr
+
+ROWS_AT_ONCE = 1024  # made into Python values
+DATASETS_KEY = b"huggingface"  # of the schema's metadata, in which datasets describes the columns
+ARROW_FILE = b"ARROW1"
+# Besides what is damaged: dates beyond Python's (ValueError, OverflowError), unknown time zones (KeyError).
+UNREADABLE_VALUES = (ValueError, OverflowError, KeyError)
+
+
+class _Files:
+    """Files that are closed together."""
+
+    def __init__(self, files: Sequence[Closeable]):
+        self.files = files
+
+    def close(self) -> None:
+        """Close them."""
+        for file in self.files:
+            file.close()
+
+
+def read_parquet(name: str, file: str | BinaryIO) -> Source:
+    """Open a parquet file; its records are numbered by row, the first being 1."""
+    pa = _pyarrow(name, "parquet")
+    from pyarrow.parquet import ParquetFile  # noqa: PLC0415 (optional)
+
+    try:
+        parquet = ParquetFile(file)
+    except pa.ArrowException as error:
+        raise UserError(f"{name}: not a parquet file ({first_line(error)})") from None
+    closing: list[Closeable] = [parquet] if isinstance(file, str) else [parquet, file]
+    return _source(name, parquet.schema_arrow, parquet.iter_batches(batch_size=ROWS_AT_ONCE), _Files(closing))
+
+
+def read_arrow(name: str, files: Sequence[BinaryIO]) -> Source:
+    """Open arrow files, which are read as one table; their records are numbered by row, the first being 1."""
+    pa = _pyarrow(name, "arrow")
+    try:
+        readers = [_ArrowBatches(file) for file in files]
+    except (pa.ArrowException, ValueError) as error:
+        raise UserError(f"{name}: not an arrow file ({first_line(error)})") from None
+    schema = readers[0].schema
+    if any(not reader.schema.equals(schema) for reader in readers):
+        raise UserError(f"{name}: the columns of its files differ")
+    batches = (batch for reader in readers for batch in reader.batches())
+    return _source(name, schema, batches, _Files(files))
+
+
+class _ArrowBatches:
+    """The batches of an arrow file, which is a stream, as datasets writes it, or has an index at its end."""
+
+    def __init__(self, file: BinaryIO):
+        from pyarrow import ipc  # noqa: PLC0415 (optional)
+
+        self.has_index = file.read(len(ARROW_FILE)) == ARROW_FILE
+        file.seek(0)
+        self.reader = ipc.open_file(file) if self.has_index else ipc.open_stream(file)
+        self.schema = self.reader.schema
+
+    def batches(self) -> Iterator[Any]:
+        """Yield them one after the other, cut into such as are made into Python values at once."""
+        batches = map(self.reader.get_batch, range(self.reader.num_record_batches)) if self.has_index else self.reader
+        for batch in batches:
+            for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+                yield batch.slice(start, ROWS_AT_ONCE)
+
+
+def read_saved_dataset(path: Path) -> Source | None:
+    """Open a folder that `save_to_disk` of datasets wrote, None if it is none; UserError for one of several tables."""
+    splits = sorted(file.parent.name for file in path.glob("*/state.json"))
+    if (path / "dataset_dict.json").is_file() and splits:
+        raise UserError(f"{path}: holds the tables {', '.join(splits)}; name one, such as {path / splits[0]}")
+    if not (path / "state.json").is_file():
+        return None
+    files = [path / name for name in _data_files(path / "state.json")]
+    if not files:
+        raise UserError(f"{path}: state.json names no .arrow files, so this is no dataset of save_to_disk")
+    source = _read_opened(str(path), files)
+    source.taken_for.insert(0, "a dataset that save_to_disk wrote")
+    return source
+
+
+def _data_files(state: Path) -> list[str]:
+    """Return the names of the files of rows that state.json has: in the folder itself, where others may lie too."""
+    try:
+        entries = json.loads(state.read_text(encoding="utf-8"))["_data_files"]
+        names = [str(entry["filename"]) for entry in entries]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return []
+    return [name for name in names if Path(name).name == name]
+
+
+def _read_opened(name: str, paths: Sequence[Path]) -> Source:
+    """Open arrow files by their paths."""
+    files: list[BinaryIO] = []
+    try:
+        files.extend(path.open("rb") for path in paths)
+        return read_arrow(name, files)
+    except BaseException:
+        _Files(files).close()
+        raise
+
+
+def _pyarrow(name: str, kind: str) -> Any:
+    """Return the package pyarrow; UserError if it is not installed."""
+    try:
+        import pyarrow  # noqa: PLC0415 (optional)
+        import pyarrow.ipc  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise UserError(f"{name}: {kind} files need the package pyarrow (pip install pyarrow)") from None
+    return pyarrow
+
+
+def _source(name: str, schema: Any, batches: Iterable[Any], stream: Closeable) -> Source:
+    """Return the source of a table, with the names of labels that datasets keeps beside their numbers."""
+    repeated = [column for column, count in Counter(schema.names).items() if count > 1]
+    if repeated:
+        raise UserError(f"{name}: two columns are called {short_repr(repeated[0])}")
+    names = {name: classes for name, classes in class_names(schema.metadata).items() if name in schema.names}
+    records = _records(name, batches, names)
+    source = Source(name, "parquet", schema.names, records, stream, unit="row", cells_are_text=False)
+    source.arrow_schema = _with_names(schema, names)
+    source.taken_for += [f"{column}: names of its classes" for column in names]
+    return source
+
+
+def _records(name: str, batches: Iterable[Any], names: Mapping[str, Sequence[str]]) -> Iterator[Record]:
+    """Yield the rows with their numbers; UserError where the file is damaged."""
+    from pyarrow import ArrowException  # noqa: PLC0415 (optional)
+
+    rows = (row for batch in batches for row in batch.to_pylist())
+    try:
+        for number, row in enumerate(rows, 1):
+            for column, classes in names.items():
+                row[column] = _class_name(row[column], classes)
+            yield Record(number, row)
+    except (ArrowException, *UNREADABLE_VALUES) as error:
+        raise UserError(f"{name}: cannot be read ({first_line(error)})") from None
+
+
+# -- the names of classes that datasets keeps ------------------------------------------------------------------------
+
+
+def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """Return the names of the classes of each column that is a ClassLabel of datasets; none of damaged metadata."""
+    try:
+        features = json.loads((metadata or {}).get(DATASETS_KEY, b"{}"))["info"]["features"]
+        columns = {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+    names = {}
+    for name, column in columns.items():
+        classes = column.get("names") if column.get("_type") == "ClassLabel" else None
+        if isinstance(classes, list) and all(isinstance(label, str) for label in classes):
+            names[name] = classes
+    return names
+
+
+def _class_name(value: object, classes: Sequence[str]) -> object:
+    """Return the name of a class by its number; none for -1, by which datasets says that there is no label."""
+    if not isinstance(value, int) or value >= len(classes):
+        return value
+    return None if value < 0 else classes[value]
+
+
+def _with_names(schema: Any, names: Mapping[str, Sequence[str]]) -> Any:
+    """Return the schema of the rows as they are read: columns whose numbers became names are strings."""
+    import pyarrow  # noqa: PLC0415 (optional)
+
+    for column in names:
+        schema = schema.set(schema.get_field_index(column), pyarrow.field(column, pyarrow.string()))
+    return schema.remove_metadata() if names else schema

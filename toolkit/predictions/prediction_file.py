@@ -1,0 +1,393 @@
+"""Where predictions go: to a file by way of parts, to standard output some rows at a time, or one of them as json."""
+
+import json
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.base.errors import UserError
+from toolkit.base.languages import counted
+from toolkit.base.streams import StandardOutput, writes_utf8
+from toolkit.cli.console import Log, bar
+from toolkit.cli.sections import InferenceOptions
+from toolkit.data.rows import Rejected, Row, cells_of, cut_into_windows, usable_text
+from toolkit.data.unlabelled import UnlabelledRows
+from toolkit.files.columns import Columns
+from toolkit.files.inputs import input_files
+from toolkit.files.source import file_format, need_file, said_first, short_repr
+from toolkit.predictions.added_columns import AddedColumns, likeliest_count
+from toolkit.predictions.parts import Parts
+from toolkit.predictions.writers import (
+    ExcelWriter,
+    InputTable,
+    TextWriter,
+    choose_writer,
+)
+
+MAX_LISTED_COLUMNS = 5  # in an error
+STREAM_WINDOW = 256  # rows of a stream that are sorted by length and predicted together
+REJECTED_ENDING = ".rejected_rows.csv"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows that are written together, and the number of the window in its file."""
+
+    number: int
+    all_rows: Sequence[Row | Rejected]  # those that cannot be used have no prediction
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those that are predicted."""
+        return [row for row in self.all_rows if isinstance(row, Row)]
+
+
+class Predictions(ABC):
+    """Rows to predict and where their predictions go: `write` takes those of each of the `windows`, then `finish`.
+
+    `labels` are the model's; `log` says on stderr what becomes of the rows.
+    """
+
+    def __init__(self, options: InferenceOptions, labels: Sequence[str]):
+        self.options = options
+        self.labels = labels
+        top_k = likeliest_count(options.top_k, len(labels))
+        self.added = AddedColumns(labels, top_k, options.prediction_prefix or "")
+        self.log = Log(sys.stderr)
+        self.total = 0  # usable rows, where they can be counted beforehand
+        self.columns: list[str] = []  # of the input, as far as they are known, without those that are replaced
+        self.replaced: frozenset[str] = frozenset()  # columns of the input
+
+    @abstractmethod
+    def windows(self, made_by: Mapping) -> Iterator[Window]:
+        """Yield the windows that are to be predicted; `made_by` says with which model and on what."""
+
+    @abstractmethod
+    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+        """Write what is predicted of a window of B rows: probabilities (B, C) and numbers of labels (B,)."""
+
+    def sample(self, step: int) -> list[Row]:
+        """Return every `step`th of the usable rows, where they can be read more than once."""
+        return []
+
+    def advance(self, rows: int) -> None:  # noqa: B027 (not all show a progress bar)
+        """Count so many rows of the window that is under way as predicted."""
+
+    def finish(self) -> None:  # noqa: B027 (not all have something left to do)
+        """Write and say what comes after the last window."""
+
+    def predicted_rows(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
+        """Return the rows of a window as they are written."""
+        values = [self._kept(row.values) for row in window.rows]
+        predicted = iter(self.added.fill(values, probabilities, label_ids))
+        return [next(predicted) if isinstance(row, Row) else self._unpredicted(row) for row in window.all_rows]
+
+    def _unpredicted(self, row: Rejected) -> dict:
+        """Return a row that cannot be used as it is written."""
+        return self.added.leave_empty(self._kept(cells_of(row, self.columns)))
+
+    def _kept(self, values: dict) -> dict:
+        """Return the values of a row without those that are replaced."""
+        if not self.replaced:
+            return values
+        return {column: value for column, value in values.items() if column not in self.replaced}
+
+    def choose_columns(self, rows: UnlabelledRows, columns: Sequence[str]) -> None:
+        """Decide which columns of the input are kept: with --overwrite all but those called as the added ones.
+
+        Raises UserError if there are such columns, unless they are to be replaced.
+        """
+        taken = self.added.in_the_way(columns)
+        if taken:
+            self._replace(rows, taken)
+        self.columns = [column for column in columns if column not in self.replaced]
+
+    def _replace(self, rows: UnlabelledRows, taken: Sequence[str]) -> None:
+        """Replace columns of the input; UserError if that is not wanted, or one of them has the texts."""
+        listed = ", ".join(map(short_repr, taken[:MAX_LISTED_COLUMNS]))
+        listed += f" and {len(taken) - MAX_LISTED_COLUMNS} more" if len(taken) > MAX_LISTED_COLUMNS else ""
+        noun = "column" if len(taken) == 1 else "columns"
+        keep_both = f"--prediction_prefix {self.added.prefix}new_"
+        if set(taken) & set(rows.used_columns):
+            raise UserError(f"{rows.name}: the output would replace the {noun} {listed}; {keep_both} keeps both")
+        if not self.options.overwrite:
+            raise UserError(
+                f"{rows.name}: already has the {noun} {listed}; --overwrite replaces them, {keep_both} keeps both"
+            )
+        self.replaced = frozenset(taken)
+        self.log(f"{rows.name}: the {noun} {listed} are replaced (--overwrite)")
+
+
+def open_predictions(
+    options: InferenceOptions, columns: Columns, labels: Sequence[str], window_size: int
+) -> "SinglePrediction | PredictionStream | PredictionFile":
+    """Return where the predictions go of what `options` name; a file's windows have `window_size` rows.
+
+    Raises UserError for what is wrong with the input or is in the way of the output.
+    """
+    if options.text is not None:
+        return SinglePrediction(options, labels, pairs=columns.text_pair is not None)
+    if options.text_pair is not None:
+        raise UserError("--text_pair needs --text")
+    path = need_file(options.input_file, options.data_dir, "unlabelled", "--input_file")
+    rows = UnlabelledRows(str(path), columns, options.reading, options.input_format)
+    output = output_path(options, rows)
+    if output is None:
+        return PredictionStream(options, labels, rows)
+    return PredictionFile(options, labels, rows, output, window_size)
+
+
+def output_path(options: InferenceOptions, rows: UnlabelledRows) -> Path | None:
+    """Return the file to write for the input `rows`, None for standard output; UserError if something is in the way.
+
+    Without --output_file, standard input goes to standard output, and a file to predictions.* beside the model.
+    """
+    name = options.output_file
+    if not name and rows.is_pipe:
+        name = "-"
+    if name == "-":
+        return None
+    path = Path(name or Path(options.model_dir).parent / f"predictions{rows.output_ending()}")
+    rejected = rejected_path(path)
+    if not rows.is_pipe:
+        if _is_read(path, rows):
+            raise UserError(f"--output_file {path} is the input file")
+        if _is_read(rejected, rows):
+            raise UserError(f"{rejected} is the input file, and rejected rows of --output_file {path} would replace it")
+    if path.exists() and not options.overwrite:
+        raise UserError(f"{path} already exists; --overwrite replaces it, --output_file can name another file")
+    return path
+
+
+def _is_read(path: Path, rows: UnlabelledRows) -> bool:
+    """Return whether a path is a file from which the rows come."""
+    return path.exists() and any(path.samefile(file) for file in input_files(Path(rows.path)) if file.exists())
+
+
+def rejected_path(output: Path) -> Path:
+    """Return where the rows that an output leaves out are listed: beside it, and no other output's list is there.
+
+    For predictions.csv that is predictions.rejected_rows.csv; any other name is kept whole, as in
+    predictions.jsonl.rejected_rows.csv, since two outputs may differ in nothing but their endings. Raises UserError
+    for an output that is named as such a list.
+    """
+    if output.name.endswith(REJECTED_ENDING):
+        reserved = f"names ending in {REJECTED_ENDING} are reserved for lists of rejected rows"
+        raise UserError(f"--output_file {output}: {reserved}")
+    stem = output.name.removesuffix(".csv")
+    if _is_output_name(stem):  # as of a.jsonl.csv, whose list would be that of a.jsonl
+        stem = output.name
+    return output.with_name(stem + REJECTED_ENDING)
+
+
+def _is_output_name(name: str) -> bool:
+    try:
+        file_format(name)
+    except UserError:
+        return False
+    return True
+
+
+class SinglePrediction(Predictions):
+    """The prediction of --text, and --text_pair for a model of `pairs`, which is printed as json."""
+
+    def __init__(self, options: InferenceOptions, labels: Sequence[str], pairs: bool):
+        super().__init__(options, labels)
+        if options.input_file is not None or options.output_file is not None:
+            raise UserError("--text prints its prediction and cannot be combined with --input_file or --output_file")
+        if _compares_int8(options):
+            raise UserError(
+                "--precision int8 is checked against fp32 on rows of a file; --min_agreement 0 skips the check"
+            )
+        if pairs and options.text_pair is None:
+            raise UserError("this model was trained on pairs: give --text_pair")
+        if options.text_pair is not None and not pairs:
+            raise UserError("this model was trained on single texts: leave out --text_pair")
+        values = {"text": options.text or ""}
+        if options.text_pair is not None:
+            values["text_pair"] = options.text_pair
+        for name, value in values.items():
+            usable_text(value, f"--{name}")
+        self.row = Row(1, values["text"], options.text_pair, None, values)
+
+    def windows(self, made_by: Mapping) -> Iterator[Window]:
+        """Yield the one window of the one row."""
+        yield Window(0, [self.row])
+
+    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+        """Print the row with its prediction."""
+        (row,) = self.predicted_rows(window, probabilities, label_ids)
+        print(json.dumps(row, ensure_ascii=not writes_utf8(sys.stdout)))
+
+
+class PredictionStream(Predictions):
+    """Predictions that are written to standard output, some hundred rows at a time, of a file or of a pipe."""
+
+    def __init__(self, options: InferenceOptions, labels: Sequence[str], rows: UnlabelledRows):
+        super().__init__(options, labels)
+        self.rows = rows
+        self.output = StandardOutput()
+        self.written = 0  # rows
+        if not rows.is_pipe:
+            contents = rows.scan()
+            self.total = contents.rows
+            self.choose_columns(rows, contents.columns)
+            self._choose_writer(contents.format)  # what it refuses is said before a model is loaded
+        elif _compares_int8(options):
+            raise UserError(
+                "--precision int8 is checked against fp32 on rows of a file; for a pipe give an --output_file, "
+                "or skip the check with --min_agreement 0"
+            )
+
+    def _choose_writer(self, input_format: str) -> TextWriter:
+        table = InputTable(input_format, self.columns, self.rows.written_names)
+        writer = choose_writer(None, table, self.added, self.options.excel_safe)
+        assert isinstance(writer, TextWriter)  # others are refused
+        return writer
+
+    def windows(self, made_by: Mapping) -> Iterator[Window]:
+        """Write the header and yield the windows; a row that cannot be used ends it or is named on stderr."""
+        with self.rows.open() as source:
+            if self.rows.is_pipe:
+                self.choose_columns(self.rows, source.columns)
+            self.writer = self._choose_writer(source.format)
+            self.output.write(self.writer.header)
+            rows = self._without_bad_rows(self.rows.read(source))
+            for number, window in enumerate(cut_into_windows(rows, STREAM_WINDOW)):
+                yield Window(number, window)
+
+    def sample(self, step: int) -> list[Row]:
+        """Return every `step`th of the usable rows."""
+        return self.rows.sample(step)
+
+    def _without_bad_rows(self, rows: Iterator[Row | Rejected]) -> Iterator[Row | Rejected]:
+        """Yield the rows that can be used; end at the first other one, or name and keep it, as --on_bad_rows says."""
+        for row in rows:
+            if isinstance(row, Row):
+                yield row
+            elif self.rows.keeps_bad_rows:
+                self.log(f"no prediction: {row}")
+                yield row
+            elif row.stops and self.options.reading.on_bad_rows == "stop":
+                raise UserError(row)
+            else:
+                self.log(f"left out: {row}")
+
+    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+        """Write the rows of a window with their predictions."""
+        if window.number:
+            self.output.write(self.writer.separator)
+        self.output.write(self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
+        self.written += len(window.rows)
+
+    def finish(self) -> None:
+        """Write what stands below the rows and say what became of them."""
+        self.output.write(self.writer.footer)
+        self.log(_accounts(self.rows, self.written))
+
+
+class PredictionFile(Predictions):
+    """Predictions that are written to a file, in parts first, so that a run that was killed can be continued.
+
+    A pipe is kept in a temporary file before anything is predicted.
+    """
+
+    def __init__(
+        self, options: InferenceOptions, labels: Sequence[str], rows: UnlabelledRows, path: Path, window_size: int
+    ):
+        super().__init__(options, labels)
+        self.path = path
+        self.rows = rows
+        self.window_size = window_size
+        if rows.is_pipe:
+            rows.keep()
+        contents = rows.scan()
+        self.total = contents.rows
+        self.choose_columns(rows, contents.columns)
+        table = InputTable(contents.format, self.columns, rows.written_names)
+        self.writer = choose_writer(path, table, self.added, options.excel_safe, rows.arrow_schema)
+        if isinstance(self.writer, ExcelWriter):
+            self.writer.check(self.total)
+        self.made_from = {
+            "input": rows.fingerprint(),
+            "columns": rows.columns.as_json(),
+            "read_as": [contents.format, self.columns],
+            "output": path.name,
+            "batch_size": options.prediction.batch_size,
+            "encoding": options.reading.encoding,
+            "table": asdict(options.reading.table),
+            "on_bad_rows": options.reading.on_bad_rows,
+            "excel_safe": options.excel_safe,
+            "fast": options.prediction.machine.fast,
+            "calibrated": options.prediction.calibrated,
+            "threshold": options.prediction.threshold,
+        }
+        if self.added.prefix:
+            self.made_from["prediction_prefix"] = self.added.prefix
+        if self.added.likeliest is not None:
+            self.made_from["likeliest_labels"] = self.added.likeliest
+        self.window_count = 0
+        self.row_count = 0  # of all windows, those without a prediction left out
+        self.fresh_count = 0  # of those that were yet to be predicted
+
+    def windows(self, made_by: Mapping) -> Iterator[Window]:
+        """Yield the windows that no earlier run has predicted which was made from and by the same."""
+        self.started = time.perf_counter()
+        if self.rows.fingerprint() != self.made_from["input"]:
+            raise UserError(f"{self.rows.name} changed while it was being read; start again")
+        self.parts = Parts(self.path, self.made_from | dict(made_by))
+        with self.rows.open() as source, bar(self.total, "predicting", "rows") as self.progress_bar:
+            for number, rows in enumerate(cut_into_windows(self.rows.read_to_write(source), self.window_size)):
+                window = Window(number, rows)
+                count = len(window.rows)
+                if self.parts.path(number).exists():
+                    self.advance(count)
+                else:
+                    yield window
+                    self.fresh_count += count
+                self.window_count += 1
+                self.row_count += count
+
+    def sample(self, step: int) -> list[Row]:
+        """Return every `step`th of the usable rows."""
+        return self.rows.sample(step)
+
+    def advance(self, rows: int) -> None:
+        """Move the progress bar on."""
+        self.progress_bar.update(rows)
+
+    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+        """Keep the rows of a window with their predictions as a part of the file."""
+        self.parts.write(window.number, self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
+
+    def finish(self) -> None:
+        """Put the file in its place, list the rows that are not in it beside it, and say what became of all of them."""
+        listed = rejected_path(self.path)
+        self.rows.list_rejected(listed)
+        self.parts.join(self.window_count, self.writer)
+        self.rows.close()
+        self.log(_accounts(self.rows, self.row_count, by_earlier_run=self.row_count - self.fresh_count))
+        if self.rows.rejected:
+            self.log(f"{listed} says why {counted(self.rows.rejected, 'row')} could not be used")
+        speed = self.fresh_count / (time.perf_counter() - self.started)
+        self.log(f"{speed:,.0f} rows per second; the predictions are in {self.path}")
+
+
+def _compares_int8(options: InferenceOptions) -> bool:
+    """Return whether what int8 predicts is to be compared with what fp32 predicts before it is used."""
+    return options.prediction.machine.precision == "int8" and bool(options.prediction.min_agreement)
+
+
+def _accounts(rows: UnlabelledRows, predicted: int, by_earlier_run: int = 0) -> str:
+    """Return what became of every row in words."""
+    others = "without a prediction" if rows.rejected and rows.keeps_bad_rows else "rejected"
+    earlier = f" ({by_earlier_run:,} of them by an earlier run)" if by_earlier_run else ""
+    return (
+        f"{rows.name}: {said_first(rows.taken_for)}{counted(predicted + rows.rejected, 'row')} = "
+        f"{predicted:,} predicted{earlier} + {rows.rejected:,} {others}"
+    )
