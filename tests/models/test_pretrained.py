@@ -17,6 +17,7 @@ from transformers import (
 import utils
 from tests.models.architectures import BY_NAME, save
 from toolkit.base.errors import UserError
+from toolkit.base.torch_versions import dtype_option
 from toolkit.models.configuration import set_dropout
 from toolkit.models.locate import resolve_model
 from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer
@@ -82,7 +83,7 @@ def test_a_model_in_half_precision_is_trained_in_full(english_bert, tmp_path):
 def test_weights_in_fp32_stay_what_they_are_whatever_number_format_the_configuration_names(english_bert, tmp_path):
     folder = shutil.copytree(english_bert, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"dtype": "bfloat16", "torch_dtype": "bfloat16"}))
+    (folder / "config.json").write_text(json.dumps(config | dtype_option("bfloat16")))
     weights = load_file(folder / "model.safetensors")
     model = load_classifier(str(folder)).model
     assert all(torch.equal(weight, weights[name]) for name, weight in model.named_parameters())
@@ -119,8 +120,9 @@ def test_encoder_weights_for_which_the_model_has_no_place_are_refused(prefix, na
 
 @pytest.mark.parametrize("prefix", ["bert.", ""])
 def test_heads_of_other_tasks_and_what_is_computed_are_left_out_without_a_word(prefix, english_bert, tmp_path):
+    inside = prefix.replace(".", "__")
     names = ["cls__predictions__decoder__weight", "lm_head__dense__weight", "qa_outputs__weight", "mlm__weight",
-             "bert__pooler__extra__weight", "bert__encoder__rotary_emb__inv_freq"]  # fmt: skip
+             f"{inside}pooler__extra__weight", f"{inside}encoder__rotary_emb__inv_freq"]  # fmt: skip
     source = with_weights(english_bert, tmp_path / "model", prefix, **dict.fromkeys(names, (4, 4)))
     loaded = load_classifier(source, load_config(source))
     assert loaded.unused_layers == 0

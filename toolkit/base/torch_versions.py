@@ -26,7 +26,7 @@ def has_fused_adamw(device_type: str) -> bool:
     return device_type == "cuda" or (device_type == "cpu" and version >= (2, 4))
 
 
-def dtype_option(dtype: torch.dtype) -> dict[str, Any]:
+def dtype_option(dtype: torch.dtype | str) -> dict[str, Any]:
     """Return the option of from_pretrained that names the number format of the weights, which was renamed in 4.56."""
     version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
     return {"dtype" if version >= (4, 56) else "torch_dtype": dtype}

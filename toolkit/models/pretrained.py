@@ -41,6 +41,7 @@ from toolkit.models.trust import (
 NEW_WEIGHTS = 10**8  # those of a head, at most
 POOLER = re.compile(r"(^|\.)pooler\.")  # part of the head, though most keep it inside the encoder
 TOKENIZER_FILE = re.compile(r"tokenizer|vocab|merges|spm|spiece|sentencepiece|bpe|\.model$|\.codes$", re.IGNORECASE)
+TOKENIZER_SETTINGS = {"tokenizer_config.json", "special_tokens_map.json"}  # that come without a vocabulary too
 COMPUTED = re.compile(r"inv_freq|rotary_emb|masked_bias|position_ids|attn\.bias$")  # buffers of older versions
 SPARE_TOKENS = ("eos_token", "sep_token", "unk_token", "bos_token")  # any of which may pad; attention leaves it out
 
@@ -79,8 +80,14 @@ def _told(error: BaseException) -> str:
 
 def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a directory or hub id, with a padding token; UserError if it cannot be loaded."""
-    tokenizer = _load(AutoTokenizer, source, _tokenizer_problems)
     folder = model_folder(source)
+    try:
+        tokenizer = _load(AutoTokenizer, source, _tokenizer_problems)
+    except UserError as error:
+        files = {path.name for path in folder.iterdir()} - TOKENIZER_SETTINGS
+        if "cannot be loaded" in str(error) and not any(TOKENIZER_FILE.search(name) for name in files):
+            raise UserError(f"model {source}: {_no_tokenizer_files(folder)}") from None
+        raise
     if not _has_vocabulary(tokenizer, folder):
         raise UserError(f"model {source}: {_no_tokenizer_files(folder)}")
     if tokenizer.pad_token_id is None:
@@ -177,7 +184,9 @@ def load_classifier(source: str, config: PretrainedConfig | None = None) -> Load
 
 def is_of_encoder(model: Any, name: str) -> bool:
     """Say whether a weight is of a classifier's pretrained part; what is beside that, and a pooler, is its head."""
-    return name.startswith(f"{model.base_model_prefix}.") and not POOLER.search(name)
+    is_inside = name.startswith(f"{model.base_model_prefix}.")
+    lacks_prefix = name.split(".")[0] not in dict(model.named_children())  # as older versions report them
+    return (is_inside or lacks_prefix) and not POOLER.search(name)
 
 
 def _unused_layers(source: str, model: Any, unexpected: list[str]) -> int:
