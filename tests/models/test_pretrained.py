@@ -169,3 +169,30 @@ def test_a_tokenizer_without_any_special_token_is_refused(tmp_path):
     BertForSequenceClassification(BertConfig(num_hidden_layers=1, hidden_size=12)).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="its tokenizer has no padding token, nor another that could pad"):
         load_tokenizer(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"hidden_size": 32}, 'config.json has no model_type; for a BERT add the line "model_type": "bert",'),
+        ({"model_type": "new_kind"}, "has the model_type 'new_kind', which transformers .* does not know; a newer one"),
+        ({"model_type": ["bert"]}, "has the model_type .*, which transformers .* does not know"),
+        ({"model_type": "vit"}, "this is a model of the type vit, with which transformers cannot classify texts"),
+        ({"model_type": "clip"}, "this is a model of the type clip, with which transformers cannot classify texts"),
+        ({"model_type": "whisper"}, "a model of the type whisper, with which transformers cannot classify texts"),
+    ],
+)
+def test_a_model_that_cannot_classify_texts_is_told_in_a_line(tmp_path, config, reason):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=reason) as caught:
+        load_config(str(tmp_path))
+    assert len(caught.value.lines()) == 1
+
+
+@pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack", "model.onnx", "model.gguf"])
+def test_weights_of_another_program_are_named(tmp_path, name):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=f"it has no model.safetensors but {name}, which is not read; take"):
+        load_config(str(tmp_path))

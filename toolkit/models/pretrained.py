@@ -19,6 +19,8 @@ from transformers import (
     PretrainedConfig,
     PreTrainedTokenizerBase,
 )
+from transformers import __version__ as transformers_version
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
@@ -32,6 +34,8 @@ from toolkit.models.text_ends import group_by_ends
 from toolkit.models.trust import (
     config_problems,
     directory_problems,
+    read_object,
+    short,
     size_of_weights,
     tokenizer_problems,
     weight_files,
@@ -112,7 +116,26 @@ def _tokenizer_problems(folder: Path) -> list[str]:
 
 def _config_problems(folder: Path) -> list[str]:
     """Return what is wrong with config.json, given the types of models that transformers can classify with itself."""
-    return config_problems(folder, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
+    problems = config_problems(folder, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
+    return problems or _type_problems(read_object(folder / "config.json").content)
+
+
+def _type_problems(config: dict) -> list[str]:
+    """Return why transformers has no classifier of texts for a configuration."""
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and model_type in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES:
+        return []
+    if model_type is None:
+        return ['config.json has no model_type; for a BERT add the line "model_type": "bert",']
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING_NAMES:
+        return [
+            f"config.json has the model_type {short(model_type)}, which transformers {transformers_version} does not "
+            "know; a newer one may (pip install -U transformers)"
+        ]
+    return [
+        f"this is a model of the type {model_type}, with which transformers cannot classify texts (it may be one for "
+        "images, sound or retrieval); --model names a text encoder, such as hfl/chinese-bert-wwm"
+    ]
 
 
 def _has_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:

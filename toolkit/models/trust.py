@@ -47,6 +47,7 @@ FOREIGN_KEYS = {  # of config.json, which bring in something besides configurati
     "transformers_weights": f"names another weight file, and only {WEIGHTS} is read",
     "gguf_file": f"names another weight file, and only {WEIGHTS} is read",
 }
+FOREIGN_WEIGHTS = (".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".index")  # of TensorFlow, Flax, ONNX, llama.cpp, Rust
 CONVERT = (
     "pickled weights are not read because they can run code. To convert them safely, with torch 2.6 or newer: "
     'torch.load("pytorch_model.bin", weights_only=True), then safetensors.torch.save_file; '
@@ -137,8 +138,20 @@ def directory_problems(folder: Path) -> list[str]:
     if not (folder / "config.json").is_file():
         problems.append("it has no config.json, so it is not a saved model")
     elif not has_weights(folder):
-        problems.append(f"it has no {WEIGHTS}, and {CONVERT}")
+        problems.append(f"it has no {WEIGHTS}{_other_weights(folder)}")
     return problems
+
+
+def _other_weights(folder: Path) -> str:
+    """Return what a directory without safetensors has instead, and what to do."""
+    names = sorted(path.name for path in folder.iterdir())
+    foreign = [name for name in names if name.endswith(FOREIGN_WEIGHTS)]
+    if foreign and not pickles(folder):
+        return (
+            f" but {foreign[0]}, which is not read; take {WEIGHTS} from the model's page on the hub, or write it with "
+            "the program that wrote this"
+        )
+    return f", and {CONVERT}"
 
 
 def _git_lfs_pointers(folder: Path) -> list[str]:
