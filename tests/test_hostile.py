@@ -167,19 +167,9 @@ CASES = {  # name: (what is done to a good model, what the error says)
     "only pickles": (only_pickles, r'no model\.safetensors, and pickled .* weights_only=True.* docs/file-formats\.md'),
     "pickle in disguise": (pickle_in_disguise, r"model\.safetensors is damaged"),
     "torch file in disguise": (torch_file_in_disguise, r"model\.safetensors is damaged"),
-    "auto_map of the model": (
-        config(auto_map={"AutoConfig": "modeling_evil.C", "AutoModelForSequenceClassification": "modeling_evil.C"}),
-        "config.json has auto_map: .*modeling_evil.C.* never run",
-    ),
     "auto_map of a model that is unknown": (
         config(auto_map={"AutoConfig": "modeling_evil.C"}, model_type="evil"), "auto_map"),
-    "auto_map of the hub": (config(auto_map={"AutoConfig": "evil/repository--modeling_evil.C"}), "auto_map"),
     "auto_map that is a list": (config(auto_map=["modeling_evil.C"]), "auto_map"),
-    "auto_map inside": (config(text_config={"auto_map": {"AutoConfig": "modeling_evil.C"}}), "auto_map"),
-    "auto_map of the tokenizer": (
-        change("tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_evil.C", None]}),
-        r"tokenizer_config\.json has auto_map",
-    ),
     "custom_pipelines": (
         config(custom_pipelines={"text-classification": {"impl": "pipeline_evil.C", "pt": ["AutoModel"]}}),
         "custom_pipelines",
@@ -236,7 +226,7 @@ CASES = {  # name: (what is done to a good model, what the error says)
     "dtype that does not exist": (config(torch_dtype="evil", dtype="evil"), "cannot be loaded"),
     "activation that does not exist": (config(hidden_act="__import__"), "cannot be loaded"),
     "kind of model that does not exist": (config(model_type="evil"), "cannot be loaded"),
-    "kind of model that is a list": (config(model_type=["bert"]), "cannot be loaded"),
+    "kind of model that is a list": (config(model_type=["bert"]), "has the model_type .* does not know"),
     "configuration that is a list": (content("config.json", "[]"), "config.json is not a json object"),
     "configuration that is cut": (content("config.json", '{"model_type": '), "config.json cannot be read"),
     "configuration that is a pickle": (pickles("config.json"), "config.json cannot be read"),
@@ -364,6 +354,34 @@ def test_a_hostile_model_is_refused_in_a_sentence_and_nothing_else_happens(refus
     assert not (folder.parent.parent.parent / "runs" / name / "output").exists()
 
 
+OWN_CODE = {  # name: what names code beside a model that transformers has a class for; it is used without that code
+    "of the model": config(
+        auto_map={"AutoConfig": "modeling_evil.C", "AutoModelForSequenceClassification": "modeling_evil.C"}
+    ),
+    "of the hub": config(auto_map={"AutoConfig": "evil/repository--modeling_evil.C"}),
+    "inside": config(text_config={"auto_map": {"AutoConfig": "modeling_evil.C"}}),
+    "of the tokenizer": change("tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_evil.C", None]}),
+}
+
+
+@pytest.mark.parametrize("name", OWN_CODE)
+def test_a_model_that_names_code_is_trained_without_it_where_transformers_knows_its_type(
+    good, reviews_once, tmp_path, name
+):
+    folder = Path(shutil.copytree(good, tmp_path / "models" / "model"))
+    OWN_CODE[name](folder)
+    command = training(folder, reviews_once, tmp_path / "runs" / "main" / "output")
+    (done,) = run_watched(tmp_path / "runs", {"main": (folder, command)}).values()
+    assert (done.status, done.log) == (0, ""), done.err
+    assert not (good.parent / MARKER).exists()
+    saved = tmp_path / "runs" / "main" / "output" / "bert_classifier"
+    assert "auto_map" not in json.loads((saved / "config.json").read_text())
+    assert "auto_map" not in json.loads((saved / "tokenizer_config.json").read_text())
+    assert ("the code that config.json names (auto_map) is not run" in done.out) == name.startswith(
+        ("of the m", "of the h")
+    )
+
+
 # -- models of ours that somebody has changed -------------------------------------------------------------------------
 
 
@@ -378,7 +396,7 @@ CHANGED = {  # name: (what is done to a model that main.py wrote, what test_code
     "pickle in disguise": (pickle_in_disguise, r"model\.safetensors is damaged"),
     "link out of the directory": (moved_out("tokenizer.json"), "tokenizer.json is a link out of the directory"),
     "pipe": (pipe, "tokenizer_config.json is neither a file nor a directory"),
-    "auto_map": (config(auto_map={"AutoConfig": "modeling_evil.C"}), "auto_map"),
+    "auto_map that is a list": (config(auto_map=["modeling_evil.C"]), "auto_map"),
     "custom_pipelines": (config(custom_pipelines={"text-classification": {"impl": "pipeline_evil.C"}}), "pipelines"),
     "kernel": (config(attn_implementation="evil/kernel"), "evil/kernel"),
     "endless expression": (tokenizer(normalizer=NORMALIZER), "forever"),

@@ -33,6 +33,9 @@ def make_usable(config: PretrainedConfig) -> list[str]:
     config.output_attentions = False
     config.torchscript = False
     notes = []
+    if getattr(config, "auto_map", None):
+        del config.auto_map  # the saved model would name code that is not beside it
+        notes.append(f"the code that config.json names (auto_map) is not run: transformers has a {config.model_type}")
     if getattr(config, "attention_type", None) == "block_sparse":
         config.attention_type = "original_full"
         notes.append("attention is computed in full, not in blocks: otherwise scores depend on the texts before")

@@ -92,6 +92,7 @@ def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
         if "cannot be loaded" in str(error) and not any(TOKENIZER_FILE.search(name) for name in files):
             raise UserError(f"model {source}: {_no_tokenizer_files(folder)}") from None
         raise
+    tokenizer.init_kwargs.pop("auto_map", None)  # or the saved one would name code that is not beside it
     if not _has_vocabulary(tokenizer, folder):
         raise UserError(f"model {source}: {_no_tokenizer_files(folder)}")
     if tokenizer.pad_token_id is None:

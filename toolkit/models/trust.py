@@ -222,7 +222,7 @@ def config_problems(folder: Path, native_types: Container[str] = ()) -> list[str
     is_native = isinstance(model_type, str) and model_type in native_types
     problems: dict[str, str] = {}  # the first one of each key
     for key, value in entries(config.content):
-        if key == "auto_map" and is_native:
+        if key == "auto_map" and is_native and isinstance(value, dict):
             continue
         problem = _config_problem(key, value)
         if problem is not None:
