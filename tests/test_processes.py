@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from tests.conftest import ROOT, TOO_LONG, WORDS, ended, processes, script, wait_for
 from tests.models.architectures import BY_NAME, save
+from toolkit.base.languages import counted
 
 FAST = ("--learning_rate", "3e-3", "--seed", "1", "--device", "cpu", "--precision", "fp32")
 
@@ -146,7 +147,7 @@ def test_predictions_are_the_same_bytes_whatever_the_processes(trained, folder, 
         launch(1, "infer.py", *options, "--output_file", plain)
     done = launch(count, "infer.py", *options, "--output_file", tmp_path / "p.csv")
     assert (tmp_path / "p.csv").read_bytes() == plain.read_bytes()
-    assert done.stderr.count(f"{rows:,} rows = {rows:,} predicted + 0 rejected") == 1
+    assert done.stderr.count(f"{counted(rows, 'row')} = {rows:,} predicted + 0 rejected") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
 
 

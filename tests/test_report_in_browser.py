@@ -217,5 +217,5 @@ def test_nothing_in_texts_labels_and_column_names_runs(tmp_path, english_bert):
             page.evaluate("document.querySelectorAll('img, iframe, video, base, body[onload], a[onfocus]').length") == 0
         )
         heads = page.locator("#parts thead th:first-child").all_text_contents()
-        assert set(PAYLOADS[5:8]) <= set(heads)
+        assert {payload.strip("\"'") for payload in PAYLOADS[5:8]} <= set(heads)  # without quotes, as names are read
         assert page.inner_text("h1") == odd.name

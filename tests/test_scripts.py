@@ -244,7 +244,7 @@ def test_leaked_rows_are_found_before_training_and_left_out_if_asked(reviews, en
 def test_without_a_validation_file_rows_are_held_out(reviews, english_bert, tmp_path):
     options = ["--train_file", reviews / "trainset.csv", "--test_file", reviews / "testset.csv", "--valid_ratio", "0.2"]
     done = script("main.py", *options, "--model", english_bert, "--output_dir", tmp_path / "out", *FAST)
-    assert "12 of these rows held out" in done.stdout
+    assert "12 rows of these held out" in done.stdout
     run = json.loads((tmp_path / "out" / "bert_classifier" / "run.json").read_text())
     assert (run["data"]["train"]["rows"], run["data"]["valid"]["rows"]) == (48, 12)
     assert json.loads((tmp_path / "out" / "test" / "metrics.json").read_text())["rows"] == 20
@@ -578,7 +578,7 @@ def test_an_output_that_is_there_is_not_overwritten_unless_asked_to(trained, rev
 def test_a_column_that_the_output_needs_is_not_lost(trained, tmp_path):
     (tmp_path / "rows.csv").write_text("text,prediction\nthe food,mine\n")
     options = ["--input_file", tmp_path / "rows.csv", "--output_file", tmp_path / "p.csv"]
-    assert "already has a column 'prediction'" in infer(trained, *options, status=2).stderr
+    assert "already has the column 'prediction'" in infer(trained, *options, status=2).stderr
 
 
 def test_a_killed_inference_goes_on_where_it_was_and_writes_the_same_bytes(trained, tmp_path):

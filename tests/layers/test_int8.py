@@ -220,5 +220,5 @@ def test_a_model_of_which_a_part_is_in_int8_says_which_share(tmp_path):
     make_int8(model)
     assert 0.5 < int8_share(model) < 1
     said = check_labels(model, lambda: np.zeros(3, int), 1.0)
-    assert said == f"int8 (of {int8_share(model):.0%} of the encoder's weights): 3 of 3 rows that were compared have " \
-                   "the label of fp32"  # fmt: skip
+    share = f"int8 (of {int8_share(model):.0%} of the encoder's weights)"
+    assert said == f"{share}: 3 of 3 compared rows keep the label of fp32"

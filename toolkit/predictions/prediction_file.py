@@ -112,12 +112,13 @@ class Predictions(ABC):
         listed = ", ".join(map(short_repr, taken[:MAX_LISTED_COLUMNS]))
         listed += f" and {len(taken) - MAX_LISTED_COLUMNS} more" if len(taken) > MAX_LISTED_COLUMNS else ""
         noun = "column" if len(taken) == 1 else "columns"
+        them = "it" if len(taken) == 1 else "them"
         keep_both = f"--prediction_prefix {self.added.prefix}new_"
         if set(taken) & set(rows.used_columns):
             raise UserError(f"{rows.name}: the output would replace the {noun} {listed}; {keep_both} keeps both")
         if not self.options.overwrite:
             raise UserError(
-                f"{rows.name}: already has the {noun} {listed}; --overwrite replaces them, {keep_both} keeps both"
+                f"{rows.name}: already has the {noun} {listed}; --overwrite replaces {them}, {keep_both} keeps both"
             )
         self.replaced = frozenset(taken)
         self.log(f"{rows.name}: the {noun} {listed} are replaced (--overwrite)")
