@@ -63,8 +63,8 @@ class QuantizedWeight:
         return products.mul_(step) if bias is None else torch.addcmul(bias, products, step, out=products)
 
 
-class Int8Linear(torch.nn.Linear):
-    """torch.nn.Linear that computes in int8 while predicting; its weight stays there in fp32."""
+class _Int8(torch.nn.Module):
+    """Adds to a linear layer that it computes in int8 while predicting; its weight stays there in fp32."""
 
     quantized: QuantizedWeight | None = None
     on = True
@@ -74,25 +74,30 @@ class Int8Linear(torch.nn.Linear):
         if not self.on or not values.numel() or torch.is_grad_enabled():
             return super().forward(values)
         if self.quantized is None:
-            self.quantized = QuantizedWeight.of(self.weight.detach())
-        product = self.quantized.product(values.reshape(-1, values.shape[-1]), self.bias)
+            self.quantized = QuantizedWeight.of(self.weight_by_output().contiguous())
+        bias: torch.Tensor | None = getattr(self, "bias", None)
+        product = self.quantized.product(values.reshape(-1, values.shape[-1]), bias)
         return product.view(*values.shape[:-1], -1)
 
+    def weight_by_output(self) -> torch.Tensor:
+        """Return the weight (O, I)."""
+        raise NotImplementedError
 
-class Int8Conv1D(Conv1D):
-    """GPT-2's linear layer, whose weight (I, O) lies the other way round, computing as Int8Linear does."""
 
-    quantized: QuantizedWeight | None = None
-    on = True
+class Int8Linear(_Int8, torch.nn.Linear):
+    """torch.nn.Linear in int8."""
 
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Return (..., O) in fp32 for values (..., I)."""
-        if not self.on or not values.numel() or torch.is_grad_enabled():
-            return super().forward(values)
-        if self.quantized is None:
-            self.quantized = QuantizedWeight.of(self.weight.detach().T.contiguous())
-        product = self.quantized.product(values.reshape(-1, values.shape[-1]), self.bias)
-        return product.view(*values.shape[:-1], -1)
+    def weight_by_output(self) -> torch.Tensor:
+        """Return the weight (O, I), which lies so."""
+        return self.weight.detach()
+
+
+class Int8Conv1D(_Int8, Conv1D):
+    """GPT-2's linear layer in int8."""
+
+    def weight_by_output(self) -> torch.Tensor:
+        """Return the weight (O, I), which lies the other way round."""
+        return self.weight.detach().T
 
 
 def _packed(weight: torch.Tensor) -> torch.Tensor:
