@@ -118,6 +118,17 @@ def test_the_only_long_column_is_the_text_and_the_only_other_one_the_label(tmp_p
     assert found(write(tmp_path / "rows.csv", ["v1", "v2", "n", ""], with_two))[0] == Columns("v2", None, "label")
 
 
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+@pytest.mark.parametrize("rating", ["stars", "Rating", "score", "评分"])
+def test_a_rating_is_the_label_if_its_values_recur(tmp_path, name, rating):
+    rows = [[str(i), LONG[i % 4] + str(i), str(i % 5 + 1), f"by {i % 3}"] for i in range(30)]
+    columns, taken_for = found(write(tmp_path / name, ["id", "text", rating, "author"], rows))
+    assert (columns.label, taken_for) == (rating, [f"label from {rating!r}"])
+    never_twice = [[row[0], row[1], f"0.{i}", row[3]] for i, row in enumerate(rows, 100)]
+    with open_source(write(tmp_path / name, ["id", "text", rating, "author"], never_twice)) as source:
+        assert find_columns(source, TRAINING).columns.label != rating
+
+
 def test_of_two_long_columns_neither_is_taken(tmp_path):
     rows = [list(row) for row in zip(LONG, LONG[::-1], ["x", "y", "x", "y"], strict=True)]
     with pytest.raises(UserError, match="--text_column a or --text_column b says which"):

@@ -28,6 +28,7 @@ LABEL_NAMES = frozenset({
     "classname", "categoryname", "polarity", "y", "emotion", "intent",
     "标签", "类别", "类", "分类", "情感", "情感倾向", "情绪", "意图",
 })
+RATINGS = frozenset({"rating", "ratings", "star", "stars", "score", "评分", "星级", "打分"})  # if their values recur
 # fmt: on
 PAIRS = (
     ("sentence1", "sentence2"),
@@ -39,7 +40,7 @@ PAIRS = (
     ("句子1", "句子2"),
     ("问题1", "问题2"),
 )  # fmt: skip
-KNOWN = TEXT_NAMES | TITLES | LABEL_NAMES | {name for pair in PAIRS for name in pair} | {"textpair"}
+KNOWN = TEXT_NAMES | TITLES | LABEL_NAMES | RATINGS | {name for pair in PAIRS for name in pair} | {"textpair"}
 LAST_WORDS_OF_TEXT = ("text", "body", "review", "content", "comment", "sentence", "评论", "内容", "文本", "正文")
 LAST_WORDS_OF_LABEL = ("label", "category", "sentiment", "class", "标签", "类别")
 
@@ -256,6 +257,7 @@ class _Search:
         return (
             self.by_name("label", wanted)
             or self._known("label", LABEL_NAMES, LAST_WORDS_OF_LABEL, taken)
+            or self._rating(taken)
             or self._other_column(columns)
             or wanted
         )
@@ -278,6 +280,14 @@ class _Search:
             return None
         candidates = [name for name, content in self._contents().items() if name not in taken and fits(content)]
         return self.only(role, candidates) if candidates else None
+
+    def _rating(self, taken: set[str | None]) -> str | None:
+        """Return the only column of ratings, such as stars; a score whose values hardly recur is no label."""
+        contents = self._contents()
+        free = [column for column in self.source.columns if column not in taken and self.plain[column] in RATINGS]
+        known = [column for column in free if column in contents]
+        candidates = [column for column in known if contents[column].recurs and not contents[column].is_constant]
+        return self.only("label", candidates) if candidates else None
 
     def _other_column(self, columns: Columns) -> str | None:
         """Return the one column beside the texts whose values recur, if all others are empty or say which row it is."""
