@@ -225,7 +225,7 @@ CASES = {  # name: (what is done to a good model, what the error says)
     "dtype that is a function": (config(torch_dtype="load", dtype="load"), "cannot be loaded"),
     "dtype that does not exist": (config(torch_dtype="evil", dtype="evil"), "cannot be loaded"),
     "activation that does not exist": (config(hidden_act="__import__"), "cannot be loaded"),
-    "kind of model that does not exist": (config(model_type="evil"), "cannot be loaded"),
+    "kind of model that does not exist": (config(model_type="evil"), "has the model_type 'evil', which"),
     "kind of model that is a list": (config(model_type=["bert"]), "has the model_type .* does not know"),
     "configuration that is a list": (content("config.json", "[]"), "config.json is not a json object"),
     "configuration that is cut": (content("config.json", '{"model_type": '), "config.json cannot be read"),

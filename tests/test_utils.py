@@ -383,6 +383,7 @@ def test_no_clipping_is_what_a_norm_of_zero_means(english_bert):
 
 
 def test_a_tiny_model_learns_the_reviews(english_bert, reviews):
+    torch.manual_seed(0)
     model, encoder = encoder_of(english_bert)
     table = utils.read_table(reviews / "trainset.csv", COLUMNS)
     labels = encode_labels(table, ["con", "pro"])

@@ -153,14 +153,18 @@ def make_int8(model: PreTrainedModel) -> None:
 
 
 def int8_share(model: PreTrainedModel) -> float:
-    """Return the share of the encoder's weights, embeddings and vectors aside, that are in layers that are in int8."""
+    """Return the share of the encoder's weights, embeddings and vectors aside, that are in layers that are in int8.
+
+    Weights are what is saved with a model; what it computes when it is built, such as rotary angles, is none.
+    """
+    saved = {weight.data_ptr() for weight in model.state_dict().values()}
     in_int8 = 0
     total = 0
     for module in _encoder_parts(model):
         if isinstance(module, torch.nn.Embedding):
             continue
         for weight in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
-            if weight.ndim > 1 and weight.is_floating_point():
+            if weight.ndim > 1 and weight.is_floating_point() and weight.data_ptr() in saved:
                 total += weight.numel()
                 in_int8 += weight.numel() * isinstance(module, (Int8Linear, Int8Conv1D))
     return in_int8 / total if total else 0.0
