@@ -389,8 +389,8 @@ def test_a_tiny_model_learns_the_reviews(english_bert, reviews):
     labels = encode_labels(table, ["con", "pro"])
     tokenized = utils.tokenize(encoder, table.frame, labels)
     dataset, full = tokenized.dataset, tokenized.full_lengths
-    learner = learner_of(model, rate=3e-3)
-    for epoch in range(8):
+    learner = learner_of(model, rate=2e-3)
+    for epoch in range(16):
         utils.train_one_epoch(learner, dataset, training_batches(full, 8, 0, epoch), nothing)
     test = utils.read_table(reviews / "testset.csv", COLUMNS)
     expected = encode_labels(test, ["con", "pro"])
