@@ -15,7 +15,6 @@ from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.options import fine_tuning_options
 from toolkit.runs.directory import RunDirectory
-from toolkit.runs.paths import refuse_to_overwrite
 from toolkit.runs.progress import Progress
 from toolkit.runs.seeds import Seeds
 
@@ -66,39 +65,6 @@ def resume_seeds(folder: Path, seeds: int, *more: str) -> None:
 
 def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@POSIX
-@pytest.mark.parametrize(("before", "seeds", "fails"), [(0, 2, True), (2, 3, False)])
-def test_at_whatever_instant_the_bookkeeping_ends_it_is_done_by_the_next_start(
-    tmp_path, monkeypatch, before, seeds, fails
-):
-    monkeypatch.setattr(os, "fsync", lambda handle: None)  # no machine dies here, only processes
-    folder, count = tmp_path / "run", 0
-
-    def prepare() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        if before:
-            resume_seeds(folder, before)
-
-    prepare()
-    resume_seeds(folder, seeds)
-    expected = tree(folder)
-    best = max(range(1, seeds + 1), key=ACCURACY.get)
-    assert expected["bert_classifier/model.safetensors"] == f"weights of {best}".encode()
-    assert expected["train.log"].startswith(f"log of {best}\n".encode())
-    assert ("test/metrics.json" in expected) == (best == 2)
-    assert not [name for name in expected if "checkpoint" in name or name.count("bert_classifier") * name.count("seed")]
-    for _ in interrupted(lambda: resume_seeds(folder, seeds), prepare, fails):
-        count += 1
-        model = folder / "bert_classifier" / "model.safetensors"
-        assert not model.exists() or model.read_text() in {f"weights of {best}", f"weights of {2 if before else best}"}
-        if (folder / "seeds.json").exists():
-            with pytest.raises(UserError, match="already holds a run"):
-                refuse_to_overwrite(folder, overwrite=False)
-        resume_seeds(folder, seeds)
-        assert tree(folder) == expected
-    assert count > 50
 
 
 def train(runs: Seeds, seed: int, name: str, resume: bool) -> None:
