@@ -234,3 +234,23 @@ def test_options_are_known_without_loading_the_heavy_packages():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "parser", [training_parser(), scoring_parser(), inference_parser()], ids=["main.py", "test_code.py", "infer.py"]
+)
+def test_every_path_may_begin_with_the_home_directory(parser, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    names = [
+        action.option_strings[0]
+        for action in parser._actions
+        if action.metavar in ("FILE", "DIR", "OTHER_RUN") and action.option_strings
+    ]
+    assert len(names) >= 4
+    for name in names:
+        values = vars(parser.parse_args([f"{name}=~/a place/x.csv"]))
+        assert values[name.removeprefix("--")] == str(tmp_path / "a place" / "x.csv")
+        assert vars(parser.parse_args([f"{name}=./~"]))[name.removeprefix("--")] == "./~"
+    (tmp_path / "words").write_text(f"{names[0]} elsewhere")
+    assert vars(parser.parse_args(["@~/words"]))[names[0].removeprefix("--")] == "elsewhere"

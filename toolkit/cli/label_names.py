@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.base.errors import UserError
+from toolkit.cli.parser import path
 
 EQUALS_SIGN = re.compile(r"(?<!\\)=")  # \= is part of a label
 FILE_ENDINGS = (".csv", ".json")
@@ -47,7 +48,7 @@ def label_names(word: str) -> dict[str, str]:
 def _names_of_file(name: str) -> dict[str, str]:
     """Return the new names by the old ones of a csv file of two columns or a json object; UserError if it is none."""
     try:
-        text = _decoded(Path(name).read_bytes())
+        text = _decoded(Path(path(name)).read_bytes())
         if name.lower().endswith(".json"):
             pairs = list(json.loads(text).items())
         else:

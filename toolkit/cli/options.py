@@ -7,7 +7,7 @@ from typing import Any
 
 from toolkit.base.errors import UserError
 from toolkit.cli.label_names import MapLabels
-from toolkit.cli.parser import Parser, number, options_on_command_line
+from toolkit.cli.parser import Parser, number, options_on_command_line, path
 from toolkit.cli.sections import (
     FineTuningOptions,
     InferenceOptions,
@@ -87,7 +87,7 @@ def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORM
 
 def _add_saved_model(parser: Parser) -> None:
     group = parser.add_argument_group("model and machine")
-    group.add_argument("--model_dir", default="output/bert_classifier", metavar="DIR", help="the model directory that main.py wrote")
+    group.add_argument("--model_dir", default="output/bert_classifier", type=path, metavar="DIR", help="the model directory that main.py wrote")
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
     group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that of the validation rows predicted with 0.8, say, about eight in ten are right; it changes no prediction (default: on)")
     group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is more probable)")
@@ -101,10 +101,10 @@ def _add_report(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_data(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
-    group.add_argument("--train_file", metavar="FILE", help="labelled rows to learn from: csv, tsv, json, jsonl, txt, xlsx or parquet, also as gz or zip, several by a pattern such as 'part-*.csv', or a folder with one folder of texts a label (off: trainset.* of --data_dir)")
-    group.add_argument("--valid_file", "--validation_file", "--dev_file", metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir; without one, or with --train_file, a part of the training rows)")
-    group.add_argument("--test_file", metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)")
+    group.add_argument("--data_dir", default="data", type=path, metavar="DIR", help="folder in which trainset.*, validset.* and testset.* are looked for")
+    group.add_argument("--train_file", type=path, metavar="FILE", help="labelled rows to learn from: csv, tsv, json, jsonl, txt, xlsx or parquet, also as gz or zip, several by a pattern such as 'part-*.csv', or a folder with one folder of texts a label (off: trainset.* of --data_dir)")
+    group.add_argument("--valid_file", "--validation_file", "--dev_file", type=path, metavar="FILE", help="labelled rows that choose the best epoch (off: validset.* of --data_dir; without one, or with --train_file, a part of the training rows)")
+    group.add_argument("--test_file", type=path, metavar="FILE", help="labelled rows to score once training is done (off: left to test_code.py)")
     group.add_argument("--valid_ratio", type=number(float, 0, 0.9, above=True), default=0.1, metavar="SHARE", help="share of the training rows, the same for each label, that is held out where there is no validset")
     group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text; where none is called text, one that clearly is the text by its name or content is taken, and the data line says so")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
@@ -170,7 +170,7 @@ def training_parser() -> Parser:
     _add_training(parser.add_argument_group("training"))
     _add_machine(parser.add_argument_group("machine"))
     group = parser.add_argument_group("output")
-    group.add_argument("--output_dir", default="output", metavar="DIR", help="where the run directory is written")
+    group.add_argument("--output_dir", default="output", type=path, metavar="DIR", help="where the run directory is written")
     group.add_argument("--tensorboard", action=SWITCH, default=False, help="also write the scores of each evaluation to tensorboard/ in --output_dir (needs the package tensorboard)")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
     group.add_argument("--resume", action=SWITCH, default=False, help="continue the run in --output_dir from its last checkpoint, with its options; start one if there is none")
@@ -182,16 +182,16 @@ def scoring_parser() -> Parser:
     """Return the parser of test_code.py."""
     parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.", epilog=EPILOG)
     group = parser.add_argument_group("data")
-    group.add_argument("--test_file", metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
-    group.add_argument("--compare", metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: report whether the difference to it is more than chance (off: no comparison)")
-    group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which testset.* is looked for")
+    group.add_argument("--test_file", type=path, metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
+    group.add_argument("--compare", type=path, metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: report whether the difference to it is more than chance (off: no comparison)")
+    group.add_argument("--data_dir", default="data", type=path, metavar="DIR", help="folder in which testset.* is looked for")
     _add_text_columns(group)
     group.add_argument("--label_column", metavar="NAME", help="column of the label (off: as in training, or if the file has none of that name one that clearly is the label)")
     _add_map_labels(group, "as in training")
     _add_reading(group, on_bad_rows="skip")
     _add_saved_model(parser)
     group = parser.add_argument_group("output")
-    group.add_argument("--output_dir", metavar="DIR", help="write the results to test/ in this directory (off: the one that holds the model directory)")
+    group.add_argument("--output_dir", type=path, metavar="DIR", help="write the results to test/ in this directory (off: the one that holds the model directory)")
     _add_report(group)
     return parser
 
@@ -200,12 +200,12 @@ def inference_parser() -> Parser:
     """Return the parser of infer.py."""
     parser = Parser(prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
     group = parser.add_argument_group("data")
-    group.add_argument("--input_file", metavar="FILE", help="rows to classify: a file, several by a pattern such as 'part-*.csv', a folder of texts, or - for standard input (off: unlabelled.* of --data_dir)")
-    group.add_argument("--output_file", metavar="FILE", help="file for the rows and their predictions, - for standard output (off: predictions.* in the format of the input, beside the model directory; for standard input, standard output)")
+    group.add_argument("--input_file", type=path, metavar="FILE", help="rows to classify: a file, several by a pattern such as 'part-*.csv', a folder of texts, or - for standard input (off: unlabelled.* of --data_dir)")
+    group.add_argument("--output_file", type=path, metavar="FILE", help="file for the rows and their predictions, - for standard output (off: predictions.* in the format of the input, beside the model directory; for standard input, standard output)")
     group.add_argument("--input_format", choices=["csv", "tsv", "json", "jsonl", "txt"], help="format of standard input (off: txt, one text per line)")
     group.add_argument("--text", metavar="TEXT", help="classify this text and print the result as json; write --text=TEXT if it begins with -")
     group.add_argument("--text_pair", metavar="TEXT", help="the second text that goes with --text, for a model of pairs")
-    group.add_argument("--data_dir", default="data", metavar="DIR", help="folder in which unlabelled.* is looked for")
+    group.add_argument("--data_dir", default="data", type=path, metavar="DIR", help="folder in which unlabelled.* is looked for")
     _add_text_columns(group)
     _add_reading(group, on_bad_rows="keep")
     _add_saved_model(parser)

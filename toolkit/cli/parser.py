@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import math
+import os
 import re
 import shlex
 import sys
@@ -76,13 +77,18 @@ def _expand_argument_files(words: Sequence[str]) -> list[str]:
             expanded.append(word)
             continue
         try:
-            content = Path(word[1:]).read_text(encoding="utf-8")
+            content = Path(path(word[1:])).read_text(encoding="utf-8")
             if "\0" in content:
                 raise ValueError("contains a NUL character")
             expanded += shlex.split(content, comments=True)
         except (OSError, ValueError) as error:
             raise UserError(f"argument file {word[1:]}: {error}") from None
     return expanded
+
+
+def path(word: str) -> str:
+    """Return a path with the home directory in the place of ~, which a shell leaves as it is in --output_dir=~/x."""
+    return os.path.expanduser(word)  # noqa: PTH111 (a Path's raises for a user who does not exist)
 
 
 def number(kind: type, least: float, most: float = math.inf, above: bool = False) -> Callable[[str], float]:
