@@ -455,7 +455,8 @@ def test_a_good_model_is_used_without_a_socket_a_pickle_or_code_of_its_own(train
 def test_a_good_model_is_used_so_whatever_is_imported_on_the_way(trained, tmp_path):
     command = ["infer.py", "--model_dir", trained[0], "--text", "the food was good", "--device", "cpu"]
     (done,) = run_watched(tmp_path / "runs", {"infer": (trained[0], command)}, preload=[]).values()
-    own = ("subprocess.Popen ('lscpu'", "socket.bind (<socket")  # of torch and urllib3: what processor, is there IPv6
+    # Of torch and urllib3: what processor, where CUDA is, is there IPv6.
+    own = ("subprocess.Popen ('lscpu'", "subprocess.Popen ('/sbin/ldconfig'", "socket.bind (<socket")
     assert done.status == 0, done.err
     assert [line for line in done.log.splitlines() if not line.startswith(own)] == []
     assert set(json.loads(done.out)) == {"text", "prediction", "prob_con", "prob_pro"}
