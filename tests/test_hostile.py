@@ -456,7 +456,8 @@ def test_a_good_model_is_used_so_whatever_is_imported_on_the_way(trained, tmp_pa
     command = ["infer.py", "--model_dir", trained[0], "--text", "the food was good", "--device", "cpu"]
     (done,) = run_watched(tmp_path / "runs", {"infer": (trained[0], command)}, preload=[]).values()
     # Of torch and urllib3: what processor, where CUDA is, is there IPv6.
-    own = ("subprocess.Popen ('lscpu'", "subprocess.Popen ('/sbin/ldconfig'", "socket.bind (<socket")
+    own = ("subprocess.Popen ('lscpu'", "subprocess.Popen ('/sbin/ldconfig'", "os.posix_spawn ('/sbin/ldconfig'",
+           "socket.bind (<socket")  # fmt: skip
     assert done.status == 0, done.err
     assert [line for line in done.log.splitlines() if not line.startswith(own)] == []
     assert set(json.loads(done.out)) == {"text", "prediction", "prob_con", "prob_pro"}
