@@ -122,3 +122,13 @@ def test_a_record_of_a_folder_can_be_read_with_any_names_of_columns(tmp_path):
     assert [(row.text, row.label) for row in found] == [("bad", "neg"), ("good", "pos")]
     with open_source(tmp_path) as source:
         assert len(seen(source)) == 2
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "base64"])  # the second is a codec, but none of text
+def test_an_encoding_that_there_is_not_is_refused_as_for_a_file(tmp_path, encoding):
+    folder(tmp_path, pos__1="good", neg__2="bad")
+    with (
+        pytest.raises(UserError, match=f"--encoding {encoding}: unknown text encoding"),
+        open_source(tmp_path, encoding) as source,
+    ):
+        seen(source)

@@ -37,6 +37,29 @@ COMMON_CHARACTER = re.compile(rb"[\xa1-\xa9\xb0-\xd7][\xa1-\xfe]")  # punctuatio
 NO_ENCODING = "is neither utf-8, GB18030 nor UTF-16 text; --encoding can name another encoding"
 
 
+def _replace_by_surrogate(error: UnicodeError) -> tuple[str, int]:
+    """Decode bytes that are no character of UTF-16 or UTF-32 as a lone surrogate, as surrogateescape does elsewhere."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "\udfff", error.end
+
+
+codecs.register_error("half a character", _replace_by_surrogate)
+
+
+def error_handler(encoding: str) -> str:
+    """Return how bytes that are no text in an encoding are decoded: as lone surrogates, for which a row is refused.
+
+    Raises LookupError if there is no such encoding.
+    """
+    is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+    return "half a character" if is_wide else "surrogateescape"
+
+
+def unknown_encoding(encoding: str) -> UserError:
+    """Return the error for a name that --encoding gives and that is no encoding of text."""
+    return UserError(f"--encoding {encoding}: unknown text encoding (try utf-8, gb18030 or utf-16)")
+
+
 class SeekableBytes(Protocol):
     """A file of bytes that can be read twice."""
 
@@ -57,7 +80,7 @@ def detect_encoding(stream: SeekableBytes, name: str) -> str:
     cannot turn a utf-8 file into readable-looking nonsense. Raises UserError, naming `name`, if none fits.
     """
     head = stream.read(BLOCK_BYTES)
-    encoding = _encoding_of_bom(head) or _utf16_without_bom(head)
+    encoding = encoding_of_bom(head) or _utf16_without_bom(head)
     if encoding is not None:
         return encoding
     if _is_utf8_to_the_end(head, stream):
@@ -68,11 +91,11 @@ def detect_encoding(stream: SeekableBytes, name: str) -> str:
 
 def guess_encoding(head: bytes, name: str) -> str:
     """Return the encoding of a stream that cannot be read twice, from its first bytes; UserError if none fits."""
-    encoding = _encoding_of_bom(head) or _utf16_without_bom(head)
+    encoding = encoding_of_bom(head) or _utf16_without_bom(head)
     return encoding or _vote(head.splitlines(keepends=True), name)
 
 
-def _encoding_of_bom(head: bytes) -> str | None:
+def encoding_of_bom(head: bytes) -> str | None:
     """Return the encoding that a byte order mark stands for, None if there is no mark."""
     for bom, encoding in BOMS.items():
         if head.startswith(bom):

@@ -1,16 +1,15 @@
 """Read a folder of texts, a file each, that lie in one folder a label or all together."""
 
-import codecs
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from toolkit.base.errors import UserError
-from toolkit.files.encodings import BOMS, detect_encoding
+from toolkit.files.encodings import detect_encoding, encoding_of_bom, error_handler, unknown_encoding
 from toolkit.files.inputs import files_of_folder
+from toolkit.files.likely_encodings import is_readable
 from toolkit.files.source import Record, Source, format_of_name
 
-TEXT_ENDINGS = (".txt", ".text", "")
 UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})  # what a folder without labels is called among others
 SAMPLE_BYTES = 1 << 20  # of texts that are not utf-8, in which their encoding is recognised
 
@@ -69,17 +68,15 @@ def _records(folder: Path, texts: Sequence[Path], encoding: str | None, has_labe
 
 def _encoding(data: bytes, others: str | None) -> str:
     """Return the encoding of a text: that of its byte order mark, utf-8, or that of texts that are not (`others`)."""
-    mark = next((name for bom, name in BOMS.items() if data.startswith(bom)), None)
-    return mark or ("utf-8" if others is None or _is_utf8(data) else others)
+    return encoding_of_bom(data) or ("utf-8" if others is None or is_readable(data, "utf-8") else others)
 
 
 def _decoded(data: bytes, encoding: str) -> str:
     """Return a text; bytes that are none in its encoding become such characters as the row is refused for."""
     try:
-        is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
-    except LookupError:
-        raise UserError(f"--encoding {encoding}: there is no such encoding of text") from None
-    return data.decode(encoding, errors="half a character" if is_wide else "surrogateescape")
+        return data.decode(encoding, errors=error_handler(encoding))
+    except LookupError:  # no such codec, or one that is not about text
+        raise unknown_encoding(encoding) from None
 
 
 def _common_encoding(folder: Path, texts: Sequence[Path]) -> str | None:
@@ -87,7 +84,7 @@ def _common_encoding(folder: Path, texts: Sequence[Path]) -> str | None:
     sample = io.BytesIO()
     for path in texts:
         data = path.read_bytes()
-        if data.startswith(tuple(BOMS)) or _is_utf8(data):
+        if encoding_of_bom(data) is not None or is_readable(data, "utf-8"):
             continue
         sample.write(data + b"\n")
         if sample.tell() > SAMPLE_BYTES:
@@ -96,11 +93,3 @@ def _common_encoding(folder: Path, texts: Sequence[Path]) -> str | None:
         return None
     sample.seek(0)
     return detect_encoding(sample, str(folder))
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

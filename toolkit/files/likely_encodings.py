@@ -142,11 +142,12 @@ def _is_western_letter(text: str, place: int) -> bool:
 
 def _sound_lines(lines: Sequence[bytes]) -> Sequence[bytes]:
     """Return the lines that the two-byte encoding which reads most of them can read, all where these are too few."""
-    readable = max(([line for line in lines if _is_readable(line, codec)] for codec in sorted(TWO_BYTES)), key=len)
+    readable = max(([line for line in lines if is_readable(line, codec)] for codec in sorted(TWO_BYTES)), key=len)
     return readable if len(readable) >= NEARLY_ALL * len(lines) else lines
 
 
-def _is_readable(line: bytes, codec: str) -> bool:
+def is_readable(line: bytes, codec: str) -> bool:
+    """Say whether bytes are text in an encoding without a single mistake."""
     try:
         line.decode(codec)
     except UnicodeDecodeError:

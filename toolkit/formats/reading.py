@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from toolkit.base.errors import UserError
-from toolkit.files.encodings import detect_encoding, guess_encoding
+from toolkit.files.encodings import detect_encoding, error_handler, guess_encoding, unknown_encoding
 from toolkit.files.folders import read_folder
 from toolkit.files.inputs import is_pattern, matching_files
 from toolkit.files.likely_encodings import encoding_remark
@@ -216,29 +216,19 @@ def _open_standard_input(encoding: str | None, newline: str | None) -> tuple[Tex
     return text, lines.count("\n")
 
 
-def _replace_by_surrogate(error: UnicodeError) -> tuple[str, int]:
-    """Decode bytes that are no character of UTF-16 or UTF-32 as a lone surrogate, as surrogateescape does elsewhere."""
-    assert isinstance(error, UnicodeDecodeError)
-    return "\udfff", error.end
-
-
-codecs.register_error("half a character", _replace_by_surrogate)
-
-
 def _decoded(stream: Bytes, encoding: str, newline: str | None) -> TextIO:
     """Decode a stream; bytes that do not fit become lone surrogates, by which a damaged row is recognised."""
     try:
         name = codecs.lookup(encoding).name
-        errors = "half a character" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
         # A BOM is no part of the text; codecs of other names drop it or have none.
         if name == "utf-8":
             name = "utf-8-sig"
         if name in KEEP_BOM:
             _skip_bom(stream, "\ufeff".encode(name))
-        return io.TextIOWrapper(stream, encoding=name, errors=errors, newline=newline)
+        return io.TextIOWrapper(stream, encoding=name, errors=error_handler(name), newline=newline)
     except LookupError:  # no such codec, or one that is not about text
         stream.close()
-        raise UserError(f"--encoding {encoding}: unknown text encoding (try utf-8, gb18030 or utf-16)") from None
+        raise unknown_encoding(encoding) from None
 
 
 def _skip_bom(stream: Bytes, bom: bytes) -> None:
