@@ -49,6 +49,11 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return isinstance(error, (MemoryError, TooLittleMemory))
 
 
+def kind_and_line(error: BaseException) -> str:
+    """Return the type of an exception and the first line of its message."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from toolkit.base.errors import Stopped, UserError, first_line
+from toolkit.base.errors import Stopped, UserError, first_line, kind_and_line
 from toolkit.base.process import Process
 from toolkit.cli.exits import MAIN_HEAD_START
 
@@ -112,7 +112,7 @@ class Processes:
 
     def _first_failure(self, error: BaseException) -> _Failure:
         """Tell the others of a failure, and return the first that any process has told of."""
-        problems = error.lines() if isinstance(error, UserError) else [f"{type(error).__name__}: {first_line(error)}"]
+        problems = error.lines() if isinstance(error, UserError) else [kind_and_line(error)]
         problems = [f"{self.process}: {problem}" for problem in problems]
         ours = _Failure(self.rank, socket.gethostname(), problems)
         if self._store is None:

@@ -166,7 +166,7 @@ def int8_share(model: PreTrainedModel) -> float:
         for weight in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
             if weight.ndim > 1 and weight.is_floating_point() and weight.data_ptr() in saved:
                 total += weight.numel()
-                in_int8 += weight.numel() * isinstance(module, (Int8Linear, Int8Conv1D))
+                in_int8 += weight.numel() * isinstance(module, _Int8)
     return in_int8 / total if total else 0.0
 
 
@@ -180,7 +180,7 @@ def _encoder_parts(model: PreTrainedModel) -> Iterator[torch.nn.Module]:
 @contextmanager
 def without_int8(model: torch.nn.Module) -> Iterator[None]:
     """Let the layers compute in fp32 meanwhile."""
-    layers = [module for module in model.modules() if isinstance(module, (Int8Linear, Int8Conv1D))]
+    layers = [module for module in model.modules() if isinstance(module, _Int8)]
     for layer in layers:
         layer.on = False
     try:

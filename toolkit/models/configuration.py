@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from toolkit.base.errors import UserError, first_line
+from toolkit.base.errors import UserError, kind_and_line
 
 DROPOUT = re.compile("dropout|pdrop$|dropatt$")  # in the names under which the families of models keep a dropout
 OWN_LIMIT = "base_model_max_length"  # in tokenizer_config.json: the tokenizer's limit before a run set its --max_length
@@ -71,7 +71,7 @@ def _set(config: PretrainedConfig, name: str, dropout: float) -> None:
     try:
         setattr(config, name, dropout)
     except Exception as error:  # of the checks that the configurations of newer versions make
-        reason = f"{type(error).__name__}: {first_line(error)}"
+        reason = kind_and_line(error)
         raise UserError(f"--dropout {dropout:g}: this model does not accept it ({reason})") from None
 
 

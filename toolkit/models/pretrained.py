@@ -25,7 +25,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICA
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 
-from toolkit.base.errors import TooLittleMemory, UserError, first_line, is_out_of_memory
+from toolkit.base.errors import TooLittleMemory, UserError, first_line, is_out_of_memory, kind_and_line
 from toolkit.base.languages import counted
 from toolkit.base.torch_versions import dtype_option
 from toolkit.models.configuration import described_model, make_usable, takes
@@ -75,8 +75,9 @@ def _load(loader: Any, source: str, look: Callable[[Path], list[str]], **options
 
 
 def _told(error: BaseException) -> str:
-    kind = "" if isinstance(error, OSError) or not str(error).strip() else f"{type(error).__name__}: "
-    return kind + first_line(error)
+    if isinstance(error, OSError) or not str(error).strip():
+        return first_line(error)
+    return kind_and_line(error)
 
 
 # -- the tokenizer ----------------------------------------------------------------------------------------------------

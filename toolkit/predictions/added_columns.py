@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
@@ -39,13 +40,13 @@ class AddedColumns:
     prefix: str = ""
     label_column: str = "prediction"
 
-    @property
+    @cached_property
     def label_names(self) -> list[str]:
         """The names of those that hold labels."""
         tops = [f"{self.prefix}top{place}_label" for place in self._places]
         return [self.prefix + self.label_column, *tops]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of all, in order."""
         if self.likeliest is None:
@@ -70,7 +71,7 @@ class AddedColumns:
 
         Behind a column of predictions the probabilities of other labels are too, which another model has added.
         """
-        taken = {column for column in columns if column in self.names}
+        taken = {*columns} & {*self.names}
         prediction = self.prefix + self.label_column
         if prediction in taken:
             behind = columns[list(columns).index(prediction) + 1 :]
@@ -86,11 +87,10 @@ class AddedColumns:
             probabilities: (N, C), of which nine digits are kept.
             label_ids: (N,), numbers of the predicted labels.
         """
-        names = self.names
         self.check({name for row in rows for name in row})
         values = self._all_labels(probabilities) if self.likeliest is None else self._likeliest_labels(probabilities)
         return [
-            {**row, **dict(zip(names, [self.labels[label_id], *row_values], strict=True))}
+            {**row, **dict(zip(self.names, [self.labels[label_id], *row_values], strict=True))}
             for row, label_id, row_values in zip(rows, label_ids.tolist(), values, strict=True)
         ]
 

@@ -6,14 +6,14 @@ than their configuration says; some cannot compute in a number format. Shapes: B
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from toolkit.base.errors import UserError, first_line, is_out_of_memory
+from toolkit.base.errors import UserError, is_out_of_memory, kind_and_line
 from toolkit.compute.machine import Machine
 from toolkit.tokens.encoder import Encoder
 
@@ -146,7 +146,7 @@ def _scored_alone(name: str, model: Any, encoder: Encoder, rows: Sequence[MadeUp
     except Exception as error:  # whatever it is that a model of another kind stumbles over
         if is_out_of_memory(error):
             raise
-        raise UserError(f"model {name}: {type(model).__name__} cannot score a text ({_told(error)})") from None
+        raise UserError(f"model {name}: {type(model).__name__} cannot score a text ({kind_and_line(error)})") from None
     if not torch.isfinite(scores).all():
         raise UserError(f"model {name}: the scores that it gives to a text are not finite numbers")
     largest = float(scores.abs().max())
@@ -262,18 +262,9 @@ def _precision_problem(model: Any, encoder: Encoder, rows: Sequence[MadeUpRow], 
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        return _told(error)
+        return kind_and_line(error)
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     is_finite = all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
     if learns and machine.precision.name != "fp16" and not is_finite:  # in fp16 they are scaled first
         return "its gradients are not finite numbers"
     return None
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {first_line(error)}"
-
-
-def shortened(encoder: Encoder, fit: Fit) -> Encoder:
-    """Return the encoder with the length that fits the model."""
-    return replace(encoder, max_length=fit.max_length)
