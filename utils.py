@@ -61,6 +61,7 @@ from toolkit.models.pretrained import (
 from toolkit.predictions.added_columns import scored_columns
 from toolkit.runs.model_card import model_card
 from toolkit.runs.run_json import RunFacts, read_run
+from toolkit.runs.saved_model import load_saved_classifier
 from toolkit.tokens.dataset import (
     TokenDataset,
     TokenFacts,
@@ -619,11 +620,7 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
     """
     run = read_run(folder)
     tokenizer = load_tokenizer(str(folder))
-    loaded = load_classifier(str(folder))
-    model: Any = loaded.model
-    if loaded.new_weights or model.config.num_labels != len(run.labels):
-        missing = len(loaded.new_weights)
-        raise UserError(f"{folder}: model.safetensors does not fit run.json (weights missing: {missing})")
+    model: Any = load_saved_classifier(folder, run).model
     encoder = make_encoder(tokenizer, model.config, run.max_length, run.truncation, run.pairs)
     if fast:
         make_fast(model)

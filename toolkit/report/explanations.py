@@ -11,8 +11,8 @@ from toolkit.cli.console import Log
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.evaluation.explain import Segment, attribute
 from toolkit.evaluation.scored_set import ScoredSet
-from toolkit.models.pretrained import load_classifier
 from toolkit.report.scores import ScoredRun
+from toolkit.runs.saved_model import load_saved_classifier
 from toolkit.tokens.encoder import Encoder
 
 SegmentedTexts = list[list[Segment]]  # the segments of each text of a row: one, or two of a pair
@@ -97,7 +97,7 @@ def _segments(
     scored = scored_run.scored
     texts = scored_run.table.frame.drop(columns="label").to_numpy()[rows]
     contrasts = np.stack([scored.predicted[rows], scored.label_ids[rows]], axis=1)
-    model = load_classifier(str(scored_run.model_dir)).model
+    model = load_saved_classifier(scored_run.model_dir, scored_run.run).model
     scored_run.model_files.check()
     model.to(explainer.device)
     return attribute(model, explainer.encoder, [tuple(row) for row in texts], contrasts, limit)

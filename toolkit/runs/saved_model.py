@@ -1,0 +1,19 @@
+"""The classifier of a model directory that main.py wrote, as its run.json says how it is put together."""
+
+from pathlib import Path
+
+from toolkit.base.errors import UserError
+from toolkit.models.pretrained import LoadedClassifier, load_classifier
+from toolkit.runs.run_json import RunFacts
+
+
+def load_saved_classifier(folder: Path, run: RunFacts) -> LoadedClassifier:
+    """Return the classifier of a model directory in fp32 on the CPU, none of its weights new; `run` is its run.json.
+
+    Raises UserError if the directory is damaged, or if its weights are not those of a classifier for the run's labels.
+    """
+    loaded = load_classifier(str(folder))
+    if loaded.new_weights or loaded.model.config.num_labels != len(run.labels):
+        missing = len(loaded.new_weights)
+        raise UserError(f"{folder}: model.safetensors does not fit run.json (weights missing: {missing})")
+    return loaded
