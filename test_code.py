@@ -117,7 +117,7 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
     columns = run.columns.renamed(options.columns)
     reading = options.reading
     file = find_test_file(options)
-    table = utils.read_table(file, columns, reading.encoding, reading.on_bad_rows, True, reading.table)
+    table = utils.read_table(file, columns, reading, keep_records=True)
     new_names = options.map_labels or {}
     unused = unused_names([table], new_names)
     table = with_new_names(table, run.new_label_names | new_names)

@@ -19,7 +19,7 @@ from toolkit.base.disk import filling, install_directory, write_bytes, write_jso
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log, bar
-from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions, TableOptions, options_from
+from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions, options_from
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
@@ -77,7 +77,7 @@ from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.loss import check_weighted_labels
 from toolkit.training.training_data import TrainingData
 
-ALL_TOLD = TableOptions()
+ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
 TOKENIZED_AT_ONCE = 1000  # texts
 ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
 
@@ -98,29 +98,27 @@ def set_seed(seed: int) -> None:
 def read_table(
     path: Path,
     columns: Columns,
-    encoding: str | None = None,
-    on_bad_rows: str = "stop",
+    reading: ReadingOptions = ALL_TOLD,
     keep_records: bool = False,
-    options: TableOptions = ALL_TOLD,
 ) -> Table:
     """Read a labelled file of any format, a folder of one folder a label, or several files that a pattern names.
 
-    The text_pair of `columns` may be TEXT_PAIR_IF_PRESENT; `options` say what is known of a csv or tsv file. Raises
-    UserError that lists the rows that cannot be used, unless `on_bad_rows` is "skip".
+    The text_pair of `columns` may be TEXT_PAIR_IF_PRESENT. Raises UserError that lists the rows that cannot be used,
+    unless `reading` says that bad rows are skipped.
     """
     pair_if_present = columns.text_pair == TEXT_PAIR_IF_PRESENT
-    known = TableReading.from_options(options, columns.wanted, with_label=True)
-    with open_source(path, encoding, known=known) as source:
+    known = TableReading.from_options(reading.table, columns.wanted, with_label=True)
+    with open_source(path, reading.encoding, known=known) as source:
         own_columns = find_columns(source, columns)
         columns = own_columns.columns
         rows = list(read_rows(source, columns))
     may_come_late = pair_if_present and columns.text_pair is None and source.columns_of_first is not None
     if may_come_late and any(isinstance(row.values, dict) and "text_pair" in row.values for row in rows):
         columns = replace(columns, text_pair="text_pair")
-        return read_table(path, columns, encoding, on_bad_rows, keep_records, options)
+        return read_table(path, columns, reading, keep_records)
     used = [row for row in rows if isinstance(row, Row)]
     rejected = [row for row in rows if isinstance(row, Rejected)]
-    stop_if_rejected(rejected, len(rows), on_bad_rows)
+    stop_if_rejected(rejected, len(rows), reading.on_bad_rows)
     if not used:
         has_header = source.format in ("csv", "tsv", "xlsx")
         raise UserError(f"{path}: there are no rows, only a header" if has_header else f"{path}: there are no rows")
@@ -155,8 +153,7 @@ def read_tables(
         if file is None:
             continue
         try:
-            keep = name in keep_records
-            tables[name] = read_table(file, columns, reading.encoding, reading.on_bad_rows, keep, reading.table)
+            tables[name] = read_table(file, columns, reading, name in keep_records)
             if len(tables) == 1:
                 columns = replace(tables[name].columns, named=columns.named)
         except UserError as error:
@@ -232,7 +229,7 @@ def _testset_nearby(options: DataOptions, columns: Columns) -> dict[str, Table]:
     try:
         file = find_file(options.data_dir, "testset")
         if file is not None:
-            table = read_table(file, columns, options.reading.encoding, "skip", options=options.reading.table)
+            table = read_table(file, columns, replace(options.reading, on_bad_rows="skip"))
             return {"test": with_new_names(table, options.map_labels or {})}
     except UserError:
         if options.drop_leaked:
@@ -253,7 +250,7 @@ def read_training_table(run: RunFacts) -> Table | None:
         if input_fingerprint(path) == train.sha256 and not options.get("drop_leaked"):
             all_options = options_from(FineTuningOptions, options)
             reading = all_options.data.reading
-            table = read_table(path, run.columns, reading.encoding, "skip", options=reading.table)
+            table = read_table(path, run.columns, replace(reading, on_bad_rows="skip"))
             table = spelled_as(with_new_names(table, run.new_label_names), run.labels)
             if valid.file == train.file and not options["valid_file"]:
                 split_seed = all_options.split_seed

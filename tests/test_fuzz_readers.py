@@ -22,6 +22,7 @@ import utils
 from benchmarks import fuzz_readers
 from benchmarks.fuzz_readers import Failure, check, check_lines, make_file, warm_up, watched, with_hypothesis
 from toolkit.base.errors import UserError
+from toolkit.cli.sections import ReadingOptions
 from toolkit.data.spellings import plain_label  # see tests/data/test_spellings.py
 from toolkit.files.columns import Columns
 
@@ -102,7 +103,7 @@ def outcome(name: str, data: bytes, encoding: str | None) -> tuple[list, list]:
         path = Path(folder, name)
         path.write_bytes(gzip.compress(data, 1) if name.endswith(".gz") else data)
         try:
-            table = utils.read_table(path, COLUMNS, encoding, "skip")
+            table = utils.read_table(path, COLUMNS, ReadingOptions(encoding, "skip"))
         except UserError as error:  # that none can be used is one for the whole file
             lines = [str(line).removeprefix(f"{path}, ") for line in error.args]
             return [], [(int(line.split()[1].rstrip(":")), line.split(": ", 1)[1]) for line in lines]

@@ -82,7 +82,7 @@ def test_bad_rows_stop_the_reading_with_their_lines_or_are_left_out(tmp_path):
     with pytest.raises(UserError) as caught:
         utils.read_table(path, COLUMNS)
     assert caught.value.lines()[:2] == [f"{path}, line 4: text is empty", f"{path}, line 5: label is empty"]
-    table = utils.read_table(path, COLUMNS, on_bad_rows="skip")
+    table = utils.read_table(path, COLUMNS, ReadingOptions(None, "skip"))
     assert table.frame["text"].tolist() == ["two\nlines", "last"]
     assert [(row.line, row.reason) for row in table.rejected] == [(4, "text is empty"), (5, "label is empty")]
 
@@ -122,7 +122,7 @@ def test_a_text_pair_is_noticed_wherever_it_first_appears(tmp_path, name, before
         utils.read_table(path, COLUMNS)
     assert str(caught.value.args[0]) == f"{path}, line {shift}: text_pair is empty"
     assert f"{before + 1:,} of {before + 2:,} rows cannot be used" in caught.value.summary
-    table = utils.read_table(path, COLUMNS, on_bad_rows="skip", keep_records=True)
+    table = utils.read_table(path, COLUMNS, ReadingOptions(None, "skip"), keep_records=True)
     assert table.columns == Columns(text_pair="text_pair")
     assert table.frame[["text", "text_pair", "label"]].values.tolist() == [["b", "c", "y"]]
     assert table.records == [rows[before]]
@@ -143,7 +143,7 @@ def test_a_text_pair_in_the_last_of_many_rows_makes_pairs_in_other_formats(tmp_p
         pytest.importorskip("pyarrow")
     rows = pd.DataFrame({"text": ["a"] * 3000, "text_pair": [None] * 2999 + ["c"], "label": "x"})
     rows.to_csv(tmp_path / name, index=False) if name == "rows.csv" else rows.to_parquet(tmp_path / name)
-    table = utils.read_table(tmp_path / name, COLUMNS, on_bad_rows="skip")
+    table = utils.read_table(tmp_path / name, COLUMNS, ReadingOptions(None, "skip"))
     assert (len(table.frame), len(table.rejected)) == (1, 2999)
     assert table.frame["text_pair"].tolist() == ["c"]
 

@@ -1,4 +1,6 @@
+import csv
 import gzip
+import io
 import json
 
 import pandas as pd
@@ -6,7 +8,7 @@ import pytest
 
 import utils
 from toolkit.base.errors import UserError
-from toolkit.cli.sections import ReadingOptions
+from toolkit.cli.sections import ReadingOptions, TableOptions
 from toolkit.data.rows import read_rows
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.files.columns import Columns
@@ -48,7 +50,7 @@ def test_files_are_read_one_after_the_other_in_the_order_of_their_names(tmp_path
 
 def test_a_table_of_several_files_names_each_row_by_its_file_and_line(tmp_path):
     pattern = written(tmp_path / "data", **PARTS) / "part_*.csv"
-    table = utils.read_table(pattern, Columns(), on_bad_rows="skip")
+    table = utils.read_table(pattern, Columns(), ReadingOptions(None, "skip"))
     assert table.accounts() == f"{pattern}: 3 files, 6 rows = 4 used + 2 rejected"
     assert table.frame.index.tolist()[0] == f"{tmp_path / 'data' / 'part_1.csv'}:2"
     with pytest.raises(UserError) as caught:
@@ -174,3 +176,102 @@ def test_unlabelled_rows_may_come_from_several_files(tmp_path):
     assert rows.output_ending() == ".csv"
     with rows.open() as source:
         assert [row.text for row in rows.read(source)] == ["a", "b", "c"]
+
+
+# -- only the first has a header ---------------------------------------------------------------------------------------
+
+LONG = [f"the room with number {i}, as cheap as it looked" for i in range(40)]
+SHORT = [["good", "bad", "nice", "awful", "fine"][i % 5] + "!" * (i % 7) for i in range(40)]
+
+
+def split(folder, rows, lines: int, ending: str, separator: str = ",", header=("text", "label")):
+    """Write rows below a header into files of so many lines, as `split -l` cuts them."""
+    stream = io.StringIO(newline="")
+    csv.writer(stream, delimiter=separator, lineterminator="\n").writerows([header, *rows])
+    all_lines = stream.getvalue().splitlines(keepends=True)
+    for number, start in enumerate(range(0, len(all_lines), lines)):
+        (folder / f"part-{number:02}{ending}").write_text("".join(all_lines[start:][:lines]), encoding="utf-8")
+    return folder / f"part-*{ending}"
+
+
+@pytest.mark.parametrize("texts", [LONG, SHORT], ids=["long", "short"])
+@pytest.mark.parametrize("is_sorted", [False, True], ids=["mixed", "sorted by label"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", [".csv", "", ".txt"])
+def test_the_parts_of_a_table_that_was_split_are_read_as_the_table(tmp_path, texts, is_sorted, separator, ending):
+    rows = [(text, "y" if i % 3 else "x") for i, text in enumerate(texts)]
+    rows = sorted(rows, key=lambda row: row[1]) if is_sorted else rows
+    pattern = split(tmp_path, rows, 13, ending, separator)  # the last part has two lines
+    table = utils.read_table(pattern, Columns())
+    assert list(zip(table.frame.text, table.frame.label, strict=True)) == rows
+    assert table.taken_for[:2] == ["4 files", "only the first has a header"]
+    assert table.frame.index.tolist()[12] == f"{tmp_path / ('part-01' + ending)}:1"
+
+
+def test_a_last_part_of_one_row_is_a_row_too(tmp_path):
+    rows = [(text, str(i % 2)) for i, text in enumerate(LONG)]
+    pattern = split(tmp_path, rows, 20, ".csv", ";")
+    assert [text for _, text in texts(pattern)] == LONG
+    pattern = split(tmp_path, [(f"a{i}", "pos") for i in range(8)], 4, ".tsv", "\t")
+    assert len(texts(pattern)) == 8
+
+
+def test_unlabelled_texts_and_other_columns_may_be_split_too(tmp_path):
+    (tmp_path / "one").mkdir()
+    pattern = split(tmp_path / "one", [(text,) for text in SHORT], 15, ".csv", header=("text",))
+    rows = UnlabelledRows(str(pattern), Columns(label=None), ReadingOptions(None, "stop"), None)
+    with rows.open() as source:
+        assert [row.text for row in rows.read(source)] == SHORT
+    assert rows.taken_for == ["3 files", "only the first has a header"]
+    (tmp_path / "many").mkdir()
+    many = [(str(i), text, f"2024-01-{1 + i % 28:02}", "") for i, text in enumerate(SHORT)]
+    pattern = split(tmp_path / "many", many, 15, ".csv", header=("id", "text", "day", "note"))
+    with open_source(pattern) as source:
+        assert [tuple(record.values.values()) for record in source.records] == many
+
+
+def test_a_workbook_whose_first_row_is_data_goes_on_where_the_first_ends(tmp_path):
+    pytest.importorskip("openpyxl")
+    frame = pd.DataFrame({"text": LONG, "stars": [i % 5 for i in range(40)]})
+    frame[:20].to_excel(tmp_path / "a1.xlsx", index=False)
+    frame[20:].to_excel(tmp_path / "a2.xlsx", index=False, header=False)
+    table = utils.read_table(tmp_path / "a*.xlsx", Columns(label="stars"))
+    assert table.frame.text.tolist() == LONG
+    assert table.taken_for == ["2 files", "only the first has a header"]
+
+
+def test_files_that_all_have_a_header_are_not_taken_for_parts(tmp_path):
+    for number in range(3):
+        names = ("label", "text") if number == 1 else ("text", "label")
+        part = [(text, "xy"[i % 2])[:: -1 if number == 1 else 1] for i, text in enumerate(SHORT)]
+        split(tmp_path, part, 99, f"{number}.csv", header=names)
+    table = utils.read_table(tmp_path / "part-*.csv", Columns())
+    assert table.frame.text.tolist() == SHORT * 3
+    assert table.taken_for == ["3 files"]
+
+
+@pytest.mark.parametrize("names", [("text", "stars"), ("review", "sentiment"), ("post", "y"), ("foo", "bar")])
+@pytest.mark.parametrize("texts_of_part", [LONG, SHORT], ids=["long", "short"])
+def test_a_header_with_other_names_is_never_taken_for_a_row(tmp_path, names, texts_of_part):
+    rows = [(text, "xy"[i % 2]) for i, text in enumerate(texts_of_part)]
+    split(tmp_path, rows, 99, "1.csv")
+    split(tmp_path, rows, 99, "2.csv", header=names)
+    with pytest.raises(UserError, match=rf"part-002.csv: its columns are '{names[0]}', '{names[1]}', but those of"):
+        texts(tmp_path / "part-*.csv")
+
+
+def test_some_files_with_a_header_and_some_without_are_said(tmp_path):
+    rows = [(text, "xy"[i % 2]) for i, text in enumerate(LONG)]
+    pattern = split(tmp_path, rows, 11, ".csv")
+    (tmp_path / "part-02.csv").write_text("text,label\n" + (tmp_path / "part-02.csv").read_text())
+    table = utils.read_table(pattern, Columns())
+    assert table.frame.text.tolist() == LONG
+    assert table.taken_for == ["4 files", "2 of them without a header"]
+
+
+def test_no_header_settles_it_for_all_files(tmp_path):
+    rows = [(text, "xy"[i % 2]) for i, text in enumerate(LONG)]
+    pattern = split(tmp_path, rows[1:], 20, ".csv", header=rows[0])
+    reading = ReadingOptions(None, "stop", TableOptions(no_header=True))
+    assert utils.read_table(pattern, Columns(), reading).frame.text.tolist() == LONG
+    assert utils.read_table(pattern, Columns()).frame.text.tolist() == LONG

@@ -159,10 +159,51 @@ def test_a_file_that_is_arrow_in_name_only_is_an_error(tmp_path, data):
         seen(open_source(tmp_path / "rows.arrow"))
 
 
-def test_two_columns_of_one_name_are_refused(tmp_path):
-    rows = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
-    with pytest.raises(UserError, match="two columns are called 'text'"):
-        open_source(written(tmp_path / "rows.arrow", rows))
+def of_columns(*columns: tuple[str, list], features: dict | None = None):
+    """Return a table of columns of which several may have one name."""
+    rows = pa.Table.from_arrays([pa.array(values) for _, values in columns], names=[name for name, _ in columns])
+    if features is None:
+        return rows
+    return rows.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def stored(path, rows):
+    if path.suffix == ".arrow":
+        return written(path, rows)
+    pytest.importorskip("pyarrow.parquet").write_table(rows, path)
+    return path
+
+
+TWICE = (("id", [1, 2]), ("text", ["a", "b"]), ("id", ["p", None]), ("label", [1, 0]), ("id", [True, False]))
+
+
+@pytest.mark.parametrize("ending", ["arrow", "parquet"])
+def test_columns_that_are_not_used_may_have_one_name(tmp_path, ending):
+    path = stored(tmp_path / f"rows.{ending}", of_columns(*TWICE, features=FEATURES))
+    with open_source(path) as source:
+        assert source.columns == ["id", "text", "id.1", "label", "id.2"]
+        assert source.written_names == {"id.1": "id", "id.2": "id"}
+        assert source.taken_for == ["label: names of its classes"]
+        types = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.bool_()]
+        assert source.arrow_schema == pa.schema(list(zip(source.columns, types, strict=True)))
+        rows = list(read_rows(source, Columns()))
+    assert [row.values for row in rows] == [
+        {"id": 1, "text": "a", "id.1": "p", "label": "好评", "id.2": True},
+        {"id": 2, "text": "b", "id.1": None, "label": "差评", "id.2": False},
+    ]
+
+
+@pytest.mark.parametrize("ending", ["arrow", "parquet"])
+@pytest.mark.parametrize("name", ["text", "label"])
+def test_a_column_that_is_used_and_there_twice_is_refused(tmp_path, ending, name):
+    path = stored(tmp_path / f"rows.{ending}", of_columns(("text", ["a"]), ("label", ["x"]), (name, ["b"])))
+    with (
+        pytest.raises(UserError, match=rf"rows.{ending}: two columns are called '{name}'$"),
+        open_source(path) as source,
+    ):
+        list(read_rows(source, Columns()))
+    with open_source(path) as source:
+        assert [row.text for row in read_rows(source, Columns(text=f"{name}.1", label=None))] == ["b"]
 
 
 def test_pandas_reads_the_same(tmp_path):

@@ -6,6 +6,8 @@ import pytest
 
 from tests.conftest import seen
 from toolkit.base.errors import UserError
+from toolkit.data.rows import read_rows
+from toolkit.files.columns import Columns
 from toolkit.formats.json_layouts import rows_of_object
 from toolkit.formats.json_rows import read_json
 
@@ -32,6 +34,22 @@ def test_a_table_that_pandas_wrote_is_read_back(frame, orient, indent):
         assert [record for record in source.columns if record != "index"] == list(frame.columns)
     wanted = json.loads(frame.to_json(orient="records"))
     assert [{key: value for key, value in row.items() if key != "index"} for row in rows] == wanted
+
+
+def test_columns_of_one_name_that_pandas_wrote_are_told_apart():
+    frame = pd.DataFrame([["a", 1, "x", 2], ["b", 3, "y", 4]], columns=["text", "id", "label", "id"])
+    source = opened(frame.to_json(orient="split"))
+    assert source.columns == ["text", "id", "label", "id.1"]
+    assert source.written_names == {"id.1": "id"}
+    assert [list(record.values.values()) for record in source.records] == frame.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("name", ["text", "label"])
+def test_a_column_of_such_a_table_that_is_used_and_there_twice_is_refused(name):
+    frame = pd.DataFrame([["a", "x", "b"]], columns=["text", "label", name])
+    source = opened(frame.to_json(orient="split"))
+    with pytest.raises(UserError, match=f"rows.json: two columns are called '{name}'$"):
+        list(read_rows(source, Columns()))
 
 
 def test_rows_of_such_a_table_are_numbered():

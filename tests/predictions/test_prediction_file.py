@@ -1,5 +1,6 @@
 """What is written for which rows; a row's prediction is made up from the length of its text."""
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -418,6 +419,24 @@ def test_own_output_is_kept_beside_the_new_one_with_a_prefix(tmp_path, ending):
     assert found["new_prob_pro"].tolist() == pytest.approx([0.1 if len(text) % 2 else 0.9 for text in found["text"]])
     with pytest.raises(UserError, match="'new_prediction', .*--prediction_prefix new_new_ keeps both"):
         opened("--input_file", output, "--output_file", tmp_path / f"q{ending}", "--prediction_prefix", "new_")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "xlsx", "json"])
+def test_columns_of_one_name_of_a_parquet_file_are_all_given_back(tmp_path, ending):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    arrays = [pa.array([1, 2]), pa.array(["a", "b"]), pa.array(["p", "q"])]
+    source = tmp_path / "rows.parquet"
+    parquet.write_table(pa.Table.from_arrays(arrays, names=["id", "text", "id"]), source)
+    output = tmp_path / f"out.{ending}"
+    predict(opened("--input_file", source, "--output_file", output))
+    if ending == "csv":  # in cells names may be the same, and stay
+        with output.open(encoding="utf-8", newline="") as stream:
+            assert list(csv.reader(stream))[0][:4] == ["id", "text", "id", "prediction"]
+    frame = read_any(output)
+    assert frame.columns.tolist()[:4] == ["id", "text", "id.1", "prediction"]  # pandas calls them so, too
+    assert frame["id"].tolist() == [1, 2]
+    assert frame["id.1"].tolist() == ["p", "q"]
 
 
 def test_probabilities_of_a_model_with_other_labels_are_replaced_too(tmp_path):

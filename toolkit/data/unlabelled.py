@@ -38,7 +38,7 @@ class UnlabelledRows:
         self.reading = reading
         self.format = (pipe_format or "txt") if path == "-" else None
         self.rejected = 0
-        self.taken_for: list[str] = []  # what is said of how the file was read, once it was opened
+        self._taken_for: tuple[list[str], list[str]] = ([], [])  # of the file and of its columns, once it was opened
         self.arrow_schema: Any = None  # of a parquet or arrow file, once it was opened
         self.spool: Spool | None = None
         self.written_names: Mapping[str, str] = {}
@@ -53,6 +53,12 @@ class UnlabelledRows:
     def used_columns(self) -> list[str]:
         """The columns from which texts are read, as they are called in the file, once it was opened."""
         return self._own_columns.names
+
+    @property
+    def taken_for(self) -> list[str]:
+        """What is said of how the file was read; of several files it is complete once all were."""
+        of_file, of_columns = self._taken_for
+        return [*of_file, *of_columns]
 
     @property
     def is_pipe(self) -> bool:
@@ -85,7 +91,7 @@ class UnlabelledRows:
             source.__exit__()
             raise
         self._own_columns = own_columns.columns
-        self.taken_for = [*source.taken_for, *own_columns.taken_for]
+        self._taken_for = (source.taken_for, own_columns.taken_for)
         self.written_names = source.written_names
         self.arrow_schema = source.arrow_schema
         return source

@@ -21,15 +21,15 @@ class _OpenFile:
         self.source.__exit__()
 
 
-def read_several(name: str, paths: Sequence[Path], open_one: Callable[[Path], Source]) -> Source:
-    """Return the source of several files one after the other, each opened by `open_one` when it is its turn.
+def read_several(name: str, paths: Sequence[Path], first: Source, open_one: Callable[[Path], Source]) -> Source:
+    """Return the source of several files, of which the first is open and `open_one` opens each other in its turn.
 
-    Records have the file in their line. Raises UserError, while they are read, for a file with other columns or of
-    another format than the first.
+    Records have the file in their line. Once they are read, `taken_for` says how many files have no header where the
+    first has one. Raises UserError, while they are read, for a file with other columns or of another format than it.
     """
-    first = open_one(paths[0])
     open_file = _OpenFile(first)
-    source = replace(first, name=name, stream=open_file, records=_records(paths, open_one, open_file))
+    source = replace(first, name=name, stream=open_file)
+    source.records = _records(paths, open_one, open_file, source)
     if source.format in ("json", "jsonl"):  # later files may have keys that the first has not
         source.columns_of_first = PEEKED_RECORDS
     if len(paths) > 1:
@@ -37,9 +37,12 @@ def read_several(name: str, paths: Sequence[Path], open_one: Callable[[Path], So
     return source
 
 
-def _records(paths: Sequence[Path], open_one: Callable[[Path], Source], open_file: _OpenFile) -> Iterator[Record]:
-    """Yield the records of all files."""
+def _records(
+    paths: Sequence[Path], open_one: Callable[[Path], Source], open_file: _OpenFile, source: Source
+) -> Iterator[Record]:
+    """Yield the records of all files, and say in the end which have no header."""
     first = open_file.source
+    without_header = 0
     for number, path in enumerate(paths):
         if number > 0:
             open_file.close()
@@ -47,6 +50,16 @@ def _records(paths: Sequence[Path], open_one: Callable[[Path], Source], open_fil
             _refuse_another(paths[0], first, path, open_file.source)
         for record in open_file.source.records:
             yield record._replace(line=FileLine(str(path), int(record.line)))
+        without_header += _has_no_header(open_file.source)
+    if without_header and not _has_no_header(first):
+        only_first = without_header == len(paths) - 1
+        remark = "only the first has a header" if only_first else f"{without_header:,} of them without a header"
+        source.taken_for.insert(1, remark)
+
+
+def _has_no_header(source: Source) -> bool:
+    """Return whether a source is a table in cells that has no line of names."""
+    return source.is_in_cells and source.header is not None and source.header.line is None
 
 
 def _refuse_another(first_path: Path, first: Source, path: Path, other: Source) -> None:

@@ -60,7 +60,7 @@ class Record(NamedTuple):
 class Header:
     """The names of the columns of a table."""
 
-    line: int | None  # on which it stands; None: the file has no header
+    line: int | None  # on which it stands; None: on none, as in parquet, or the file has no header
     columns: list[str]  # without what cannot be seen; of equal ones the second is called name.1, and so on
     written: Mapping[str, str]  # how a column's name stands in the file, where it is written otherwise
     repeated: frozenset[str] = frozenset()  # names that several columns have
@@ -71,7 +71,8 @@ class Header:
         """Raise UserError if several columns of the file `name` are called as one that is used."""
         repeated = {*used} & self.repeated
         if repeated:
-            raise UserError(f"{name}, {self.unit} {self.line}: two columns are called {short_repr(min(repeated))}")
+            place = name if self.line is None else f"{name}, {self.unit} {self.line}"
+            raise UserError(f"{place}: two columns are called {short_repr(min(repeated))}")
 
 
 @dataclass
@@ -94,7 +95,8 @@ class Source:
     has_fixed_columns: bool = False  # they are called text and label whatever the columns of other files are called
     is_pipe: bool = False  # standard input, whose end cannot be waited for
     taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
-    header: Header | None = None  # of a csv or tsv file
+    separator: str | None = None  # of a csv or tsv file
+    header: Header | None = None  # of a table in cells; of parquet, arrow and json where two columns have one name
 
     def __enter__(self) -> "Source":
         return self
@@ -115,6 +117,11 @@ class Source:
     def written_names(self) -> Mapping[str, str]:
         """How the names of columns stand in the file, where they are written otherwise than in `columns`."""
         return {} if self.header is None else self.header.written
+
+    @property
+    def is_in_cells(self) -> bool:
+        """Whether it is a csv or tsv file or a sheet, which mostly begins with a line of names."""
+        return self.separator is not None or self.format == "xlsx"
 
     @property
     def header_is_doubtful(self) -> bool:

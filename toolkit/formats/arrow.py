@@ -1,13 +1,13 @@
 """Read parquet and arrow files, and the folders in which the library datasets keeps its tables."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from toolkit.base.errors import UserError, first_line
-from toolkit.files.source import Closeable, Record, Source, short_repr
+from toolkit.files.source import Closeable, Record, Source
+from toolkit.formats.header import header_of_repeated
 
 ROWS_AT_ONCE = 1024  # made into Python values
 DATASETS_KEY = b"huggingface"  # of the schema's metadata, in which datasets describes the columns
@@ -122,15 +122,32 @@ def _pyarrow(name: str, kind: str) -> Any:
 
 def _source(name: str, schema: Any, batches: Iterable[Any], stream: Closeable) -> Source:
     """Return the source of a table, with the names of labels that datasets keeps beside their numbers."""
-    repeated = [column for column, count in Counter(schema.names).items() if count > 1]
-    if repeated:
-        raise UserError(f"{name}: two columns are called {short_repr(repeated[0])}")
+    header = header_of_repeated(schema.names)
+    if header is not None:
+        schema = _renamed(schema, header.columns)
+        batches = _with_columns(batches, header.columns)
     names = {name: classes for name, classes in class_names(schema.metadata).items() if name in schema.names}
     records = _records(name, batches, names)
-    source = Source(name, "parquet", schema.names, records, stream, unit="row", cells_are_text=False)
+    source = Source(name, "parquet", schema.names, records, stream, unit="row", cells_are_text=False, header=header)
     source.arrow_schema = _with_names(schema, names)
     source.taken_for += [f"{column}: names of its classes" for column in names]
     return source
+
+
+def _renamed(schema: Any, columns: Sequence[str]) -> Any:
+    """Return a schema with other names of its columns."""
+    import pyarrow  # noqa: PLC0415 (optional)
+
+    fields = [field.with_name(column) for field, column in zip(schema, columns, strict=True)]
+    return pyarrow.schema(fields, schema.metadata)
+
+
+def _with_columns(batches: Iterable[Any], columns: Sequence[str]) -> Iterator[Any]:
+    """Yield batches with other names of their columns."""
+    from pyarrow import RecordBatch  # noqa: PLC0415 (optional)
+
+    for batch in batches:
+        yield RecordBatch.from_arrays(batch.columns, names=list(columns))
 
 
 def _records(name: str, batches: Iterable[Any], names: Mapping[str, Sequence[str]]) -> Iterator[Record]:

@@ -30,7 +30,9 @@ def read_table_text(
     else:
         next(rows)
     records = (_record(row, header.columns) for row in rows)
-    return Source(name, kind, header.columns, records, stream, header=header, taken_for=taken_for)
+    source = Source(name, kind, header.columns, records, stream, header=header, taken_for=taken_for)
+    source.separator = reading.dialect.separator
+    return source
 
 
 def _header(name: str, reading: Reading, known: TableReading) -> Header:

@@ -24,6 +24,16 @@ SAYS_WHICH = "says which"
 
 
 @dataclass(frozen=True)
+class EarlierFile:
+    """The first of several files that are read as one table, which the others may go on without a header."""
+
+    format: str
+    separator: str | None  # of a csv or tsv file
+    columns: tuple[str, ...]
+    rows: list[list[str]]  # some of them
+
+
+@dataclass(frozen=True)
 class TableReading:
     """What is known beforehand of a csv or tsv file; None: to be told from the file itself."""
 
@@ -33,6 +43,7 @@ class TableReading:
     names: tuple[str, ...] = ()  # of the columns of a file without a header
     wanted: tuple[str, ...] = USUAL_NAMES  # names of the columns that will be used, that of the text first
     with_label: bool = True  # whether labels are wanted
+    earlier: EarlierFile | None = None  # what was read before as part of the same table
 
     @classmethod
     def from_options(cls, options: TableOptions, wanted: tuple[str, ...], with_label: bool) -> "TableReading":
@@ -191,10 +202,14 @@ def _told_apart(name: str, head: Head, known: TableReading, usual: str) -> Readi
 def _header_level(reading: Reading, known: TableReading) -> int:
     """Return how well the first row fits as a header: 2 if it names the text, 1 if it has a name that is known.
 
-    Where the names of the columns are given, it is a matter of their number.
+    Where the names of the columns are given, it is a matter of their number, and where an earlier file has as many
+    columns between the same separators, that is as good as a name.
     """
     if known.names:
         return 2 if reading.width == len(known.names) else 0
+    earlier = known.earlier
+    if earlier is not None and (reading.dialect.separator, reading.width) == (earlier.separator, len(earlier.columns)):
+        return 2
     if known.has_header is False or reading.width == 0:
         return 0
     names = [clean_name(value) for value in reading.rows[0].values]

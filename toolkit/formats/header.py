@@ -9,7 +9,7 @@ from enum import Enum
 from toolkit.base.errors import UserError
 from toolkit.files.source import Header, short_repr
 from toolkit.formats.column_names import Content, clean_name, is_known, screen_width
-from toolkit.formats.dialects import TableReading
+from toolkit.formats.dialects import EarlierFile, TableReading
 
 JUDGED_ROWS = 1000  # about as many as are looked at
 FEW_ROWS = 3  # by fewer a header cannot be told from a row
@@ -42,6 +42,16 @@ def make_header(name: str, line: int, cells: Sequence[str], is_doubtful: bool = 
     columns = _made_different(names)
     written = {column: cell for column, cell in zip(columns, cells, strict=True) if column != cell}
     return Header(line, columns, written, repeated, is_doubtful)
+
+
+def header_of_repeated(names: Sequence[str]) -> Header | None:
+    """Return the header of columns whose names stand on no line, as in parquet, if two have one name; else None."""
+    repeated = frozenset(name for name, count in Counter(names).items() if count > 1)
+    if not repeated:
+        return None
+    columns = _made_different(names)
+    written = {column: name for column, name in zip(columns, names, strict=True) if column != name}
+    return Header(None, columns, written, repeated)
 
 
 def _without_what_is_around(plain: Sequence[str]) -> list[str]:
@@ -80,6 +90,10 @@ def tell_header(name: str, line: int, rows: Sequence[Sequence[str]], known: Tabl
     first = list(rows[0])
     if known.names:
         return given_names(name, known.names, len(first))
+    if known.earlier is not None:
+        if goes_on(rows, known.earlier, known.wanted):
+            return Header(None, list(known.earlier.columns), {})
+        known = replace(known, has_header=True)
     judged = FirstRow.HEADER if known.has_header is not False else FirstRow.ROW
     if known.has_header is None:
         judged = judge_first_row(rows, known.wanted)
@@ -154,6 +168,28 @@ def _is_unlike(cell: str, below: Content) -> bool:
         return not Content((cell,)).is_number
     width = screen_width(cell)
     return below.is_long and width <= SHORT_NAME and width * 3 < below.width
+
+
+def goes_on(rows: Sequence[Sequence[str]], earlier: EarlierFile, wanted: Sequence[str]) -> bool:
+    """Return whether a file goes on with the rows of an earlier one, its first row being no header but a row.
+
+    It has no header if the first row is like the rows of both. One that may be either is none if it has a cell that
+    is hardly a name.
+    """
+    first = list(rows[0])
+    cells = [*first, *[""] * _missing_names(rows)]
+    if sorted(map(clean_name, cells)) == sorted(map(clean_name, earlier.columns)):
+        return False
+    width = len(earlier.columns)
+    if len(first) != width:  # a row that is damaged, or the header of another table
+        return sum(len(row) == width for row in rows[1:]) * 2 > len(rows) - 1 and not any(map(is_known, first))
+    columns = [Content.of([row[j] for row in earlier.rows]) for j in range(width)]
+    pairs = list(zip(first, columns, strict=True))
+    has_new_name = any(is_known(cell) and cell not in content.cells for cell, content in pairs)
+    if not has_new_name and any(content.recurs and cell in content.cells for cell, content in pairs):
+        return True
+    judged = judge_first_row([first, *rows[1:], *earlier.rows], wanted)
+    return judged is FirstRow.ROW or (judged is FirstRow.UNCLEAR and (width == 1 or not _are_names(first)))
 
 
 # -- a file without --------------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from toolkit.base.errors import UserError
-from toolkit.files.source import short_repr
+from toolkit.files.source import Header, short_repr
 from toolkit.formats.column_names import TEXT_NAMES, plain_name
+from toolkit.formats.header import header_of_repeated
 
 MAX_LISTED_KEYS = 5  # in an error
 SPLIT_KEYS = {"columns", "index", "data", "index_names", "column_names"}
@@ -18,6 +19,7 @@ class Layout:
 
     rows: list[dict]
     remark: str
+    header: Header | None = None  # where two columns have one name
 
 
 def rows_of_object(name: str, value: dict) -> Layout | None:
@@ -48,10 +50,13 @@ def _is_row(value: Mapping[str, object]) -> bool:
 def _split(name: str, columns: Sequence, rows: Iterable) -> Layout:
     """Return the rows of a list of columns and a list of lists."""
     names = list(map(str, columns))
+    header = header_of_repeated(names)
+    if header is not None:
+        names = header.columns
     for number, row in enumerate(rows, 1):
         if not isinstance(row, list) or len(row) != len(names):
             raise UserError(f"{name}, row {number}: is no list of {len(names)} values, as many as there are columns")
-    return Layout([dict(zip(names, row, strict=True)) for row in rows], "json of pandas (split)")
+    return Layout([dict(zip(names, row, strict=True)) for row in rows], "json of pandas (split)", header)
 
 
 def _of_objects(value: Mapping[str, dict]) -> Layout:

@@ -34,6 +34,7 @@ def read_json(name: str, stream: TextIO) -> Source:
         return read_jsonl(name, stream, lines, line)
     source = _source(name, "json", (_record(number, row) for number, row in enumerate(layout.rows, 1)), stream)
     source.unit = "row"
+    source.header = layout.header
     source.taken_for.append(layout.remark)
     return source
 

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
@@ -21,13 +22,14 @@ from toolkit.files.source import Record, Source, format_of_name
 from toolkit.formats.annotations import flatten_annotations
 from toolkit.formats.arrow import read_arrow, read_parquet, read_saved_dataset
 from toolkit.formats.delimited import read_table_text
-from toolkit.formats.dialects import UNKNOWN, TableReading
+from toolkit.formats.dialects import UNKNOWN, EarlierFile, TableReading
 from toolkit.formats.excel import read_xlsx
 from toolkit.formats.json_rows import read_json, read_jsonl
 from toolkit.formats.recognition import recognise
 from toolkit.formats.txt_rows import read_txt
 
 KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
+CELLS = ("csv", "tsv", "txt")  # which the content of a file does not always tell apart
 UNREADABLE = (OSError, UnicodeError, *DAMAGED)
 
 
@@ -96,8 +98,24 @@ def _open(path: str | Path, encoding: str | None, kind: str | None, known: Table
     if path.is_dir() and format_of_name(path) is None:
         return read_saved_dataset(path) or read_folder(path, encoding)
     if is_pattern(path):
-        return read_several(str(path), matching_files(path), lambda file: _open_guarded(file, encoding, kind, known))
+        return _open_several(str(path), matching_files(path), encoding, kind, known)
     return _open_file(path, encoding, kind, known)
+
+
+def _open_several(
+    name: str, paths: Sequence[Path], encoding: str | None, kind: str | None, known: TableReading
+) -> Source:
+    """Open several files as one table, of which only the first may have a header."""
+    first = _open_guarded(paths[0], encoding, kind, known)
+    try:
+        if known.has_header is None and first.is_in_cells:
+            values = [record.values for record in first.peek() if record.problem is None and record.values is not None]
+            rows = [["" if cell is None else str(cell) for cell in row.values()] for row in values]
+            known = replace(known, earlier=EarlierFile(first.format, first.separator, tuple(first.columns), rows))
+    except BaseException:
+        first.__exit__()
+        raise
+    return read_several(name, paths, first, lambda path: _open_guarded(path, encoding, kind, known))
 
 
 def _open_guarded(path: Path, encoding: str | None, kind: str | None, known: TableReading) -> Source:
@@ -116,6 +134,8 @@ def _open_file(path: Path, encoding: str | None, kind: str | None, known: TableR
     said = None
     if kind is None:
         kind, said = recognise(content, str(path), encoding)
+    if known.earlier is not None and kind in CELLS and format_of_name(content.name) in (None, "txt"):
+        kind = known.earlier.format  # a few rows without a header do not tell it themselves
     if kind == "txt" and known.names and set(known.names) != {"text", "label"}:
         kind, said = "tsv", "tab-separated"
     source = _opened(str(path), content, kind, encoding, known)

@@ -8,6 +8,7 @@ from typing import TextIO, TypeAlias
 from toolkit.base.errors import UserError
 from toolkit.files.source import Record, Source
 from toolkit.formats.column_names import LABEL_NAMES, TEXT_NAMES, TITLES, plain_name
+from toolkit.formats.header import header_of_repeated
 
 HEAD_CHARACTERS = 1 << 20
 HEAD_LINES = 256  # that are looked at before the first is read: as many rows as a pipe is answered at once
@@ -166,8 +167,11 @@ def _between_bars(name: str, head: Sequence[str], lines: Iterator[Line]) -> Sour
     cells = head[0].split(BARS)
     if names_columns(cells):
         next(lines)
-        records = (_cells_record(*line, cells) for line in lines)
-        return Source(name, "csv", cells, records, taken_for=[f"{BARS}-separated with a header"])
+        header = header_of_repeated(cells)
+        columns = cells if header is None else header.columns
+        records = (_cells_record(*line, columns) for line in lines)
+        remark = f"{BARS}-separated with a header"
+        return Source(name, "csv", columns, records, header=header, taken_for=[remark])
     if len(cells) == 2:
         return _text_and_label(name, head, lines, BARS)
     if len(cells) != len(TOUTIAO) or not cells[1].isdigit():
