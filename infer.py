@@ -50,7 +50,7 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
     begin_script()
     OPTIONS = read_options()
     # Of several processes the main one does not read before the others have come.
-    PREPARED = prepare(OPTIONS) if this_process().size == 1 else None
+    PREPARED = prepare(OPTIONS) if this_process().size == 1 and OPTIONS.merge is None else None
 
 import numpy as np
 
@@ -64,7 +64,11 @@ from toolkit.layers.int8 import every
 
 
 def main(options: InferenceOptions, prepared: Inference | None = None) -> None:
-    """Load the model, and write what it predicts for one text, a stream or a file."""
+    """Load the model, and write what it predicts for one text, a stream or a file; or write the whole model."""
+    if options.merge is not None:
+        utils.write_whole_model(Path(options.model_dir), Path(options.merge))
+        Log(sys.stderr)(f"the whole model is in {options.merge}")
+        return
     with Processes(this_process()) as processes:
         machine = choose_machine(options.prediction.machine.device, options.prediction.machine.precision, processes)
         batch_size = processes.broadcast(options.prediction.batch_size)

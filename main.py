@@ -17,7 +17,7 @@ from toolkit.base.process import this_process
 from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import fine_tuning_options
 from toolkit.cli.sections import FineTuningOptions
-from toolkit.runs.paths import refuse_to_overwrite
+from toolkit.runs.paths import refuse_to_overwrite, refuse_to_replace_base
 
 
 def read_options() -> FineTuningOptions:
@@ -25,6 +25,7 @@ def read_options() -> FineTuningOptions:
     options = fine_tuning_options()
     if this_process().is_main and options.trains_a_run and not options.output.resume:
         refuse_to_overwrite(Path(options.output.output_dir), options.output.overwrite)
+        refuse_to_replace_base(Path(options.output.output_dir), options.model.model, options.training.train)
     return options
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 
 from toolkit.base.disk import filling, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
@@ -61,6 +62,7 @@ from toolkit.predictions.added_columns import scored_columns
 from toolkit.runs.model_card import model_card
 from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.runs.saved_model import load_saved_classifier
+from toolkit.runs.trained_weights import load_saved_tokenizer, save_trained
 from toolkit.tokens.dataset import (
     TokenDataset,
     TokenFacts,
@@ -74,7 +76,6 @@ from toolkit.tokens.probe import Fit, probe, probe_precision
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names
 from toolkit.training.learner import GradientPass, Learner
-from toolkit.training.loss import check_weighted_labels
 from toolkit.training.training_data import TrainingData
 
 ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
@@ -322,7 +323,6 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     if machine.is_main:
         read = read_labelled_tables(options.data, options.split_seed, log)
     labels = machine.processes.broadcast(None if read is None else read.labels)
-    check_weighted_labels(options.training.loss.class_weight, labels)
     datasets: dict[str, TokenDataset] = {}
     encoder = None
     fit = None
@@ -439,19 +439,18 @@ def train_one_epoch(
 ) -> None:
     """Take a step for each of `batches`, row numbers of the global batches of an epoch or of a part of it.
 
-    A step follows the gradient of the (weighted) mean loss over its batch, however the batch is cut to fit the memory
-    and shared among processes; one whose loss or gradient is not a number leaves the weights as they are. After each
-    step `on_step` gets the mean loss times the rows (a tensor on the device; of several processes each has an estimate
-    of which that is the mean), the number of rows, and the learning rate.
+    A step follows the gradient of the mean loss over its batch, however the batch is cut to fit the memory and shared
+    among processes; one whose loss or gradient is not a number leaves the weights as they are. After each step
+    `on_step` gets the sum of the losses (a tensor on the device; of several processes each has an estimate of which
+    the sum is the mean), the number of rows, and the learning rate.
     """
-    learner.model.train()
+    learner.set_training()
     for rows in batches:
         rate = learner.begin_step()
-        total_weight = learner.settings.loss.total_weight(dataset.label_ids[rows])
         for attempt in learner.attempts(rows):
             with attempt:
                 mean_loss = torch.zeros((), device=learner.machine.device)
-                for gradient_pass in learner.passes(rows, dataset.lengths, total_weight):
+                for gradient_pass in learner.passes(rows, dataset.lengths):
                     mean_loss += _add_gradient(learner, dataset, gradient_pass)
         norm = learner.clip_gradient()
         learner.guard.check(learner.step, mean_loss, norm, rows)
@@ -470,7 +469,7 @@ def _add_gradient(learner: Learner, dataset: TokenDataset, gradient_pass: Gradie
     inputs, label_ids = batch_tensors(dataset, gradient_pass.rows, learner.machine.device)
     with learner.gradient_sharing(gradient_pass), learner.machine.precision.autocast():
         logits = learner.model(**inputs).logits  # (B, C)
-    loss = learner.settings.loss.sum(logits.float(), label_ids) * gradient_pass.weight
+    loss = F.cross_entropy(logits.float(), label_ids, reduction="sum") * gradient_pass.weight
     learner.scaler.scale(loss).backward()
     return loss.detach()
 
@@ -576,14 +575,32 @@ def score_table(
 def save_model(folder: Path, model: torch.nn.Module, tokenizer: Any, run: RunFacts, waits: bool = False) -> None:
     """Replace a model directory by one with this model, its tokenizer, run.json and the model card, in one go.
 
+    If `run` says that a part of the model was trained, that part alone is saved, with what is needed to find the rest.
     If it `waits`, it stays beside the old one until install_directory is called.
     """
     with filling(folder) as new:
-        unwrap(model).save_pretrained(new, max_shard_size=ONE_FILE)
-        tokenizer.save_pretrained(new)
+        if run.trained is not None:
+            save_trained(new, unwrap(model), tokenizer, run.trained)
+        else:
+            unwrap(model).save_pretrained(new, max_shard_size=ONE_FILE)
+            tokenizer.save_pretrained(new)
         describe_model(new, run)
     if not waits:
         install_directory(folder)
+
+
+def write_whole_model(folder: Path, target: Path) -> None:
+    """Write the whole model of a directory that has only what was trained to another, which is new or empty.
+
+    Raises UserError if that is in the way, if the model is a whole one already, or if its base model is not here.
+    """
+    run = read_run(folder)
+    if run.trained is None:
+        raise UserError(f"--merge: {folder} has a whole model already")
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise UserError(f"--merge {target}: it is in the way; move it, or name another directory")
+    model = load_saved_classifier(folder, run).model
+    save_model(target, model, load_saved_tokenizer(folder, run), replace(run, trained=None))
 
 
 def describe_model(folder: Path, run: RunFacts) -> None:
@@ -618,7 +635,7 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
     Raises UserError if the directory is not one or is damaged, or the model cannot compute in the number format.
     """
     run = read_run(folder)
-    tokenizer = load_tokenizer(str(folder))
+    tokenizer = load_saved_tokenizer(folder, run)
     model: Any = load_saved_classifier(folder, run).model
     encoder = make_encoder(tokenizer, model.config, run.max_length, run.truncation, run.pairs)
     if fast:

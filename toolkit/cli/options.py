@@ -1,12 +1,12 @@
 """The command line options of the three scripts. Nothing heavy is imported here, so --help is immediate."""
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from toolkit.base.errors import UserError
-from toolkit.cli.class_weights import ClassWeightAction
 from toolkit.cli.label_names import MapLabels
 from toolkit.cli.parser import Parser, number, options_on_command_line, path
 from toolkit.cli.sections import (
@@ -49,6 +49,13 @@ def _separator(word: str) -> str:
     word = {"\\t": "\t"}.get(word, word)
     if len(word) != 1 or word in "\"\\\r\n\0":
         raise argparse.ArgumentTypeError(f"{word!r} is neither auto, comma, semicolon, tab, bar nor one character that can separate fields")
+    return word
+
+
+def _trained_part(word: str) -> str:
+    """Return all, head or top:N, which say what is trained."""
+    if not re.fullmatch("all|head|top:[1-9][0-9]{0,3}", word):
+        raise argparse.ArgumentTypeError(f"{word!r} is neither all, head nor top:N, as in top:3")
     return word
 
 
@@ -128,6 +135,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--train", type=_trained_part, default="all", metavar="PART", help="which weights are trained: all; head: the classification head alone; top:N: the head and the last N layers of the encoder; of a part, the directory of the model has that part alone, and is of use only where the --model is")
     group.add_argument("--epochs", "--num_train_epochs", type=_count, default=3, metavar="N", help="passes over the training rows")
     group.add_argument("--batch_size", type=_count, default=16, metavar="ROWS", help="rows per step, over all devices and processes together")
     group.add_argument("--micro_batch_size", type=_count, metavar="ROWS", help="rows that one device processes at once; fewer take less memory and give the same result (off: the whole batch)")
@@ -139,10 +147,6 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--warmup_ratio", "--warmup_proportion", type=_share, default=0.1, metavar="SHARE", help="share of all steps during which the learning rate rises from 0 (0: off)")
     group.add_argument("--scheduler", default="linear", choices=["linear", "cosine", "constant"], help="shape of the learning rate after the warmup")
     group.add_argument("--max_grad_norm", type=_not_negative, default=1.0, metavar="NORM", help="clip gradients to this norm (0: off)")
-    group.add_argument("--loss", default="cross_entropy", choices=["cross_entropy", "focal", "label_smoothing"], help="what the steps make smaller; focal: rows that are already right count less; label_smoothing: a share of the target goes to all labels alike; valid loss is the plain cross entropy whatever this is")
-    group.add_argument("--focal_gamma", type=_positive, metavar="GAMMA", help="power of --loss focal: the higher, the less easy rows count (off: 2)")
-    group.add_argument("--label_smoothing", type=_below_one, metavar="SHARE", help="share of the target that --loss label_smoothing gives to all labels in equal parts (off: 0.1)")
-    group.add_argument("--class_weight", action=ClassWeightAction, nargs="+", default="none", metavar="LABEL=WEIGHT", help="how much the training rows of a label count, for labels that are rare or matter more: none (all alike), balanced (the rows of each label together count the same), or a weight for some of the labels (the others have 1)")
     group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is for --positive_label")
     group.add_argument("--positive_label", metavar="LABEL", help="of two labels, the one that f1 and the ROC curve are for (off: the second in order)")
     group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set (off: whichever is more probable)")
@@ -157,9 +161,6 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 
 def _check_training(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for one whose package is not there."""
-    for name, loss in (("focal_gamma", "focal"), ("label_smoothing", "label_smoothing")):
-        if getattr(args, name) is not None and args.loss != loss:
-            raise UserError(f"--{name} is for --loss {loss}, and this is --loss {args.loss}")
     if args.find_label_errors:
         conflicting = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
         if args.seeds > 1:
@@ -218,6 +219,7 @@ def inference_parser() -> Parser:
     _add_reading(group, on_bad_rows="keep")
     _add_saved_model(parser)
     group = parser.add_argument_group("output")
+    group.add_argument("--merge", type=path, metavar="DIR", help="instead of predicting, write the whole model to this directory, for transformers.pipeline and others, where --model_dir has only the part that was trained (main.py --train) (off: predict)")
     group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
     group.add_argument("--top_k", type=_count_or_off, metavar="K", help="write only the K likeliest labels, as top1_label, top1_prob, and so on; 0 writes the probability of every label (off: 10 for a model of more than 100 labels, else 0)")
     group.add_argument("--prediction_prefix", metavar="TEXT", help="what the names of the added columns begin with, as in new_prediction, so that an input keeps columns of its own that are called prediction and prob_<label> (off: nothing)")

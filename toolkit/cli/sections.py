@@ -66,19 +66,10 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
-class LossOptions:
-    """What the steps make smaller; None is off, in the records of runs that were before it."""
-
-    loss: str | None  # cross_entropy, focal or label_smoothing
-    focal_gamma: float | None
-    label_smoothing: float | None  # share
-    class_weight: str | dict[str, float] | None  # none, balanced, or weights by label
-
-
-@dataclass(frozen=True)
 class TrainingOptions:
     """How the model is trained and the best one chosen."""
 
+    train: str | None  # which part of it: all, head, top:N or lora; None is all, in the records of runs before it
     epochs: int
     batch_size: int  # rows, over all devices and processes together
     micro_batch_size: int | None  # rows of one device at once; None: all of a batch
@@ -90,7 +81,6 @@ class TrainingOptions:
     warmup_ratio: float
     scheduler: str
     max_grad_norm: float  # 0: off
-    loss: LossOptions
     metric: str
     positive_label: str | None
     threshold: float | str | None  # a probability, auto, or None for the more probable label
@@ -203,6 +193,7 @@ class InferenceOptions:
     reading: ReadingOptions
     model_dir: str
     prediction: PredictionOptions
+    merge: str | None  # where the whole model is written instead of predictions
     excel_safe: bool
     prediction_prefix: str | None  # of the names of the columns that are added
     top_k: int | None  # labels whose probabilities are written; 0: all; None: as many as is usual for a model's labels

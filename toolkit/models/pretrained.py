@@ -55,13 +55,13 @@ def model_folder(source: str) -> Path:
     return Path(source) if Path(source).is_dir() else fetch_model(source)
 
 
-def _load(loader: Any, source: str, look: Callable[[Path], list[str]], **options):
+def _load(loader: Any, source: str, look: Callable[[Path], list[str]], needs_weights: bool = True, **options):
     """Call from_pretrained on a directory, or on that of a hub id, if `look` and others find nothing wrong with it.
 
     Raises UserError for what they find and for whatever else keeps the files from being loaded.
     """
     folder = model_folder(source)
-    if problems := directory_problems(folder) or look(folder):
+    if problems := directory_problems(folder, needs_weights) or look(folder):
         raise UserError(*(f"model {source}: {problem}" for problem in problems))
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()  # files at hand are not worth one, in loading and in saving
@@ -83,11 +83,14 @@ def _told(error: BaseException) -> str:
 # -- the tokenizer ----------------------------------------------------------------------------------------------------
 
 
-def load_tokenizer(source: str) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a directory or hub id, with a padding token; UserError if it cannot be loaded."""
+def load_tokenizer(source: str, needs_weights: bool = True) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a directory or hub id, with a padding token; UserError if it cannot be loaded.
+
+    `needs_weights` says whether the directory must have weights, too.
+    """
     folder = model_folder(source)
     try:
-        tokenizer = _load(AutoTokenizer, source, _tokenizer_problems)
+        tokenizer = _load(AutoTokenizer, source, _tokenizer_problems, needs_weights)
     except UserError as error:
         files = {path.name for path in folder.iterdir()} - TOKENIZER_SETTINGS
         if "cannot be loaded" in str(error) and not any(TOKENIZER_FILE.search(name) for name in files):
@@ -167,9 +170,12 @@ class LoadedClassifier:
     unused_layers: int  # weights of the directory in layers that the configuration leaves out
 
 
-def load_config(source: str) -> PretrainedConfig:
-    """Return the model configuration of a directory or hub id; UserError if it cannot be loaded."""
-    return _load(AutoConfig, source, _config_problems)
+def load_config(source: str, needs_weights: bool = True) -> PretrainedConfig:
+    """Return the model configuration of a directory or hub id; UserError if it cannot be loaded.
+
+    `needs_weights` says whether the directory must have weights, too.
+    """
+    return _load(AutoConfig, source, _config_problems, needs_weights)
 
 
 def load_classifier(source: str, config: PretrainedConfig | None = None) -> LoadedClassifier:

@@ -18,6 +18,7 @@ from toolkit.models.regex_safety import why_endless
 
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")  # reading a pickle can run code
 WEIGHTS = "model.safetensors"
+TRAINED_WEIGHTS = "trained_weights.safetensors"  # of a run that trained a part of a model, and saved no more
 PARTS = "model-*-of-*.safetensors"  # of weights that other programs have divided
 INDEX = "model.safetensors.index.json"  # says which weights are in which part
 MAX_HEADER_BYTES = 16 << 20  # of a file of weights; that of a BERT has 30 KB
@@ -127,17 +128,22 @@ def stray_files(folder: Path) -> list[str]:
     return problems
 
 
-def directory_problems(folder: Path) -> list[str]:
-    """Return what is wrong with the files of a model directory, whatever is in them."""
+def directory_problems(folder: Path, needs_weights: bool = True) -> list[str]:
+    """Return what is wrong with the files of a model directory, whatever is in them; it may do without weights."""
     problems = stray_files(folder) + [
         f"{name} is a pointer of git-lfs and not the file itself; fetch it with git lfs pull, or download it again"
         for name in _git_lfs_pointers(folder)
     ]
     if (folder / "adapter_config.json").exists():
         problems.append("adapter_config.json makes it an adapter (PEFT) of another model; merge it into that one first")
-    if not (folder / "config.json").is_file():
+    if (folder / TRAINED_WEIGHTS).is_file():
+        problems.append(
+            "it has only the part of a model that was trained (--train); "
+            f"python infer.py --model_dir {folder} --merge NEW_DIR writes the whole model"
+        )
+    elif not (folder / "config.json").is_file():
         problems.append("it has no config.json, so it is not a saved model")
-    elif not has_weights(folder):
+    elif needs_weights and not has_weights(folder):
         problems.append(f"it has no {WEIGHTS}{_other_weights(folder)}")
     return problems
 
@@ -166,9 +172,13 @@ def has_weights(folder: Path) -> bool:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the files of a directory's weights: model.safetensors, or the parts that other programs divide it into."""
-    if (folder / WEIGHTS).is_file():
-        return [folder / WEIGHTS]
+    """Return the files of a directory's weights: model.safetensors, or the parts that other programs divide it into.
+
+    Where only a part of a model was trained and saved, that is the file.
+    """
+    for name in (WEIGHTS, TRAINED_WEIGHTS):
+        if (folder / name).is_file():
+            return [folder / name]
     return sorted(folder.glob(PARTS)) or [folder / WEIGHTS]
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from toolkit.base.disk import fingerprint, hidden_sibling, install_directory, sweep
 from toolkit.base.errors import UserError
+from toolkit.models.trust import weight_files
 from toolkit.runs.checkpoint import saved_progress
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.progress import Progress
-
-WEIGHTS_FILE = "model.safetensors"
 
 
 def waiting_model(model_dir: Path) -> Path:
@@ -18,8 +17,8 @@ def waiting_model(model_dir: Path) -> Path:
 
 
 def weights_fingerprint(model_dir: Path) -> str:
-    """Return the sha256 of a model's weights in hex, "" if there are none."""
-    path = model_dir / WEIGHTS_FILE
+    """Return the sha256 of a model's weights in hex, those that were trained if no others are saved; "" if none are."""
+    path = weight_files(model_dir)[0]
     return fingerprint(path) if path.is_file() else ""
 
 

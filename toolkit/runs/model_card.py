@@ -28,16 +28,34 @@ On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so
 
 {decided}## How to use it
 
-```python
-from transformers import pipeline
-
-classify = pipeline("text-classification", model="path/to/this/directory", top_k=None)
+{loaded}
 print(classify({example}, truncation=True))
 ```
 
 Texts longer than {max_length} tokens are truncated; in training by {truncation}. `run.json` holds the options, the
 fingerprints of the data, what looked wrong with it, and the versions of the packages.
 """
+
+WHOLE = """```python
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="path/to/this/directory", top_k=None)"""
+
+PART = """This directory holds only what was trained (`--train {part}`). `test_code.py` and `infer.py` take the other
+weights from {base}, those with the sha256 in `run.json`; `python infer.py --model_dir THIS --merge NEW_DIR` writes a
+whole model. Elsewhere:
+
+```python
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+folder = "path/to/this/directory"
+base = "path/to/the/base/model"
+tokenizer = AutoTokenizer.from_pretrained(f"{{folder}}/tokenizer")
+config = AutoConfig.from_pretrained(f"{{folder}}/tokenizer")
+model = AutoModelForSequenceClassification.from_pretrained(base, config=config, ignore_mismatched_sizes=True)
+model.load_state_dict(load_file(f"{{folder}}/trained_weights.safetensors"), strict=False)
+classify = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)"""
 
 DECIDED = """{label} is predicted where its calibrated probability is at least {threshold:.4f}. `infer.py` does so by
 itself; `transformers.pipeline` takes the more probable label.
@@ -88,7 +106,11 @@ def _body(run: RunFacts) -> str:
     decided = ""
     if metrics.get("threshold") is not None:
         decided = DECIDED.format(label=_code(shown_label(run.positive_label)), threshold=metrics["threshold"])
+    loaded = WHOLE
+    if run.trained is not None:
+        loaded = PART.format(part=run.trained.part, base=_code(run.base_model))
     return BODY.format(
+        loaded=loaded,
         model=_code(run.base_model),
         train=_code(train.file),
         rows=train.rows,

@@ -96,3 +96,12 @@ def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
     is_empty = model_dir.is_dir() and not any(model_dir.iterdir())
     if model_dir.exists() and not is_empty and not paths.run_json.is_file():
         raise UserError(f"{model_dir} is in the way: main.py did not write it; move it, or choose another --output_dir")
+
+
+def refuse_to_replace_base(output_dir: Path, model: str | None, train: str | None) -> None:
+    """Raise UserError if a run of which only the trained part is saved would replace the model that it begins with."""
+    if train not in (None, "all") and RunPaths(output_dir).hold_model(model):
+        raise UserError(
+            f"--train {train} saves only what was trained, which is of use only with {model}, and would replace that; "
+            "choose another --output_dir"
+        )

@@ -43,6 +43,34 @@ class TableFacts:
         return cls(**{each.name: content[each.name] for each in fields(cls) if each.name in content})
 
 
+@dataclass(frozen=True)
+class TrainedFacts:
+    """Which part of a base model was trained, where the model directory holds that part alone."""
+
+    part: str  # as --train has it
+    base: str  # the base model's directory on the machine that trained, or its name where it is none
+    base_sha256: str  # of its weights
+    lora_scale: float | None = None  # what the product of LoRA's two matrices is multiplied by
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the facts as they stand in run.json."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any] | None) -> "TrainedFacts | None":
+        """Return the facts from run.json, None if it has none; ValueError if they are something else."""
+        if content is None:
+            return None
+        if not isinstance(content, dict) or {type(content.get(name)) for name in ("part", "base", "base_sha256")} != {
+            str
+        }:
+            raise ValueError("its trained is not what main.py writes")
+        scale = content.get("lora_scale")
+        if scale is not None and (isinstance(scale, bool) or not isinstance(scale, (int, float))):
+            raise ValueError("its trained is not what main.py writes")
+        return cls(content["part"], content["base"], content["base_sha256"], scale)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
     """What a run is made of, and how it went; in the order of run.json.
@@ -54,6 +82,7 @@ class RunFacts:
     device: str | None = None
     processes: int | None = None
     base_model: str  # the pretrained model, as the user named it
+    trained: TrainedFacts | None = None  # None: the directory holds a whole model
     labels: list[str]
     positive_label: str
     columns: Columns
@@ -85,6 +114,7 @@ class RunFacts:
         """Return the content of run.json."""
         content = dict(vars(self))
         content["columns"] = self.columns.as_json()
+        content["trained"] = None if self.trained is None else self.trained.as_json()
         content["data"] = {name: table.as_json() for name, table in self.data.items()}
         for name in ("metrics", "versions"):
             if not content[name]:
@@ -97,6 +127,7 @@ class RunFacts:
         _check(content)
         known = {each.name: content[each.name] for each in fields(cls) if each.name in content}
         known["columns"] = Columns.from_json(content["columns"])
+        known["trained"] = TrainedFacts.from_json(content.get("trained"))
         known["data"] = {name: TableFacts.from_json(table) for name, table in content.get("data", {}).items()}
         return cls(**known)
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from toolkit.base.errors import UserError
 from toolkit.models.pretrained import LoadedClassifier, load_classifier
+from toolkit.models.trust import weight_files
 from toolkit.runs.run_json import RunFacts
+from toolkit.runs.trained_weights import load_whole
 
 
 def load_saved_classifier(folder: Path, run: RunFacts) -> LoadedClassifier:
@@ -12,8 +14,9 @@ def load_saved_classifier(folder: Path, run: RunFacts) -> LoadedClassifier:
 
     Raises UserError if the directory is damaged, or if its weights are not those of a classifier for the run's labels.
     """
-    loaded = load_classifier(str(folder))
+    loaded = load_classifier(str(folder)) if run.trained is None else load_whole(folder, run.trained, run.base_model)
     if loaded.new_weights or loaded.model.config.num_labels != len(run.labels):
         missing = len(loaded.new_weights)
-        raise UserError(f"{folder}: model.safetensors does not fit run.json (weights missing: {missing})")
+        file = weight_files(folder)[0].name
+        raise UserError(f"{folder}: {file} does not fit run.json (weights missing: {missing})")
     return loaded

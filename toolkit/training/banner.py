@@ -13,6 +13,7 @@ from toolkit.compute.batches import padding_share, training_batches
 from toolkit.data.tables import Table
 from toolkit.files.source import short_repr
 from toolkit.layers.fast_bert import packs
+from toolkit.models.trained_part import TrainedPart
 from toolkit.models.trust import pickles
 from toolkit.runs.run_json import versions
 
@@ -71,6 +72,14 @@ def say_model(
     unread = pickles(Path(source)) if Path(source).is_dir() else []
     if unread:
         log.item("", f"not read, because pickles can run code: {', '.join(unread)}")
+
+
+def say_trained(log: Log, model: torch.nn.Module, part: TrainedPart) -> None:
+    """Log which part of a model is trained, unless it is all of it."""
+    if part.is_all:
+        return
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    log.item("trained", f"{trained:,} of these weights (--train {part}); the others stay, and draw no dropout")
 
 
 def say_steps(

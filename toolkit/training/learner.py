@@ -1,6 +1,6 @@
 """What a step of training needs besides data, and how the processes of a run share it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -16,7 +16,6 @@ from toolkit.compute.machine import Machine
 from toolkit.compute.memory import Attempt, RowLimit
 from toolkit.layers.touched_rows import TouchedRows, touched_rows
 from toolkit.training.bad_steps import StepGuard
-from toolkit.training.loss import CROSS_ENTROPY, Loss
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,6 @@ class StepSettings:
     learning_rate: Callable[[int], float]  # of the step of a number, counted from 0
     max_grad_norm: float = 1.0  # a larger gradient is scaled down to this norm; 0: off
     seed: int = 0  # of what dropout draws
-    loss: Loss = CROSS_ENTROPY
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class Learner:
     machine: Machine
     limit: RowLimit = field(default_factory=RowLimit)
     step: int = 0
+    frozen: Sequence[torch.nn.Module] = ()  # modules that compute as in prediction, since nothing of them is trained
     guard: StepGuard = field(init=False)
     tables: list[TouchedRows] = field(init=False)  # embedding tables whose gradients are kept apart
     is_warm: bool = field(init=False, default=False)  # whether the processes have shared a gradient before
@@ -72,6 +71,12 @@ class Learner:
         model = unwrap(self.model)
         model.zero_grad(set_to_none=True)
         return model
+
+    def set_training(self) -> None:
+        """Let the model compute as in training, with dropout, except in what is frozen."""
+        self.model.train()
+        for module in self.frozen:
+            module.training = False
 
     def begin_step(self) -> float:
         """Set and return the learning rate of the next step."""
@@ -98,12 +103,9 @@ class Learner:
             )
         self.zero_grad()
 
-    def passes(
-        self, rows: np.ndarray, lengths: np.ndarray, total_weight: float | None = None
-    ) -> Iterator[GradientPass]:
+    def passes(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[GradientPass]:
         """Yield the passes of this process over its part of a global batch; `lengths` are those of all rows, in tokens.
 
-        The sum of the losses of the global batch is divided by `total_weight` (None: the number of its rows).
         What is dropped in them depends on the seed, the step and the process alone.
 
         The processes share their gradients once a step, in the last pass. One that runs out of memory there cannot
@@ -124,7 +126,7 @@ class Learner:
         seed_step(self.settings.seed, self.step, processes.rank)
         limit = self.limit.on_devices(device_count(self.model))
         equal = lengths if self.limit.equal_lengths else None
-        parts = micro_batches(rows, processes.rank, processes.size, limit, equal, total_weight)
+        parts = micro_batches(rows, processes.rank, processes.size, limit, equal)
         slots = max(len(part.rows) * int(lengths[part.rows].max()) for part in parts)
         may_not_fit = slots > self.fitting_slots
         for number, part in enumerate(parts, 1):

@@ -11,15 +11,16 @@ from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.evaluation.metrics import find_positive_id
+from toolkit.models.trained_part import TrainedPart, freeze
 from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
 from toolkit.runs.run_json import RunFacts, table_facts, versions
+from toolkit.runs.trained_weights import trained_facts
 from toolkit.training.bad_steps import BadStepMonitor
-from toolkit.training.banner import say_machine, say_steps
+from toolkit.training.banner import say_machine, say_steps, say_trained
 from toolkit.training.learner import Learner, StepSettings
-from toolkit.training.loss import make_loss, say_loss
 from toolkit.training.optimizer import Schedule, make_optimizer
 from toolkit.training.stop_signals import StopSignals
 from toolkit.training.training_data import TrainingData
@@ -112,11 +113,15 @@ def begin_training(
     is_main = machine.is_main
     positive = find_positive_id(data.labels, training.positive_label, training.metric, training.threshold)
     betas = (training.adam_beta1, training.adam_beta2)
-    optimizer = make_optimizer(model.to(machine.device), training.weight_decay, betas, training.adam_epsilon)
+    part = TrainedPart.from_option(training.train)
+    frozen = freeze(model.to(machine.device), part)
+    optimizer = make_optimizer(model, training.weight_decay, betas, training.adam_epsilon)
     scaler = machine.precision.scaler()
     facts = None
     if is_main:
         facts = describe_run(options, machine, data, data.labels[positive])
+        if not part.is_all:
+            facts = replace(facts, trained=trained_facts(str(part), data.base_model, data.source))
     progress = Progress()
     if options.output.resume:
         progress = resume(
@@ -124,15 +129,14 @@ def begin_training(
         )
     total_steps = training.epochs * steps_per_epoch(options, data)
     schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
-    loss = make_loss(training.loss, data.labels, data.train.label_ids)
-    settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed, loss)
+    settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed)
     limit = RowLimit(progress.row_limit or training.micro_batch_size, log, data.fit.equal_lengths)
     wrapped = machine.wrap_for_training(model)
-    learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step)
+    learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step, frozen)
     bad_steps = BadStepMonitor(learner.guard, progress, log, data.tables.get("train"), training.max_bad_steps)
     signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
+    say_trained(log, model, part)
     padded = not data.fit.equal_lengths
-    say_loss(log, loss, data.labels)
     padding_share = say_steps(log, model, data.train.lengths, training, progress.step, padded)
     if facts is not None:
         facts = replace(facts, padding_share=padding_share)

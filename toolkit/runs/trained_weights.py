@@ -1,0 +1,103 @@
+"""A model directory that holds only what was trained of a base model: how it is written, and made whole again.
+
+It has trained_weights.safetensors, and in tokenizer/ the tokenizer and the configuration; the other weights are those
+of the base model, which run.json names with its fingerprint. In the place of the configuration there is one that no
+other program takes for that of a whole model: transformers says its model_type, which is a sentence, and stops.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedTokenizerBase
+
+from toolkit.base.disk import write_json
+from toolkit.base.errors import UserError
+from toolkit.models.configuration import make_usable
+from toolkit.models.locate import EMBEDDED, resolve_model
+from toolkit.models.pretrained import LoadedClassifier, load_classifier, load_config, load_tokenizer, model_folder
+from toolkit.models.trust import TRAINED_WEIGHTS, fingerprint_weights
+from toolkit.runs.run_json import RunFacts, TrainedFacts
+
+TOKENIZER_DIR = "tokenizer"
+NOT_WHOLE = (
+    "this directory holds only the part of a model that was trained: "
+    "python infer.py --model_dir THIS --merge NEW_DIR writes the whole model"
+)
+
+
+def trained_facts(part: str, base_model: str, source: str, lora_scale: float | None = None) -> TrainedFacts:
+    """Return what run.json says of a part of a base model, which is called `base_model` and loaded from `source`."""
+    is_directory = Path(source).is_dir() and base_model != EMBEDDED
+    base = str(Path(source).resolve()) if is_directory else base_model
+    return TrainedFacts(part, base, fingerprint_weights(model_folder(source)), lora_scale)
+
+
+def save_trained(folder: Path, model: Any, tokenizer: Any, facts: TrainedFacts) -> None:
+    """Write those weights of a classifier that are trained, its tokenizer and its configuration to a directory."""
+    weights = {
+        name: weight.detach().cpu().contiguous() for name, weight in model.named_parameters() if weight.requires_grad
+    }
+    save_file(weights, folder / TRAINED_WEIGHTS, {"format": "pt", "base": facts.base, "base_sha256": facts.base_sha256})
+    tokenizer.save_pretrained(folder / TOKENIZER_DIR)
+    model.config.save_pretrained(folder / TOKENIZER_DIR)
+    write_json(folder / "config.json", {"model_type": NOT_WHOLE})
+
+
+def load_saved_tokenizer(folder: Path, run: RunFacts) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a model directory, whose run.json is `run`; UserError if it cannot be loaded."""
+    if run.trained is None:
+        return load_tokenizer(str(folder))
+    return load_tokenizer(str(folder / TOKENIZER_DIR), needs_weights=False)
+
+
+def load_whole(folder: Path, facts: TrainedFacts, base_model: str) -> LoadedClassifier:
+    """Return the classifier of a directory that holds what was trained of a base model, which is named `base_model`.
+
+    Raises UserError if that model is not here or has other weights, or if the directory is damaged.
+    """
+    base = _base_folder(folder, facts, base_model)
+    config = load_config(str(folder / TOKENIZER_DIR), needs_weights=False)
+    make_usable(config)
+    loaded = load_classifier(str(base), config)
+    path = folder / TRAINED_WEIGHTS
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    _put(loaded.model, weights, path)
+    missing = [name for name in loaded.new_weights if name not in weights]
+    return LoadedClassifier(loaded.model, missing, loaded.unused_layers)
+
+
+@torch.no_grad()
+def _put(model: Any, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Put trained weights into a classifier; UserError for one that does not fit it."""
+    own = dict(model.named_parameters())
+    for name, weight in weights.items():
+        if name not in own or own[name].shape != weight.shape:
+            raise UserError(f"{path}: it does not fit the model, which has no such weight as {name}")
+        own[name].copy_(weight)
+
+
+def _base_folder(folder: Path, facts: TrainedFacts, base_model: str) -> Path:
+    """Return the directory of the base model with the weights that were trained on; UserError if it is not here."""
+    problem = f"--model_dir {folder}: it has only what was trained of {base_model}"
+    others: list[Path] = []
+    reasons: list[str] = []
+    for name in dict.fromkeys((facts.base, base_model)):
+        try:
+            base = model_folder(resolve_model(name))
+            if fingerprint_weights(base) == facts.base_sha256:
+                return base
+            others.append(base)
+        except (UserError, OSError) as error:
+            reasons.append(str(error))
+    if others:
+        raise UserError(
+            f"{problem}, and the weights in {others[0]} are others (run.json has the sha256 of the right ones)"
+        )
+    raise UserError(f"{problem}, and that model is not here ({reasons[-1]})")
