@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 
 from toolkit.base.disk import filling, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
@@ -76,6 +75,7 @@ from toolkit.tokens.probe import Fit, probe, probe_precision
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names
 from toolkit.training.learner import GradientPass, Learner
+from toolkit.training.loss import check_weighted_labels
 from toolkit.training.training_data import TrainingData
 
 ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
@@ -323,6 +323,7 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     if machine.is_main:
         read = read_labelled_tables(options.data, options.split_seed, log)
     labels = machine.processes.broadcast(None if read is None else read.labels)
+    check_weighted_labels(options.training.loss.class_weight, labels)
     datasets: dict[str, TokenDataset] = {}
     encoder = None
     fit = None
@@ -439,18 +440,19 @@ def train_one_epoch(
 ) -> None:
     """Take a step for each of `batches`, row numbers of the global batches of an epoch or of a part of it.
 
-    A step follows the gradient of the mean loss over its batch, however the batch is cut to fit the memory and shared
-    among processes; one whose loss or gradient is not a number leaves the weights as they are. After each step
-    `on_step` gets the sum of the losses (a tensor on the device; of several processes each has an estimate of which
-    the sum is the mean), the number of rows, and the learning rate.
+    A step follows the gradient of the (weighted) mean loss over its batch, however the batch is cut to fit the memory
+    and shared among processes; one whose loss or gradient is not a number leaves the weights as they are. After each
+    step `on_step` gets the mean loss times the rows (a tensor on the device; of several processes each has an estimate
+    of which that is the mean), the number of rows, and the learning rate.
     """
     learner.set_training()
     for rows in batches:
         rate = learner.begin_step()
+        total_weight = learner.settings.loss.total_weight(dataset.label_ids[rows])
         for attempt in learner.attempts(rows):
             with attempt:
                 mean_loss = torch.zeros((), device=learner.machine.device)
-                for gradient_pass in learner.passes(rows, dataset.lengths):
+                for gradient_pass in learner.passes(rows, dataset.lengths, total_weight):
                     mean_loss += _add_gradient(learner, dataset, gradient_pass)
         norm = learner.clip_gradient()
         learner.guard.check(learner.step, mean_loss, norm, rows)
@@ -469,7 +471,7 @@ def _add_gradient(learner: Learner, dataset: TokenDataset, gradient_pass: Gradie
     inputs, label_ids = batch_tensors(dataset, gradient_pass.rows, learner.machine.device)
     with learner.gradient_sharing(gradient_pass), learner.machine.precision.autocast():
         logits = learner.model(**inputs).logits  # (B, C)
-    loss = F.cross_entropy(logits.float(), label_ids, reduction="sum") * gradient_pass.weight
+    loss = learner.settings.loss.sum(logits.float(), label_ids) * gradient_pass.weight
     learner.scaler.scale(loss).backward()
     return loss.detach()
 

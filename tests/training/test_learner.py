@@ -26,7 +26,9 @@ TEXTS = [f"the {thing} was {'very ' * (i % 5)}{word} ." for i, thing in enumerat
 RUNS = [  # (rows of the global batch, rows of a micro batch) of each step
     [(5, 1), (16, 3), (1, 2), (7, 3), (3, 100)],
     [(1, None), (2, 1), (16, None), (3, 1)],  # begins with a batch of which the second process has no row
+    [(5, 2), (16, 3), (1, None), (3, 1)],
 ]
+LOSSES = [((1.0, 1.0, 1.0), 0.0), ((1.0, 1.0, 1.0), 0.0), ((0.5, 3.0, 1.5), 0.2)]  # weights of the labels, smoothing
 TRAINS = """
 import json, sys
 from pathlib import Path
@@ -44,6 +46,7 @@ from toolkit.compute.processes import Processes
 from toolkit.compute.device import unwrap
 from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.loss import Loss
 from toolkit.training.optimizer import make_optimizer
 
 
@@ -60,7 +63,8 @@ def main():
             model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0).model
             model.extra = torch.nn.Linear(4, 4)
             optimizer = make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
-            settings = StepSettings(lambda step: plan["rate"])
+            weights, smoothing = plan["losses"][number]
+            settings = StepSettings(lambda step: plan["rate"], loss=Loss(torch.tensor(weights), smoothing=smoothing))
             wrapped = machine.wrap_for_training(model)
             learner = Learner(wrapped, optimizer, machine.precision.scaler(), settings, machine)
             losses = []
@@ -241,7 +245,8 @@ def trained(once, english_bert, dataset, batches) -> list[list[dict]]:
     def make(folder: Path) -> str:
         runs = [[(rows.tolist(), micro) for rows, (_, micro) in zip(*run, strict=True)]
                 for run in zip(batches, RUNS, strict=True)]  # fmt: skip
-        plan = {"model": str(english_bert), "labels": LABELS, "runs": runs, "rate": RATE, "epsilon": EPSILON}
+        plan = {"model": str(english_bert), "labels": LABELS, "runs": runs, "losses": LOSSES, "rate": RATE,
+                "epsilon": EPSILON}  # fmt: skip
         (folder / "plan.json").write_text(json.dumps(plan))
         save_file({str(i): tensor for i, tensor in enumerate(dataset.tensors)}, folder / "dataset.safetensors")
         (folder / "worker.py").write_text(TRAINS, encoding="utf-8")
@@ -254,8 +259,8 @@ def trained(once, english_bert, dataset, batches) -> list[list[dict]]:
     return [[load_file(folder / f"{run}-{rank}.safetensors") for rank in range(2)] for run in range(len(RUNS))]
 
 
-def plain_training(model, dataset, batches) -> list[float]:
-    """Train row by row as one would without a toolkit, and return the sums of the losses of each step."""
+def plain_training(model, dataset, batches, weights, smoothing) -> list[float]:
+    """Train row by row as one would without a toolkit, and return the mean loss times the rows of each step."""
     model.train()
     optimizer = torch.optim.AdamW(
         [{"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.01},
@@ -265,15 +270,17 @@ def plain_training(model, dataset, batches) -> list[float]:
     sums = []
     for rows in batches:
         optimizer.zero_grad()
-        losses = []
+        logits, labels = [], dataset.tensors[3][rows]
         for row in rows.tolist():
-            ids, types, length, label = (tensor[row] for tensor in dataset.tensors)
+            ids, types, length, _ = (tensor[row] for tensor in dataset.tensors)
             inputs = {"input_ids": ids[None, :length].long(), "token_type_ids": types[None, :length].long()}
-            losses.append(torch.nn.functional.cross_entropy(model(**inputs).logits, label[None]))
-        torch.stack(losses).mean().backward()
+            logits.append(model(**inputs).logits)
+        cross_entropy = torch.nn.CrossEntropyLoss(torch.tensor(weights), label_smoothing=smoothing)
+        loss = cross_entropy(torch.cat(logits), labels)
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        sums.append(sum(loss.item() for loss in losses))
+        sums.append(loss.item() * len(rows))
     return sums
 
 
@@ -283,7 +290,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(english_bert,
     model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0, fast=False).model
     model.extra = torch.nn.Linear(4, 4)
     before = copy.deepcopy(model.state_dict())
-    sums = plain_training(model, dataset, batches[run])
+    sums = plain_training(model, dataset, batches[run], *LOSSES[run])
     found = dict(trained[run][0])
     np.testing.assert_allclose(found.pop("loss_sums").numpy(), sums, rtol=1e-4)
     assert set(found) == set(before)

@@ -36,13 +36,18 @@ class MapLabels(argparse.Action):
 
 def label_names(word: str) -> dict[str, str]:
     """Return the new names by the old ones that a word of --map_labels says; UserError if it says none."""
-    parts = EQUALS_SIGN.split(word, maxsplit=1)
-    if len(parts) == 1 and word.lower().endswith(FILE_ENDINGS):
+    if not EQUALS_SIGN.search(word) and word.lower().endswith(FILE_ENDINGS):
         return _names_of_file(word)
-    old, new = (part.replace("\\=", "=").strip() for part in (*parts, "")[:2])
+    old, new = split_at_equals(word)
     if not old or not new:
         raise UserError(f"--map_labels {word}: should be OLD=NEW, or a csv or json file of old and new names")
     return {old: new}
+
+
+def split_at_equals(word: str) -> tuple[str, str]:
+    r"""Return the label before the first = of a word and what is behind it, "" for nothing; in both \= stands for =."""
+    label, value = (part.replace("\\=", "=").strip() for part in (*EQUALS_SIGN.split(word, maxsplit=1), "")[:2])
+    return label, value
 
 
 def _names_of_file(name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from toolkit.base.errors import UserError
+from toolkit.cli.class_weights import ClassWeightAction
 from toolkit.cli.label_names import MapLabels
 from toolkit.cli.parser import Parser, number, options_on_command_line, path
 from toolkit.cli.sections import (
@@ -147,6 +148,10 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--warmup_ratio", "--warmup_proportion", type=_share, default=0.1, metavar="SHARE", help="share of all steps during which the learning rate rises from 0 (0: off)")
     group.add_argument("--scheduler", default="linear", choices=["linear", "cosine", "constant"], help="shape of the learning rate after the warmup")
     group.add_argument("--max_grad_norm", type=_not_negative, default=1.0, metavar="NORM", help="clip gradients to this norm (0: off)")
+    group.add_argument("--loss", default="cross_entropy", choices=["cross_entropy", "focal", "label_smoothing"], help="what the steps make smaller; focal: rows that are already right count less; label_smoothing: a share of the target goes to all labels alike; valid loss is the plain cross entropy whatever this is")
+    group.add_argument("--focal_gamma", type=_positive, metavar="GAMMA", help="power of --loss focal: the higher, the less easy rows count (off: 2)")
+    group.add_argument("--label_smoothing", type=_below_one, metavar="SHARE", help="share of the target that --loss label_smoothing gives to all labels in equal parts (off: 0.1)")
+    group.add_argument("--class_weight", action=ClassWeightAction, nargs="+", default="none", metavar="LABEL=WEIGHT", help="how much the training rows of a label count, for labels that are rare or matter more: none (all alike), balanced (the rows of each label together count the same), or a weight for some of the labels (the others have 1)")
     group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is for --positive_label")
     group.add_argument("--positive_label", metavar="LABEL", help="of two labels, the one that f1 and the ROC curve are for (off: the second in order)")
     group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set (off: whichever is more probable)")
@@ -161,6 +166,9 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 
 def _check_training(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for one whose package is not there."""
+    for name, loss in (("focal_gamma", "focal"), ("label_smoothing", "label_smoothing")):
+        if getattr(args, name) is not None and args.loss != loss:
+            raise UserError(f"--{name} is for --loss {loss}, and this is --loss {args.loss}")
     if args.find_label_errors:
         conflicting = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
         if args.seeds > 1:

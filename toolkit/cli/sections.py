@@ -66,6 +66,16 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
+class LossOptions:
+    """What the steps make smaller; None is off, in the records of runs that were before it."""
+
+    loss: str | None  # cross_entropy, focal or label_smoothing
+    focal_gamma: float | None
+    label_smoothing: float | None  # share
+    class_weight: str | dict[str, float] | None  # none, balanced, or weights by label
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """How the model is trained and the best one chosen."""
 
@@ -81,6 +91,7 @@ class TrainingOptions:
     warmup_ratio: float
     scheduler: str
     max_grad_norm: float  # 0: off
+    loss: LossOptions
     metric: str
     positive_label: str | None
     threshold: float | str | None  # a probability, auto, or None for the more probable label

@@ -38,7 +38,12 @@ class MicroBatch:
 
 
 def micro_batches(
-    rows: np.ndarray, rank: int, size: int, limit: int | None, lengths: np.ndarray | None = None
+    rows: np.ndarray,
+    rank: int,
+    size: int,
+    limit: int | None,
+    lengths: np.ndarray | None = None,
+    total_weight: float | None = None,
 ) -> list[MicroBatch]:
     """Cut what one of `size` processes has of a global batch into micro-batches that fit the memory.
 
@@ -52,8 +57,9 @@ def micro_batches(
         size: how many there are.
         limit: most rows of a micro-batch (None: any number).
         lengths: tokens of each row of the table, (N,), if the rows of a micro-batch must have equally many (None: any).
+        total_weight: what the sum of the losses of the global batch is divided by (None: the number of its rows).
     """
-    weight = size / len(rows)
+    weight = size / (len(rows) if total_weight is None else total_weight)
     if lengths is None:
         rows_of_first = len(rows[::size])  # no process has more
         count = 1 if limit is None else -(-rows_of_first // limit)

@@ -16,6 +16,7 @@ from toolkit.compute.machine import Machine
 from toolkit.compute.memory import Attempt, RowLimit
 from toolkit.layers.touched_rows import TouchedRows, touched_rows
 from toolkit.training.bad_steps import StepGuard
+from toolkit.training.loss import CROSS_ENTROPY, Loss
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class StepSettings:
     learning_rate: Callable[[int], float]  # of the step of a number, counted from 0
     max_grad_norm: float = 1.0  # a larger gradient is scaled down to this norm; 0: off
     seed: int = 0  # of what dropout draws
+    loss: Loss = CROSS_ENTROPY
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,12 @@ class Learner:
             )
         self.zero_grad()
 
-    def passes(self, rows: np.ndarray, lengths: np.ndarray) -> Iterator[GradientPass]:
+    def passes(
+        self, rows: np.ndarray, lengths: np.ndarray, total_weight: float | None = None
+    ) -> Iterator[GradientPass]:
         """Yield the passes of this process over its part of a global batch; `lengths` are those of all rows, in tokens.
 
+        The sum of the losses of the global batch is divided by `total_weight` (None: the number of its rows).
         What is dropped in them depends on the seed, the step and the process alone.
 
         The processes share their gradients once a step, in the last pass. One that runs out of memory there cannot
@@ -126,7 +131,7 @@ class Learner:
         seed_step(self.settings.seed, self.step, processes.rank)
         limit = self.limit.on_devices(device_count(self.model))
         equal = lengths if self.limit.equal_lengths else None
-        parts = micro_batches(rows, processes.rank, processes.size, limit, equal)
+        parts = micro_batches(rows, processes.rank, processes.size, limit, equal, total_weight)
         slots = max(len(part.rows) * int(lengths[part.rows].max()) for part in parts)
         may_not_fit = slots > self.fitting_slots
         for number, part in enumerate(parts, 1):

@@ -21,6 +21,7 @@ from toolkit.runs.trained_weights import trained_facts
 from toolkit.training.bad_steps import BadStepMonitor
 from toolkit.training.banner import say_machine, say_steps, say_trained
 from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.loss import make_loss, say_loss
 from toolkit.training.optimizer import Schedule, make_optimizer
 from toolkit.training.stop_signals import StopSignals
 from toolkit.training.training_data import TrainingData
@@ -129,7 +130,8 @@ def begin_training(
         )
     total_steps = training.epochs * steps_per_epoch(options, data)
     schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
-    settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed)
+    loss = make_loss(training.loss, data.labels, data.train.label_ids)
+    settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed, loss)
     limit = RowLimit(progress.row_limit or training.micro_batch_size, log, data.fit.equal_lengths)
     wrapped = machine.wrap_for_training(model)
     learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step, frozen)
@@ -137,6 +139,7 @@ def begin_training(
     signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
     say_trained(log, model, part)
     padded = not data.fit.equal_lengths
+    say_loss(log, loss, data.labels)
     padding_share = say_steps(log, model, data.train.lengths, training, progress.step, padded)
     if facts is not None:
         facts = replace(facts, padding_share=padding_share)

@@ -1,0 +1,113 @@
+"""What the steps of a run make smaller: a loss of each row, and how much the rows of each label weigh in the mean.
+
+B rows, C labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from toolkit.base.errors import UserError
+from toolkit.cli.console import Log, shown_label
+from toolkit.cli.sections import LossOptions
+
+FOCAL_GAMMA = 2.0  # the best one of Lin et al. 2017, Table 1b
+LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
+MAX_LISTED = 20  # labels whose weights are said
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of a batch: a weighted mean, kept as the sum of the rows' losses and the sum of their weights.
+
+    Both add up over the parts of a batch, so that the mean does not depend on how it is divided.
+    """
+
+    weights: torch.Tensor | None = None  # (C,) in fp32 on the CPU, of a row of each label; None: 1
+    gamma: float = 0.0  # of the focal loss; 0: off
+    smoothing: float = 0.0  # share of the target that all labels have in equal parts; 0: off
+
+    def sum(self, logits: torch.Tensor, label_ids: torch.Tensor) -> torch.Tensor:
+        """Return the weighted sum of the losses of rows with these logits (B, C) and label_ids (B,).
+
+        The focal loss is (1 - p)^gamma times the cross entropy -log p of a label's probability p (Lin et al. 2017,
+        section 3.2, with the softmax for more than two labels): rows that are easy count less.
+        """
+        weights = None if self.weights is None else self.weights.to(logits.device)
+        if not self.gamma:
+            return F.cross_entropy(logits, label_ids, weights, label_smoothing=self.smoothing, reduction="sum")
+        log_probabilities = torch.log_softmax(logits, 1).gather(1, label_ids[:, None])[:, 0]
+        doubt = -torch.expm1(log_probabilities)  # 1 - p
+        smallest = torch.finfo(doubt.dtype).tiny  # at 0 a power below 1 has no slope
+        losses = doubt.clamp(min=smallest) ** self.gamma * -log_probabilities
+        return losses.sum() if weights is None else (losses * weights[label_ids]).sum()
+
+    def total_weight(self, label_ids: np.ndarray) -> float:
+        """Return the sum of the weights of rows with these label_ids (B,), by which the sum of losses is divided."""
+        if self.weights is None:
+            return float(len(label_ids))
+        return float(self.weights[torch.from_numpy(label_ids)].double().sum())
+
+
+CROSS_ENTROPY = Loss()
+
+
+def make_loss(options: LossOptions, labels: Sequence[str], label_ids: np.ndarray) -> Loss:
+    """Return the loss of a run; label_ids (N,) are those of the training rows.
+
+    Raises UserError for a weight of a label that the run does not have.
+    """
+    gamma = 0.0
+    smoothing = 0.0
+    if options.loss == "focal":
+        gamma = FOCAL_GAMMA if options.focal_gamma is None else options.focal_gamma
+    elif options.loss == "label_smoothing":
+        smoothing = LABEL_SMOOTHING if options.label_smoothing is None else options.label_smoothing
+    weights = class_weights(options.class_weight, labels, label_ids)
+    return Loss(None if weights is None else torch.from_numpy(weights).float(), gamma, smoothing)
+
+
+def class_weights(
+    choice: str | dict[str, float] | None, labels: Sequence[str], label_ids: np.ndarray
+) -> np.ndarray | None:
+    """Return how much a row of each label weighs, (C,), None if all weigh the same; label_ids (N,) as in make_loss.
+
+    "balanced" is N / (C times the rows of the label), so that the rows of each label together weigh the same (King and
+    Zeng 2001, as scikit-learn computes it). Raises UserError for a weight of a label that is not among `labels`.
+    """
+    if choice in (None, "none"):
+        return None
+    if isinstance(choice, dict):
+        check_weighted_labels(choice, labels)
+        return np.array([choice.get(label, 1.0) for label in labels])
+    counts = np.bincount(label_ids, minlength=len(labels)).clip(min=1)  # a fold may have no row of a rare label
+    return len(label_ids) / (len(labels) * counts)
+
+
+def check_weighted_labels(choice: str | dict[str, float] | None, labels: Sequence[str]) -> None:
+    """Raise UserError if --class_weight names a label that is not among those of the run."""
+    strange = [label for label in choice if label not in labels] if isinstance(choice, dict) else []
+    if strange:
+        known = ", ".join(shown_label(label) for label in labels[:MAX_LISTED])
+        more = " and others" if len(labels) > MAX_LISTED else ""
+        names = ", ".join(map(repr, strange))
+        raise UserError(f"--class_weight: no training row has the label {names}; the labels are {known}{more}")
+
+
+def say_loss(log: Log, loss: Loss, labels: Sequence[str]) -> None:
+    """Say what the steps make smaller if it is not the plain cross entropy."""
+    parts = []
+    if loss.gamma:
+        parts.append(f"focal, gamma {loss.gamma:g}")
+    if loss.smoothing:
+        parts.append(f"cross entropy, {loss.smoothing:g} of the target shared by all labels")
+    if loss.weights is not None:
+        entries = [f"{shown_label(label)} {w:.3g}" for label, w in zip(labels, loss.weights.tolist(), strict=True)]
+        more = f" and {len(entries) - MAX_LISTED} more" if len(entries) > MAX_LISTED else ""
+        parts.append(f"a row weighs as its label: {', '.join(entries[:MAX_LISTED])}{more}")
+    if parts:
+        log.item("loss", "; ".join(parts))
+        log.item("", "valid loss stays the plain cross entropy, which probabilities are judged by")
