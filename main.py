@@ -45,6 +45,7 @@ from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.doctor.label_errors import begin_search, prepare_error_list
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, score_answers, simple_answers
+from toolkit.evaluation.class_bias import bias_lines
 from toolkit.evaluation.metrics import quick_scores
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explainer
@@ -157,7 +158,10 @@ def evaluate(run: Trainer) -> None:
         return
     scores = None
     if run.machine.is_main:
-        scores = quick_scores(run.valid_logits, valid.label_ids, run.positive, options.threshold, options.metric)
+        labels = run.data.labels
+        scores = quick_scores(
+            run.valid_logits, valid.label_ids, run.positive, options.threshold, options.metric, labels
+        )
     scores = run.machine.processes.broadcast(scores)
     rate = run.learner.settings.learning_rate(progress.step - 1)
     is_best = progress.note(scores, options.metric, run.steps_per_epoch, rate)
@@ -178,7 +182,8 @@ def finish(run: Trainer) -> None:
         run.facts = replace(run.facts, baselines=baselines)
         utils.describe_model(model_dir, run.run_facts())
     run.directory.draw(run.progress, run.options.training.metric)
-    for line in baseline_lines(baselines.get("valid", {})):
+    decided = bias_lines(run.progress.best(), run.options.training.metric)
+    for line in [*decided, *baseline_lines(baselines.get("valid", {}))]:
         run.log(line)
     run.log(f"trained for {run.progress.speed_line()}; the best model is in {model_dir}")
     if run.options.data.test_file is not None:

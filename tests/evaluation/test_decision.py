@@ -164,8 +164,8 @@ def test_thresholds_that_make_no_sense_are_refused():
             decision_of(replace(RUN, metrics={"threshold": strange}))
     with pytest.raises(UserError, match="two labels; there are 3"):
         decision_of(run_facts(labels=list("abc")), threshold=0.5)
-    with pytest.raises(UserError, match="two labels; there are 3"):
-        find_positive_id(list("abc"), None, "accuracy", "auto")
+    with pytest.raises(UserError, match=r"--threshold 0.5 needs exactly two labels; there are 3"):
+        find_positive_id(list("abc"), None, "accuracy", 0.5)
     with pytest.raises(UserError, match="the loss does not depend on the threshold"):
         find_positive_id(list("ab"), None, "loss", "auto")
 

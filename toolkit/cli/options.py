@@ -99,7 +99,7 @@ def _add_saved_model(parser: Parser) -> None:
     group.add_argument("--model_dir", default="output/bert_classifier", type=path, metavar="DIR", help="the model directory that main.py wrote")
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
     group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that of the validation rows predicted with 0.8, say, about eight in ten are right; it changes no prediction (default: on)")
-    group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is more probable)")
+    group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is most probable)")
     _add_machine(group, (*FORMATS, "int8"))
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8 (x86 processors only) stops if a smaller share of up to 1,000 rows from all over the file keeps the label that fp32 gives (0: no comparison)")
 
@@ -154,7 +154,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--class_weight", action=ClassWeightAction, nargs="+", default="none", metavar="LABEL=WEIGHT", help="how much the training rows of a label count, for labels that are rare or matter more: none (all alike), balanced (the rows of each label together count the same), or a weight for some of the labels (the others have 1)")
     group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is for --positive_label")
     group.add_argument("--positive_label", metavar="LABEL", help="of two labels, the one that f1 and the ROC curve are for (off: the second in order)")
-    group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set (off: whichever is more probable)")
+    group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set, or for more labels a bias for each, kept only if --metric is surely better with it (off: whichever is most probable)")
     group.add_argument("--eval_steps", type=_count_or_off, default=0, metavar="STEPS", help="also evaluate every this many steps (0: only at the end of each epoch)")
     group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after this many evaluations without improvement (0: off)")
     group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="also write the checkpoint every this many steps (0: only at each evaluation)")

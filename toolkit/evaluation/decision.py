@@ -5,7 +5,8 @@ divided by the temperature that makes the labels of the validation rows most lik
 modern neural networks", section 4.2). That leaves the order of the labels as it is.
 
 A threshold is compared with the calibrated probability of the positive label, even where the probabilities that are
-written are not calibrated. Without a threshold the most probable label is predicted.
+written are not calibrated. Of more than two labels each may have a bias, which is added to the calibrated logarithm of
+its probability before the largest is taken. Without either the most probable label is predicted.
 
 Shapes: N rows, C labels.
 """
@@ -28,11 +29,18 @@ SAME_VALUE = 1e-12  # two values of a metric that differ by less are equal but f
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Return probabilities (N, C) in float64 of logits (N, C) that are divided by a temperature.
 
-    The largest logit of each row is subtracted before the division, which rounds: rows whose logits differ alike, of
-    which bf16 gives many, then have equal probabilities.
+    Rows whose logits differ alike, of which bf16 gives many, have equal probabilities.
+    """
+    return special.softmax(scale(logits, temperature), axis=1)
+
+
+def scale(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Return logits (N, C) in float64, divided by a temperature, such that the largest of each row is 0.
+
+    It is subtracted before the division, which rounds.
     """
     differences = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return special.softmax(differences / temperature, axis=1)
+    return differences / temperature
 
 
 def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
@@ -74,7 +82,8 @@ class Decision:
     temperature: float = 1.0  # of calibrated probabilities
     written_temperature: float = 1.0  # of the probabilities that are written
     positive_id: int = 1  # number of the label that the threshold is for
-    threshold: float | None = None  # None: the most probable label is predicted
+    threshold: float | None = None  # of two labels; None: the most probable label is predicted
+    bias: tuple[float, ...] | None = None  # of each of more labels; None: of none
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return the probabilities (N, C) that are written for logits (N, C)."""
@@ -82,6 +91,8 @@ class Decision:
 
     def label_ids(self, logits: np.ndarray) -> np.ndarray:
         """Return the predicted labels (N,) for logits (N, C); C is 2 where there is a threshold."""
+        if self.bias is not None:
+            return (scale(logits, self.temperature) + self.bias).argmax(axis=1)
         if self.threshold is None:
             return logits.argmax(axis=1)
         is_positive = self.positive_probability(logits) >= self.threshold
@@ -95,8 +106,8 @@ class Decision:
 def decision_of(run: RunFacts, calibrated: bool = True, threshold: float | None = None) -> Decision:
     """Return the Decision of a run.json; a `threshold` that is given replaces the run's.
 
-    Raises UserError for a temperature or a threshold in run.json that makes no sense, and for a threshold where there
-    are more than two labels.
+    Raises UserError for a temperature, a threshold or a bias in run.json that makes no sense, and for a threshold where
+    there are more than two labels.
     """
     temperature = temperature_of(run)
     labels = run.labels
@@ -110,13 +121,27 @@ def decision_of(run: RunFacts, calibrated: bool = True, threshold: float | None 
         written_temperature=temperature if calibrated else 1.0,
         positive_id=labels.index(run.positive_label),
         threshold=threshold,
+        bias=None if threshold is not None else bias_of(run),
     )
 
 
+def bias_of(run: RunFacts) -> tuple[float, ...] | None:
+    """Return the bias of each label in a run.json, None if it has none; UserError for one that makes no sense."""
+    bias = run.metrics.get("bias")
+    if bias is None:
+        return None
+    if not isinstance(bias, dict) or set(bias) != set(run.labels):
+        raise UserError("run.json: its bias is not a number for each label")
+    values = tuple(bias[label] for label in run.labels)
+    if any(type(value) not in (int, float) or not math.isfinite(value) for value in values):
+        raise UserError("run.json: its bias is not a number for each label")
+    return values
+
+
 def require_two_labels(labels: Sequence[str], threshold: float | str | None) -> None:
-    """Raise UserError if there is a threshold but not two labels."""
-    if threshold is not None and len(labels) != 2:
-        raise UserError(f"--threshold needs exactly two labels; there are {len(labels)}")
+    """Raise UserError if the threshold is a number but there are not two labels."""
+    if threshold not in (None, "auto") and len(labels) != 2:
+        raise UserError(f"--threshold {threshold} needs exactly two labels; there are {len(labels)}")
 
 
 def best_threshold(probability: np.ndarray, is_positive: np.ndarray, metric: str) -> float:

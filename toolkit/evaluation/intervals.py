@@ -86,7 +86,12 @@ def score_intervals(
 
 
 def difference_intervals(
-    label_ids: np.ndarray, ours: np.ndarray, theirs: np.ndarray, positive_id: int, label_count: int
+    label_ids: np.ndarray,
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    positive_id: int,
+    label_count: int,
+    averaged: np.ndarray | None = None,
 ) -> dict[str, Difference]:
     """Return, for each score, how far that of one prediction for the same rows is above that of another.
 
@@ -98,9 +103,10 @@ def difference_intervals(
         theirs: (N,), the other.
         positive_id: number of the label that f1 is for.
         label_count: C.
+        averaged: the labels of which macro_f1 is the mean; by default those that occur in the truth or the prediction.
     """
-    present_in_ours = np.union1d(label_ids, ours)
-    present_in_theirs = np.union1d(label_ids, theirs)
+    present_in_ours = np.union1d(label_ids, ours) if averaged is None else averaged
+    present_in_theirs = np.union1d(label_ids, theirs) if averaged is None else averaged
 
     def differences_of(weights: np.ndarray, columns: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return the difference (r,) of each score of cells with weights (r, K)."""

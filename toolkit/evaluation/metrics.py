@@ -10,12 +10,14 @@ import numpy as np
 from sklearn import metrics as sk
 
 from toolkit.base.errors import UserError
+from toolkit.evaluation.class_bias import choose_bias
 from toolkit.evaluation.decision import (
     Decision,
     best_threshold,
     cross_entropy_sum,
     fit_temperature,
     require_two_labels,
+    scale,
     softmax,
 )
 from toolkit.evaluation.intervals import score_intervals
@@ -67,36 +69,46 @@ def quick_scores(
     positive_id: int,
     threshold: float | str | None = None,
     metric: str = "accuracy",
-) -> dict[str, float]:
+    labels: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1, mcc, temperature[, threshold].
 
-    The temperature is the one that calibrates the probabilities of these rows. UserError if logits are not finite.
+    The temperature is the one that calibrates the probabilities of these rows. With an "auto" threshold of more than
+    two labels there is bias_gain too, and the bias of each label if it is kept. UserError if logits are not finite.
 
     Args:
         logits: (N, C).
         label_ids: (N,).
         positive_id: number of the label that f1 and a threshold are for.
-        threshold: above which that label is predicted; "auto" is the threshold at which `metric` is highest; None is
-            for the most probable label.
+        threshold: above which that label is predicted; "auto" is the threshold at which `metric` is highest, or of more
+            than two labels a bias; None is for the most probable label.
         metric: what chooses an "auto" threshold.
+        labels: the names of the C labels, by which a bias is told.
     """
     if not np.isfinite(logits).all():
         raise UserError("training diverged: the outputs of the model are no longer numbers; lower --learning_rate")
     temperature = fit_temperature(logits, label_ids)
-    if isinstance(threshold, str):  # "auto"
+    decided: dict[str, Any] = {}
+    bias = None
+    if isinstance(threshold, str) and logits.shape[1] > 2:  # "auto"
+        choice = choose_bias(scale(logits, temperature), label_ids, metric, positive_id)
+        decided = choice.as_scores(labels)
+        bias = choice.bias
+        threshold = None
+    elif isinstance(threshold, str):
         threshold = best_threshold(softmax(logits, temperature)[:, positive_id], label_ids == positive_id, metric)
-    predicted = Decision(temperature, temperature, positive_id, threshold).label_ids(logits)
-    scores = {
+    if threshold is not None:
+        decided["threshold"] = threshold
+    predicted = Decision(temperature, temperature, positive_id, threshold, bias).label_ids(logits)
+    return {
         "loss": cross_entropy_sum(logits, label_ids) / len(label_ids),
         "accuracy": float(sk.accuracy_score(label_ids, predicted)),
         "macro_f1": macro_f1(label_ids, predicted),
         "f1": float(sk.f1_score(label_ids, predicted, labels=[positive_id], average="macro", zero_division=0)),
         "mcc": _mcc(label_ids, predicted),
         "temperature": temperature,
+        **decided,
     }
-    if threshold is not None:
-        scores["threshold"] = threshold
-    return scores
 
 
 def find_positive_id(
@@ -140,6 +152,7 @@ def full_scores(scored: ScoredSet) -> dict:
         "loss": cross_entropy_sum(scored.logits, label_ids) / len(label_ids),
         "intervals": _intervals(scored),
         "threshold": scored.decision.threshold,
+        "bias": _bias(scored),
         "calibration": _calibration(scored),
         "roc_auc": _mean_if_defined([ranking.roc_auc for ranking in overall]),
         "average_precision": _mean_if_defined([ranking.average_precision for ranking in overall]),
@@ -149,6 +162,12 @@ def full_scores(scored: ScoredSet) -> dict:
         "confusions": _confusions(scored),
         "confusion_matrix": _confusion_matrix(scored) if label_count <= MAX_MATRIX_LABELS else None,
     }
+
+
+def _bias(scored: ScoredSet) -> dict[str, float] | None:
+    """Return the bias by label, None if there is none."""
+    bias = scored.decision.bias
+    return None if bias is None else dict(zip(scored.labels, bias, strict=True))
 
 
 def _confusions(scored: ScoredSet) -> list[dict[str, Any]]:

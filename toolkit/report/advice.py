@@ -121,12 +121,12 @@ def _baseline_facts(baseline: Scores, metric: str) -> dict[str, Any]:
 
 
 def _on_validation_score(scores: Scores, run: RunFacts) -> Iterator[Advice]:
-    """Yield whether the validation set had another score, by more than chance, at the same threshold."""
+    """Yield whether the validation set had another score, by more than chance, with the same threshold or bias."""
     headline_score = scores["headline"]
     valid_score = run.metrics.get(headline_score["metric"])
     valid_rows = run.data["valid"].rows if "valid" in run.data else None
-    same_threshold = scores["threshold"] == run.metrics.get("threshold")
-    if not isinstance(valid_score, float) or not valid_rows or not same_threshold:
+    is_decided_alike = all(scores.get(name) == run.metrics.get(name) for name in ("threshold", "bias"))
+    if not isinstance(valid_score, float) or not valid_rows or not is_decided_alike:
         return
     chance = 2 * math.sqrt(max(valid_score * (1 - valid_score), 0.0) / valid_rows)  # as if it were a share of the rows
     facts = {"valid": valid_score, "value": headline_score["value"]}

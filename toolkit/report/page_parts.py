@@ -72,7 +72,7 @@ def list_facts(scores: Json, run: RunFacts, language: str) -> list[Fact]:
         "time": lambda: _training_time(run, language),
         "machine": lambda: _machine(run),
         "max_length": lambda: _max_length(run, language),
-        "threshold": lambda: _threshold(scores["threshold"], language),
+        "threshold": lambda: _threshold(scores, language),
         "versions": lambda: ", ".join(f"{name} {version}" for name, version in run.versions.items()),
     }
     facts = []
@@ -104,5 +104,10 @@ def _max_length(run: RunFacts, language: str) -> str:
     return PAGE["length_of"][language].format(length=run.max_length, truncation=run.truncation)
 
 
-def _threshold(threshold: float | None, language: str) -> str:
-    return PAGE["no_threshold"][language] if threshold is None else f"{threshold:.4f}"
+def _threshold(scores: Json, language: str) -> str:
+    if scores["threshold"] is not None:
+        return f"{scores['threshold']:.4f}"
+    bias = scores.get("bias")
+    if bias is None:
+        return PAGE["no_threshold"][language]
+    return PAGE["bias_of"][language].format(low=min(bias.values()), high=max(bias.values()))

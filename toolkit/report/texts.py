@@ -207,6 +207,9 @@ PAGE: dict[str, Text] = {
     ),
     "length_of": Text("{length:,} tokens, truncation {truncation}", "{length:,} 个词元，截断方式 {truncation}"),
     "no_threshold": Text("none: whichever label is more probable", "无：取概率最大的标签"),
+    "bias_of": Text(
+        "a bias for each label, {low:+.2f} to {high:+.2f}", "每个标签一个偏置，从 {low:+.2f} 到 {high:+.2f}"
+    ),
     "options": Text("Options of the run", "训练选项"),
     "footer": Text(
         "The numbers are in metrics.json and all rows in predictions.csv, beside this page, which loads nothing else.",

@@ -62,7 +62,7 @@ class EventFile:
         for entry in history[self.written :]:
             moment = began + entry["train_seconds"]
             for name, value in entry.items():
-                if name != "step" and value is not None:
+                if name != "step" and isinstance(value, (int, float)):
                     self.writer.add_scalar(name, value, entry["step"], walltime=moment)
         if self.written < len(history):
             self.writer.flush()

@@ -62,6 +62,12 @@ itself; `transformers.pipeline` takes the more probable label.
 
 """
 
+DECIDED_BY_BIAS = """The label is predicted whose logarithm of the calibrated probability is largest after a bias, which
+`run.json` has for each label, is added: it need not be the most probable one. `infer.py` does so by itself;
+`transformers.pipeline` takes the most probable label.
+
+"""
+
 
 def model_card(run: RunFacts) -> str:
     """Return the text of the card: what the hub reads in front, then what people read."""
@@ -106,6 +112,8 @@ def _body(run: RunFacts) -> str:
     decided = ""
     if metrics.get("threshold") is not None:
         decided = DECIDED.format(label=_code(shown_label(run.positive_label)), threshold=metrics["threshold"])
+    elif metrics.get("bias") is not None:
+        decided = DECIDED_BY_BIAS
     loaded = WHOLE
     if run.trained is not None:
         loaded = PART.format(part=run.trained.part, base=_code(run.base_model))
