@@ -112,6 +112,7 @@ def train(run: Trainer) -> None:
     """Train to the last epoch or until it no longer helps, evaluating and saving on the way."""
     options = run.options.training
     progress = run.progress
+    run.data = utils.keep_frozen_states(run.learner, run.data, options.batch_size, run.log)
     progress_bar = TrainingBar(run.total_steps, progress.step)
     with run.signals:
         for epoch in range(progress.epoch, options.epochs):

@@ -45,7 +45,7 @@ from toolkit.files.source import find_file, labelled_files
 from toolkit.formats.column_names import find_columns
 from toolkit.formats.dialects import TableReading
 from toolkit.formats.reading import open_source
-from toolkit.layers.fast_bert import make_fast
+from toolkit.layers.fast_bert import FastBert, frozen_part, make_fast
 from toolkit.layers.int8 import check_labels, make_int8
 from toolkit.layers.packed_linear import pack_linear_layers
 from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
@@ -71,6 +71,7 @@ from toolkit.tokens.dataset import (
     share_dataset,
 )
 from toolkit.tokens.encoder import Encoder, make_encoder
+from toolkit.tokens.hidden_states import HiddenStates
 from toolkit.tokens.probe import Fit, probe, probe_precision
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names
@@ -370,7 +371,10 @@ def fit_model(
 def batch_tensors(
     dataset: TokenDataset, rows: np.ndarray, device: torch.device
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Return the model's inputs, each (B, L) int64 for the L of the longest of these rows, and label_ids (B,)."""
+    """Return the model's inputs, each (B, L) int64 for the L of the longest of these rows, and label_ids (B,).
+
+    Of a dataset with hidden states those are the inputs.
+    """
     input_ids, token_type_ids, lengths, label_ids = dataset[torch.from_numpy(rows)]
     longest = int(lengths.max())
     inputs = {
@@ -379,6 +383,8 @@ def batch_tensors(
     }
     if token_type_ids.shape[1]:
         inputs["token_type_ids"] = token_type_ids[:, :longest].long()
+    if dataset.states is not None:
+        inputs = dataset.states.inputs(rows)
     inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
     return inputs, label_ids.to(device, non_blocking=True)
 
@@ -430,6 +436,56 @@ def new_classifier(
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
+
+
+def keep_frozen_states(learner: Learner, data: TrainingData, batch_size: int, log: Log) -> TrainingData:
+    """Compute once what the frozen lower part of a model gives for all rows, and return the data with it.
+
+    The batches are those of a prediction, so that a resumed run gets the same states to the last bit. The data stays as
+    it is if nothing is frozen, or, which is said, if the states cannot be kept.
+    """
+    part = frozen_part(unwrap(learner.model))
+    anew = "the frozen layers are computed anew in every epoch"
+    if part is None or learner.machine.processes.size > 1:
+        if learner.frozen:
+            kind = "layers of BERT's kind, and with --fast" if part is None else "a process that works alone"
+            log.item("frozen", f"{anew}; what they give is kept only of {kind}")
+        return data
+    train = _frozen_states(learner, part, data.train, batch_size)
+    valid = _frozen_states(learner, part, data.valid, batch_size)
+    if train is None or valid is None:
+        log.item("frozen", f"{anew}: what they give is more than 2 GiB")
+        return data
+    size = (train.bytes + valid.bytes) / 1e6
+    log.item("frozen", f"what the frozen layers give is computed once and kept in memory, {size:,.1f} MB")
+    return replace(data, train=data.train.with_states(train), valid=data.valid.with_states(valid))
+
+
+@torch.no_grad()
+def _frozen_states(learner: Learner, part: FastBert, dataset: TokenDataset, batch_size: int) -> HiddenStates | None:
+    """Return what the frozen part of a model gives for the rows of a dataset, None if that is too much to be kept."""
+    learner.model.eval()
+    limit = learner.limit
+    sample = _states_of_rows(learner, part, dataset, np.zeros(1, np.int64))
+    lengths = dataset.lengths if part.has_trained_layers else np.ones_like(dataset.lengths)
+    states = HiddenStates.empty(lengths, sample.shape[2], sample.dtype)
+    if states is None:
+        return None
+    with bar(len(dataset), "frozen layers", "rows") as progress_bar:
+        for rows in prediction_batches(dataset.lengths, batch_size, limit.equal_lengths):
+            for attempt in limit.attempts(len(rows)):
+                with attempt:
+                    for piece in limit.cut(rows, 1):
+                        states.put(piece, _states_of_rows(learner, part, dataset, piece))
+            progress_bar.update(len(rows))
+    return states
+
+
+def _states_of_rows(learner: Learner, part: FastBert, dataset: TokenDataset, rows: np.ndarray) -> torch.Tensor:
+    """Return what the frozen part of a model gives for some rows of a dataset: (B, L, H), or (B, 1, H)."""
+    inputs, _ = batch_tensors(dataset, rows, learner.machine.device)
+    with learner.machine.precision.autocast():
+        return part.frozen_states(**inputs)
 
 
 def train_one_epoch(

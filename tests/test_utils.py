@@ -1,5 +1,6 @@
 import copy
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +26,12 @@ from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.formats.json_rows import HEAD_OBJECTS
 from toolkit.models.pretrained import load_tokenizer
+from toolkit.models.trained_part import TrainedPart, freeze
 from toolkit.tokens.encoder import make_encoder
+from toolkit.tokens.probe import Fit
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.optimizer import Schedule, make_optimizer
+from toolkit.training.training_data import TrainingData
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
@@ -396,6 +400,63 @@ def test_a_tiny_model_learns_the_reviews(english_bert, reviews):
     expected = encode_labels(test, ["con", "pro"])
     logits = predict(model, 8, utils.tokenize(encoder, test.frame).dataset)
     assert (logits.argmax(1) == expected).mean() >= 0.9
+
+
+# -- frozen layers -----------------------------------------------------------------------------------------------------
+
+
+def partly_trained(folder, word: str, fast: bool = True, dropout: float = 0.0):
+    """Return a learner of a part of a model, and rows to train on and to validate with."""
+    utils.set_seed(0)
+    new = utils.new_classifier(str(folder), ["con", "pro"], dropout=dropout, fast=fast)
+    encoder = make_encoder(new.tokenizer, new.model.config, None, "longest_first", False)
+    label_ids = np.arange(len(TEXTS)) % 2
+    dataset = utils.tokenize(encoder, frame(TEXTS), label_ids).dataset
+    frozen = freeze(new.model, TrainedPart.from_option(word))
+    learner = replace(learner_of(new.model), frozen=frozen)
+    fit = Fit(64, equal_lengths=False, precision="fp32")
+    valid = dataset.select(np.arange(7))
+    return learner, TrainingData("base", str(folder), ["con", "pro"], dataset, valid, fit)
+
+
+@pytest.mark.parametrize("word", ["head", "top:1"])
+def test_what_frozen_layers_give_is_kept_and_trains_the_same_weights(english_bert, word, capsys):
+    learners = []
+    for keeps in (False, True):
+        learner, data = partly_trained(english_bert, word)
+        if keeps:
+            data = utils.keep_frozen_states(learner, data, 8, Log(sys.stdout))
+            assert data.train.states.values.shape[0] == (len(TEXTS) if word == "head" else data.train.lengths.sum())
+            learner.model.base_model._embedded = None  # from here on no token is looked at
+        batches = training_batches(data.train.lengths, 8, 0, 0)
+        utils.train_one_epoch(learner, data.train, batches, nothing)
+        learners.append((learner.model, predict(learner.model, 4, data.valid)))
+    assert (
+        "frozen     what the frozen layers give is computed once and kept in memory, 0.0 MB\n"
+        in capsys.readouterr().out
+    )
+    (model, logits), (other_model, other_logits) = learners
+    np.testing.assert_allclose(other_logits, logits, rtol=0, atol=1e-4)
+    for (name, weight), other in zip(model.named_parameters(), other_model.parameters(), strict=True):
+        torch.testing.assert_close(other, weight, rtol=0, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("word", "fast", "most", "line"),
+    [
+        ("top:1", True, 100, "computed anew in every epoch: what they give is more than 2 GiB"),
+        ("top:1", False, None, "computed anew in every epoch; what they give is kept only of layers of BERT's kind"),
+        ("all", True, None, ""),
+    ],
+)
+def test_frozen_layers_whose_states_cannot_be_kept_are_said(english_bert, word, fast, most, line, capsys, monkeypatch):
+    if most:
+        monkeypatch.setattr("toolkit.tokens.hidden_states.MAX_BYTES", most)
+    learner, data = partly_trained(english_bert, word, fast)
+    assert utils.keep_frozen_states(learner, data, 8, Log(sys.stdout)) is data
+    said = capsys.readouterr().out
+    assert line in said
+    assert bool(said) == bool(line)
 
 
 # -- prediction ------------------------------------------------------------------------------------------------------

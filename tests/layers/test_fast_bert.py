@@ -16,7 +16,7 @@ from transformers import (
 
 from toolkit.layers import fast_bert
 from toolkit.layers.cheap_dropout import CheapDropout
-from toolkit.layers.fast_bert import make_fast, packs
+from toolkit.layers.fast_bert import freeze_layers, frozen_part, make_fast, packs
 from toolkit.layers.touched_rows import TouchableEmbedding
 
 SIZES = {
@@ -58,7 +58,8 @@ def passed(model: torch.nn.Module, inputs: dict) -> tuple[torch.Tensor, dict]:
     model.zero_grad()
     logits = model(**inputs).logits
     logits.square().sum().backward()
-    return logits.detach(), {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    trained = ((name, weight) for name, weight in model.named_parameters() if weight.requires_grad)
+    return logits.detach(), {name: weight.grad.clone() for name, weight in trained}
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["padded", "no padding"])
@@ -231,3 +232,36 @@ def test_the_model_stays_in_its_mode_and_draws_nothing(training):
     assert make_fast(model)
     assert all(module.training == training for module in model.modules())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# -- frozen layers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("kind", [BertConfig, RobertaConfig, ElectraConfig])
+def test_the_layers_above_give_the_same_for_what_the_frozen_ones_gave(kind, count):
+    model = classifier(kind, embedding_size=24)
+    assert make_fast(model)
+    assert frozen_part(model) is None
+    freeze_layers(model, count)
+    for name, weight in model.base_model.named_parameters():
+        weight.requires_grad_(any(f"layer.{number}." in name for number in range(count, 3)) or "pooler" in name)
+    inputs = batch()
+    logits, gradients = passed(model, inputs)
+    with torch.no_grad():
+        states = frozen_part(model).frozen_states(**inputs)
+    assert states.shape == ((5, 20, 48) if count < 3 else (5, 1, 48))
+    mask = inputs["attention_mask"] if count < 3 else torch.ones(5, 1, dtype=torch.long)
+    same_logits, same_gradients = passed(model, {"inputs_embeds": states, "attention_mask": mask})
+    torch.testing.assert_close(same_logits, logits, rtol=0, atol=1e-5)
+    assert gradients.keys() == same_gradients.keys()
+    assert not any("embeddings" in name or "layer.0" in name for name in gradients)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(same_gradients[name], gradient, rtol=0, atol=1e-4, msg=name)
+
+
+def test_a_model_that_is_not_made_fast_has_no_frozen_part_of_its_own():
+    model = classifier(DistilBertConfig)
+    make_fast(model)
+    freeze_layers(model, 1)
+    assert frozen_part(model) is None

@@ -8,6 +8,7 @@ On the CPU the tokens of all rows follow each other without padding, and dropout
 B rows of up to L tokens, T tokens that are computed, H hidden, C classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,20 +56,37 @@ class FastBert:
 
     embeddings: Any  # of the model's own class, as the encoder
     encoder: Any
+    frozen_layers = 0  # how many of the first ones are not trained, nor the embeddings below them
 
     def forward(
         self,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
         **_: object,
     ) -> BaseModelOutputWithPooling:
         """Return a hidden state (B, 1, H), and what the pooler makes of it, for input_ids (B, L).
 
         attention_mask (B, L) is 1 where there is a token and 0 after a row's last one; None stands for 1 everywhere.
+        In the place of input_ids inputs_embeds may have what frozen_states has returned for them.
         """
-        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        layout = packed(mask) if input_ids.device.type == "cpu" else padded(mask)
+        layers = list(self.encoder.layer)
+        if inputs_embeds is not None:
+            layers = layers[self.frozen_layers :]
+            mask = inputs_embeds.new_ones(inputs_embeds.shape[:2]).long() if attention_mask is None else attention_mask
+            layout = _layout(mask)
+            hidden = _laid_out(inputs_embeds, layout)[0]  # (T, H)
+        else:
+            assert input_ids is not None, "a model gets tokens or hidden states"
+            layout = _layout(torch.ones_like(input_ids) if attention_mask is None else attention_mask)
+            hidden = self._embedded(input_ids, token_type_ids, layout)
+        hidden = _first_tokens(layers, hidden, layout)[:, None]
+        pooler = getattr(self, "pooler", None)
+        return BaseModelOutputWithPooling(hidden, None if pooler is None else pooler(hidden))
+
+    def _embedded(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor | None, layout: Layout) -> torch.Tensor:
+        """Return what goes into the first layer, (T, H), for input_ids and token_type_ids (B, L)."""
         positions = _positions(self.embeddings, input_ids)
         types = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
         hidden = self.embeddings(
@@ -79,16 +97,42 @@ class FastBert:
         project = getattr(self, "embeddings_project", None)  # ELECTRA's, where embeddings are narrower than layers
         if project is not None:
             hidden = project(hidden)
-        hidden = hidden[0]  # (T, H)
-        *layers, last = self.encoder.layer
+        return hidden[0]
+
+    @property
+    def has_trained_layers(self) -> bool:
+        """Whether there are layers above those that are frozen."""
+        return self.frozen_layers < len(self.encoder.layer)
+
+    def frozen_states(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return what goes into the first layer that is trained, (B, L, H), or into the head, (B, 1, H)."""
+        layout = _layout(attention_mask)
+        hidden = self._embedded(input_ids, token_type_ids, layout)
+        layers = list(self.encoder.layer)[: self.frozen_layers]
+        if not self.has_trained_layers:
+            return _first_tokens(layers, hidden, layout)[:, None]
         for layer in layers:
             hidden = _layer(layer, hidden, hidden, layout.groups)
-        hidden = _layer(last, hidden[layout.first_tokens], hidden, layout.groups)  # (B, H)
-        if layout.order is not None:
-            hidden = hidden[layout.order.argsort()]
-        hidden = hidden[:, None]
-        pooler = getattr(self, "pooler", None)
-        return BaseModelOutputWithPooling(hidden, None if pooler is None else pooler(hidden))
+        return _as_rows(hidden, layout)
+
+
+def _layout(mask: torch.Tensor) -> Layout:
+    """Return the layout of rows whose tokens a mask (B, L) tells: without padding on the CPU."""
+    return packed(mask) if mask.device.type == "cpu" else padded(mask)
+
+
+def _first_tokens(layers: Sequence[Any], hidden: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Return the first tokens of the rows, (B, H) in the rows' own order, behind these layers, for hidden (T, H)."""
+    if layers:
+        *lower, last = layers
+        for layer in lower:
+            hidden = _layer(layer, hidden, hidden, layout.groups)
+        first = _layer(last, hidden[layout.first_tokens], hidden, layout.groups)
+    else:
+        first = hidden[layout.first_tokens]
+    return first if layout.order is None else first[layout.order.argsort()]
 
 
 def _positions(embeddings: torch.nn.Module, input_ids: torch.Tensor) -> torch.Tensor:
@@ -104,10 +148,20 @@ def _positions(embeddings: torch.nn.Module, input_ids: torch.Tensor) -> torch.Te
 
 
 def _laid_out(values: torch.Tensor, layout: Layout) -> torch.Tensor:
-    """Return (1, T) of values (B, L)."""
+    """Return (1, T) of values (B, L), (1, T, H) of (B, L, H)."""
     if layout.order is None:
-        return values.reshape(1, -1)
+        return values.flatten(0, 1)[None]
     return values[layout.order][layout.computed][None]
+
+
+def _as_rows(hidden: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Return (B, L, H) of hidden states (T, H), the rows in their own order."""
+    rows, longest = layout.computed.shape
+    if layout.order is None:
+        return hidden.view(rows, longest, -1)
+    slots = (layout.order[:, None] * longest + torch.arange(longest))[layout.computed]  # (T,)
+    empty = hidden.new_zeros(rows * longest, hidden.shape[1])
+    return empty.index_copy(0, slots, hidden).view(rows, longest, -1)
 
 
 def _layer(layer: Any, asking: torch.Tensor, hidden: torch.Tensor, groups: list[Group]) -> torch.Tensor:
@@ -154,6 +208,18 @@ def make_fast(model: Any) -> bool:
         if not is_same:
             base.__class__ = plain
     return is_same
+
+
+def freeze_layers(model: Any, count: int) -> None:
+    """Note that the embeddings and the first layers of a classifier are not trained; see frozen_states."""
+    if isinstance(model.base_model, FastBert):
+        model.base_model.frozen_layers = count
+
+
+def frozen_part(model: Any) -> FastBert | None:
+    """Return the encoder of a classifier if it can compute its frozen layers by themselves, and has any."""
+    base = model.base_model
+    return base if isinstance(base, FastBert) and base.frozen_layers > 0 else None
 
 
 def packs(model: Any) -> bool:

@@ -13,6 +13,7 @@ import torch
 
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
+from toolkit.layers.fast_bert import freeze_layers
 from toolkit.models.pretrained import is_of_encoder
 
 RATE_FACTORS = {"all": 1.0, "top": 2.0, "lora": 10.0, "head": 20.0}
@@ -68,13 +69,15 @@ def freeze(model: Any, part: TrainedPart) -> list[torch.nn.Module]:
     frozen = {name for name in names if is_of_encoder(model, name)}
     if not frozen or len(frozen) == len(names):
         raise UserError(f"--train {part}: the encoder and the head of a {type(model).__name__} cannot be told apart")
+    layers = _encoder_layers(model)
     top: list[torch.nn.Module] = []
     if part.kind == "top":
-        top = _top_modules(model, part)
+        top = _top_modules(model, layers, part)
         trained = {id(weight) for module in top for weight in module.parameters()}
         frozen -= {name for name, weight in model.named_parameters() if id(weight) in trained}
     for name, weight in model.named_parameters():
         weight.requires_grad_(name not in frozen)
+    freeze_layers(model, 0 if part.kind == "lora" else len(layers) - part.layers)
     return _without_dropout(model, top)
 
 
@@ -102,10 +105,9 @@ def _encoder_layers(model: Any) -> Sequence[torch.nn.Module]:
     return list(outermost[0]) if len(outermost) == 1 else []
 
 
-def _top_modules(model: Any, part: TrainedPart) -> list[torch.nn.Module]:
+def _top_modules(model: Any, layers: Sequence[torch.nn.Module], part: TrainedPart) -> list[torch.nn.Module]:
     """Return the last layers of an encoder, and what works on what they give; UserError if these cannot be told."""
     kind = type(model).__name__
-    layers = _encoder_layers(model)
     if not layers:
         raise UserError(
             f"--train {part}: the encoder of a {kind} does not keep its layers in one list, so the last of them cannot "

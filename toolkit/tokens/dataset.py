@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch.utils.data import TensorDataset
 
 from toolkit.compute.processes import Processes
+from toolkit.tokens.hidden_states import HiddenStates
 
 NO_LABEL = -1  # the label_id of a row without a label
 
@@ -24,6 +25,7 @@ class TokenDataset(TensorDataset):
         token_type_ids: (N, L) uint8, or (N, 0) for a model without them.
         lengths: (N,) int64, tokens of each row.
         label_ids: (N,) int64, -1 where there are none.
+        states: what the frozen part of a model makes of the rows, which that model is then given instead of tokens.
     """
 
     def __init__(
@@ -32,8 +34,11 @@ class TokenDataset(TensorDataset):
         token_type_ids: torch.Tensor,
         lengths: torch.Tensor,
         label_ids: torch.Tensor,
+        *,
+        states: HiddenStates | None = None,
     ):
         super().__init__(input_ids, token_type_ids, lengths, label_ids)
+        self.states = states
 
     @property
     def input_ids(self) -> torch.Tensor:
@@ -54,6 +59,10 @@ class TokenDataset(TensorDataset):
     def label_ids(self) -> np.ndarray:
         """(N,) int64, -1 where there are none."""
         return self.tensors[3].numpy()
+
+    def with_states(self, states: HiddenStates | None) -> "TokenDataset":
+        """Return the same rows with what the frozen part of a model makes of them, or without."""
+        return TokenDataset(*self.tensors, states=states)
 
     def select(self, rows: np.ndarray) -> "TokenDataset":
         """Return the dataset of some rows, by their numbers."""

@@ -80,12 +80,14 @@ class Trainer:
         self.signals.raise_if_stopping(self.progress.step, str(self.directory.resumed_by))
 
     def release(self) -> torch.nn.Module | None:
-        """Free the memory that training held: the optimizer, the gradients and, in the main process, the model.
+        """Free the memory that training held: optimizer, gradients, kept states and, in the main process, the model.
 
         Return the model in the other processes, which get the best weights into it.
         """
         model: torch.nn.Module | None = self.learner.release()
         del self.learner
+        data = self.data
+        self.data = replace(data, train=data.train.with_states(None), valid=data.valid.with_states(None))
         del self.bad_steps  # it refers to the guard of the learner
         if self.machine.is_main:
             model = None
