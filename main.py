@@ -47,6 +47,7 @@ from toolkit.doctor.label_errors import begin_search, prepare_error_list
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, score_answers, simple_answers
 from toolkit.evaluation.class_bias import bias_lines
 from toolkit.evaluation.metrics import quick_scores
+from toolkit.models.head_design import HeadDesign
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
@@ -101,8 +102,9 @@ def new_model(options: FineTuningOptions, data: TrainingData, log: Log) -> torch
     """Return the pretrained model with a new head, which depends on the seed, and say which it is."""
     utils.set_seed(options.training.seed)
     model_options = options.model
+    design = HeadDesign.from_options(model_options)
     new = utils.new_classifier(
-        data.source, data.labels, model_options.dropout, options.machine.fast, model_options.keep_head
+        data.source, data.labels, model_options.dropout, options.machine.fast, model_options.keep_head, design
     )
     say_model(log, data.base_model, data.source, new.model, new.new_weights, [*new.notes, *data.fit.notes])
     return new.model

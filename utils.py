@@ -49,8 +49,10 @@ from toolkit.layers.fast_bert import FastBert, frozen_part, make_fast
 from toolkit.layers.int8 import check_labels, make_int8
 from toolkit.layers.packed_linear import pack_linear_layers
 from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
+from toolkit.models.head_design import HeadDesign
 from toolkit.models.heads import choose_head, fit_head, own_head
 from toolkit.models.locate import EMBEDDED, resolve_model
+from toolkit.models.pooling_head import fit_pooling_head
 from toolkit.models.pretrained import (
     load_classifier,
     load_config,
@@ -356,7 +358,8 @@ def fit_model(
     It is loaded for that and let go of again, since each run begins with a model of its own.
     """
     model_options = options.model
-    new = new_classifier(source, labels, model_options.dropout, options.machine.fast, model_options.keep_head)
+    design = HeadDesign.from_options(model_options)
+    new = new_classifier(source, labels, model_options.dropout, options.machine.fast, model_options.keep_head, design)
     max_length = model_options.max_length
     encoder = make_encoder(new.tokenizer, new.model.config, max_length, model_options.truncation, pairs)
     fit = probe(source, new.model, encoder, machine, may_shorten=max_length is None)
@@ -403,15 +406,22 @@ class NewClassifier:
 
 
 def new_classifier(
-    source: str, labels: Sequence[str], dropout: float | None, fast: bool = True, keep_head: bool = False
+    source: str,
+    labels: Sequence[str],
+    dropout: float | None,
+    fast: bool = True,
+    keep_head: bool = False,
+    design: HeadDesign | None = None,
 ) -> NewClassifier:
     """Return the model of a directory or hub id, with a head for these labels, and its tokenizer.
 
     If it is to be `fast`, it computes nothing that the head does not read; `keep_head` keeps its own head whatever that
-    calls its labels. Raises UserError if it cannot be loaded or has fewer tokens than its tokenizer.
+    calls its labels; `design` is that of the head if it is not to be the architecture's. Raises UserError if the model
+    cannot be loaded, has fewer tokens than its tokenizer, or has not what the head reads.
     """
     config = load_config(source)
-    head = choose_head(own_head(model_folder(source), config), labels, keep_head)
+    folder = model_folder(source)
+    head = choose_head(own_head(folder, config, design), labels, keep_head)
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
@@ -425,7 +435,10 @@ def new_classifier(
     model = loaded.model
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
-    new_weights = fit_head(model, head, loaded.new_weights)
+    if design is None:
+        new_weights = fit_head(model, head, loaded.new_weights)
+    else:
+        new_weights = fit_pooling_head(model, design, head, tokenizer, folder)
     if head.note:
         notes.append(head.note)
     if loaded.unused_layers:
@@ -467,7 +480,7 @@ def _frozen_states(learner: Learner, part: FastBert, dataset: TokenDataset, batc
     learner.model.eval()
     limit = learner.limit
     sample = _states_of_rows(learner, part, dataset, np.zeros(1, np.int64))
-    lengths = dataset.lengths if part.has_trained_layers else np.ones_like(dataset.lengths)
+    lengths = dataset.lengths if part.keeps_all_tokens else np.ones_like(dataset.lengths)
     states = HiddenStates.empty(lengths, sample.shape[2], sample.dtype)
     if states is None:
         return None

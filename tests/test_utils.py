@@ -25,6 +25,7 @@ from toolkit.compute.precision import choose_precision
 from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.formats.json_rows import HEAD_OBJECTS
+from toolkit.models.head_design import HeadDesign
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.models.trained_part import TrainedPart, freeze
 from toolkit.tokens.encoder import make_encoder
@@ -405,10 +406,10 @@ def test_a_tiny_model_learns_the_reviews(english_bert, reviews):
 # -- frozen layers -----------------------------------------------------------------------------------------------------
 
 
-def partly_trained(folder, word: str, fast: bool = True, dropout: float = 0.0):
+def partly_trained(folder, word: str, fast: bool = True, dropout: float = 0.0, design: HeadDesign | None = None):
     """Return a learner of a part of a model, and rows to train on and to validate with."""
     utils.set_seed(0)
-    new = utils.new_classifier(str(folder), ["con", "pro"], dropout=dropout, fast=fast)
+    new = utils.new_classifier(str(folder), ["con", "pro"], dropout=dropout, fast=fast, design=design)
     encoder = make_encoder(new.tokenizer, new.model.config, None, "longest_first", False)
     label_ids = np.arange(len(TEXTS)) % 2
     dataset = utils.tokenize(encoder, frame(TEXTS), label_ids).dataset
@@ -419,14 +420,17 @@ def partly_trained(folder, word: str, fast: bool = True, dropout: float = 0.0):
     return learner, TrainingData("base", str(folder), ["con", "pro"], dataset, valid, fit)
 
 
+@pytest.mark.parametrize("pooling", ["", "cls", "mean"])
 @pytest.mark.parametrize("word", ["head", "top:1"])
-def test_what_frozen_layers_give_is_kept_and_trains_the_same_weights(english_bert, word, capsys):
+def test_what_frozen_layers_give_is_kept_and_trains_the_same_weights(english_bert, word, pooling, capsys):
+    design = HeadDesign(pooling, layers=1, dropout=0.0) if pooling else None
+    of_first_tokens = word == "head" and pooling != "mean"
     learners = []
     for keeps in (False, True):
-        learner, data = partly_trained(english_bert, word)
+        learner, data = partly_trained(english_bert, word, design=design)
         if keeps:
             data = utils.keep_frozen_states(learner, data, 8, Log(sys.stdout))
-            assert data.train.states.values.shape[0] == (len(TEXTS) if word == "head" else data.train.lengths.sum())
+            assert data.train.states.values.shape[0] == (len(TEXTS) if of_first_tokens else data.train.lengths.sum())
             learner.model.base_model._embedded = None  # from here on no token is looked at
         batches = training_batches(data.train.lengths, 8, 0, 0)
         utils.train_one_epoch(learner, data.train, batches, nothing)

@@ -18,6 +18,8 @@ from toolkit.layers import fast_bert
 from toolkit.layers.cheap_dropout import CheapDropout
 from toolkit.layers.fast_bert import freeze_layers, frozen_part, make_fast, packs
 from toolkit.layers.touched_rows import TouchableEmbedding
+from toolkit.models.head_design import HeadDesign
+from toolkit.models.pooling_head import PoolingHead, put_head
 
 SIZES = {
     "vocab_size": 100,
@@ -79,6 +81,39 @@ def test_logits_and_gradients_are_those_of_the_whole_layer(kind, attention, whol
     assert its_gradients.keys() == gradients.keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(its_gradients[name], gradient, atol=1e-4, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("kind", LIKE_BERT, ids=lambda kind: kind.__name__)
+def test_for_a_head_that_reads_all_tokens_the_states_of_all_are_those_of_the_whole_layer(kind):
+    plain = classifier(kind)
+    put_head(plain, PoolingHead(HeadDesign("mean", layers=1, dropout=0.0), SIZES["hidden_size"], 3, deviation=0.2))
+    fast, seen = copy.deepcopy(plain), []
+    assert make_fast(fast) and packs(fast)
+    (expected, gradients), (found, its_gradients) = passed(plain, batch()), passed(fast, batch())
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert its_gradients.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(its_gradients[name], gradient, atol=1e-4, rtol=1e-4, msg=name)
+    for layer in fast.base_model.encoder.layer:
+        layer.intermediate.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))
+    fast(**batch())
+    assert seen == [72, 72, 72]  # no padding
+    states = fast.base_model(**batch()).last_hidden_state
+    assert states.shape == (5, 20, 48)
+    torch.testing.assert_close(states[2, :11], plain.base_model(**batch()).last_hidden_state[2, :11])
+
+
+def test_for_a_head_on_the_first_token_neither_a_pooler_nor_another_token_of_the_last_layer_is_computed():
+    plain = classifier()
+    put_head(plain, PoolingHead(HeadDesign("cls", dropout=0.0), SIZES["hidden_size"], 3, deviation=0.2))
+    fast, seen = copy.deepcopy(plain), []
+    assert make_fast(fast)
+    torch.testing.assert_close(passed(fast, batch())[0], passed(plain, batch())[0], atol=1e-5, rtol=1e-5)
+    for layer in fast.bert.encoder.layer:
+        layer.intermediate.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))
+    fast(**batch())
+    assert seen == [72, 72, 5]
+    assert not [name for name, _ in fast.named_parameters() if "pooler" in name]
 
 
 def test_of_the_last_layer_one_token_a_row_is_computed_and_nothing_for_padding():

@@ -13,6 +13,7 @@ from tests.conftest import ended, processes
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
+from toolkit.models.head_design import HeadDesign
 from toolkit.tokens.encoder import make_encoder
 from toolkit.training.learner import Learner, StepSettings
 
@@ -28,6 +29,7 @@ RUNS = [  # (rows of the global batch, rows of a micro batch) of each step
     [(1, None), (2, 1), (16, None), (3, 1)],  # begins with a batch of which the second process has no row
     [(5, 2), (16, 3), (1, None), (3, 1)],
 ]
+HEADS = [None, None, {"pooling": "mean", "layers": 1, "dropout": 0.0}]
 LOSSES = [((1.0, 1.0, 1.0), 0.0), ((1.0, 1.0, 1.0), 0.0), ((0.5, 3.0, 1.5), 0.2)]  # weights of the labels, smoothing
 TRAINS = """
 import json, sys
@@ -44,6 +46,7 @@ from toolkit.base.process import this_process
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.compute.device import unwrap
+from toolkit.models.head_design import HeadDesign
 from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.loss import Loss
@@ -60,7 +63,8 @@ def main():
         dataset = broadcast_dataset(processes, dataset if processes.is_main else None)
         for number, steps in enumerate(plan["runs"]):
             utils.set_seed(processes.rank)  # other weights in each process
-            model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0).model
+            design = HeadDesign.from_json(plan["heads"][number])
+            model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0, design=design).model
             model.extra = torch.nn.Linear(4, 4)
             optimizer = make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
             weights, smoothing = plan["losses"][number]
@@ -245,8 +249,8 @@ def trained(once, english_bert, dataset, batches) -> list[list[dict]]:
     def make(folder: Path) -> str:
         runs = [[(rows.tolist(), micro) for rows, (_, micro) in zip(*run, strict=True)]
                 for run in zip(batches, RUNS, strict=True)]  # fmt: skip
-        plan = {"model": str(english_bert), "labels": LABELS, "runs": runs, "losses": LOSSES, "rate": RATE,
-                "epsilon": EPSILON}  # fmt: skip
+        plan = {"model": str(english_bert), "labels": LABELS, "runs": runs, "losses": LOSSES, "heads": HEADS,
+                "rate": RATE, "epsilon": EPSILON}  # fmt: skip
         (folder / "plan.json").write_text(json.dumps(plan))
         save_file({str(i): tensor for i, tensor in enumerate(dataset.tensors)}, folder / "dataset.safetensors")
         (folder / "worker.py").write_text(TRAINS, encoding="utf-8")
@@ -287,7 +291,8 @@ def plain_training(model, dataset, batches, weights, smoothing) -> list[float]:
 @pytest.mark.parametrize("run", range(len(RUNS)))
 def test_two_processes_learn_what_one_learns_from_the_same_batches(english_bert, dataset, batches, trained, run):
     utils.set_seed(0)
-    model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0, fast=False).model
+    design = HeadDesign.from_json(HEADS[run])
+    model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0, fast=False, design=design).model
     model.extra = torch.nn.Linear(4, 4)
     before = copy.deepcopy(model.state_dict())
     sums = plain_training(model, dataset, batches[run], *LOSSES[run])
@@ -297,7 +302,8 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(english_bert,
     for name, expected in model.state_dict().items():
         torch.testing.assert_close(found[name], expected, atol=2e-5, rtol=0, msg=name)
     changed = {name for name in before if not torch.equal(found[name], before[name])}
-    assert {"classifier.weight", "bert.encoder.layer.0.attention.self.query.weight"} <= changed
+    last = "classifier.weight" if design is None else "pooling_head.scores.weight"
+    assert {last, "bert.encoder.layer.0.attention.self.query.weight"} <= changed
     assert not {"extra.weight", "extra.bias"} & changed
 
 

@@ -132,6 +132,9 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what an overlong row loses: the end of the longer text of a pair, of the first text, of the second (and of the other if that is not enough), or the middle")
     group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
     group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
+    group.add_argument("--head", default="model", choices=["model", "cls", "mean", "mlp"], help="what gives the scores; model: the head of the model's architecture, which transformers.pipeline loads; cls: a layer on the last hidden state of the first token, without a pooler; mean: a layer on the mean of the last hidden states of all tokens; mlp: mean, with hidden layers")
+    group.add_argument("--head_layers", type=number(int, 1, 100), metavar="N", help="hidden layers, with GELU and as wide as the model's, before the scores of --head cls, mean and mlp (off: 1 of mlp, none of the others)")
+    group.add_argument("--head_dropout", type=_below_one, metavar="SHARE", help="dropout before each layer of --head cls, mean and mlp (off: as --dropout, else 0.1)")
     group.add_argument("--keep_head", action=SWITCH, default=False, help="of a --model that is a classifier already, take its head as it is, its first label for the first of the data and so on; otherwise the head is kept where its labels have the names of those of the data, in any order, and else a new one is begun (default: off)")
 
 
@@ -169,6 +172,9 @@ def _check_training(args: argparse.Namespace) -> None:
     for name, loss in (("focal_gamma", "focal"), ("label_smoothing", "label_smoothing")):
         if getattr(args, name) is not None and args.loss != loss:
             raise UserError(f"--{name} is for --loss {loss}, and this is --loss {args.loss}")
+    for name in ("head_layers", "head_dropout"):
+        if getattr(args, name) is not None and args.head == "model":
+            raise UserError(f"--{name} is for --head cls, mean and mlp, and this is --head model")
     if args.find_label_errors:
         conflicting = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
         if args.seeds > 1:

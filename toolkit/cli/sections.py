@@ -62,6 +62,9 @@ class ModelOptions:
     truncation: str
     max_unknown: float  # share of the characters
     dropout: float | None  # None: the model's own
+    head: str | None  # model, cls, mean or mlp; None, in the records of runs that were before it, is model
+    head_layers: int | None
+    head_dropout: float | None
     keep_head: bool
 
 

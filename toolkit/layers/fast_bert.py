@@ -1,9 +1,9 @@
 """A forward pass of BERT for classification that computes nothing that the classifier does not read.
 
-The head reads the first token's hidden state from the last layer. Of that layer the other tokens need no query, no
-attention output and no feed-forward pass, and their keys and values go into one product with the query (attention.py).
-On the CPU the tokens of all rows follow each other without padding, and dropout's random numbers are drawn cheaply
-(cheap_dropout.py). The logits and gradients are the same but for rounding.
+Most heads read the first token's hidden state from the last layer. Then the other tokens need no query of that layer,
+no attention output and no feed-forward pass, and their keys and values go into one product with the query
+(attention.py). On the CPU the tokens of all rows follow each other without padding, and dropout's random numbers are
+drawn cheaply (cheap_dropout.py). The logits and gradients are the same but for rounding.
 
 B rows of up to L tokens, T tokens that are computed, H hidden, C classes.
 """
@@ -52,11 +52,12 @@ def padded(mask: torch.Tensor) -> Layout:
 
 
 class FastBert:
-    """Mixed into the class of a model of BERT's kind, which then gives the hidden state of the first token alone."""
+    """Mixed into the class of a model of BERT's kind, which then gives the hidden states that the head reads."""
 
     embeddings: Any  # of the model's own class, as the encoder
     encoder: Any
     frozen_layers = 0  # how many of the first ones are not trained, nor the embeddings below them
+    gives_all_tokens = False
 
     def forward(
         self,
@@ -66,10 +67,10 @@ class FastBert:
         inputs_embeds: torch.Tensor | None = None,
         **_: object,
     ) -> BaseModelOutputWithPooling:
-        """Return a hidden state (B, 1, H), and what the pooler makes of it, for input_ids (B, L).
+        """Return hidden states (B, 1, H), or (B, L, H) of all tokens, and what the pooler makes of them.
 
         attention_mask (B, L) is 1 where there is a token and 0 after a row's last one; None stands for 1 everywhere.
-        In the place of input_ids inputs_embeds may have what frozen_states has returned for them.
+        In the place of input_ids (B, L) inputs_embeds may have what frozen_states has returned for them.
         """
         layers = list(self.encoder.layer)
         if inputs_embeds is not None:
@@ -81,7 +82,7 @@ class FastBert:
             assert input_ids is not None, "a model gets tokens or hidden states"
             layout = _layout(torch.ones_like(input_ids) if attention_mask is None else attention_mask)
             hidden = self._embedded(input_ids, token_type_ids, layout)
-        hidden = _first_tokens(layers, hidden, layout)[:, None]
+        hidden = self._read_states(layers, hidden, layout)
         pooler = getattr(self, "pooler", None)
         return BaseModelOutputWithPooling(hidden, None if pooler is None else pooler(hidden))
 
@@ -99,6 +100,19 @@ class FastBert:
             hidden = project(hidden)
         return hidden[0]
 
+    def _read_states(self, layers: Sequence[Any], hidden: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """Return what the head reads behind these layers, (B, 1, H), or (B, L, H) of all tokens, for hidden (T, H)."""
+        if not self.gives_all_tokens:
+            return _first_tokens(layers, hidden, layout)[:, None]
+        for layer in layers:
+            hidden = _layer(layer, hidden, hidden, layout.groups)
+        return _as_rows(hidden, layout)
+
+    @property
+    def keeps_all_tokens(self) -> bool:
+        """Whether frozen_states are those of all tokens of a row, and not the first one's alone."""
+        return self.has_trained_layers or self.gives_all_tokens
+
     @property
     def has_trained_layers(self) -> bool:
         """Whether there are layers above those that are frozen."""
@@ -107,12 +121,12 @@ class FastBert:
     def frozen_states(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return what goes into the first layer that is trained, (B, L, H), or into the head, (B, 1, H)."""
+        """Return what goes into the first layer that is trained, (B, L, H), or what the head reads."""
         layout = _layout(attention_mask)
         hidden = self._embedded(input_ids, token_type_ids, layout)
         layers = list(self.encoder.layer)[: self.frozen_layers]
         if not self.has_trained_layers:
-            return _first_tokens(layers, hidden, layout)[:, None]
+            return self._read_states(layers, hidden, layout)
         for layer in layers:
             hidden = _layer(layer, hidden, hidden, layout.groups)
         return _as_rows(hidden, layout)
@@ -133,6 +147,12 @@ def _first_tokens(layers: Sequence[Any], hidden: torch.Tensor, layout: Layout) -
     else:
         first = hidden[layout.first_tokens]
     return first if layout.order is None else first[layout.order.argsort()]
+
+
+class FastBertOfAllTokens(FastBert):
+    """A FastBert that gives the hidden states of all tokens, and 0 where there is padding that was not computed."""
+
+    gives_all_tokens = True
 
 
 def _positions(embeddings: torch.nn.Module, input_ids: torch.Tensor) -> torch.Tensor:
@@ -188,7 +208,8 @@ def make_fast(model: Any) -> bool:
     """Make a sequence classifier of transformers compute only what its head reads, and say whether that was done.
 
     Dropout is made cheap in any model. The rest is left as it is where the layers are built otherwise than BERT's, or
-    where the logits of some tokens change: the head then reads more than the first one.
+    where the logits of some tokens change: the head then reads more than the first one. One of our own that says so
+    (`reads_all_tokens`) gets the last layer's states of all tokens.
     """
     make_dropout_cheap(model)
     make_touchable(model.get_input_embeddings())
@@ -199,7 +220,8 @@ def make_fast(model: Any) -> bool:
     is_same = False
     try:
         expected = _probe(model)
-        base.__class__ = type(f"Fast{plain.__name__}", (FastBert, plain), {})
+        fast = FastBertOfAllTokens if getattr(model, "reads_all_tokens", False) else FastBert
+        base.__class__ = type(f"Fast{plain.__name__}", (fast, plain), {})
         tolerance = MAX_LOGIT_ERROR * float(expected.abs().max())
         is_same = torch.allclose(_probe(model), expected, rtol=0, atol=tolerance)
     except Exception:  # a model of another kind may fail in any way, and can stay as it is

@@ -13,6 +13,7 @@ import torch
 from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
+from toolkit.models.head_design import HeadDesign
 from toolkit.models.trust import read_object, short
 
 NUMBERED = re.compile(r"LABEL_\d+")  # what transformers calls labels that were given no names
@@ -40,10 +41,11 @@ class OwnHead:
         return not all(NUMBERED.fullmatch(label) for label in self.labels)
 
 
-def own_head(folder: Path, config: PretrainedConfig) -> OwnHead | None:
+def own_head(folder: Path, config: PretrainedConfig, design: HeadDesign | None = None) -> OwnHead | None:
     """Return what a directory and its configuration say of its head; None if it holds no classifier at all.
 
-    The labels of a model that main.py wrote are those of its run.json.
+    The labels of a model that main.py wrote are those of its run.json. A head is of use only to a model whose head is
+    built alike: `design` is that of one of our own, None the architecture's.
     """
     kinds = [str(kind) for kind in config.architectures] if isinstance(config.architectures, list) else []
     names: dict[Any, str] = dict(config.id2label or {})
@@ -51,7 +53,7 @@ def own_head(folder: Path, config: PretrainedConfig) -> OwnHead | None:
     run = read_object(folder / "run.json").content if (folder / "run.json").is_file() else {}
     if isinstance(run.get("labels"), list) and len(run["labels"]) == len(labels):
         labels = [str(label) for label in run["labels"]]
-    problem = ""
+    problem = _other_design(saved_design(folder), design)
     if kinds and not any(kind.endswith("ForSequenceClassification") for kind in kinds):
         if not any(kind.endswith(("Classification", "QuestionAnswering", "MultipleChoice")) for kind in kinds):
             return None
@@ -63,6 +65,26 @@ def own_head(folder: Path, config: PretrainedConfig) -> OwnHead | None:
     elif not kinds and all(NUMBERED.fullmatch(label) for label in labels):
         return None
     return OwnHead(labels, problem)
+
+
+def saved_design(folder: Path) -> HeadDesign | None:
+    """Return the design of the head of our own that a directory has, None without one; UserError for a damaged one."""
+    path = folder / "run.json"
+    try:
+        return HeadDesign.from_json(read_object(path).content.get("head")) if path.is_file() else None
+    except ValueError as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+
+
+def _other_design(own: HeadDesign | None, wanted: HeadDesign | None) -> str:
+    """Return why a head of one design (None: the architecture's) is of no use to a model with another, "" if it is."""
+    if own is None and wanted is None:
+        return ""
+    if own is None:
+        return f"is its architecture's, and this is {wanted}"
+    if own.has_weights_of(wanted):
+        return ""
+    return f"is that of {own}"
 
 
 def choose_head(own: OwnHead | None, labels: Sequence[str], keep_head: bool) -> Head:

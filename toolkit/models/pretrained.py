@@ -32,6 +32,8 @@ from toolkit.models.configuration import described_model, make_usable, takes
 from toolkit.models.hub import fetch_model
 from toolkit.models.text_ends import group_by_ends
 from toolkit.models.trust import (
+    CONFIG,
+    config_file,
     config_problems,
     directory_problems,
     read_object,
@@ -63,15 +65,21 @@ def _load(loader: Any, source: str, look: Callable[[Path], list[str]], needs_wei
     folder = model_folder(source)
     if problems := directory_problems(folder, needs_weights) or look(folder):
         raise UserError(*(f"model {source}: {problem}" for problem in problems))
+    place = config_file(folder) if loader is AutoConfig and _has_own_config(folder) else folder
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()  # files at hand are not worth one, in loading and in saving
     try:
-        return loader.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False, **options)
+        return loader.from_pretrained(str(place), local_files_only=True, trust_remote_code=False, **options)
     except BaseException as error:  # files can be damaged in as many ways as there are exceptions
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # that of the tokenizers
             raise
         kind = TooLittleMemory if is_out_of_memory(error) else UserError
         raise kind(f"model {source}: cannot be loaded ({_told(error)})") from None
+
+
+def _has_own_config(folder: Path) -> bool:
+    """Say whether a directory has its configuration in a file in which transformers does not look for it."""
+    return config_file(folder).name != CONFIG
 
 
 def _told(error: BaseException) -> str:
@@ -90,7 +98,7 @@ def load_tokenizer(source: str, needs_weights: bool = True) -> PreTrainedTokeniz
     """
     folder = model_folder(source)
     try:
-        tokenizer = _load(AutoTokenizer, source, _tokenizer_problems, needs_weights)
+        tokenizer = _load(AutoTokenizer, source, _tokenizer_problems, needs_weights, **_config_option(source, folder))
     except UserError as error:
         files = {path.name for path in folder.iterdir()} - TOKENIZER_SETTINGS
         if "cannot be loaded" in str(error) and not any(TOKENIZER_FILE.search(name) for name in files):
@@ -105,6 +113,11 @@ def load_tokenizer(source: str, needs_weights: bool = True) -> PreTrainedTokeniz
             raise UserError(f"model {source}: its tokenizer has no padding token, nor another that could pad")
         tokenizer.pad_token = getattr(tokenizer, spare)
     return tokenizer
+
+
+def _config_option(source: str, folder: Path) -> dict[str, Any]:
+    """Return the option that gives a tokenizer the configuration that it would not find by itself."""
+    return {"config": load_config(source)} if _has_own_config(folder) else {}
 
 
 def _tokenizer_problems(folder: Path) -> list[str]:
@@ -122,7 +135,7 @@ def _tokenizer_problems(folder: Path) -> list[str]:
 def _config_problems(folder: Path) -> list[str]:
     """Return what is wrong with config.json, given the types of models that transformers can classify with itself."""
     problems = config_problems(folder, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
-    return problems or _type_problems(read_object(folder / "config.json").content)
+    return problems or _type_problems(read_object(config_file(folder)).content)
 
 
 def _type_problems(config: dict) -> list[str]:

@@ -17,6 +17,8 @@ from pathlib import Path
 from toolkit.models.regex_safety import why_endless
 
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")  # reading a pickle can run code
+CONFIG = "config.json"
+ENCODER_CONFIG = "encoder_config.json"  # which config.json names beside a head that transformers does not have
 WEIGHTS = "model.safetensors"
 TRAINED_WEIGHTS = "trained_weights.safetensors"  # of a run that trained a part of a model, and saved no more
 PARTS = "model-*-of-*.safetensors"  # of weights that other programs have divided
@@ -141,7 +143,7 @@ def directory_problems(folder: Path, needs_weights: bool = True) -> list[str]:
             "it has only the part of a model that was trained (--train); "
             f"python infer.py --model_dir {folder} --merge NEW_DIR writes the whole model"
         )
-    elif not (folder / "config.json").is_file():
+    elif not (folder / CONFIG).is_file():
         problems.append("it has no config.json, so it is not a saved model")
     elif needs_weights and not has_weights(folder):
         problems.append(f"it has no {WEIGHTS}{_other_weights(folder)}")
@@ -221,13 +223,23 @@ def _stray_problem(path: Path, folder: Path) -> str | None:
 # -- config.json -------------------------------------------------------------------------------------------------------
 
 
+def config_file(folder: Path) -> Path:
+    """Return the file of a directory that has the configuration of its model: config.json, or one that it names."""
+    path = folder / CONFIG
+    is_named = path.is_file() and read_object(path).content.get("encoder_config") == ENCODER_CONFIG
+    return folder / ENCODER_CONFIG if is_named else path
+
+
 def config_problems(folder: Path, native_types: Container[str] = ()) -> list[str]:
-    """Return what is wrong with config.json, sub-configurations included.
+    """Return what is wrong with the configuration of a model, sub-configurations included.
 
     Code that it names is no problem if the model is of one of the `native_types`, for which transformers has a class of
     its own: then that is taken and the code is not looked at.
     """
-    config = read_object(folder / "config.json")
+    file = config_file(folder)
+    if not file.is_file():
+        return [f"{CONFIG} names {file.name}, which is not in the directory"]
+    config = read_object(file)
     model_type = config.content.get("model_type")
     is_native = isinstance(model_type, str) and model_type in native_types
     problems: dict[str, str] = {}  # the first one of each key
@@ -237,7 +249,7 @@ def config_problems(folder: Path, native_types: Container[str] = ()) -> list[str
         problem = _config_problem(key, value)
         if problem is not None:
             problems.setdefault(key, problem)
-    return config.problems + [f"config.json has {key}: {problem}" for key, problem in problems.items()]
+    return config.problems + [f"{file.name} has {key}: {problem}" for key, problem in problems.items()]
 
 
 def _config_problem(key: str, value: object) -> str | None:

@@ -28,22 +28,24 @@ On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so
 
 {decided}## How to use it
 
-{loaded}
-print(classify({example}, truncation=True))
-```
+{use}
 
 Texts longer than {max_length} tokens are truncated; in training by {truncation}. `run.json` holds the options, the
 fingerprints of the data, what looked wrong with it, and the versions of the packages.
 """
 
-WHOLE = """```python
+PIPELINE = """```python
 from transformers import pipeline
 
-classify = pipeline("text-classification", model="path/to/this/directory", top_k=None)"""
+classify = pipeline("text-classification", model="path/to/this/directory", top_k=None)
+print(classify({example}, truncation=True))
+```"""
 
 PART = """This directory holds only what was trained (`--train {part}`). `test_code.py` and `infer.py` take the other
 weights from {base}, those with the sha256 in `run.json`; `python infer.py --model_dir THIS --merge NEW_DIR` writes a
-whole model. Elsewhere:
+whole model."""
+
+PART_ELSEWHERE = """ Elsewhere:
 
 ```python
 from safetensors.torch import load_file
@@ -55,7 +57,45 @@ tokenizer = AutoTokenizer.from_pretrained(f"{{folder}}/tokenizer")
 config = AutoConfig.from_pretrained(f"{{folder}}/tokenizer")
 model = AutoModelForSequenceClassification.from_pretrained(base, config=config, ignore_mismatched_sizes=True)
 model.load_state_dict(load_file(f"{{folder}}/trained_weights.safetensors"), strict=False)
-classify = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)"""
+classify = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
+print(classify({example}, truncation=True))
+```"""
+
+PART_WITH_HEAD = """ Its head (`{head}`) is none that transformers has: the card of the whole model
+has the code that loads it elsewhere."""
+
+OWN_HEAD = """`test_code.py` and `infer.py` load it. `transformers.pipeline` refuses to: the head (`{head}`) is
+none that it has. Elsewhere:
+
+```python
+import torch
+from safetensors.torch import load_file
+from torch.nn.functional import gelu, linear
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+folder = "path/to/this/directory"
+config = AutoConfig.from_pretrained(f"{{folder}}/encoder_config.json")
+tokenizer = AutoTokenizer.from_pretrained(folder, config=config)
+encoder = AutoModel.from_pretrained(folder, config=config, use_safetensors=True).eval()
+head = load_file(f"{{folder}}/model.safetensors")
+
+inputs = tokenizer({example}, padding=True, truncation=True, return_tensors="pt")
+with torch.no_grad():
+    states = encoder(**inputs).last_hidden_state
+{pooled}{hidden}
+    scores = linear(vector, head["pooling_head.scores.weight"], head["pooling_head.scores.bias"])
+print(scores.softmax(1), config.id2label)
+```"""
+
+POOLED = {
+    "cls": "    vector = states[:, 0]",
+    "mean": """    is_token = inputs["attention_mask"][..., None]
+    vector = (states * is_token).sum(1) / is_token.sum(1)""",
+}
+
+HIDDEN = """
+    for name in {names}:
+        vector = gelu(linear(vector, head[name + ".weight"], head[name + ".bias"]))"""
 
 DECIDED = """{label} is predicted where its calibrated probability is at least {threshold:.4f}. `infer.py` does so by
 itself; `transformers.pipeline` takes the more probable label.
@@ -83,7 +123,7 @@ def _card_data(run: RunFacts) -> ModelCardData:
     names = {"accuracy": "Accuracy", "f1": "Macro F1"}
     return ModelCardData(
         base_model=base_model if is_on_the_hub else None,
-        library_name="transformers",
+        library_name="transformers" if run.head is None else None,
         pipeline_tag="text-classification",
         tags=["text-classification", "bert"],
         model_name="Text classifier",
@@ -106,19 +146,12 @@ def _body(run: RunFacts) -> str:
     metrics = run.metrics
     train = run.data["train"]
     valid = run.data["valid"]
-    example = '"a text"'
-    if run.pairs:
-        example = '{"text": "first text", "text_pair": "second text"}'
     decided = ""
     if metrics.get("threshold") is not None:
         decided = DECIDED.format(label=_code(shown_label(run.positive_label)), threshold=metrics["threshold"])
     elif metrics.get("bias") is not None:
         decided = DECIDED_BY_BIAS
-    loaded = WHOLE
-    if run.trained is not None:
-        loaded = PART.format(part=run.trained.part, base=_code(run.base_model))
     return BODY.format(
-        loaded=loaded,
         model=_code(run.base_model),
         train=_code(train.file),
         rows=train.rows,
@@ -126,7 +159,7 @@ def _body(run: RunFacts) -> str:
         valid_rows=valid.rows,
         count=len(run.labels),
         labels="\n".join(f"- {_code(shown_label(label))}" for label in run.labels),
-        example=example,
+        use=_use(run),
         max_length=run.max_length,
         decided=decided,
         truncation=run.truncation,
@@ -134,6 +167,25 @@ def _body(run: RunFacts) -> str:
         accuracy=metrics["accuracy"],
         macro_f1=metrics["macro_f1"],
         mcc=metrics["mcc"],
+    )
+
+
+def _use(run: RunFacts) -> str:
+    """Return the part that tells how to use the model, with code."""
+    example = '{"text": "first text", "text_pair": "second text"}' if run.pairs else '"a text"'
+    if run.trained is not None:
+        elsewhere = PART_ELSEWHERE.format(example=example)
+        if run.head is not None:
+            elsewhere = PART_WITH_HEAD.format(head=run.head)
+        return PART.format(part=run.trained.part, base=_code(run.base_model)) + elsewhere
+    if run.head is None:
+        return PIPELINE.format(example=example)
+    names = [f"pooling_head.hidden.{number}" for number in range(run.head.layers)]
+    return OWN_HEAD.format(
+        head=run.head,
+        example='["first text"], ["second text"]' if run.pairs else '["a text"]',
+        pooled=POOLED[run.head.pooling],
+        hidden=HIDDEN.format(names=names) if names else "",
     )
 
 

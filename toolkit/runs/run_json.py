@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.base.disk import recover
 from toolkit.base.errors import UserError
 from toolkit.files.columns import Columns
+from toolkit.models.head_design import HeadDesign
 from toolkit.models.trust import pickles, stray_files
 
 if TYPE_CHECKING:  # they import pandas and torch, which takes seconds; a mistake is answered before that
@@ -83,6 +84,7 @@ class RunFacts:
     processes: int | None = None
     base_model: str  # the pretrained model, as the user named it
     trained: TrainedFacts | None = None  # None: the directory holds a whole model
+    head: HeadDesign | None = None  # None: that of the model's architecture
     labels: list[str]
     positive_label: str
     columns: Columns
@@ -116,6 +118,7 @@ class RunFacts:
         content["columns"] = self.columns.as_json()
         content["trained"] = None if self.trained is None else self.trained.as_json()
         content["data"] = {name: table.as_json() for name, table in self.data.items()}
+        content["head"] = None if self.head is None else self.head.as_json()
         for name in ("metrics", "versions"):
             if not content[name]:
                 del content[name]
@@ -128,6 +131,7 @@ class RunFacts:
         known = {each.name: content[each.name] for each in fields(cls) if each.name in content}
         known["columns"] = Columns.from_json(content["columns"])
         known["trained"] = TrainedFacts.from_json(content.get("trained"))
+        known["head"] = HeadDesign.from_json(content.get("head"))
         known["data"] = {name: TableFacts.from_json(table) for name, table in content.get("data", {}).items()}
         return cls(**known)
 

@@ -17,7 +17,9 @@ from transformers import PreTrainedTokenizerBase
 from toolkit.base.disk import write_json
 from toolkit.base.errors import UserError
 from toolkit.models.configuration import make_usable
+from toolkit.models.head_design import HeadDesign
 from toolkit.models.locate import EMBEDDED, resolve_model
+from toolkit.models.pooling_head import load_pooling_head
 from toolkit.models.pretrained import LoadedClassifier, load_classifier, load_config, load_tokenizer, model_folder
 from toolkit.models.trust import TRAINED_WEIGHTS, fingerprint_weights
 from toolkit.runs.run_json import RunFacts, TrainedFacts
@@ -54,22 +56,27 @@ def load_saved_tokenizer(folder: Path, run: RunFacts) -> PreTrainedTokenizerBase
     return load_tokenizer(str(folder / TOKENIZER_DIR), needs_weights=False)
 
 
-def load_whole(folder: Path, facts: TrainedFacts, base_model: str) -> LoadedClassifier:
+def load_whole(folder: Path, facts: TrainedFacts, base_model: str, head: HeadDesign | None = None) -> LoadedClassifier:
     """Return the classifier of a directory that holds what was trained of a base model, which is named `base_model`.
 
+    `head` is the design of the head, None for that of the architecture.
     Raises UserError if that model is not here or has other weights, or if the directory is damaged.
     """
     base = _base_folder(folder, facts, base_model)
     config = load_config(str(folder / TOKENIZER_DIR), needs_weights=False)
     make_usable(config)
     loaded = load_classifier(str(base), config)
+    new_weights = loaded.new_weights
+    if head is not None:
+        load_pooling_head(loaded.model, head, folder)
+        new_weights = []
     path = folder / TRAINED_WEIGHTS
     try:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     _put(loaded.model, weights, path)
-    missing = [name for name in loaded.new_weights if name not in weights]
+    missing = [name for name in new_weights if name not in weights]
     return LoadedClassifier(loaded.model, missing, loaded.unused_layers)
 
 

@@ -11,6 +11,7 @@ from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.evaluation.metrics import find_positive_id
+from toolkit.models.head_design import HeadDesign
 from toolkit.models.trained_part import TrainedPart, freeze
 from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
@@ -155,6 +156,7 @@ def describe_run(options: FineTuningOptions, machine: Machine, data: TrainingDat
     encoder = data.main_encoder
     return RunFacts(
         base_model=data.base_model,
+        head=HeadDesign.from_options(options.model),
         labels=data.labels,
         positive_label=positive_label,
         columns=data.tables["train"].columns,
