@@ -52,6 +52,7 @@ from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
 from toolkit.report.scores import ScoredRun
+from toolkit.report.verdict import judge
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.resume import resumed_options
 from toolkit.runs.seeds import each_seed
@@ -181,8 +182,11 @@ def finish(run: Trainer) -> None:
     model_dir = run.directory.paths.model_dir
     answers = simple_answers(tables.get("train"), tables)
     baselines = score_answers(tables, answers)
+    verdict = None
     if run.facts is not None:
         run.facts = replace(run.facts, baselines=baselines)
+        verdict = judge(run.run_facts(), run.progress.history, tables["train"], run.options)
+        run.facts = replace(run.facts, verdict=None if verdict is None else verdict.as_json())
         utils.describe_model(model_dir, run.run_facts())
     run.directory.draw(run.progress, run.options.training.metric)
     decided = bias_lines(run.progress.best(), run.options.training.metric)
@@ -191,6 +195,9 @@ def finish(run: Trainer) -> None:
     run.log(f"trained for {run.progress.speed_line()}; the best model is in {model_dir}")
     if run.options.data.test_file is not None:
         score_test_file(run, answers)
+    if verdict is not None:
+        for line in verdict.lines():
+            run.log(line)
 
 
 def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from toolkit.data.tables import Table
 from toolkit.evaluation import baselines
@@ -89,7 +90,34 @@ def test_of_many_rows_a_random_part_is_looked_at(monkeypatch):
     assert compare({"train": table(rows), "valid": table(rows)})["valid"]["tfidf"]["accuracy"] == 1.0
 
 
-def test_with_very_many_labels_only_the_most_frequent_one_is_told():
+def test_of_many_labels_it_is_scikit_learn_s_linear_support_vector_machine():
+    draw = np.random.default_rng(0)
+    words = [f"w{number}" for number in range(600)]
+    rows = [
+        (" ".join([*draw.choice(words[4 * label : 4 * label + 8], 2), *draw.choice(words, 4)]), f"label {label}")
+        for label in draw.integers(140, size=1200).tolist()
+    ]
+    train = rows[:900]
+    valid = rows[900:]
+    weights = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+", sublinear_tf=True)
+    learned = LinearSVC().fit(weights.fit_transform([text for text, _ in train]), [label for _, label in train])
+    right = learned.predict(weights.transform([text for text, _ in valid])) == [label for _, label in valid]
+    found = compare({"train": table(train), "valid": table(valid)})["valid"]["tfidf"]
+    assert found["accuracy"] == pytest.approx(right.mean(), abs=0.005)
+    assert found["accuracy"] > 0.3  # of 140 labels
+
+
+def test_of_very_many_labels_fewer_rows_and_terms_are_looked_at(monkeypatch):
+    monkeypatch.setattr(baselines, "MAX_WORK", 50_000)
+    monkeypatch.setattr(baselines, "MAX_WEIGHTS", 120 * 300)
+    rows = [(f"word{number % 120} of {number}", str(number % 120)) for number in range(1200)]
+    chosen = baselines._learn([text for text, _ in rows], np.array([label for _, label in rows], object))
+    assert len(chosen[0].vocabulary_) == 300
+    assert compare({"train": table(rows), "valid": table(rows)})["valid"]["tfidf"]["accuracy"] > 0.8
+
+
+def test_with_more_labels_than_can_be_learned_only_the_most_frequent_one_is_told(monkeypatch):
+    monkeypatch.setattr(baselines, "MAX_LABELS", 100)
     rows = [(f"text {number}", str(number % 101)) for number in range(303)]
     assert set(compare({"train": table(rows), "valid": table(rows)})["valid"]) == {"most_frequent_label"}
 

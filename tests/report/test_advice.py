@@ -181,3 +181,14 @@ def test_every_piece_of_advice_can_be_told_in_both_languages():
         for language in ("en", "zh"):
             assert Advice("look", kind, facts).sentence(language)
             assert isinstance(Advice("look", kind, facts).advice(language), str)
+
+
+def test_what_may_help_is_said_where_a_simple_method_is_better_and_only_there():
+    run = run_facts(**RUN | {"metrics": {"train_loss": 0.6, "step": 20}, "options": {"epochs": 2}})
+    for changed in (tfidf(0.95, -0.08, -0.02), tfidf(0.91, -0.03, 0.01)):
+        told = {advice.kind: advice for advice in advise(scores(**changed), run, [])}
+        (piece,) = (told[kind] for kind in ("worse_than_simple", "as_good_as_simple") if kind in told)
+        assert piece.advice().endswith("so train longer: --epochs 4")
+        assert piece.advice("zh").endswith("请训练更久：--epochs 4")
+    told = {advice.kind: advice for advice in advise(scores(**tfidf(0.89, -0.01, 0.03)), run, [])}
+    assert "--epochs" not in told["as_good_as_simple"].advice()

@@ -1,8 +1,10 @@
 """What simple methods reach on the same rows: a BERT is worth as much as it is better than these.
 
-The methods are the most frequent label for every row (the first in order, of labels that are equally frequent), and
-logistic regression on TF-IDF weights: of words and pairs of words, or of runs of one to three characters where the
-texts are in a script without blanks between words.
+The methods are the most frequent label for every row (the first in order, of labels that are equally frequent), and a
+linear classifier on TF-IDF weights: of words and pairs of words, or of runs of one to three characters where the texts
+are in a script without blanks between words. The classifier is logistic regression; of more than 100 labels a linear
+support vector machine for each against the rest, which is as good (150 intents of 7,500 rows, test accuracy 0.895 and
+0.892) in a tenth of the time (0.6 and 7.3 seconds of the processor).
 """
 
 import warnings
@@ -16,6 +18,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.svm import LinearSVC
 
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
@@ -26,9 +29,12 @@ from toolkit.evaluation.scored_set import ScoredSet
 SCRIPTS_WITHOUT_BLANKS = {"Chinese", "Japanese", "Thai", "Lao", "Khmer", "Myanmar"}
 MAX_TRAINING_ROWS = 50_000  # a random part of more is learned from
 MAX_TERMS = 100_000  # the most frequent ones
-MAX_LABELS = 100  # with more of them logistic regression is not tried, so that it stays a matter of seconds
+FEW_LABELS = 100  # up to which it is logistic regression, whose time grows too fast with their number
+MAX_LABELS = 2000  # with more of them no classifier is tried
+MAX_WORK = 20_000_000  # rows times labels, from which support vectors take some ten seconds to learn
+MAX_WEIGHTS = 25_000_000  # terms times labels, of eight bytes each
 INVERSE_REGULARIZATION = 10.0  # scikit-learn's own, 1, is too weak for TF-IDF weights
-DESCRIPTIONS = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and logistic regression"}
+DESCRIPTIONS = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and a linear classifier"}
 
 
 @dataclass(frozen=True)
@@ -107,13 +113,17 @@ def _texts(table: Table) -> list[str]:
 
 
 def _learn(texts: Sequence[str], labels: np.ndarray) -> Pipeline | None:
-    """Return logistic regression that has learned the labels (N,) of texts, None if there is nothing to learn."""
-    if len(set(labels)) > MAX_LABELS:
+    """Return a classifier that has learned the labels (N,) of texts, None if there is nothing to learn."""
+    label_count = len(set(labels))
+    if label_count > MAX_LABELS:
         return None
-    chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:MAX_TRAINING_ROWS])
+    has_few = label_count <= FEW_LABELS
+    most_rows = MAX_TRAINING_ROWS if has_few else min(MAX_TRAINING_ROWS, MAX_WORK // label_count)
+    most_terms = MAX_TERMS if has_few else min(MAX_TERMS, MAX_WEIGHTS // label_count)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:most_rows])
     chosen_texts = [texts[row] for row in chosen]
-    regression = LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=300)
-    pipeline = make_pipeline(_vectorizer(chosen_texts), regression)
+    few = LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=300)
+    pipeline = make_pipeline(_vectorizer(chosen_texts, most_terms), few if has_few else LinearSVC(random_state=0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nearly as many labels as rows, or not yet converged: it is a comparison
         try:
@@ -122,14 +132,14 @@ def _learn(texts: Sequence[str], labels: np.ndarray) -> Pipeline | None:
             return None
 
 
-def _vectorizer(texts: Sequence[str]) -> TfidfVectorizer:
+def _vectorizer(texts: Sequence[str], most_terms: int) -> TfidfVectorizer:
     """Return what weighs words and pairs of words, or runs of characters where most texts have no blanks."""
     [(script, _)] = Counter(map(main_script, texts)).most_common(1)
     if script in SCRIPTS_WITHOUT_BLANKS:
         terms = {"analyzer": "char", "ngram_range": (1, 3)}
     else:
         terms = {"ngram_range": (1, 2), "token_pattern": r"\w+"}  # words of one letter count too
-    return TfidfVectorizer(sublinear_tf=True, max_features=MAX_TERMS, dtype=np.float32, **terms)
+    return TfidfVectorizer(sublinear_tf=True, max_features=most_terms, dtype=np.float32, **terms)
 
 
 def _scores(truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:

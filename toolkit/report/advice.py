@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import share_interval
+from toolkit.report.remedies import Remedy, remedies
 from toolkit.report.texts import ADVICE
 from toolkit.runs.run_json import RunFacts
 
@@ -30,6 +32,7 @@ class Advice:
     level: str
     kind: str  # a key of ADVICE
     facts: dict[str, Any]  # that fill the gaps of its texts
+    remedies: Sequence[Remedy] = ()  # what may help
 
     def sentence(self, language: str = "en") -> str:
         """Return what there is to know."""
@@ -37,7 +40,11 @@ class Advice:
 
     def advice(self, language: str = "en") -> str:
         """Return what to do about it, "" if nothing."""
-        return ADVICE[self.kind].advice[language].format(**self.facts)
+        advice = ADVICE[self.kind].advice[language].format(**self.facts)
+        if not self.remedies:
+            return advice
+        separator = {"en": "; ", "zh": "；"}[language]
+        return advice + separator + separator.join(remedy.sentence(language) for remedy in self.remedies)
 
     def as_json(self) -> dict[str, str]:
         """Return it for metrics.json."""
@@ -55,18 +62,21 @@ def headline(scores: Scores, metric: str, positive_label: str) -> dict[str, Any]
     return {"metric": name, "value": value, "low": low, "high": high}
 
 
-def advise(scores: Scores, run: RunFacts, history: Sequence[Mapping[str, Any]]) -> list[Advice]:
+def advise(
+    scores: Scores, run: RunFacts, history: Sequence[Mapping[str, Any]], train: Table | None = None
+) -> list[Advice]:
     """Return what follows from the scores of a test set, the worst first.
 
     Args:
         scores: the content of metrics.json, with baselines, findings, slices and headline.
         run: of the model.
         history: the evaluations of the run, as in metrics.jsonl; none if they are gone.
+        train: its training rows; None if they are gone.
     """
     advice = [
         *_on_leaks(scores),
         _on_interval(scores),
-        *_on_baselines(scores),
+        *_on_baselines(scores, remedies(run, history, train)),
         *_on_validation_score(scores, run),
         *_on_calibration(scores),
         *_on_rare_labels(scores),
@@ -98,20 +108,20 @@ def _on_interval(scores: Scores) -> Advice:
     return Advice("good", "precise", facts)
 
 
-def _on_baselines(scores: Scores) -> Iterator[Advice]:
-    """Yield how far the model is above simple methods, if these were tried."""
+def _on_baselines(scores: Scores, helpful: Sequence[Remedy]) -> Iterator[Advice]:
+    """Yield how far the model is above simple methods, if these were tried, and what may help where it is not."""
     metric = "macro_f1" if scores["headline"]["metric"] in ("macro_f1", "f1", "mcc") else "accuracy"
     baselines = {method: _baseline_facts(entry, metric) for method, entry in scores["baselines"].items()}
     if "most_frequent_label" in baselines and baselines["most_frequent_label"]["low"] <= 0:
-        yield Advice("bad", "nothing_learned", baselines["most_frequent_label"])
+        yield Advice("bad", "nothing_learned", baselines["most_frequent_label"], helpful)
     elif "tfidf" in baselines:
         facts = baselines["tfidf"]
         if facts["low"] > 0:
             yield Advice("good", "worth_it", facts)
         elif facts["high"] < 0:
-            yield Advice("bad", "worse_than_simple", facts)
+            yield Advice("bad", "worse_than_simple", facts, helpful)
         else:
-            yield Advice("look", "as_good_as_simple", facts)
+            yield Advice("look", "as_good_as_simple", facts, helpful if facts["less"] > 0 else ())
 
 
 def _baseline_facts(baseline: Scores, metric: str) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
     """
     scores = _all_scores(scored_run)
     history = read_history(scored_run.model_dir)
-    scores["advice"] = [piece.as_json() for piece in advise(scores, scored_run.run, history)]
+    scores["advice"] = [piece.as_json() for piece in advise(scores, scored_run.run, history, scored_run.train_table)]
     predictions = _predictions(scored_run)
     scored_run.model_files.check()
     folder.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ METRICS: dict[str, Text] = {
 }
 BASELINES: dict[str, Text] = {  # simple methods
     "most_frequent_label": Text("always the most frequent label", "总是最常见的标签"),
-    "tfidf": Text("TF-IDF, logistic regression", "TF-IDF 加逻辑回归"),
+    "tfidf": Text("TF-IDF, linear classifier", "TF-IDF 加线性分类器"),
 }
 LEVELS: dict[str, Text] = {  # of advice
     "good": Text("good", "良好"),
@@ -216,6 +216,56 @@ PAGE: dict[str, Text] = {
         "数字在同一目录的 metrics.json 里，全部数据行在 predictions.csv 里。本页不加载任何外部内容。",
     ),
 }
+REMEDIES: dict[str, Text] = {  # what may help a model that is not better than simple methods
+    "language": Text(
+        "{share:.1%} of the characters are unknown to the model; take one of that language, such as --model {model}",
+        "有 {share:.1%} 的字符模型不认识；请换一个懂这种语言的模型，例如 --model {model}",
+    ),
+    "whole": Text(
+        "only a part of the model was trained (--train {part}), and it has not learned the training rows: --train all",
+        "只训练了模型的一部分（--train {part}），还没有学会训练数据：请用 --train all",
+    ),
+    "longer": Text(
+        "the training loss is still {loss:.2f} (guessing has {chance:.2f}), so train longer: --epochs {epochs}",
+        "训练损失还有 {loss:.2f}（瞎猜是 {chance:.2f}），请训练更久：--epochs {epochs}",
+    ),
+    "still_falling": Text(
+        "the training loss was still falling, so train longer: --epochs {epochs}",
+        "训练损失仍在下降，请训练更久：--epochs {epochs}",
+    ),
+    "higher_rate": Text(
+        "the model has changed too little: --learning_rate {rate:g} instead of {before:g}",
+        "模型变化太小：学习率请从 {before:g} 提高，--learning_rate {rate:g}",
+    ),
+    "rate_for_labels": Text(
+        "so many labels ({labels:,}) need larger steps: --learning_rate {rate:g} instead of {before:g}",
+        "标签这么多（{labels:,} 个），步子要大一些：学习率请从 {before:g} 提高，--learning_rate {rate:g}",
+    ),
+    "lower_rate": Text(
+        "the model does no more than guess, and --learning_rate {before:g} is high for one: --learning_rate {rate:g}",
+        "模型只是在瞎猜，而学习率 {before:g} 太高：请用 --learning_rate {rate:g}",
+    ),
+    "few_rows": Text(
+        "there are only {rows:.1f} training rows a label; {least} or more of each would help",
+        "每个标签平均只有 {rows:.1f} 行训练数据；最好每个有 {least} 行以上",
+    ),
+    "more_rows": Text(
+        "the {rows:,} training rows are learned (training loss {loss:.2f}) and do not teach enough: label more rows",
+        "{rows:,} 行训练数据已经学会（训练损失 {loss:.2f}），但教的还不够：请标注更多数据",
+    ),
+    "another_model": Text(
+        "a model that was made for the language of the texts, such as --model {model}",
+        "换一个专门为这种语言训练的模型，例如 --model {model}",
+    ),
+    "larger_model": Text(
+        "a larger model (--model), or one that was made for such texts",
+        "换一个更大的模型（--model），或专门为这类文本训练的模型",
+    ),
+    "labels": Text(
+        "look at the labels: main.py --find_label_errors lists those that are likely wrong",
+        "检查标签：main.py --find_label_errors 会列出可能标错的行",
+    ),
+}
 ADVICE: dict[str, Message] = {
     "leaked": Message(
         Text(
@@ -256,27 +306,27 @@ ADVICE: dict[str, Message] = {
             ),
         ),
         Text(
-            "try more --epochs, another --learning_rate, a model that knows the language, or more test rows",
-            "请增加 --epochs，换一个 --learning_rate，换一个懂这种语言的模型，或增加测试数据",
+            "do not use this model yet; more test rows would tell more",
+            "请先不要用这个模型；更多测试数据才能看得更清楚",
         ),
     ),
     "worse_than_simple": Message(
         Text(
-            "TF-IDF and logistic regression reach {metric} {value:.1%}, {less:.1f} points more",
-            "TF-IDF 加逻辑回归的 {metric} 达到 {value:.1%}，高出 {less:.1f} 个百分点",
+            "TF-IDF and a linear classifier reach {metric} {value:.1%}, {less:.1f} points more",
+            "TF-IDF 加线性分类器的 {metric} 达到 {value:.1%}，高出 {less:.1f} 个百分点",
         ),
         Text(
-            "use them instead, or train longer or on more rows before you use this model",
-            "请直接用它，或者先用更多数据、更多轮数训练",
+            "use them instead, as long as this model is not better",
+            "在模型变好之前，请直接用它",
         ),
     ),
     "as_good_as_simple": Message(
         Text(
             (
-                "TF-IDF and logistic regression reach {metric} {value:.1%}; the difference lies between {low:+.1f} and "
+                "TF-IDF and a linear classifier reach {metric} {value:.1%}; the difference lies between {low:+.1f} and "
                 "{high:+.1f} points"
             ),
-            "TF-IDF 加逻辑回归的 {metric} 达到 {value:.1%}；相差在 {low:+.1f} 到 {high:+.1f} 个百分点之间",
+            "TF-IDF 加线性分类器的 {metric} 达到 {value:.1%}；相差在 {low:+.1f} 到 {high:+.1f} 个百分点之间",
         ),
         Text(
             "a BERT is not shown to be worth its cost here; more test rows would tell",
@@ -286,11 +336,11 @@ ADVICE: dict[str, Message] = {
     "worth_it": Message(
         Text(
             (
-                "a BERT is worth it here: {metric} {difference:.1f} points above TF-IDF and logistic regression "
+                "a BERT is worth it here: {metric} {difference:.1f} points above TF-IDF and a linear classifier "
                 "({value:.1%}; between {low:+.1f} and {high:+.1f})"
             ),
             (
-                "在这里值得用 BERT：{metric} 比 TF-IDF 加逻辑回归（{value:.1%}）高 {difference:.1f} "
+                "在这里值得用 BERT：{metric} 比 TF-IDF 加线性分类器（{value:.1%}）高 {difference:.1f} "
                 "个百分点（{low:+.1f} 到 {high:+.1f} 之间）"
             ),
         ),

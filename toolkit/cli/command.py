@@ -1,0 +1,41 @@
+"""The command that would train as a run was trained, but for some options: ready to paste into a shell."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from toolkit.cli.options import fine_tuning_options
+from toolkit.cli.sections import FineTuningOptions
+
+OF_ONE_COMMAND = {"overwrite", "resume", "seeds"}  # that are not repeated
+
+
+def training_command(options: FineTuningOptions, changes: Mapping[str, Any]) -> str:
+    """Return the command of a run with other values of some options, by their names.
+
+    It has the options that the run's own command had; of a run that was resumed, whose command had few, all that have
+    not their default.
+    """
+    values = dict(options.on_command_line)
+    if options.output.resume:
+        defaults = fine_tuning_options([]).as_dict()
+        values = {name: value for name, value in options.as_dict().items() if value != defaults[name]}
+    values |= changes
+    words = ["python", "main.py"]
+    for name, value in values.items():
+        if name not in OF_ONE_COMMAND and value is not None:
+            words += _words(name, value)
+    return shlex.join(words)
+
+
+def _words(name: str, value: object) -> list[str]:
+    """Return the words that give an option a value."""
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    if isinstance(value, dict):
+        entries = [f"{str(key).replace('=', chr(92) + '=')}={entry}" for key, entry in value.items()]
+        if any(entry.startswith("-") for entry in entries):
+            return [f"--{name}={entry}" for entry in entries]
+        return [f"--{name}", *entries]
+    word = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    return [f"--{name}={word}"] if word.startswith("-") else [f"--{name}", word]
