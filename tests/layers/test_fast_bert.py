@@ -84,7 +84,9 @@ def test_logits_and_gradients_are_those_of_the_whole_layer(kind, attention, whol
 
 
 @pytest.mark.parametrize("kind", LIKE_BERT, ids=lambda kind: kind.__name__)
-def test_for_a_head_that_reads_all_tokens_the_states_of_all_are_those_of_the_whole_layer(kind):
+@pytest.mark.parametrize("layout", ["packed", "padded"])
+def test_for_a_head_that_reads_all_tokens_the_states_of_all_are_those_of_the_whole_layer(kind, layout, monkeypatch):
+    monkeypatch.setattr(fast_bert, "packed", getattr(fast_bert, layout))
     plain = classifier(kind)
     put_head(plain, PoolingHead(HeadDesign("mean", layers=1, dropout=0.0), SIZES["hidden_size"], 3, deviation=0.2))
     fast, seen = copy.deepcopy(plain), []
@@ -97,7 +99,7 @@ def test_for_a_head_that_reads_all_tokens_the_states_of_all_are_those_of_the_who
     for layer in fast.base_model.encoder.layer:
         layer.intermediate.register_forward_hook(lambda module, args, output: seen.append(len(args[0])))
     fast(**batch())
-    assert seen == [72, 72, 72]  # no padding
+    assert seen == [72 if layout == "packed" else 100] * 3  # no padding
     states = fast.base_model(**batch()).last_hidden_state
     assert states.shape == (5, 20, 48)
     torch.testing.assert_close(states[2, :11], plain.base_model(**batch()).last_hidden_state[2, :11])
