@@ -1,7 +1,7 @@
 """Which weights of a classifier are trained: all, its head, the last layers of its encoder, or LoRA's.
 
-The head is the architecture's own: what is outside the encoder, and a pooler in it. What is not trained needs neither a
-backward pass nor moments of AdamW, and where nothing below it is trained either it draws no dropout.
+The head is what is outside the encoder, and a pooler in it. What is not trained needs neither a backward pass nor
+moments of AdamW, and where nothing below it is trained either it draws no dropout.
 """
 
 from collections.abc import Iterator, Sequence
