@@ -43,7 +43,7 @@ def test_a_run_that_is_resumed_and_one_of_two_processes_train_the_same_part(revi
 def test_the_head_alone_is_enough_for_both_scripts_and_the_whole_model_says_the_same(reviews, english_bert, tmp_path):
     before = (english_bert / "model.safetensors").read_bytes()
     said = script(*fine_tune(reviews, english_bert, tmp_path, "--train", "head", "--epochs", "2")).stdout
-    assert "trained    1,122 of these weights (--train head); the others stay, and draw no dropout\n" in said
+    assert "trained    1,122 weights (--train head); the others stay, and draw no dropout\n" in said
     model_dir = tmp_path / "bert_classifier"
     assert (english_bert / "model.safetensors").read_bytes() == before
     assert not (model_dir / "model.safetensors").exists()
@@ -66,3 +66,23 @@ def test_a_run_does_not_replace_the_base_model_that_it_needs(reviews, english_be
     (tmp_path / "bert_classifier").symlink_to(english_bert)
     done = script(*fine_tune(reviews, tmp_path / name, tmp_path, "--train", "head"), status=2)
     assert "choose another --output_dir" in done.stderr
+
+
+def test_lora_is_resumed_to_the_bit_and_predicts_without_its_package(reviews, english_bert, tmp_path):
+    pytest.importorskip("peft")
+    options = ("--train", "lora", "--lora_rank", "4", "--lora_alpha", "4", "--batch_size", "7")
+    options = (*options, "--test_file", reviews / "testset.csv")
+    script(*fine_tune(reviews, english_bert, tmp_path / "one", *options, "--epochs", "2"))
+    script(*fine_tune(reviews, english_bert, tmp_path / "resumed", *options, "--epochs", "1"))
+    script("main.py", "--output_dir", tmp_path / "resumed", "--epochs", "2", "--resume")
+    one, resumed = (trained_weights(tmp_path / name) for name in ("one", "resumed"))
+    assert one.keys() == resumed.keys()
+    assert all(torch.equal(one[name], resumed[name]) for name in one)
+    assert "bert.encoder.layer.0.attention.self.query.lora_A.weight" in one
+    scores = json.loads((tmp_path / "one" / "test" / "metrics.json").read_text())
+    without = "import sys; sys.modules['peft'] = None\n"
+    model_dir = tmp_path / "one" / "bert_classifier"
+    more = ("--data_dir", reviews, "--output_dir", tmp_path / "again", "--device", "cpu", "--precision", "fp32")
+    script("test_code.py", "--model_dir", model_dir, *more, before=without)
+    again = json.loads((tmp_path / "again" / "test" / "metrics.json").read_text())
+    assert again["accuracy"] == scores["accuracy"] > 0.5

@@ -11,6 +11,7 @@ from transformers import pipeline
 import utils
 from tests.conftest import run_facts
 from toolkit.base.errors import UserError
+from toolkit.models.lora import LoraSettings
 from toolkit.models.pretrained import load_classifier
 from toolkit.models.trained_part import TrainedPart, freeze
 from toolkit.models.trust import fingerprint_weights
@@ -32,12 +33,16 @@ def saved(folder, base, word: str) -> tuple[RunFacts, torch.Tensor]:
     """Save what one may have trained of a base model, and return its facts and the logits of the whole model."""
     utils.set_seed(3)
     new = utils.new_classifier(str(base), LABELS, dropout=None)
-    freeze(new.model, TrainedPart.from_option(word))
+    if word == "lora":
+        pytest.importorskip("peft")
+    part = TrainedPart.from_option(word, LoraSettings(rank=2, alpha=3))
+    freeze(new.model, part)
     with torch.no_grad():
         for weight in new.model.parameters():
             if weight.requires_grad:
                 weight.add_(torch.randn_like(weight) / 10)
-    run = replace(run_facts(**RUN, base_model=str(base)), trained=trained_facts(word, str(base), str(base)))
+    facts = trained_facts(word, str(base), str(base), part.lora_scale)
+    run = replace(run_facts(**RUN, base_model=str(base)), trained=facts)
     utils.save_model(folder, new.model, new.tokenizer, run)
     return run, logits(new.model)
 
@@ -47,7 +52,7 @@ def logits(model) -> torch.Tensor:
     return model.eval()(input_ids=IDS).logits
 
 
-@pytest.mark.parametrize("word", ["head", "top:1"])
+@pytest.mark.parametrize("word", ["head", "top:1", "lora"])
 def test_what_was_trained_and_the_base_model_are_the_model_again(word, tmp_path, english_bert):
     run, expected = saved(tmp_path / "model", english_bert, word)
     assert read_run(tmp_path / "model") == run
@@ -56,7 +61,7 @@ def test_what_was_trained_and_the_base_model_are_the_model_again(word, tmp_path,
     names = set(load_file(tmp_path / "model" / "trained_weights.safetensors"))
     assert {"classifier.weight", "classifier.bias", "bert.pooler.dense.weight"} <= names
     assert ("bert.encoder.layer.1.output.dense.weight" in names) == (word == "top:1")
-    assert not any("embeddings" in name or "layer.0." in name for name in names)
+    assert not any("embeddings" in name or ("layer.0." in name and "lora" not in name) for name in names)
 
 
 def test_the_whole_model_is_written_so_that_transformers_has_the_same_scores(tmp_path, english_bert):
@@ -128,8 +133,9 @@ def test_the_facts_name_the_base_by_its_directory_or_its_name(english_bert):
             TrainedFacts.from_json(wrong)
 
 
-def test_the_code_in_the_model_card_loads_it_without_this_project(tmp_path, english_bert):
-    run, expected = saved(tmp_path / "model", english_bert, "top:1")
+@pytest.mark.parametrize("word", ["top:1", "lora"])
+def test_the_code_in_the_model_card_loads_it_without_this_project(word, tmp_path, english_bert):
+    run, expected = saved(tmp_path / "model", english_bert, word)
     code = re.search("```python\n(.*?)print", model_card(run), re.DOTALL)[1]
     code = code.replace("path/to/this/directory", str(tmp_path / "model"))
     names: dict = {}

@@ -54,9 +54,9 @@ def _separator(word: str) -> str:
 
 
 def _trained_part(word: str) -> str:
-    """Return all, head or top:N, which say what is trained."""
-    if not re.fullmatch("all|head|top:[1-9][0-9]{0,3}", word):
-        raise argparse.ArgumentTypeError(f"{word!r} is neither all, head nor top:N, as in top:3")
+    """Return all, head, lora or top:N, which say what is trained."""
+    if not re.fullmatch("all|head|lora|top:[1-9][0-9]{0,3}", word):
+        raise argparse.ArgumentTypeError(f"{word!r} is neither all, head, lora nor top:N, as in top:3")
     return word
 
 
@@ -139,7 +139,10 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--train", type=_trained_part, default="all", metavar="PART", help="which weights are trained: all; head: the classification head alone; top:N: the head and the last N layers of the encoder; of a part, the directory of the model has that part alone, and is of use only where the --model is")
+    group.add_argument("--train", type=_trained_part, default="all", metavar="PART", help="which weights are trained: all; head: the classification head alone; top:N: the head and the last N layers of the encoder; lora: the head and small matrices beside those of the encoder (needs the package peft). Of a part, that part alone is saved, and is of use only where the --model is")
+    group.add_argument("--lora_rank", type=_count, default=8, metavar="N", help="of --train lora: rank of the product of the two matrices beside each weight")
+    group.add_argument("--lora_alpha", type=_count, default=16, metavar="N", help="of --train lora: the product is multiplied by this, divided by --lora_rank")
+    group.add_argument("--lora_dropout", type=_below_one, default=0.0, metavar="SHARE", help="of --train lora: dropout of what goes into the two matrices (0: none)")
     group.add_argument("--epochs", "--num_train_epochs", type=_count, default=3, metavar="N", help="passes over the training rows")
     group.add_argument("--batch_size", type=_count, default=16, metavar="ROWS", help="rows per step, over all devices and processes together")
     group.add_argument("--micro_batch_size", type=_count, metavar="ROWS", help="rows that one device processes at once; fewer take less memory and give the same result (off: the whole batch)")
@@ -169,6 +172,8 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
 
 def _check_training(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for one whose package is not there."""
+    if args.train == "lora" and find_spec("peft") is None:
+        raise UserError("--train lora needs the package peft, which brings accelerate (pip install peft)")
     for name, loss in (("focal_gamma", "focal"), ("label_smoothing", "label_smoothing")):
         if getattr(args, name) is not None and args.loss != loss:
             raise UserError(f"--{name} is for --loss {loss}, and this is --loss {args.loss}")

@@ -83,6 +83,9 @@ class TrainingOptions:
     """How the model is trained and the best one chosen."""
 
     train: str | None  # which part of it: all, head, top:N or lora; None is all, in the records of runs before it
+    lora_rank: int
+    lora_alpha: int
+    lora_dropout: float
     epochs: int
     batch_size: int  # rows, over all devices and processes together
     micro_batch_size: int | None  # rows of one device at once; None: all of a batch

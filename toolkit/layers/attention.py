@@ -129,16 +129,34 @@ def _attend_in_group(
     group: Group, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, settings: AttentionSettings
 ) -> torch.Tensor:
     """Return what attend returns, (tokens, H), for the tokens of one group, (tokens, H)."""
-    query = _split_heads(group.spread(query), settings.heads)
-    key = _split_heads(group.spread(key), settings.heads)
-    value = _split_heads(group.spread(value), settings.heads)
+    return group.gather(_attended(group, group.spread(query), group.spread(key), group.spread(value), settings))
+
+
+def _attended(
+    group: Group, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, settings: AttentionSettings
+) -> torch.Tensor:
+    """Return what the queries of each row, (N, Q, H), get from its tokens, (N, Q, H), for keys and values (N, L, H)."""
+    query = _split_heads(query, settings.heads)
+    key = _split_heads(key, settings.heads)
+    value = _split_heads(value, settings.heads)
     p = settings.dropout
     if p and query.device.type == "cpu":
-        context = _DroppedAttention.apply(query, key, value, group.mask, p)  # (N, heads, L, D)
+        context = _DroppedAttention.apply(query, key, value, group.mask, p)  # (N, heads, Q, D)
     else:
         mask = None if group.mask is None else group.mask.to(query.dtype)
         context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=p)
-    return group.gather(context.transpose(1, 2).flatten(2))
+    return context.transpose(1, 2).flatten(2)
+
+
+def attend_first(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, groups: list[Group], settings: AttentionSettings
+) -> torch.Tensor:
+    """Return what one query of each row, (B, H), gets from the tokens of its row, (B, H), for key and value (T, H)."""
+    rows = [group.rows for group in groups]
+    tokens = [group.tokens for group in groups]
+    parts = zip(groups, query.split(rows), key.split(tokens), value.split(tokens), strict=True)
+    contexts = [_attended(group, q[:, None], group.spread(k), group.spread(v), settings) for group, q, k, v in parts]
+    return torch.cat(contexts).flatten(1)
 
 
 def _split_heads(states: torch.Tensor, heads: int) -> torch.Tensor:

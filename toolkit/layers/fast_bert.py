@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from toolkit.layers.attention import AttentionSettings, Group, attend, attend_once, group_rows
+from toolkit.layers.attention import AttentionSettings, Group, attend, attend_first, attend_once, group_rows
 from toolkit.layers.cheap_dropout import add_dropped, make_dropout_cheap
 from toolkit.layers.touched_rows import make_touchable
 
@@ -197,8 +197,10 @@ def _layer(layer: Any, asking: torch.Tensor, hidden: torch.Tensor, groups: list[
     query = attention.query(asking)
     if asking is hidden:
         context = attend(query, attention.key(hidden), attention.value(hidden), groups, settings)
-    else:
+    elif isinstance(attention.key, torch.nn.Linear) and isinstance(attention.value, torch.nn.Linear):
         context = attend_once(query, hidden, attention.key, attention.value, groups, settings)
+    else:  # LoRA has put something around them
+        context = attend_first(query, attention.key(hidden), attention.value(hidden), groups, settings)
     asking = attended.LayerNorm(add_dropped(attended.dense(context), asking, attended.dropout.p if training else 0.0))
     changed = output.dense(layer.intermediate(asking))
     return output.LayerNorm(add_dropped(changed, asking, output.dropout.p if training else 0.0))

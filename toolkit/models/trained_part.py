@@ -14,6 +14,7 @@ import torch
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.layers.fast_bert import freeze_layers
+from toolkit.models.lora import LoraSettings, add_lora, is_lora
 from toolkit.models.pretrained import is_of_encoder
 
 RATE_FACTORS = {"all": 1.0, "top": 2.0, "lora": 10.0, "head": 20.0}
@@ -25,19 +26,25 @@ class TrainedPart:
 
     kind: str  # all, head, top or lora
     layers: int = 0  # of top: how many of the last layers
+    lora: LoraSettings = LoraSettings()
 
     @classmethod
-    def from_option(cls, word: str | None) -> "TrainedPart":
+    def from_option(cls, word: str | None, lora: LoraSettings | None = None) -> "TrainedPart":
         """Return the part that all, head, top:N or lora stands for; None, of a run that was before the option, is all.
 
-        Raises UserError for another word.
+        `lora` are the settings of LoRA. Raises UserError for another word.
         """
         kind, _, count = (word or "all").partition(":")
         if kind == "top" and count.isdecimal() and int(count) > 0:
             return cls(kind, int(count))
         if kind not in ("all", "head", "lora") or count:
             raise UserError(f"--train {word}: it takes all, head, lora, or top:N for the head and the last N layers")
-        return cls(kind)
+        return cls(kind, lora=lora or LoraSettings())
+
+    @property
+    def lora_scale(self) -> float | None:
+        """What the product of LoRA's matrices is multiplied by, None if it is not LoRA."""
+        return self.lora.scale if self.kind == "lora" else None
 
     @property
     def is_all(self) -> bool:
@@ -69,6 +76,11 @@ def freeze(model: Any, part: TrainedPart) -> list[torch.nn.Module]:
     frozen = {name for name in names if is_of_encoder(model, name)}
     if not frozen or len(frozen) == len(names):
         raise UserError(f"--train {part}: the encoder and the head of a {type(model).__name__} cannot be told apart")
+    if part.kind == "lora":
+        add_lora(model, part.lora)
+        for name, weight in model.named_parameters():
+            weight.requires_grad_(is_lora(name) or not is_of_encoder(model, name))
+        return []  # dropout works as when all is trained
     layers = _encoder_layers(model)
     top: list[torch.nn.Module] = []
     if part.kind == "top":
@@ -77,7 +89,7 @@ def freeze(model: Any, part: TrainedPart) -> list[torch.nn.Module]:
         frozen -= {name for name, weight in model.named_parameters() if id(weight) in trained}
     for name, weight in model.named_parameters():
         weight.requires_grad_(name not in frozen)
-    freeze_layers(model, 0 if part.kind == "lora" else len(layers) - part.layers)
+    freeze_layers(model, len(layers) - part.layers)
     return _without_dropout(model, top)
 
 

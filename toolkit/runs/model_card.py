@@ -56,7 +56,8 @@ base = "path/to/the/base/model"
 tokenizer = AutoTokenizer.from_pretrained(f"{{folder}}/tokenizer")
 config = AutoConfig.from_pretrained(f"{{folder}}/tokenizer")
 model = AutoModelForSequenceClassification.from_pretrained(base, config=config, ignore_mismatched_sizes=True)
-model.load_state_dict(load_file(f"{{folder}}/trained_weights.safetensors"), strict=False)
+weights = load_file(f"{{folder}}/trained_weights.safetensors")
+{lora}model.load_state_dict(weights, strict=False)
 classify = pipeline("text-classification", model=model, tokenizer=tokenizer, top_k=None)
 print(classify({example}, truncation=True))
 ```"""
@@ -96,6 +97,12 @@ POOLED = {
 HIDDEN = """
     for name in {names}:
         vector = gelu(linear(vector, head[name + ".weight"], head[name + ".bias"]))"""
+
+LORA = """for name in [name.removesuffix(".lora_A.weight") for name in weights if name.endswith(".lora_A.weight")]:
+    product = {scale!r} * weights.pop(f"{{name}}.lora_B.weight") @ weights.pop(f"{{name}}.lora_A.weight")
+    layer = model.get_submodule(name)
+    layer.weight.data += product.T if type(layer).__name__ == "Conv1D" else product
+"""
 
 DECIDED = """{label} is predicted where its calibrated probability is at least {threshold:.4f}. `infer.py` does so by
 itself; `transformers.pipeline` takes the more probable label.
@@ -174,7 +181,9 @@ def _use(run: RunFacts) -> str:
     """Return the part that tells how to use the model, with code."""
     example = '{"text": "first text", "text_pair": "second text"}' if run.pairs else '"a text"'
     if run.trained is not None:
-        elsewhere = PART_ELSEWHERE.format(example=example)
+        scale = run.trained.lora_scale
+        lora = "" if scale is None else LORA.format(scale=scale)
+        elsewhere = PART_ELSEWHERE.format(example=example, lora=lora)
         if run.head is not None:
             elsewhere = PART_WITH_HEAD.format(head=run.head)
         return PART.format(part=run.trained.part, base=_code(run.base_model)) + elsewhere

@@ -19,6 +19,7 @@ from toolkit.base.errors import UserError
 from toolkit.models.configuration import make_usable
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.locate import EMBEDDED, resolve_model
+from toolkit.models.lora import merge_lora, saved_name
 from toolkit.models.pooling_head import load_pooling_head
 from toolkit.models.pretrained import LoadedClassifier, load_classifier, load_config, load_tokenizer, model_folder
 from toolkit.models.trust import TRAINED_WEIGHTS, fingerprint_weights
@@ -40,9 +41,8 @@ def trained_facts(part: str, base_model: str, source: str, lora_scale: float | N
 
 def save_trained(folder: Path, model: Any, tokenizer: Any, facts: TrainedFacts) -> None:
     """Write those weights of a classifier that are trained, its tokenizer and its configuration to a directory."""
-    weights = {
-        name: weight.detach().cpu().contiguous() for name, weight in model.named_parameters() if weight.requires_grad
-    }
+    trained = {saved_name(name): weight for name, weight in model.named_parameters() if weight.requires_grad}
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in trained.items()}
     save_file(weights, folder / TRAINED_WEIGHTS, {"format": "pt", "base": facts.base, "base_sha256": facts.base_sha256})
     tokenizer.save_pretrained(folder / TOKENIZER_DIR)
     model.config.save_pretrained(folder / TOKENIZER_DIR)
@@ -75,16 +75,20 @@ def load_whole(folder: Path, facts: TrainedFacts, base_model: str, head: HeadDes
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
-    _put(loaded.model, weights, path)
+    _put(loaded.model, weights, facts.lora_scale, path)
     missing = [name for name in new_weights if name not in weights]
     return LoadedClassifier(loaded.model, missing, loaded.unused_layers)
 
 
 @torch.no_grad()
-def _put(model: Any, weights: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Put trained weights into a classifier; UserError for one that does not fit it."""
+def _put(model: Any, weights: Mapping[str, torch.Tensor], lora_scale: float | None, path: Path) -> None:
+    """Put trained weights into a classifier, and add those of LoRA to its own; UserError for one that does not fit."""
+    try:
+        rest = merge_lora(model, weights, lora_scale)
+    except ValueError as error:
+        raise UserError(f"{path}: it does not fit the model ({error})") from None
     own = dict(model.named_parameters())
-    for name, weight in weights.items():
+    for name, weight in rest.items():
         if name not in own or own[name].shape != weight.shape:
             raise UserError(f"{path}: it does not fit the model, which has no such weight as {name}")
         own[name].copy_(weight)

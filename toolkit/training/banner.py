@@ -79,7 +79,8 @@ def say_trained(log: Log, model: torch.nn.Module, part: TrainedPart) -> None:
     if part.is_all:
         return
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    log.item("trained", f"{trained:,} of these weights (--train {part}); the others stay, and draw no dropout")
+    rest = "LoRA's and the head's; the others stay" if part.kind == "lora" else "the others stay, and draw no dropout"
+    log.item("trained", f"{trained:,} weights (--train {part}); {rest}")
 
 
 def say_steps(

@@ -12,6 +12,7 @@ from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.evaluation.metrics import find_positive_id
 from toolkit.models.head_design import HeadDesign
+from toolkit.models.lora import LoraSettings, remove_lora
 from toolkit.models.trained_part import TrainedPart, freeze
 from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
@@ -86,6 +87,7 @@ class Trainer:
         Return the model in the other processes, which get the best weights into it.
         """
         model: torch.nn.Module | None = self.learner.release()
+        remove_lora(model)  # the model that was saved has it in its weights
         del self.learner
         data = self.data
         self.data = replace(data, train=data.train.with_states(None), valid=data.valid.with_states(None))
@@ -117,7 +119,8 @@ def begin_training(
     is_main = machine.is_main
     positive = find_positive_id(data.labels, training.positive_label, training.metric, training.threshold)
     betas = (training.adam_beta1, training.adam_beta2)
-    part = TrainedPart.from_option(training.train)
+    lora = LoraSettings(training.lora_rank, training.lora_alpha, training.lora_dropout)
+    part = TrainedPart.from_option(training.train, lora)
     frozen = freeze(model.to(machine.device), part)
     optimizer = make_optimizer(model, training.weight_decay, betas, training.adam_epsilon)
     scaler = machine.precision.scaler()
@@ -125,7 +128,7 @@ def begin_training(
     if is_main:
         facts = describe_run(options, machine, data, data.labels[positive])
         if not part.is_all:
-            facts = replace(facts, trained=trained_facts(str(part), data.base_model, data.source))
+            facts = replace(facts, trained=trained_facts(str(part), data.base_model, data.source, part.lora_scale))
     progress = Progress()
     if options.output.resume:
         progress = resume(
