@@ -245,6 +245,7 @@ def damaged(model: Path, folder: Path, name: str, content) -> Path:
         ("run.json", {"head": None}, r"does not fit run.json .weights missing"),
         ("run.json", {"head": "mlp"}, "its head is not what main.py writes"),
         ("config.json", {"encoder_config": "../x.json"}, "transformers .* does not know"),
+        ("config.json", {"auto_map": {"AutoConfig": "x--y.z"}}, "config.json has auto_map"),
         ("encoder_config.json", {"use_kernels": True}, "encoder_config.json has use_kernels"),
     ],
 )  # fmt: skip

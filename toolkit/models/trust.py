@@ -239,6 +239,12 @@ def config_problems(folder: Path, native_types: Container[str] = ()) -> list[str
     file = config_file(folder)
     if not file.is_file():
         return [f"{CONFIG} names {file.name}, which is not in the directory"]
+    files = dict.fromkeys((folder / CONFIG, file))  # transformers looks at the first one, too
+    return [problem for path in files for problem in _problems_of_config(path, native_types)]
+
+
+def _problems_of_config(file: Path, native_types: Container[str]) -> list[str]:
+    """Return what is wrong with one file of a configuration."""
     config = read_object(file)
     model_type = config.content.get("model_type")
     is_native = isinstance(model_type, str) and model_type in native_types
