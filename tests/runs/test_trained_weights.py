@@ -11,6 +11,7 @@ from transformers import pipeline
 import utils
 from tests.conftest import run_facts
 from toolkit.base.errors import UserError
+from toolkit.models.head_design import HeadDesign
 from toolkit.models.lora import LoraSettings
 from toolkit.models.pretrained import load_classifier
 from toolkit.models.trained_part import TrainedPart, freeze
@@ -29,10 +30,10 @@ RUN = {
 }
 
 
-def saved(folder, base, word: str) -> tuple[RunFacts, torch.Tensor]:
+def saved(folder, base, word: str, design: HeadDesign | None = None) -> tuple[RunFacts, torch.Tensor]:
     """Save what one may have trained of a base model, and return its facts and the logits of the whole model."""
     utils.set_seed(3)
-    new = utils.new_classifier(str(base), LABELS, dropout=None)
+    new = utils.new_classifier(str(base), LABELS, dropout=None, design=design)
     if word == "lora":
         pytest.importorskip("peft")
     part = TrainedPart.from_option(word, LoraSettings(rank=2, alpha=3))
@@ -42,7 +43,7 @@ def saved(folder, base, word: str) -> tuple[RunFacts, torch.Tensor]:
             if weight.requires_grad:
                 weight.add_(torch.randn_like(weight) / 10)
     facts = trained_facts(word, str(base), str(base), part.lora_scale)
-    run = replace(run_facts(**RUN, base_model=str(base)), trained=facts)
+    run = replace(run_facts(**RUN, base_model=str(base)), trained=facts, head=design)
     utils.save_model(folder, new.model, new.tokenizer, run)
     return run, logits(new.model)
 
@@ -62,6 +63,23 @@ def test_what_was_trained_and_the_base_model_are_the_model_again(word, tmp_path,
     assert {"classifier.weight", "classifier.bias", "bert.pooler.dense.weight"} <= names
     assert ("bert.encoder.layer.1.output.dense.weight" in names) == (word == "top:1")
     assert not any("embeddings" in name or ("layer.0." in name and "lora" not in name) for name in names)
+
+
+@pytest.mark.parametrize("word", ["head", "top:1", "lora"])
+def test_a_head_of_our_own_is_saved_with_the_part_and_in_the_whole_model(word, tmp_path, english_bert):
+    design = HeadDesign("mean", layers=1, dropout=0.1)
+    _, expected = saved(tmp_path / "model", english_bert, word, design)
+    names = set(load_file(tmp_path / "model" / "trained_weights.safetensors"))
+    assert {"pooling_head.hidden.0.weight", "pooling_head.scores.bias"} <= names
+    assert not any("pooler" in name or "classifier" in name or "embeddings" in name for name in names)
+    utils.write_whole_model(tmp_path / "model", tmp_path / "whole")
+    for folder in (tmp_path / "model", tmp_path / "whole"):
+        run = read_run(folder)
+        assert run.head == design
+        assert torch.allclose(logits(load_saved_classifier(folder, run).model), expected, atol=1e-6)
+    assert "is none that transformers has" in (tmp_path / "model" / "README.md").read_text()
+    with pytest.raises(ValueError, match="with a head that transformers does not have"):
+        pipeline("text-classification", model=str(tmp_path / "whole"))
 
 
 def test_the_whole_model_is_written_so_that_transformers_has_the_same_scores(tmp_path, english_bert):
