@@ -99,8 +99,10 @@ FINDINGS: dict[str, Message] = {  # by kind
             "{share:.0%} 的训练行是标签 {label}，是最少的标签的 {ratio:,.0f} 倍",
         ),
         advice=Text(
-            "always predicting {label} already has an accuracy of {share:.0%}: use --metric macro_f1",
-            "总是回答 {label} 就有 {share:.0%} 的准确率：请用 --metric macro_f1",
+            "always predicting {label} already has an accuracy of {share:.0%}: use --metric macro_f1, and if rare "
+            "labels are missed --class_weight balanced",
+            "总是回答 {label} 就有 {share:.0%} 的准确率：请用 --metric macro_f1；少见的标签总被漏掉时再加 "
+            "--class_weight balanced",
         ),
     ),
     "sorted": Message(
