@@ -18,32 +18,35 @@ from toolkit.cli.sections import InferenceOptions
 from toolkit.compute.batches import WINDOW
 from toolkit.models.model_files import ModelFiles
 from toolkit.predictions.prediction_file import Predictions, open_predictions
-from toolkit.runs.run_json import read_run
+from toolkit.runs.averaged_runs import as_one_run, read_runs
 
 
 @dataclass(frozen=True)
 class Inference:
-    """Which model predicts, and where the predictions of which rows go (None: another process writes them)."""
+    """Which models predict, and where the predictions of which rows go (None: another process writes them)."""
 
-    model_files: ModelFiles
+    models: list[ModelFiles]
     predictions: Predictions | None
 
 
 def read_options() -> InferenceOptions:
     """Return the options of the command line; UserError for a mistake or no model directory."""
     options = inference_options()
-    read_run(Path(options.model_dir))
+    read_runs(list(map(Path, options.model_dirs)), options.columns)
+    if options.merge is not None and len(options.model_dirs) > 1:
+        raise UserError("--merge writes one model; --model_dir names several")
     return options
 
 
 def prepare(options: InferenceOptions) -> Inference:
-    """Look at the model and, in the main process, at the input and the output; UserError for what is wrong with it."""
-    model_files = ModelFiles.in_directory(Path(options.model_dir))
+    """Look at the models and, in the main process, at the input and the output; UserError for what is wrong with it."""
+    folders = list(map(Path, options.model_dirs))
+    models = list(map(ModelFiles.in_directory, folders))
     if not this_process().is_main:
-        return Inference(model_files, None)
-    run = read_run(Path(options.model_dir))
+        return Inference(models, None)
+    run = as_one_run(read_runs(folders, options.columns))
     columns = run.columns.renamed(options.columns).unlabelled()
-    return Inference(model_files, open_predictions(options, columns, run.labels, WINDOW))
+    return Inference(models, open_predictions(options, columns, run.labels, WINDOW))
 
 
 if __name__ == "__main__":  # a mistake and --help are answered before the imports below, which take seconds
@@ -59,58 +62,58 @@ from toolkit.cli.console import Log
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.tables import to_frame
-from toolkit.evaluation.decision import decision_of
 from toolkit.layers.int8 import every
 
 
 def main(options: InferenceOptions, prepared: Inference | None = None) -> None:
-    """Load the model, and write what it predicts for one text, a stream or a file; or write the whole model."""
+    """Load the models, and write what it predicts for one text, a stream or a file; or write the whole model."""
     if options.merge is not None:
-        utils.write_whole_model(Path(options.model_dir), Path(options.merge))
+        utils.write_whole_model(Path(options.model_dirs[0]), Path(options.merge))
         Log(sys.stderr)(f"the whole model is in {options.merge}")
         return
     with Processes(this_process()) as processes:
         machine = choose_machine(options.prediction.machine.device, options.prediction.machine.precision, processes)
         batch_size = processes.broadcast(options.prediction.batch_size)
         inference = prepared or prepare(options)
-        model_files = inference.model_files
-        if processes.broadcast(model_files.run) != model_files.run:
-            raise UserError(f"--model_dir {options.model_dir}: the processes see different models there; start again")
-        saved = utils.load_model(model_files.directory, machine, options.prediction.machine.fast)
-        model_files.check()
-        predictor = saved.predictor(batch_size, Log(sys.stderr if machine.is_main else None))
+        models = inference.models
+        seen = [model.run for model in models]
+        if processes.broadcast(seen) != seen:
+            named = " ".join(options.model_dirs)
+            raise UserError(f"--model_dir {named}: the processes see different models there; start again")
+        log = Log(sys.stderr if machine.is_main else None)
+        folders = [model.directory for model in models]
+        ensemble = utils.load_ensemble(folders, machine, options.prediction, batch_size, log)
+        for model in models:
+            model.check()
         if inference.predictions is None:
-            utils.help_predict(predictor)
+            utils.help_predict(ensemble.predictors)
         else:
-            predict(options, inference.predictions, saved, predictor, model_files)
-            utils.release_helpers(predictor)
+            predict(options, inference.predictions, ensemble, models)
+            utils.release_helpers(machine)
 
 
 def predict(
-    options: InferenceOptions,
-    predictions: Predictions,
-    saved: utils.SavedClassifier,
-    predictor: utils.Predictor,
-    model_files: ModelFiles,
+    options: InferenceOptions, predictions: Predictions, ensemble: utils.Ensemble, models: list[ModelFiles]
 ) -> None:
     """Predict the rows a window at a time, in all processes together."""
-    machine = predictor.machine
-    decision = decision_of(saved.run, options.prediction.calibrated, options.prediction.threshold)
+    machine = ensemble.machine
+    decision = ensemble.decision
     if machine.precision.name == "int8" and options.prediction.min_agreement:
         frame = to_frame(predictions.sample(every(predictions.total)))
-        min_agreement = options.prediction.min_agreement
-        predictions.log(utils.check_int8(predictor, saved.encoder, frame, decision, min_agreement))
+        for line in ensemble.check_int8(frame, options.prediction.min_agreement):
+            predictions.log(line)
+    files = [model.as_json() for model in models]
+    precisions = [predictor.machine.precision.name for predictor in ensemble.predictors]
     made_by = {
-        "model": model_files.as_json(),
-        "precision": machine.precision.name,
+        "model": files[0] if len(files) == 1 else files,
+        "precision": precisions[0] if len(precisions) == 1 else precisions,
         "device": machine.device.type,
         "threads": machine.thread_count,
     }
     for window in predictions.windows(made_by):
-        logits = np.zeros((0, len(saved.run.labels)), np.float32)
+        logits = np.zeros((0, len(ensemble.labels)), np.float32)
         if window.rows:
-            dataset = utils.tokenize(saved.encoder, to_frame(window.rows)).dataset
-            logits = utils.predict_together(predictor, dataset, predictions.advance)
+            logits = ensemble.predict(to_frame(window.rows), predictions.advance).logits
         predictions.write(window, decision.probabilities(logits), decision.label_ids(logits))
     predictions.finish()
 

@@ -10,19 +10,24 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.base.errors import UserError
 from toolkit.base.process import this_process
 from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import scoring_options
 from toolkit.cli.sections import ScoringOptions
 from toolkit.files.source import need_file
 from toolkit.models.model_files import ModelFiles
-from toolkit.runs.run_json import RunFacts, read_run
+from toolkit.runs.averaged_runs import as_one_run, read_runs
+from toolkit.runs.run_json import RunFacts
 
 
 def read_options() -> ScoringOptions:
     """Return the options of the command line; UserError for a mistake, no model directory or no test file."""
     options = scoring_options()
-    read_run(Path(options.model_dir))
+    read_runs(list(map(Path, options.model_dirs)), options.columns)
+    if len(options.model_dirs) > 1 and options.output_dir is None:
+        several = f"--model_dir names {len(options.model_dirs)} models"
+        raise UserError(f"{several}; --output_dir says where their common scores go")
     if this_process().is_main:
         find_test_file(options)
     return options
@@ -46,7 +51,6 @@ from toolkit.data.labels import match_labels, unused_names, with_new_names
 from toolkit.data.tables import Table
 from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
-from toolkit.evaluation.decision import decision_of
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.layers.int8 import every
 from toolkit.predictions.added_columns import scored_columns
@@ -58,12 +62,12 @@ from toolkit.training.banner import say_rows, say_unused_names
 
 @dataclass(frozen=True)
 class ScoredTest:
-    """A test set with what the model of a directory predicts of it."""
+    """A test set with what the model of a directory, or several together, predict of it."""
 
     table: Table
     scored: ScoredSet
-    run: RunFacts  # of the model
-    model_files: ModelFiles
+    run: RunFacts  # of the model, or of several as one
+    models: list[ModelFiles]
     explainer: Explainer
     other: OtherRun | None  # of --compare
 
@@ -72,7 +76,7 @@ def main(options: ScoringOptions) -> None:
     """Read the test set, predict its labels, and write and show how right they are."""
     process = this_process()
     log = Log(sys.stdout if process.is_main else None)
-    folder = Path(options.output_dir or Path(options.model_dir).parent) / "test"
+    folder = Path(options.output_dir or Path(options.model_dirs[0]).parent) / "test"
     with DirectoryLock(folder, process.is_main) as lock:
         with Processes(process) as processes:
             test = predict_test_set(options, processes, log)
@@ -85,35 +89,42 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
     """Predict the test set in all processes together; the result is the main one's."""
     machine = choose_machine(options.prediction.machine.device, options.prediction.machine.precision, processes)
     batch_size = processes.broadcast(options.prediction.batch_size)
-    model_dir = Path(options.model_dir)
-    fast = options.prediction.machine.fast
-    model_files = ModelFiles.in_directory(model_dir)
-    if not machine.is_main:
-        saved = utils.load_model(model_dir, machine, fast)
-        model_files.check()
-        utils.help_predict(saved.predictor(batch_size, log))
+    folders = list(map(Path, options.model_dirs))
+    models = list(map(ModelFiles.in_directory, folders))
+    test_set = read_test_set(options, log) if machine.is_main else None
+    ensemble = utils.load_ensemble(folders, machine, options.prediction, batch_size, log)
+    for model in models:
+        model.check()
+    if test_set is None:
+        utils.help_predict(ensemble.predictors)
         return None
-    table, other = read_test_set(options, log)
-    saved = utils.load_model(model_dir, machine, fast)
-    model_files.check()
-    predictor = saved.predictor(batch_size, log)
-    machine = saved.machine
-    decision = decision_of(saved.run, options.prediction.calibrated, options.prediction.threshold)
+    machine = ensemble.machine
     together = f", {processes.size} processes" if processes.size > 1 else ""
     computes = f"on {machine.device.type} in {machine.precision.name}{together}"
-    log.item("model", f"{model_dir}, from {saved.run.base_model}, {computes}")
+    averaged = "the mean of " if len(folders) > 1 else ""
+    log.item("model", f"{averaged}{', '.join(map(str, folders))}, from {test_set.run.base_model}, {computes}")
     if machine.precision.name == "int8" and options.prediction.min_agreement:
-        frame = table.frame.iloc[:: every(len(table.frame))]
-        log.item("", utils.check_int8(predictor, saved.encoder, frame, decision, options.prediction.min_agreement))
-    scored = utils.score_table(predictor, saved.encoder, table, saved.run.labels, decision)
-    utils.release_helpers(predictor)
-    explainer = Explainer(saved.encoder, machine.device, bool(saved.run.equal_lengths))
-    return ScoredTest(table, scored, saved.run, model_files, explainer, other)
+        frame = test_set.table.frame
+        for line in ensemble.check_int8(frame.iloc[:: every(len(frame))], options.prediction.min_agreement):
+            log.item("", line)
+    scored = utils.score_table(ensemble, test_set.table)
+    utils.release_helpers(machine)
+    explainer = Explainer(ensemble.members[0].encoder, machine.device, bool(test_set.run.equal_lengths))
+    return ScoredTest(test_set.table, scored, test_set.run, models, explainer, test_set.other)
 
 
-def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | None]:
+@dataclass(frozen=True)
+class TestSet:
+    """A labelled table to score, the run of the model or of several as one, and the run of --compare."""
+
+    table: Table
+    run: RunFacts
+    other: OtherRun | None
+
+
+def read_test_set(options: ScoringOptions, log: Log) -> TestSet:
     """Read the test set, and the run of --compare; UserError for what is wrong, before the model is loaded."""
-    run = read_run(Path(options.model_dir))
+    run = as_one_run(read_runs(list(map(Path, options.model_dirs)), options.columns))
     columns = run.columns.renamed(options.columns)
     reading = options.reading
     file = find_test_file(options)
@@ -125,7 +136,7 @@ def read_test_set(options: ScoringOptions, log: Log) -> tuple[Table, OtherRun | 
     say_rows(log, "data", table)
     say_unused_names(log, unused)
     scored_columns(table.records, run.labels)
-    return table, read_other(options.compare, table, run.labels)
+    return TestSet(table, run, read_other(options.compare, table, run.labels))
 
 
 def report(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) -> None:
@@ -136,7 +147,8 @@ def report(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) ->
     train = utils.read_training_table(run)
     answers = simple_answers(train, {"test": table}).get("test")
     comparison = compare_runs(test.other, scored.label_ids, scored.predicted, len(scored.labels))
-    scored_run = ScoredRun(scored, table, run, test.model_files, train, answers, comparison)
+    first, *others = test.models
+    scored_run = ScoredRun(scored, table, run, first, train, answers, comparison, others)
     write_results(folder, scored_run, test.explainer, options.report, log)
     log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
     errors = int((~scored.right).sum())

@@ -8,6 +8,8 @@ import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from toolkit.base.disk import filling, install_directory, write_bytes, write_jso
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log, bar
-from toolkit.cli.sections import DataOptions, FineTuningOptions, ReadingOptions, options_from
+from toolkit.cli.sections import DataOptions, FineTuningOptions, PredictionOptions, ReadingOptions, options_from
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
@@ -37,7 +39,7 @@ from toolkit.data.labels import (
 from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, to_frame
 from toolkit.doctor.findings import Finding, say_findings
-from toolkit.evaluation.decision import Decision, decision_of
+from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, mean_logits
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.files.inputs import input_fingerprint
@@ -606,38 +608,115 @@ def predict_together(
     return predict_logits(predictor, shared, on_batch)
 
 
-def help_predict(predictor: Predictor) -> None:
-    """Take part in the main process's predictions until it calls release_helpers."""
-    while (dataset := broadcast_dataset(predictor.machine.processes)) is not None:
+def help_predict(predictors: Sequence[Predictor]) -> None:
+    """Take part in the main process's predictions by each of some models in turn until it calls release_helpers."""
+    for predictor in cycle(predictors):
+        dataset = broadcast_dataset(predictor.machine.processes)
+        if dataset is None:
+            return
         predict_logits(predictor, dataset)
 
 
-def release_helpers(predictor: Predictor) -> None:
+def release_helpers(machine: Machine) -> None:
     """Tell the processes that are in help_predict that there is no more to predict."""
-    broadcast_dataset(predictor.machine.processes, None)
+    broadcast_dataset(machine.processes, None)
 
 
-def check_int8(
-    predictor: Predictor, encoder: Encoder, frame: pd.DataFrame, decision: Decision, min_agreement: float
-) -> str:
-    """Return how many rows keep the label of fp32 in int8, predicted by this process alone; UserError if too few do."""
-    sample = tokenize(encoder, frame).dataset
-    alone = predictor.alone()
-    return check_labels(unwrap(alone.model), lambda: decision.label_ids(predict_logits(alone, sample)), min_agreement)
+@dataclass(frozen=True)
+class Member:
+    """A saved model that predicts, alone or as one of several.
 
-
-def score_table(
-    predictor: Predictor, encoder: Encoder, table: Table, labels: list[str], decision: Decision
-) -> ScoredSet:
-    """Predict the labels of a table that the main process has and score them, while the others are in help_predict.
-
-    `decision` says how logits become probabilities and predictions.
+    `decision` says how its logits become probabilities, `order` which numbers it has for the common labels.
     """
-    label_ids = encode_labels(table, labels)
-    tokenized = tokenize(encoder, table.frame, label_ids, str(table.path))
-    with bar(len(tokenized.dataset), "scoring", "rows") as progress_bar:
-        logits = predict_together(predictor, tokenized.dataset, progress_bar.update)
-    return ScoredSet(logits, label_ids, tokenized.full_lengths, labels, decision)
+
+    encoder: Encoder
+    predictor: Predictor
+    decision: Decision
+    order: list[int]
+
+    @classmethod
+    def of(cls, saved: "SavedClassifier", predictor: Predictor, decision: Decision, labels: Sequence[str]) -> "Member":
+        """Return a saved model as a member of those whose common labels are these."""
+        return cls(saved.encoder, predictor, decision, [saved.run.labels.index(label) for label in labels])
+
+
+@dataclass(frozen=True)
+class TablePrediction:
+    """What was predicted of the N rows of a table with C labels."""
+
+    logits: np.ndarray  # (N, C)
+    full_lengths: np.ndarray  # (N,), in tokens of the first model, before they are cut
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Models that predict together, by the mean of their probabilities; one alone predicts by its own logits.
+
+    `decision` says how the logits, those of the one or the logarithms of the mean, become probabilities and labels.
+    """
+
+    members: list[Member]
+    labels: list[str]
+    decision: Decision
+
+    @property
+    def machine(self) -> Machine:
+        """The machine of the first model."""
+        return self.members[0].predictor.machine
+
+    @property
+    def predictors(self) -> list[Predictor]:
+        """Those of all models, for help_predict."""
+        return [member.predictor for member in self.members]
+
+    def predict(
+        self, frame: pd.DataFrame, on_batch: Callable[[int], object] = lambda rows: None, file: str = ""
+    ) -> TablePrediction:
+        """Predict a table that the main process has, while the others are in help_predict.
+
+        `on_batch` gets the rows of each batch that all models have predicted; `file` is for messages.
+        """
+        probabilities = []
+        lengths = []
+        for number, member in enumerate(self.members, 1):
+            tokenized = tokenize(member.encoder, frame, file=file)
+            is_last = number == len(self.members)
+            report = on_batch if is_last else _nothing
+            logits = predict_together(member.predictor, tokenized.dataset, report)
+            if len(self.members) == 1:
+                return TablePrediction(logits, tokenized.full_lengths)
+            probabilities.append(member.decision.probabilities(logits)[:, member.order])
+            lengths.append(tokenized.full_lengths)
+        return TablePrediction(mean_logits(probabilities), lengths[0])
+
+    def check_int8(self, frame: pd.DataFrame, min_agreement: float) -> list[str]:
+        """Return how many rows keep the label of fp32 in int8, for each model; UserError if too few do.
+
+        They are predicted by this process alone.
+        """
+        lines = []
+        for member in self.members:
+            sample = tokenize(member.encoder, frame).dataset
+            alone = member.predictor.alone()
+            predicted = partial(_predicted_labels, alone, sample, member.decision)
+            lines.append(check_labels(unwrap(alone.model), predicted, min_agreement))
+        return lines
+
+
+def _nothing(rows: int) -> None:
+    """Do nothing about the rows of a batch that not all models have predicted yet."""
+
+
+def _predicted_labels(predictor: Predictor, dataset: TokenDataset, decision: Decision) -> np.ndarray:
+    return decision.label_ids(predict_logits(predictor, dataset))
+
+
+def score_table(ensemble: Ensemble, table: Table) -> ScoredSet:
+    """Predict the labels of a table that the main process has and score them, while the others are in help_predict."""
+    label_ids = encode_labels(table, ensemble.labels)
+    with bar(len(table.frame), "scoring", "rows") as progress_bar:
+        prediction = ensemble.predict(table.frame, progress_bar.update, str(table.path))
+    return ScoredSet(prediction.logits, label_ids, prediction.full_lengths, ensemble.labels, ensemble.decision)
 
 
 # -- model directory --------------------------------------------------------------------------------------------------
@@ -719,6 +798,29 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
     return SavedClassifier(machine.wrap_for_prediction(model), encoder, run, machine)
 
 
+def load_ensemble(
+    folders: Sequence[Path], machine: Machine, options: PredictionOptions, batch_size: int, log: Log
+) -> Ensemble:
+    """Return the models of some model directories, or of one, all of them on the device or devices of this process.
+
+    `log` gets a line where the memory runs out, and where thresholds of the models are not used. Raises UserError for
+    a directory that is none or is damaged, and for a threshold that makes no sense.
+    """
+    saved_models = [load_model(folder, machine, options.machine.fast) for folder in folders]
+    runs = [saved.run for saved in saved_models]
+    labels = runs[0].labels
+    members = [
+        Member.of(saved, saved.predictor(batch_size, log), decision_of(saved.run, options.calibrated), labels)
+        for saved in saved_models
+    ]
+    if len(members) == 1:
+        return Ensemble(members, labels, decision_of(runs[0], options.calibrated, options.threshold))
+    average = decision_of_average(runs, options.threshold)
+    if average.note is not None:
+        log(average.note)
+    return Ensemble(members, labels, average.decision)
+
+
 def score_saved(
     folder: Path, table: Table, machine: Machine, batch_size: int, limit: RowLimit, fast: bool = True
 ) -> ScoredSet:
@@ -726,8 +828,9 @@ def score_saved(
     saved = load_model(folder, machine, fast)
     predictor = Predictor(saved.model, saved.machine, batch_size, limit)
     _send_weights(saved.model, machine)
-    scored = score_table(predictor, saved.encoder, table, saved.run.labels, decision_of(saved.run))
-    release_helpers(predictor)
+    member = Member.of(saved, predictor, decision_of(saved.run), saved.run.labels)
+    scored = score_table(Ensemble([member], saved.run.labels, member.decision), table)
+    release_helpers(machine)
     return scored
 
 
@@ -739,7 +842,7 @@ def help_score(predictor: Predictor, fast: bool = True) -> None:
     predictor.model.load_state_dict(weights)
     if fast:
         pack_linear_layers(predictor.model, machine.precision.dtype)  # as load_model did in the main process
-    help_predict(predictor)
+    help_predict([predictor])
 
 
 def _send_weights(model: torch.nn.Module, machine: Machine) -> None:

@@ -242,15 +242,22 @@ def test_options_are_known_without_loading_the_heavy_packages():
 def test_every_path_may_begin_with_the_home_directory(parser, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    names = [
-        action.option_strings[0]
-        for action in parser._actions
-        if action.metavar in ("FILE", "DIR", "OTHER_RUN") and action.option_strings
+    paths = [
+        action for action in parser._actions if action.metavar in ("FILE", "DIR", "OTHER_RUN") and action.option_strings
     ]
-    assert len(names) >= 4
-    for name in names:
-        values = vars(parser.parse_args([f"{name}=~/a place/x.csv"]))
-        assert values[name.removeprefix("--")] == str(tmp_path / "a place" / "x.csv")
-        assert vars(parser.parse_args([f"{name}=./~"]))[name.removeprefix("--")] == "./~"
-    (tmp_path / "words").write_text(f"{names[0]} elsewhere")
-    assert vars(parser.parse_args(["@~/words"]))[names[0].removeprefix("--")] == "elsewhere"
+    assert len(paths) >= 4
+
+    def value(action: argparse.Action, *words: str) -> object:
+        """Return what an option is given, of one that takes several the list of them."""
+        return vars(parser.parse_args(list(words)))[action.dest]
+
+    for action in paths:
+        (name, *_) = action.option_strings
+        home = str(tmp_path / "a place" / "x.csv")
+        is_list = action.nargs == "+"
+        assert value(action, f"{name}=~/a place/x.csv") == ([home] if is_list else home)
+        assert value(action, f"{name}=./~") == (["./~"] if is_list else "./~")
+        if is_list:
+            assert value(action, name, "~/a place/x.csv", "there") == [home, "there"]
+    (tmp_path / "words").write_text(f"{paths[0].option_strings[0]} elsewhere")
+    assert value(paths[0], "@~/words") == "elsewhere"

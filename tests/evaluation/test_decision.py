@@ -16,7 +16,9 @@ from toolkit.evaluation.decision import (
     best_threshold,
     cross_entropy_sum,
     decision_of,
+    decision_of_average,
     fit_temperature,
+    mean_logits,
     softmax,
     temperature_of,
 )
@@ -179,3 +181,37 @@ def test_an_evaluation_is_scored_by_its_threshold():
     assert chosen["f1"] == pytest.approx(sk.f1_score(label_ids, predicted))
     assert chosen["accuracy"] == pytest.approx(sk.accuracy_score(label_ids, predicted))
     assert quick_scores(logits, label_ids, 1, 0.9)["threshold"] == 0.9
+
+
+# -- several models ---------------------------------------------------------------------------------------------------
+
+
+def test_logits_of_a_mean_have_it_for_their_softmax_and_stay_finite():
+    draw = np.random.default_rng(0)
+    parts = [softmax(draw.normal(0, 30, (50, 4))) for _ in range(3)]
+    parts[0][0] = parts[1][0] = parts[2][0] = [0.0, 1.0, 0.0, 0.0]
+    logits = mean_logits(parts)
+    assert np.isfinite(logits).all()
+    assert softmax(logits) == pytest.approx(sum(parts) / 3, abs=1e-12)
+
+
+def test_a_rule_that_all_runs_have_is_that_of_their_mean():
+    runs = [
+        run_facts(labels=labels, positive_label="b", metrics={"threshold": 0.3}) for labels in (["a", "b"], ["b", "a"])
+    ]
+    assert decision_of_average(runs) == (Decision(positive_id=1, threshold=0.3), None)
+    bias = {"a": 0.5, "b": 0.0, "c": -1.0}
+    runs = [run_facts(labels=labels, metrics={"bias": bias}) for labels in (["a", "b", "c"], ["c", "a", "b"])]
+    runs = [replace(run, positive_label="b") for run in runs]
+    assert decision_of_average(runs) == (Decision(positive_id=1, bias=(0.5, 0.0, -1.0)), None)
+
+
+def test_rules_that_differ_are_not_used_and_that_is_said():
+    runs = [run_facts(metrics={"threshold": threshold}) for threshold in (0.3, 0.4)]
+    decision, note = decision_of_average(runs)
+    assert decision == Decision()
+    assert "are not used" in note
+    assert decision_of_average(runs, 0.7) == (Decision(threshold=0.7), None)
+    assert decision_of_average([run_facts(), run_facts()]) == (Decision(), None)
+    with pytest.raises(UserError, match="needs exactly two labels"):
+        decision_of_average([run_facts(labels=["a", "b", "c"])] * 2, 0.7)

@@ -96,7 +96,7 @@ def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORM
 
 def _add_saved_model(parser: Parser) -> None:
     group = parser.add_argument_group("model and machine")
-    group.add_argument("--model_dir", default="output/bert_classifier", type=path, metavar="DIR", help="the model directory that main.py wrote")
+    group.add_argument("--model_dir", dest="model_dirs", nargs="+", default=["output/bert_classifier"], type=path, metavar="DIR", help="the model directory that main.py wrote; the probabilities of several with the same labels are averaged")
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
     group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that of the validation rows predicted with 0.8, say, about eight in ten are right; it changes no prediction (default: on)")
     group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is most probable)")

@@ -24,6 +24,8 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         if action.default in (None, False, argparse.SUPPRESS):
             # Python 3.10 writes the default of a switch into its help by itself.
             return (action.help or "").replace(" (default: %(default)s)", "")
+        if isinstance(action.default, list):
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
         return super()._get_help_string(action) or ""
 
 

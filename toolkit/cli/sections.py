@@ -190,7 +190,7 @@ class ScoringOptions:
     columns: ColumnOptions
     map_labels: dict[str, str] | None  # new names of labels by the old ones; those of the run go before
     reading: ReadingOptions
-    model_dir: str
+    model_dirs: list[str]  # of several the probabilities are averaged
     prediction: PredictionOptions
     output_dir: str | None
     report: ReportOptions
@@ -208,7 +208,7 @@ class InferenceOptions:
     data_dir: str
     columns: ColumnOptions
     reading: ReadingOptions
-    model_dir: str
+    model_dirs: list[str]  # of several the probabilities are averaged
     prediction: PredictionOptions
     merge: str | None  # where the whole model is written instead of predictions
     excel_safe: bool

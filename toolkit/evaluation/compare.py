@@ -106,6 +106,9 @@ def _read_predictions(paths: _RunPaths, table: Table, labels: Sequence[str]) -> 
         raise _NotComparable(f"its labels are {', '.join(other_labels)}, those of this model {listed}; score it again")
     if model_dirs and fingerprint_weights(model_dirs[0]) != model["sha256"]:
         raise _NotComparable(f"its scores are not those of the model in {model_dirs[0]}; score it again")
+    for other in model.get("averaged_with", []):
+        if Path(other["directory"]).is_dir() and fingerprint_weights(Path(other["directory"])) != other["sha256"]:
+            raise _NotComparable(f"its scores are not those of the model in {other['directory']}; score it again")
     predictions = _pair_rows(paths.test_dir / "predictions.csv", table)
     if predictions is None:
         raise _NotComparable(f"other rows or labels of {table.path} were scored; score it again")

@@ -14,6 +14,7 @@ Shapes: N rows, C labels.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -123,6 +124,49 @@ def decision_of(run: RunFacts, calibrated: bool = True, threshold: float | None 
         threshold=threshold,
         bias=None if threshold is not None else bias_of(run),
     )
+
+
+def mean_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
+    """Return logits (N, C) whose softmax is the mean of some probabilities, each (N, C)."""
+    mean = np.mean(probabilities, axis=0)
+    return np.log(np.maximum(mean, np.finfo(mean.dtype).tiny))
+
+
+class AverageDecision(NamedTuple):
+    """How mean probabilities become predictions, and what has to be said of it, None for nothing."""
+
+    decision: Decision
+    note: str | None
+
+
+def decision_of_average(runs: Sequence[RunFacts], threshold: float | None = None) -> AverageDecision:
+    """Return the Decision for the mean probabilities of some runs with the same labels, in the order of the first.
+
+    A `threshold` that is given counts; else the threshold or the bias of the runs, if all have the same one; else the
+    label with the highest mean is predicted. Raises UserError for what makes no sense in a run.json, and for a
+    threshold where there are not two labels or the runs differ in which is the positive one.
+    """
+    labels = runs[0].labels
+    positive_id = labels.index(runs[0].positive_label)
+    own = [decision_of(run) for run in runs]
+    if threshold is not None:
+        require_two_labels(labels, threshold)
+        positives = list(dict.fromkeys(run.positive_label for run in runs))
+        if len(positives) > 1:
+            listed = " and ".join(map(repr, positives))
+            raise UserError(f"--threshold {threshold}: the models differ in which label it is for ({listed})")
+        return AverageDecision(Decision(positive_id=positive_id, threshold=threshold), None)
+    if all(_rule(run) == _rule(runs[0]) for run in runs):
+        return AverageDecision(Decision(positive_id=positive_id, threshold=own[0].threshold, bias=own[0].bias), None)
+    note = None
+    if any(each.threshold is not None or each.bias is not None for each in own):
+        note = "the models' own thresholds or biases differ and are not used: the highest mean probability decides"
+    return AverageDecision(Decision(positive_id=positive_id), note)
+
+
+def _rule(run: RunFacts) -> tuple[object, ...]:
+    """Return what a run predicts by, besides its probabilities: its threshold, of which label, and its biases."""
+    return run.metrics.get("threshold"), run.positive_label, run.metrics.get("bias")
 
 
 def bias_of(run: RunFacts) -> tuple[float, ...] | None:

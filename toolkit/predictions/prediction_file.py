@@ -153,7 +153,10 @@ def output_path(options: InferenceOptions, rows: UnlabelledRows) -> Path | None:
         name = "-"
     if name == "-":
         return None
-    path = Path(name or Path(options.model_dir).parent / f"predictions{rows.output_ending()}")
+    if not name and len(options.model_dirs) > 1:
+        several = f"--model_dir names {len(options.model_dirs)} models"
+        raise UserError(f"{several}; --output_file says where their common predictions go")
+    path = Path(name or Path(options.model_dirs[0]).parent / f"predictions{rows.output_ending()}")
     rejected = rejected_path(path)
     if not rows.is_pipe:
         if _is_read(path, rows):

@@ -33,7 +33,7 @@ class Explanations:
 
     rows: dict[int, SegmentedTexts] = field(default_factory=dict)
     left_out: int = 0  # other rows, for which the memory did not suffice even one at a time
-    problem: str = ""  # "no_memory", "failed", or "" where nothing went wrong
+    problem: str = ""  # "no_memory", "failed", "average" (it is that of several models), or "" where nothing went wrong
     reason: str = ""  # of the problem, in English
 
 
@@ -54,6 +54,9 @@ def explain_errors(scored_run: ScoredRun, explainer: Explainer, max_rows: int, l
     rows = most_confident_errors(scored_run.scored)[:max_rows]
     if len(rows) == 0:
         return Explanations()
+    if scored_run.averaged_with:
+        log("report.html comes without explanations: words are marked for one model, and this is the mean of several")
+        return Explanations(problem="average")
     try:
         limit = RowLimit(log=log, equal_lengths=explainer.equal_lengths)
         segments = _segments(scored_run, explainer, rows, limit)

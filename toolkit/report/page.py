@@ -29,7 +29,7 @@ from toolkit.report.page_rows import (
     confusions,
     page_rows,
 )
-from toolkit.report.scores import ScoredRun, read_history
+from toolkit.report.scores import ScoredRun
 from toolkit.report.texts import SECTIONS, UNEXPLAINED, template_texts
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -91,16 +91,16 @@ def render(scored_run: ScoredRun, scores: dict[str, Any], explanations: Explanat
         language: en or zh.
     """
     run = scored_run.run
-    history = read_history(scored_run.model_dir)
+    history = scored_run.history
     has_matrix = len(scores["labels"]) <= MAX_MATRIX_LABELS
     cells = cells_of_matrix(scores) if has_matrix else cells_of_confusions(scores)
     lines = curve_lines(scores)
     training = training_charts(history, run, language)
     page = Page(
         file=clean(Path(scores["data"]["test"]["file"]).name),
-        model=clean(scores["model"]["directory"]),
+        model=clean(" + ".join(str(model.directory) for model in scored_run.models)),
         sections=_sections(scores, training),
-        advice=_advice(advise(scores, run, history), language),
+        advice=_advice(advise(scores, run, history, scored_run.train_table), language),
         scale=score_scale(scores),
         matrix=confusion_matrix(scores) if has_matrix else None,
         confusions=confusions(scores),

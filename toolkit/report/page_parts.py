@@ -63,9 +63,9 @@ def _page_finding(entry: Json, language: str) -> PageFinding | None:
 def list_facts(scores: Json, run: RunFacts, language: str) -> list[Fact]:
     """Return what the run is made of, as far as run.json has it; the names are those of texts.FACTS."""
     values: dict[str, Callable[[], str]] = {
-        "model": lambda: scores["model"]["directory"],
+        "model": lambda: " + ".join(entry["directory"] for entry in _models(scores)),
         "base_model": lambda: run.base_model,
-        "weights": lambda: scores["model"]["sha256"],
+        "weights": lambda: " + ".join(entry["sha256"] for entry in _models(scores)),
         "test": lambda: _data_file(scores["data"]["test"], language),
         "train": lambda: _data_file(run.data["train"].as_json(), language),
         "valid": lambda: _data_file(run.data["valid"].as_json(), language),
@@ -80,6 +80,11 @@ def list_facts(scores: Json, run: RunFacts, language: str) -> list[Fact]:
         with suppress(*UNEXPECTED):
             facts.append(Fact(name, value()))
     return facts
+
+
+def _models(scores: Json) -> list[Json]:
+    """Return what metrics.json says of the model, or of each of those whose mean was scored."""
+    return [scores["model"], *scores["model"].get("averaged_with", [])]
 
 
 def _data_file(entry: Json, language: str) -> str:

@@ -41,11 +41,27 @@ class ScoredRun:
     train_table: Table | None  # None: it is gone or has changed
     simple_answers: SimpleAnswers | None  # None: without the training table
     comparison: Comparison | None = None  # with another run
+    averaged_with: Sequence[ModelFiles] = ()  # other models, of whose probabilities and those of the first the mean is
 
     @property
     def model_dir(self) -> Path:
         """The directory of the model."""
         return self.model_files.directory
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The evaluations of the run that the model is from; none of several, or if they are gone."""
+        return [] if self.averaged_with else read_history(self.model_dir)
+
+    @property
+    def models(self) -> list[ModelFiles]:
+        """The model, or all whose mean was scored."""
+        return [self.model_files, *self.averaged_with]
+
+    def check_models(self) -> None:
+        """Raise UserError if another model is in one of the directories by now."""
+        for model in self.models:
+            model.check()
 
 
 def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
@@ -55,10 +71,10 @@ def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
     was scored is no longer in its directory, so that the scores would bear the fingerprint of another one.
     """
     scores = _all_scores(scored_run)
-    history = read_history(scored_run.model_dir)
-    scores["advice"] = [piece.as_json() for piece in advise(scores, scored_run.run, history, scored_run.train_table)]
+    advice = advise(scores, scored_run.run, scored_run.history, scored_run.train_table)
+    scores["advice"] = [piece.as_json() for piece in advice]
     predictions = _predictions(scored_run)
-    scored_run.model_files.check()
+    scored_run.check_models()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.html").unlink(missing_ok=True)
     write_json(folder / "metrics.json", scores)
@@ -73,14 +89,16 @@ def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
     table = scored_run.table
     run = scored_run.run
     plain_scores = full_scores(scored)
-    weights = fingerprint_weights(scored_run.model_dir)
+    model = {**_model_entry(scored_run.model_files), "base_model": run.base_model}
+    if scored_run.averaged_with:
+        model["averaged_with"] = list(map(_model_entry, scored_run.averaged_with))
     findings = None
     if scored_run.train_table is not None:
         findings = [finding.as_json() for finding in leaks(scored_run.train_table, table)]
     scores = {
         **plain_scores,
         "headline": headline(plain_scores, run.options.get("metric", "accuracy"), run.positive_label),
-        "model": {"directory": str(scored_run.model_dir), "sha256": weights, "base_model": run.base_model},
+        "model": model,
         "data": {name: facts.as_json() for name, facts in table_facts({"test": table}, {}).items()},
         "versions": versions(),
         "baselines": compare_with_model(scored, scored_run.simple_answers),
@@ -90,6 +108,11 @@ def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
     if scored_run.comparison is not None:
         scores["comparison"] = scored_run.comparison.as_json()
     return scores
+
+
+def _model_entry(model: ModelFiles) -> dict[str, Any]:
+    """Return what metrics.json says of a model directory."""
+    return {"directory": str(model.directory), "sha256": fingerprint_weights(model.directory)}
 
 
 def read_history(model_dir: Path) -> list[dict[str, Any]]:

@@ -60,6 +60,10 @@ UNEXPLAINED: dict[str, Text] = {  # why no words are marked, or not those of eve
         "No words are marked: there was too little memory to find out which ones mattered ({reason}).",
         "没有标出起作用的词：内存不足，无法计算（{reason}）。",
     ),
+    "average": Text(
+        "No words are marked: that is done for one model, and this is the mean of several.",
+        "没有标出起作用的词：只能对单个模型计算，而这里是几个模型的平均。",
+    ),
     "failed": Text(
         "No words are marked: finding out which ones mattered failed ({reason}).",
         "没有标出起作用的词：计算失败（{reason}）。",

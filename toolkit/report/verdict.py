@@ -69,6 +69,8 @@ def judge(
     helpful = remedies(run, history, train)
     changes: dict[str, Any] = {}
     for remedy in helpful:
+        if "model" in changes:
+            break  # what else would help was found with another model
         changes |= {name: value for name, value in remedy.options.items() if name not in changes}
     if not changes:
         changes["find_label_errors"] = True
