@@ -500,7 +500,7 @@ def _states_of_rows(learner: Learner, part: FastBert, dataset: TokenDataset, row
     """Return what the frozen part of a model gives for some rows of a dataset: (B, L, H), or (B, 1, H)."""
     inputs, _ = batch_tensors(dataset, rows, learner.machine.device)
     with learner.machine.precision.autocast():
-        return part.frozen_states(**inputs)
+        return part.frozen_states(**inputs).cpu()
 
 
 def train_one_epoch(

@@ -68,9 +68,11 @@ def test_a_run_does_not_replace_the_base_model_that_it_needs(reviews, english_be
     assert "choose another --output_dir" in done.stderr
 
 
-def test_lora_is_resumed_to_the_bit_and_predicts_without_its_package(reviews, english_bert, tmp_path):
+def test_lora_is_resumed_to_the_bit_and_the_same_with_two_processes_and_predicts_without_its_package(
+    reviews, english_bert, tmp_path
+):
     pytest.importorskip("peft")
-    options = ("--train", "lora", "--lora_rank", "4", "--lora_alpha", "4", "--batch_size", "7")
+    options = ("--train", "lora", "--lora_rank", "4", "--batch_size", "7", "--dropout", "0", "--adam_epsilon", "1e-4")
     options = (*options, "--test_file", reviews / "testset.csv")
     script(*fine_tune(reviews, english_bert, tmp_path / "one", *options, "--epochs", "2"))
     script(*fine_tune(reviews, english_bert, tmp_path / "resumed", *options, "--epochs", "1"))
@@ -79,6 +81,10 @@ def test_lora_is_resumed_to_the_bit_and_predicts_without_its_package(reviews, en
     assert one.keys() == resumed.keys()
     assert all(torch.equal(one[name], resumed[name]) for name in one)
     assert "bert.encoder.layer.0.attention.self.query.lora_A.weight" in one
+    with processes(2, *fine_tune(reviews, english_bert, tmp_path / "two", *options, "--epochs", "2")) as started:
+        assert ended(started) == [(0, "")] * 2
+    two = trained_weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], two[name], rtol=0, atol=1e-4) for name in one)
     scores = json.loads((tmp_path / "one" / "test" / "metrics.json").read_text())
     without = "import sys; sys.modules['peft'] = None\n"
     model_dir = tmp_path / "one" / "bert_classifier"
