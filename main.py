@@ -17,7 +17,7 @@ from toolkit.base.process import this_process
 from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import fine_tuning_options
 from toolkit.cli.sections import FineTuningOptions
-from toolkit.runs.paths import refuse_to_overwrite, refuse_to_replace_base
+from toolkit.runs.paths import RunPaths, refuse_to_merge, refuse_to_overwrite, refuse_to_replace_base
 
 
 def read_options() -> FineTuningOptions:
@@ -26,6 +26,8 @@ def read_options() -> FineTuningOptions:
     if this_process().is_main and options.trains_a_run and not options.output.resume:
         refuse_to_overwrite(Path(options.output.output_dir), options.output.overwrite)
         refuse_to_replace_base(Path(options.output.output_dir), options.model.model, options.training.train)
+        if options.output.merge is not None:
+            refuse_to_merge(Path(options.output.merge), options.training.train)
     return options
 
 
@@ -83,6 +85,9 @@ def main(options: FineTuningOptions) -> None:
                     find_label_errors(run_options, machine, data, directory, log)
                 else:
                     fine_tune(run_options, machine, data, directory, log)
+        if options.output.merge is not None and processes.is_main and options.trains_a_run:
+            utils.write_whole_model(RunPaths(Path(options.output.output_dir)).model_dir, Path(options.output.merge))
+            data_log(f"the whole model is in {options.output.merge}")
 
 
 def fine_tune(

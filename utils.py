@@ -63,6 +63,7 @@ from toolkit.models.pretrained import (
 )
 from toolkit.predictions.added_columns import scored_columns
 from toolkit.runs.model_card import model_card
+from toolkit.runs.paths import refuse_to_merge
 from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.runs.saved_model import load_saved_classifier
 from toolkit.runs.trained_weights import load_saved_tokenizer, save_trained
@@ -747,8 +748,7 @@ def write_whole_model(folder: Path, target: Path) -> None:
     run = read_run(folder)
     if run.trained is None:
         raise UserError(f"--merge: {folder} has a whole model already")
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise UserError(f"--merge {target}: it is in the way; move it, or name another directory")
+    refuse_to_merge(target, run.trained.part)
     model = load_saved_classifier(folder, run).model
     save_model(target, model, load_saved_tokenizer(folder, run), replace(run, trained=None))
 

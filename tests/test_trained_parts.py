@@ -42,7 +42,9 @@ def test_a_run_that_is_resumed_and_one_of_two_processes_train_the_same_part(revi
 
 def test_the_head_alone_is_enough_for_both_scripts_and_the_whole_model_says_the_same(reviews, english_bert, tmp_path):
     before = (english_bert / "model.safetensors").read_bytes()
-    said = script(*fine_tune(reviews, english_bert, tmp_path, "--train", "head", "--epochs", "2")).stdout
+    options = ("--train", "head", "--epochs", "2", "--merge", tmp_path / "whole")
+    said = script(*fine_tune(reviews, english_bert, tmp_path, *options)).stdout
+    assert said.endswith(f"the whole model is in {tmp_path / 'whole'}\n")
     assert "trained    1,122 weights (--train head); the others stay, and draw no dropout\n" in said
     model_dir = tmp_path / "bert_classifier"
     assert (english_bert / "model.safetensors").read_bytes() == before
@@ -51,14 +53,25 @@ def test_the_head_alone_is_enough_for_both_scripts_and_the_whole_model_says_the_
     scores = json.loads((tmp_path / "test" / "metrics.json").read_text())
     ask = ("--data_dir", reviews, "--device", "cpu", "--precision", "fp32")
     script("infer.py", "--model_dir", model_dir, *ask, "--output_file", tmp_path / "small.csv")
-    assert (
-        script("infer.py", "--model_dir", model_dir, "--merge", tmp_path / "whole").stderr
-        == f"the whole model is in {tmp_path / 'whole'}\n"
-    )
+    done = script("infer.py", "--model_dir", model_dir, "--merge", tmp_path / "later")
+    assert done.stderr == f"the whole model is in {tmp_path / 'later'}\n"
+    wholes = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "later")]
+    assert wholes[0] == wholes[1]
     script("infer.py", "--model_dir", tmp_path / "whole", *ask, "--output_file", tmp_path / "whole.csv")
     assert (tmp_path / "small.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     script("test_code.py", "--model_dir", tmp_path / "whole", "--data_dir", reviews, "--output_dir", tmp_path / "again")
     assert json.loads((tmp_path / "again" / "test" / "metrics.json").read_text())["accuracy"] == scores["accuracy"]
+
+
+def test_a_whole_model_is_not_written_where_something_is_nor_where_it_is_saved_anyway(reviews, english_bert, tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "y").touch()
+    options = ("--train", "head", "--merge", tmp_path / "x")
+    done = script(*fine_tune(reviews, english_bert, tmp_path / "run", *options), status=2)
+    assert done.stderr == f"error: --merge {tmp_path / 'x'}: it is in the way; move it, or name another directory\n"
+    done = script(*fine_tune(reviews, english_bert, tmp_path / "run", "--merge", tmp_path / "z"), status=2)
+    assert "with --train all the whole model is saved anyway" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["", "bert_classifier"])

@@ -29,6 +29,7 @@ CHANGES = {  # (saved, on the command line) of each option that may change
     "valid_file": ("v.csv", "w.csv"), "test_file": ("a.csv", "b.csv"), "save_steps": (0, "7"),
     "micro_batch_size": (None, "4"), "max_bad_steps": (10, "0"), "precision": ("auto", "fp32"),
     "report_language": ("en", "zh"), "explain_rows": (20, "0"),
+    "merge": (None, "whole"),
 }  # fmt: skip
 REFUSED = {
     "epochs": (3, "2"), "batch_size": (16, "8"), "learning_rate": (5e-5, "0.0001"), "seed": (42, "7"),
@@ -41,6 +42,7 @@ REFUSED = {
     "text_column": ("text", "t"), "label_column": ("label", "l"), "pair_column": (None, "p"), "encoding": (None, "gbk"),
     "on_bad_rows": ("stop", "skip"), "valid_ratio": (0.1, "0.3"), "truncation": ("longest_first", "head_tail"),
     "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"), "threshold": (None, "0.3"),
+    "train": ("head", "top:2"), "lora_rank": (8, "4"), "lora_alpha": (16, "8"), "lora_dropout": (0.0, "0.1"),
     "folds": (5, "7"), "separator": (",", ";"), "escape": ("auto", "none"), "columns": (None, "label,text"),
 }  # fmt: skip
 

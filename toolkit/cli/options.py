@@ -201,6 +201,7 @@ def training_parser() -> Parser:
     group.add_argument("--output_dir", default="output", type=path, metavar="DIR", help="where the run directory is written")
     group.add_argument("--tensorboard", action=SWITCH, default=False, help="also write the scores of each evaluation to tensorboard/ in --output_dir (needs the package tensorboard)")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
+    group.add_argument("--merge", type=path, metavar="DIR", help="of --train head, top:N and lora: in the end also write the whole model to this directory, for transformers.pipeline and others; infer.py --merge does it later (off: what was trained alone is saved)")
     group.add_argument("--resume", action=SWITCH, default=False, help="continue the run in --output_dir from its last checkpoint, with its options; start one if there is none")
     _add_report(group)
     return parser

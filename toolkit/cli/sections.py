@@ -126,6 +126,7 @@ class OutputOptions:
     output_dir: str
     tensorboard: bool
     overwrite: bool
+    merge: str | None  # where the whole model is written too, where a part was trained
     resume: bool
 
 

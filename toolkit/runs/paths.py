@@ -105,3 +105,11 @@ def refuse_to_replace_base(output_dir: Path, model: str | None, train: str | Non
             f"--train {train} saves only what was trained, which is of use only with {model}, and would replace that; "
             "choose another --output_dir"
         )
+
+
+def refuse_to_merge(target: Path, train: str | None) -> None:
+    """Raise UserError if the whole model is saved anyway, or if its directory of --merge is there and not empty."""
+    if train in (None, "all"):
+        raise UserError(f"--merge {target}: with --train all the whole model is saved anyway, in --output_dir")
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise UserError(f"--merge {target}: it is in the way; move it, or name another directory")

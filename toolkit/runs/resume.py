@@ -19,6 +19,7 @@ from toolkit.runs.run_json import RunFacts, TableFacts
 MAY_CHANGE = frozenset({
     "resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
     "precision", "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows",
+    "merge",
 })  # fmt: skip
 MAY_GROW = frozenset({"epochs"})
 
