@@ -124,7 +124,7 @@ def train(run: Trainer) -> None:
     progress_bar = TrainingBar(run.total_steps, progress.step)
     with run.signals:
         for epoch in range(progress.epoch, options.epochs):
-            batches = training_batches(run.data.train.lengths, options.batch_size, options.seed, epoch)
+            batches = training_batches(run.data.train.row_lengths, options.batch_size, options.seed, epoch)
             while not progress.epoch_done(len(batches), options.early_stopping):
                 take_steps(run, batches, progress_bar)
                 if progress.evaluation_due(len(batches), options.eval_steps) and not run.signals.should_stop():
@@ -149,7 +149,7 @@ def take_steps(run: Trainer, batches: list[np.ndarray], progress_bar: TrainingBa
     wanted = run.bad_steps.until_too_many(run.signals.until_stop(next_batches))
     utils.train_one_epoch(run.learner, run.data.train, wanted, progress_bar.stepper(loss_sums))
     run.bad_steps.count(wait=True)
-    lengths = [run.data.train.lengths[rows] for rows in next_batches[: len(loss_sums)]]
+    lengths = [run.data.train.row_lengths[rows] for rows in next_batches[: len(loss_sums)]]
     mean_sums = run.machine.processes.all_reduce_mean(loss_sums)
     progress.count(mean_sums, lengths, time.perf_counter() - started)
 
@@ -160,7 +160,7 @@ def evaluate(run: Trainer) -> None:
     progress = run.progress
     valid = run.data.valid
     predictor = utils.Predictor(run.learner.model, run.machine, options.batch_size, run.learner.limit)
-    with bar(len(valid), "evaluating", "rows") as progress_bar, suppress(PredictionInterrupted):
+    with bar(valid.row_count, "evaluating", "rows") as progress_bar, suppress(PredictionInterrupted):
         on_batch = run.signals.add_stop_check(progress_bar.update)
         run.valid_logits = utils.predict_logits(predictor, valid, on_batch)
     if run.signals.should_stop():

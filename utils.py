@@ -79,7 +79,7 @@ from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.hidden_states import HiddenStates
 from toolkit.tokens.probe import Fit, probe, probe_precision
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
-from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names
+from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names, say_windows
 from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.loss import check_weighted_labels
 from toolkit.training.training_data import TrainingData
@@ -281,19 +281,22 @@ def tokenize(
     token_ids: list[np.ndarray] = []
     token_types: list[np.ndarray] = []
     full_lengths: list[int] = []
+    row_ids: list[int] = []
     with bar(len(texts), f"tokenizing {file}".strip(), "rows") as progress_bar:
         for start in range(0, len(texts), TOKENIZED_AT_ONCE):
             part = slice(start, start + TOKENIZED_AT_ONCE)
             encoded = encoder.encode(texts[part], second_texts[part] if second_texts is not None else None)
             for row, ids in enumerate(encoded["input_ids"]):
-                kept = encoder.kept_positions(encoded, row, file)
-                token_ids.append(np.array(ids, np.int32)[kept])
-                if encoder.token_types:
-                    token_types.append(np.array(encoded["token_type_ids"][row], np.uint8)[kept])
+                for kept in encoder.kept_positions(encoded, row, file):
+                    token_ids.append(np.array(ids, np.int32)[kept])
+                    if encoder.token_types:
+                        token_types.append(np.array(encoded["token_type_ids"][row], np.uint8)[kept])
+                    row_ids.append(start + row)
                 full_lengths.append(len(ids))
             progress_bar.update(len(encoded["input_ids"]))
     types = token_types if encoder.token_types else None
-    dataset = dataset_of(token_ids, types, encoder.tokenizer.pad_token_id, label_ids)
+    rows_of_windows = None if encoder.windows is None else np.array(row_ids, np.int64)
+    dataset = dataset_of(token_ids, types, encoder.tokenizer.pad_token_id, label_ids, rows_of_windows)
     return TokenizedTable(dataset, np.array(full_lengths))
 
 
@@ -315,7 +318,8 @@ def tokenize_labelled(
         dataset = tokenized.dataset
         known = known_tokens(tokenizer, dataset.input_ids.numpy(), dataset.lengths, encoder.pairs)
         datasets[name] = dataset
-        facts[name] = TokenFacts(tokenized.full_lengths, known, unknown_share, encoder.max_length)
+        known_of_rows = dataset.sum_by_row(known)
+        facts[name] = TokenFacts(tokenized.full_lengths, known_of_rows, unknown_share, encoder.capacity)
     return datasets, facts
 
 
@@ -340,7 +344,10 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         encoder, fit = fit_model(source, options, labels, pairs, machine.alone())
         datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
         say_labels(log, labels, datasets["train"].label_ids)
-        say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
+        if encoder.windows is None:
+            say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
+        else:
+            say_windows(log, token_facts["train"], datasets["train"].window_counts, encoder.max_length, encoder.windows)
         from toolkit.doctor.examine import examine  # noqa: PLC0415 - slow, and infer.py does without
 
         findings = examine(read.examined, token_facts)
@@ -367,6 +374,8 @@ def fit_model(
     encoder = make_encoder(new.tokenizer, new.model.config, max_length, model_options.truncation, pairs)
     fit = probe(source, new.model, encoder, machine, may_shorten=max_length is None)
     encoder = replace(encoder, max_length=fit.max_length)
+    if model_options.long_texts == "windows":
+        encoder = encoder.with_windows(model_options.stride, model_options.max_windows)
     prepare_tokenizer(new.tokenizer, new.model.config, fit.max_length)  # transformers.pipeline then encodes alike
     return encoder, fit
 
@@ -381,7 +390,7 @@ def batch_tensors(
 
     Of a dataset with hidden states those are the inputs.
     """
-    input_ids, token_type_ids, lengths, label_ids = dataset[torch.from_numpy(rows)]
+    input_ids, token_type_ids, lengths, label_ids = dataset[torch.from_numpy(rows)][:4]
     longest = int(lengths.max())
     inputs = {
         "input_ids": input_ids[:, :longest].long(),
@@ -515,16 +524,18 @@ def train_one_epoch(
     A step follows the gradient of the (weighted) mean loss over its batch, however the batch is cut to fit the memory
     and shared among processes; one whose loss or gradient is not a number leaves the weights as they are. After each
     step `on_step` gets the mean loss times the rows (a tensor on the device; of several processes each has an estimate
-    of which that is the mean), the number of rows, and the learning rate.
+    of which that is the mean), the number of rows, and the learning rate. Of a row with several windows all are in the
+    batch, and the mean of their losses is that of the row.
     """
     learner.set_training()
     for rows in batches:
         rate = learner.begin_step()
         total_weight = learner.settings.loss.total_weight(dataset.label_ids[rows])
-        for attempt in learner.attempts(rows):
+        windows = dataset.windows_by_length(rows)
+        for attempt in learner.attempts(windows):
             with attempt:
                 mean_loss = torch.zeros((), device=learner.machine.device)
-                for gradient_pass in learner.passes(rows, dataset.lengths, total_weight):
+                for gradient_pass in learner.passes(windows, dataset.lengths, total_weight):
                     mean_loss += _add_gradient(learner, dataset, gradient_pass)
         norm = learner.clip_gradient()
         learner.guard.check(learner.step, mean_loss, norm, rows)
@@ -536,14 +547,17 @@ def train_one_epoch(
 
 
 def _add_gradient(learner: Learner, dataset: TokenDataset, gradient_pass: GradientPass) -> torch.Tensor:
-    """Go forward and backward through some rows of a batch and return their part of the loss.
+    """Go forward and backward through some windows of a batch and return their part of the loss.
 
     A function of its own, so that where the memory runs out nothing of the graph is held while the step is repeated.
     """
     inputs, label_ids = batch_tensors(dataset, gradient_pass.rows, learner.machine.device)
     with learner.gradient_sharing(gradient_pass), learner.machine.precision.autocast():
         logits = learner.model(**inputs).logits  # (B, C)
-    loss = learner.settings.loss.sum(logits.float(), label_ids) * gradient_pass.weight
+    shares = dataset.shares(gradient_pass.rows)
+    if shares is not None:
+        shares = shares.to(logits.device)
+    loss = learner.settings.loss.sum(logits.float(), label_ids, shares) * gradient_pass.weight
     learner.scaler.scale(loss).backward()
     return loss.detach()
 
@@ -569,36 +583,42 @@ class Predictor:
 def predict_logits(
     predictor: Predictor, dataset: TokenDataset, on_batch: Callable[[int], object] = lambda rows: None
 ) -> np.ndarray:
-    """Return the logits (N, C) in fp32 of a dataset, in its order; `on_batch` gets the rows of each finished batch.
+    """Return the logits (N, C) in fp32 of a dataset, in its order; `on_batch` gets the rows that each batch finishes.
 
-    A batch that does not fit the memory is cut up. Of several processes, each of which has the whole dataset, each
-    takes some of the batches, and the main one gets all logits. The batches do not depend on how many there are.
+    Those of a row with several windows are the mean of the windows' logits; they are summed in fp64, in which the sum
+    does not depend on the order. A batch that does not fit the memory is cut up. Of several processes, each of which
+    has the whole dataset, each takes some of the batches, and the main one gets all logits. The batches do not depend
+    on how many there are.
     """
     model = predictor.model.eval()
     processes = predictor.machine.processes
     if not isinstance(model, torch.nn.DataParallel):
         model = unwrap(model)
-    logits = np.zeros((len(dataset), unwrap(model).config.num_labels), np.float32)
+    sums = np.zeros((dataset.row_count, unwrap(model).config.num_labels))
     batches = prediction_batches(dataset.lengths, predictor.batch_size, predictor.limit.equal_lengths)
-    for number, rows in enumerate(batches):
+    for number, windows in enumerate(batches):
         if number % processes.size == processes.rank:
-            _predict_batch(predictor, model, dataset, rows, logits)
-        on_batch(len(rows))
-    return processes.reduce_to_main(logits)
+            np.add.at(sums, dataset.row_ids[windows], _predict_batch(predictor, model, dataset, windows))
+        on_batch(int(dataset.is_last_window[windows].sum()))
+    sums = processes.reduce_to_main(sums)
+    return (sums / dataset.window_counts[:, None]).astype(np.float32)
 
 
 def _predict_batch(
-    predictor: Predictor, model: torch.nn.Module, dataset: TokenDataset, rows: np.ndarray, logits: np.ndarray
-) -> None:
-    """Write the logits of a batch's rows into `logits` (N, C), with smaller pieces when the memory runs out."""
+    predictor: Predictor, model: torch.nn.Module, dataset: TokenDataset, windows: np.ndarray
+) -> np.ndarray:
+    """Return the logits (B, C) of a batch, which is cut into smaller pieces when the memory runs out."""
     devices = device_count(predictor.model)
-    for attempt in predictor.limit.attempts(-(-len(rows) // devices)):
+    logits: list[np.ndarray] = []
+    for attempt in predictor.limit.attempts(-(-len(windows) // devices)):
+        logits = []
         with attempt:
-            for piece in predictor.limit.cut(rows, devices):
+            for piece in predictor.limit.cut(windows, devices):
                 inputs, _ = batch_tensors(dataset, piece, predictor.machine.device)
                 with predictor.machine.precision.autocast():
                     output = model(**inputs).logits
-                logits[piece] = output.float().cpu().numpy()
+                logits.append(output.float().cpu().numpy())
+    return np.concatenate(logits)
 
 
 def predict_together(
@@ -717,7 +737,10 @@ def score_table(ensemble: Ensemble, table: Table) -> ScoredSet:
     label_ids = encode_labels(table, ensemble.labels)
     with bar(len(table.frame), "scoring", "rows") as progress_bar:
         prediction = ensemble.predict(table.frame, progress_bar.update, str(table.path))
-    return ScoredSet(prediction.logits, label_ids, prediction.full_lengths, ensemble.labels, ensemble.decision)
+    longest_read = ensemble.members[0].encoder.capacity
+    return ScoredSet(
+        prediction.logits, label_ids, prediction.full_lengths, ensemble.labels, ensemble.decision, longest_read
+    )
 
 
 # -- model directory --------------------------------------------------------------------------------------------------
@@ -788,6 +811,8 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
     tokenizer = load_saved_tokenizer(folder, run)
     model: Any = load_saved_classifier(folder, run).model
     encoder = make_encoder(tokenizer, model.config, run.max_length, run.truncation, run.pairs)
+    if run.stride is not None:
+        encoder = encoder.with_windows(run.stride, run.max_windows)
     if fast:
         make_fast(model)
     machine = machine.in_precision(probe_precision(str(folder), model.to(machine.device), encoder, machine))

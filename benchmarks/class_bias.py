@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.metrics import f1_score  # noqa: E402
 
 import utils  # noqa: E402
+from toolkit.cli.sections import ReadingOptions  # noqa: E402
 from toolkit.evaluation.decision import Decision  # noqa: E402
 from toolkit.evaluation.metrics import quick_scores  # noqa: E402
 from toolkit.files.columns import Columns  # noqa: E402
@@ -34,7 +35,7 @@ CHARACTERS = {"analyzer": "char", "ngram_range": (1, 2)}
 
 def read(folder: Path, stem: str, leave_out: str | None) -> pd.DataFrame:
     """Return the texts and labels of a file, without rows whose label holds `leave_out`."""
-    frame = utils.read_table(find_file(folder, stem), Columns("text", None, "label"), on_bad_rows="skip").frame
+    frame = utils.read_table(find_file(folder, stem), Columns(), ReadingOptions(None, "skip")).frame
     return frame if leave_out is None else frame[~frame["label"].str.contains(leave_out, regex=False)]
 
 

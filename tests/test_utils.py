@@ -31,6 +31,7 @@ from toolkit.models.trained_part import TrainedPart, freeze
 from toolkit.tokens.encoder import make_encoder
 from toolkit.tokens.probe import Fit
 from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.loss import Loss
 from toolkit.training.optimizer import Schedule, make_optimizer
 from toolkit.training.training_data import TrainingData
 
@@ -344,6 +345,63 @@ def test_training_is_that_of_a_loop_written_the_slow_way(english_bert, micro_bat
         torch.testing.assert_close(mine, theirs, atol=2e-5, rtol=1e-4, msg=name)
 
 
+LONG_TEXTS = [f"{'the lamp was bad . ' * (i % 5)}{text}" for i, text in enumerate(TEXTS)]
+
+
+def overflowing(encoder, text: str, second: str | None = None) -> dict[str, torch.Tensor]:
+    """Return the inputs of a model for the windows of a text, as transformers makes them."""
+    encoded = encoder.tokenizer(
+        text, second, truncation="longest_first" if second is None else "only_second", padding=True,
+        max_length=encoder.max_length, stride=encoder.windows.stride, return_overflowing_tokens=True,
+        return_token_type_ids=True, return_tensors="pt",
+    )  # fmt: skip
+    return {name: encoded[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
+
+
+def in_windows(folder, pairs: bool = False):
+    model, encoder = encoder_of(folder, pairs, max_length=12)
+    return model, encoder.with_windows(stride=3, max_windows=None)
+
+
+@pytest.mark.parametrize("micro_batch_size", [None, 1, 5])
+def test_a_row_of_several_windows_trains_by_the_mean_of_their_losses(english_bert, micro_batch_size):
+    model, encoder = in_windows(english_bert)
+    reference = copy.deepcopy(model)
+    labels = np.arange(len(LONG_TEXTS)) % 2
+    dataset = utils.tokenize(encoder, frame(LONG_TEXTS), labels).dataset
+    assert set(dataset.window_counts.tolist()) == {1, 2, 3, 4}
+    rows = np.array([3, 0, 19, 7, 12])
+    weights = torch.tensor([0.5, 2.0])
+    reference.train()
+    for row in rows.tolist():
+        logits = reference(**overflowing(encoder, LONG_TEXTS[row])).logits
+        target = torch.full((len(logits),), labels[row])
+        loss = torch.nn.functional.cross_entropy(logits, target)  # the mean over the windows
+        (weights[labels[row]] * loss / weights[labels[rows]].sum()).backward()
+    learner = learner_of(model, micro_batch_size, max_grad_norm=0.0)
+    learner.settings = replace(learner.settings, loss=Loss(weights))
+    learner.zero_grad = nothing  # so that the gradients of the step are left to look at
+    losses = []
+    utils.train_one_epoch(learner, dataset, [rows], lambda loss, *step: losses.append((loss, *step)))
+    assert losses[0][1] == 5
+    compared = 0
+    for name, weight in reference.named_parameters():
+        gradient = dict(model.named_parameters())[name].grad
+        if gradient is not None and "word_embeddings" not in name:  # whose gradient is kept apart
+            torch.testing.assert_close(gradient, weight.grad, atol=1e-6, rtol=1e-4, msg=name)
+            compared += 1
+    assert compared > 20
+
+
+@pytest.mark.parametrize("shape", [{}, {"gamma": 2.0}, {"smoothing": 0.2}])
+def test_the_windows_of_rows_weigh_together_what_rows_do(shape):
+    logits = torch.randn(4, 3)
+    label_ids = torch.tensor([0, 2, 1, 1])
+    loss = Loss(torch.tensor([1.0, 2.0, 0.5]), **shape)
+    twice = loss.sum(logits.repeat(2, 1), label_ids.repeat(2), torch.full((8,), 0.5))
+    torch.testing.assert_close(twice, loss.sum(logits, label_ids))
+
+
 def test_the_losses_that_are_reported_are_sums_over_all_rows(english_bert):
     model, encoder = encoder_of(english_bert)
     labels = np.arange(len(TEXTS)) % 2
@@ -484,6 +542,27 @@ def test_bf16_predictions_are_near_those_in_fp32(english_bert):
     rough = utils.predict_logits(utils.Predictor(model, Machine(CPU, choose_precision("bf16", CPU)), 8), dataset)
     assert rough.dtype == np.float32
     assert 0 < np.abs(rough - exact).max() < 0.1
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_the_logits_of_a_long_row_are_the_mean_of_those_of_its_windows(english_bert, pairs):
+    model, encoder = in_windows(english_bert, pairs)
+    model.eval()
+    seconds = LONG_TEXTS if pairs else None
+    firsts = ["good ."] * len(LONG_TEXTS) if pairs else LONG_TEXTS
+    dataset = utils.tokenize(encoder, frame(firsts, seconds)).dataset
+    expected = []
+    for row, text in enumerate(firsts):
+        with torch.no_grad():
+            logits = model(**overflowing(encoder, text, seconds[row] if pairs else None)).logits
+        expected.append(logits.mean(0).numpy())
+    for batch_size in (1, 3, 100):
+        done = []
+        predictor = utils.Predictor(model, Machine(CPU, FP32), batch_size)
+        logits = utils.predict_logits(predictor, dataset, done.append)
+        np.testing.assert_allclose(logits, np.stack(expected), atol=1e-5)
+        assert sum(done) == len(LONG_TEXTS)
+        assert logits.dtype == np.float32
 
 
 def test_no_rows_give_no_logits(english_bert):

@@ -1,5 +1,6 @@
 """The words that mattered: what they add up to, which they are, and that they make up the text."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from tests.base.test_errors import SHORT
 from toolkit.base.errors import TooLittleMemory
 from toolkit.evaluation import explain as attributions
 from toolkit.evaluation.explain import Segment, attribute
+from toolkit.tokens.windows import Windows
 from utils import Encoder
 
 ROWS = [
@@ -48,11 +50,34 @@ def test_the_attributions_of_a_row_add_up_to_what_its_words_change(english_bert,
     model, tokenizer = loaded(english_bert)
     monkeypatch.setattr(attributions, "QUADRATURE_POINTS", 100)
     found = {}
-    monkeypatch.setattr(attributions, "_segments", lambda row, values: found.setdefault(row.texts, values))
+    monkeypatch.setattr(attributions, "_segments", lambda texts, windows: found.setdefault(texts, windows[0][1]))
     attribute(model, encoder_of(tokenizer, len(rows[0]) == 2), rows, np.array([[0, 1]] * len(rows)))
     for row in rows:
         expected = difference(model, tokenizer, row, False) - difference(model, tokenizer, row, True)
         assert found[row].sum() == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_words_of_a_long_row_have_the_sum_of_what_they_have_in_its_windows(english_bert, monkeypatch):
+    model, tokenizer = loaded(english_bert)
+    row = ("the food was very good , but the staff was awful and we never complain again",)
+    encoder = replace(encoder_of(tokenizer, max_length=8), windows=Windows(stride=2, max_windows=9))
+    [windowed] = attribute(model, encoder, [row], np.array([[0, 1]]))
+    assert "".join(segment.text for segment in windowed[0]) == row[0]
+    words = row[0].split()
+    sums = np.zeros(len(words))
+    weights = {}
+    segments = attributions._segments
+    monkeypatch.setattr(attributions, "_segments", lambda texts, parts: weights.update({texts: parts[0][1]}))
+    for start in (0, 4, 8, 12):  # six words at a time, of which two are those of the window before
+        part = (" ".join(words[start : start + 6]),)
+        attribute(model, encoder_of(tokenizer), [part], np.array([[0, 1]]))
+        sums[start : start + 6] += weights[part][1:-1]
+    monkeypatch.setattr(attributions, "_segments", segments)
+    expected = sums / np.abs(sums).max()
+    weighed = [segment.weight for segment in windowed[0] if segment.text.strip()]
+    np.testing.assert_allclose(weighed, expected, atol=1e-4)
+    truncated = attribute(model, encoder_of(tokenizer, max_length=8), [row], np.array([[0, 1]]))[0]
+    assert truncated[0][-1].weight is None
 
 
 def test_segments_make_up_the_texts_and_the_largest_weighs_one(english_bert):

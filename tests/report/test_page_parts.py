@@ -52,6 +52,10 @@ def test_facts_that_run_json_does_not_have_are_left_out():
     assert facts["time"] == "3 秒，每秒 1,000 个词元，填充占 1.0%"
     assert facts["machine"] == "cpu, fp32"
     assert facts["threshold"] == "无：取概率最大的标签"
+    in_windows = run_facts(stride=16, max_windows=1600)
+    assert dict(list_facts(scores, in_windows, "en"))["max_length"] == (
+        "64 tokens, windows overlapping by 16, at most 1,600 a row"
+    )
     of_bias = scores | {"threshold": None, "bias": {"a": -0.5, "b": 1.25, "c": 0.0}}
     assert dict(list_facts(of_bias, known, "en"))["threshold"] == "a bias for each label, -0.50 to +1.25"
     assert list(facts) == ["model", "base_model", "weights", "test", "train", "valid", "time", "machine", "max_length",

@@ -71,6 +71,10 @@ def test_the_card_says_what_the_model_was_made_from_and_how_well_it_does():
     assert "On 1,000 validation rows (`data/validset.csv`)" in text
     assert "| 0.1235 | 0.9877 | 0.9000 | -0.5000 |" in text
     assert "Texts longer than 128 tokens are truncated; in training by head_tail." in text
+    text = card(stride=32, max_windows=8)
+    assert "trained on windows of 128 tokens" in text
+    assert "up to 8 such windows of a text, of which each shares 32 tokens" in text
+    assert "are truncated" not in text
 
 
 @pytest.mark.parametrize(

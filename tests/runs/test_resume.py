@@ -41,6 +41,7 @@ REFUSED = {
     "adam_beta1": (0.9, "0.8"), "adam_beta2": (0.999, "0.99"), "adam_epsilon": (1e-8, "1e-06"),
     "text_column": ("text", "t"), "label_column": ("label", "l"), "pair_column": (None, "p"), "encoding": (None, "gbk"),
     "on_bad_rows": ("stop", "skip"), "valid_ratio": (0.1, "0.3"), "truncation": ("longest_first", "head_tail"),
+    "long_texts": ("truncate", "windows"), "stride": (16, "8"), "max_windows": (None, "4"),
     "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"), "threshold": (None, "0.3"),
     "train": ("head", "top:2"), "lora_rank": (8, "4"), "lora_alpha": (16, "8"), "lora_dropout": (0.0, "0.1"),
     "folds": (5, "7"), "separator": (",", ";"), "escape": ("auto", "none"), "columns": (None, "label,text"),

@@ -45,3 +45,45 @@ def test_concatenated_datasets_keep_all_rows_whichever_is_wider():
         assert joined.input_ids.sum() == 2 * 5 + 3 * 4
         assert joined.lengths.tolist() == [*first.lengths, *second.lengths]
         assert joined.label_ids.tolist() == [*first.label_ids, *second.label_ids]
+
+
+def windowed(counts: list[int], first_label: int = 0) -> TokenDataset:
+    """Return a dataset of rows with so many windows each, of 3, 4, 5 ... tokens, which are all the row's label."""
+    row_ids = np.repeat(np.arange(len(counts)), counts)
+    rows = [np.full(3 + number, first_label + row) for number, row in enumerate(row_ids)]
+    return dataset_of(rows, None, 0, first_label + np.arange(len(counts)), row_ids)
+
+
+def test_rows_and_their_windows_are_told_apart():
+    made = windowed([2, 1, 3])
+    assert (len(made), made.row_count) == (6, 3)
+    assert made.label_ids.tolist() == [0, 1, 2]
+    assert made.lengths.tolist() == [3, 4, 5, 6, 7, 8]
+    assert made.row_lengths.tolist() == [7, 5, 21]
+    assert made.is_last_window.tolist() == [False, True, True, False, False, True]
+    assert made.windows_of(np.array([2, 0])).tolist() == [3, 4, 5, 0, 1]
+    assert made.windows_by_length(np.array([2, 0])).tolist() == [0, 1, 3, 4, 5]
+    np.testing.assert_allclose(made.shares(np.array([0, 2, 5])).numpy(), [1 / 2, 1, 1 / 3])
+
+
+def test_without_windows_rows_are_what_goes_through_a_model():
+    made = dataset(4, 3)
+    rows = np.array([2, 0])
+    assert made.row_count == 4
+    assert made.windows_of(rows) is rows
+    assert made.windows_by_length(rows) is rows
+    assert made.shares(rows) is None
+    assert made.row_ids.tolist() == [0, 1, 2, 3]
+    assert made.row_lengths.tolist() == made.lengths.tolist()
+
+
+def test_rows_with_windows_are_selected_and_concatenated_whole():
+    chosen = windowed([2, 1, 3]).select(np.array([2, 1]))
+    assert chosen.row_ids.tolist() == [0, 0, 0, 1]
+    assert chosen.label_ids.tolist() == [2, 1]
+    assert chosen.lengths.tolist() == [6, 7, 8, 5]
+    joined = concatenate(windowed([2, 1]), windowed([1, 2], first_label=7))
+    assert joined.row_ids.tolist() == [0, 0, 1, 2, 3, 3]
+    assert joined.label_ids.tolist() == [0, 1, 7, 8]
+    none = dataset_of([], None, 0, None, np.zeros(0, np.int64))
+    assert (none.row_count, none.has_windows, len(none.windows_of(np.zeros(0, int)))) == (0, True, 0)

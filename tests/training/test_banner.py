@@ -14,6 +14,8 @@ from toolkit.cli.options import fine_tuning_options
 from toolkit.data.rows import Rejected
 from toolkit.data.tables import Table
 from toolkit.files.columns import Columns
+from toolkit.tokens.dataset import TokenFacts, dataset_of
+from toolkit.tokens.windows import Windows
 from toolkit.training.banner import (
     say_labels,
     say_lengths,
@@ -22,6 +24,7 @@ from toolkit.training.banner import (
     say_rows,
     say_steps,
     say_unused_names,
+    say_windows,
 )
 
 
@@ -56,7 +59,8 @@ def test_the_rows_of_a_file_are_told_and_why_the_first_few_are_left_out():
 @pytest.mark.parametrize("truncation", ["longest_first", "head_tail"])
 def test_the_lengths_are_told_and_what_helps_where_many_rows_are_truncated(truncation):
     lengths = np.arange(1, 101)
-    advice = "many rows lose their end: a higher --max_length or --truncation head_tail may score better"
+    options = "--max_length, --truncation head_tail or --long_texts windows"
+    advice = f"many rows lose their end: a higher {options} may score better"
     expected = ["median 51, 90% 91, 99% 100, longest 100", "--max_length 90 truncates 10.0% of the rows"]
     if truncation != "head_tail":
         expected.append(advice)
@@ -78,12 +82,30 @@ def test_new_weights_are_named_and_files_that_are_not_read(tmp_path):
 def test_the_steps_are_those_of_all_epochs_and_the_padding_is_that_of_the_batches():
     options = replace(fine_tuning_options([]).training, epochs=3, batch_size=4)
     lengths = np.array([5, 5, 5, 5, 9, 9, 9, 9, 2, 2])  # rows of one length come together
+    dataset = dataset_of([np.zeros(length) for length in lengths], None, 0)
     stream = io.StringIO()
     model = SimpleNamespace(base_model=None)  # one that pads
-    share = say_steps(Log(stream), model, lengths, options, done_steps=2)
+    share = say_steps(Log(stream), model, dataset, options, done_steps=2)
     padding, steps = (line[11:] for line in stream.getvalue().splitlines())
     assert padding.startswith(f"{share:.1%} of the tokens (padded batches in random order: ")
     assert steps == "9 (3 an epoch), 4 rows each, 2 of them done"
+
+
+def test_windows_are_told_and_padded_with_those_of_like_length():
+    counts = np.array([40, 12, 5, 100])
+    windows = Windows(stride=2, max_windows=4)
+    facts = TokenFacts(counts, counts, 0.0, 10 + 3 * 6)
+    assert lines(say_windows, facts, np.array([4, 2, 1, 4]), 10, windows)[1:] == [
+        "--long_texts windows: 3 rows of 4 are longer than 10; all rows become 11 windows, overlapping by 2",
+        "longer than 4 windows (--max_windows): 2 rows, of which as many are read, evenly spaced",
+    ]
+    options = replace(fine_tuning_options([]).training, epochs=3, batch_size=4)
+    row_ids = np.repeat(np.arange(4), [4, 2, 1, 5])
+    lengths = [10, 10, 10, 5, 10, 5, 5, 10, 10, 10, 10, 5]  # of a batch of 12 windows, four times four and never mixed
+    dataset = dataset_of([np.zeros(length) for length in lengths], None, 0, np.zeros(4, int), row_ids)
+    share = say_steps(Log(None), SimpleNamespace(base_model=None), dataset, options, done_steps=0)
+    assert share == 0
+    assert say_steps(Log(None), SimpleNamespace(base_model=None), dataset, replace(options, micro_batch_size=12), 0) > 0
 
 
 @pytest.mark.parametrize(

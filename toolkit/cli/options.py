@@ -128,8 +128,11 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 
 def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, with @REVISION if need be, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
-    group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer texts are truncated (off: as many as the model can take)")
+    group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer rows are truncated, or become windows of so many (off: as many as the model can take)")
     group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what an overlong row loses: the end of the longer text of a pair, of the first text, of the second (and of the other if that is not enough), or the middle")
+    group.add_argument("--long_texts", default="truncate", choices=["truncate", "windows"], help="what becomes of rows longer than --max_length; truncate: see --truncation; windows: overlapping windows, each trained on with the label of the row, that count as one row together, and whose logits are averaged in every prediction")
+    group.add_argument("--stride", type=_count_or_off, metavar="TOKENS", help="of --long_texts windows: tokens that a window shares with the one before, as the stride of tokenizers (off: a quarter of what a window has room for; 0: none)")
+    group.add_argument("--max_windows", type=_count, metavar="N", help="of --long_texts windows: most windows of a row; of a longer one so many are read, evenly spaced from its beginning to its end (off: 16)")
     group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
     group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
     group.add_argument("--head", default="model", choices=["model", "cls", "mean", "mlp"], help="what gives the scores; model: the head of the model's architecture, which transformers.pipeline loads; cls: a layer on the last hidden state of the first token, without a pooler; mean: a layer on the mean of the last hidden states of all tokens; mlp: mean, with hidden layers")
@@ -170,6 +173,13 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--seeds", type=number(int, 1, 1000), default=1, metavar="N", help="runs to train, with the seeds --seed, --seed + 1 and so on; the best by --metric is kept, and seeds.json has the scores of all, their mean and standard deviation (1: a single run)")
 
 
+def _check_windows(args: argparse.Namespace) -> None:
+    """Raise UserError for an option of windows where there are none; with --resume the run decides that."""
+    for name in ("stride", "max_windows"):
+        if getattr(args, name) is not None and args.long_texts != "windows" and not args.resume:
+            raise UserError(f"--{name} is for --long_texts windows")
+
+
 def _check_training(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for one whose package is not there."""
     if args.train == "lora" and find_spec("peft") is None:
@@ -180,6 +190,7 @@ def _check_training(args: argparse.Namespace) -> None:
     for name in ("head_layers", "head_dropout"):
         if getattr(args, name) is not None and args.head == "model":
             raise UserError(f"--{name} is for --head cls, mean and mlp, and this is --head model")
+    _check_windows(args)
     if args.find_label_errors:
         conflicting = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
         if args.seeds > 1:

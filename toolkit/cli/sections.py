@@ -60,6 +60,9 @@ class ModelOptions:
     model: str | None  # None: the embedded one
     max_length: int | None  # tokens; None: as many as the model takes
     truncation: str
+    long_texts: str | None  # truncate or windows; None, in the records of older runs: truncate
+    stride: int | None  # tokens that a window shares with the one before; None: a quarter of its room
+    max_windows: int | None  # of a row; None: the usual number
     max_unknown: float  # share of the characters
     dropout: float | None  # None: the model's own
     head: str | None  # model, cls, mean or mlp; None, in the records of runs that were before it, is model

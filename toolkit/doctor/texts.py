@@ -127,12 +127,12 @@ FINDINGS: dict[str, Message] = {  # by kind
     ),
     "truncated": Message(
         sentence=Text(
-            "{count:,} of {rows:,} rows of {file} longer than --max_length {max_length} tokens",
-            "{file} 的 {rows:,} 行中有 {count:,} 行超过 --max_length {max_length} 个词元",
+            "{count:,} of {rows:,} rows of {file} longer than the {max_length:,} tokens that are read",
+            "{file} 的 {rows:,} 行中有 {count:,} 行超过会读到的 {max_length:,} 个词元",
         ),
         advice=Text(
-            "what is cut off is never read: raise --max_length if the model can, or use --truncation head_tail",
-            "截掉的部分模型读不到：如果模型支持，请提高 --max_length，或用 --truncation head_tail",
+            "the rest is never read: raise --max_length if the model can, or use --long_texts windows (--max_windows)",
+            "其余部分模型读不到：如果模型支持，请提高 --max_length，或用 --long_texts windows（--max_windows）",
         ),
     ),
     "long": Message(

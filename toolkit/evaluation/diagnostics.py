@@ -79,7 +79,7 @@ def diagnose(scored: ScoredSet, scores: Mapping, records: Sequence[dict], used: 
         scores: those of full_scores.
         records: the N rows as they stand in the file.
         used: names of the columns of text and label, which make no slices.
-        max_length: the number of tokens at which rows are truncated.
+        max_length: the number of tokens above which a part of a row is not read.
     """
     probabilities = {"before": softmax(scored.logits), "after": scored.probabilities}
     diagnosis = {

@@ -44,9 +44,9 @@ class _Span(NamedTuple):
 
 @dataclass(frozen=True)
 class _TokenizedRow:
-    """The tokens of a row that the model reads; each of the lists has an item a token."""
+    """The tokens of a row that the model reads at once; each of the lists has an item a token."""
 
-    texts: tuple[str, ...]
+    positions: np.ndarray  # (L,) among all tokens of the row
     input_ids: np.ndarray  # (L,)
     token_type_ids: np.ndarray  # (L,)
     text_numbers: list[int | None]  # 0 or 1; None for a special token
@@ -93,17 +93,25 @@ def attribute(
     """
     if not encoder.tokenizer.is_fast or not rows:
         return []
-    tokenized = _tokenize(encoder, rows)
+    windows_of_rows = _tokenize(encoder, rows)
+    windows = [window for of_row in windows_of_rows for window in of_row]
+    row_ids = np.repeat(np.arange(len(rows)), [len(of_row) for of_row in windows_of_rows])
     model.eval().requires_grad_(False)
     try:
-        attributions = _attributions(model, encoder, tokenized, contrasts, limit or RowLimit())
+        attributions = _attributions(model, encoder, windows, contrasts[row_ids], limit or RowLimit())
     except _TakesNoEmbeddings:
         return []
-    return [_segments(row, attributions[i]) if i in attributions else None for i, row in enumerate(tokenized)]
+    segments: list[list[list[Segment]] | None] = []
+    for row, texts in enumerate(rows):
+        numbers = np.flatnonzero(row_ids == row).tolist()
+        is_complete = all(number in attributions for number in numbers)
+        of_windows = [(windows[number], attributions[number]) for number in numbers] if is_complete else []
+        segments.append(_segments(texts, of_windows) if is_complete else None)
+    return segments
 
 
-def _tokenize(encoder: Encoder, rows: Sequence[tuple[str, ...]]) -> list[_TokenizedRow]:
-    """Return the tokens of each row, cut as for prediction."""
+def _tokenize(encoder: Encoder, rows: Sequence[tuple[str, ...]]) -> list[list[_TokenizedRow]]:
+    """Return the tokens of each row, cut as for prediction: one item, or one for each of its windows."""
     encoded = encoder.tokenizer(
         [row[0] for row in rows],
         [row[1] for row in rows] if encoder.pairs else None,
@@ -113,24 +121,26 @@ def _tokenize(encoder: Encoder, rows: Sequence[tuple[str, ...]]) -> list[_Tokeni
         return_token_type_ids=True,
         return_attention_mask=False,
     )
-    tokenized = []
-    for i, texts in enumerate(rows):
-        input_ids = np.array(encoded["input_ids"][i])
-        positions = np.arange(len(input_ids))[encoder.kept_positions(encoded, i)]
-        text_numbers = encoded.sequence_ids(i)
-        word_ids = encoded.word_ids(i)
-        offsets = encoded["offset_mapping"][i]
-        tokenized.append(
-            _TokenizedRow(
-                texts=texts,
-                input_ids=input_ids[positions],
-                token_type_ids=np.array(encoded["token_type_ids"][i])[positions],
-                text_numbers=[text_numbers[position] for position in positions],
-                word_ids=[word_ids[position] for position in positions],
-                offsets=[offsets[position] for position in positions],
-            )
-        )
-    return tokenized
+    return [
+        [_tokenized_part(encoded, i, kept) for kept in encoder.kept_positions(encoded, i)] for i in range(len(rows))
+    ]
+
+
+def _tokenized_part(encoded: Any, row: int, kept: list[int] | slice) -> _TokenizedRow:
+    """Return the tokens of a row of a BatchEncoding that are at some positions."""
+    input_ids = np.array(encoded["input_ids"][row])
+    positions = np.arange(len(input_ids))[kept]
+    text_numbers = encoded.sequence_ids(row)
+    word_ids = encoded.word_ids(row)
+    offsets = encoded["offset_mapping"][row]
+    return _TokenizedRow(
+        positions=positions,
+        input_ids=input_ids[positions],
+        token_type_ids=np.array(encoded["token_type_ids"][row])[positions],
+        text_numbers=[text_numbers[position] for position in positions],
+        word_ids=[word_ids[position] for position in positions],
+        offsets=[offsets[position] for position in positions],
+    )
 
 
 def _batches(lengths: Sequence[int], equal_lengths: bool) -> Iterator[list[int]]:
@@ -262,23 +272,27 @@ def _pad(rows: Sequence[_TokenizedRow], padding: int, device: torch.device) -> _
     )
 
 
-def _segments(row: _TokenizedRow, attributions: np.ndarray) -> list[list[Segment]]:
-    """Return the segments of a row's texts: words with what their tokens (L,) add up to, and what is between them."""
-    spans: list[dict[tuple, _Span]] = [{} for _ in row.texts]  # of each text, by word
-    for i, weight in enumerate(attributions.tolist()):
-        text_number = row.text_numbers[i]
-        if text_number is None:
-            continue
-        start, end = row.offsets[i]
-        stands_alone = WITHOUT_BLANKS.search(row.texts[text_number][start:end])
-        word = ("token", i) if stands_alone else ("word", row.word_ids[i])
-        words = spans[text_number]
-        so_far = words.get(word, _Span(start, end, 0.0))
-        words[word] = _Span(min(so_far.start, start), max(so_far.end, end), so_far.weight + weight)
+def _segments(texts: tuple[str, ...], windows: Sequence[tuple[_TokenizedRow, np.ndarray]]) -> list[list[Segment]]:
+    """Return the segments of a row's texts: words with what their tokens add up to, and what is between them.
+
+    `windows` are what the model reads at once, with the attributions (L,) of the tokens. The logits of a row are the
+    mean of those of its windows, so what a token is worth is its mean over them; the sum is as good, as all is divided
+    by the largest.
+    """
+    spans: list[dict[tuple, _Span]] = [{} for _ in texts]  # of each text, by word
+    for window, attributions in windows:
+        for i, weight in enumerate(attributions.tolist()):
+            text_number = window.text_numbers[i]
+            if text_number is None:
+                continue
+            start, end = window.offsets[i]
+            stands_alone = WITHOUT_BLANKS.search(texts[text_number][start:end])
+            word = ("token", int(window.positions[i])) if stands_alone else ("word", window.word_ids[i])
+            words = spans[text_number]
+            so_far = words.get(word, _Span(start, end, 0.0))
+            words[word] = _Span(min(so_far.start, start), max(so_far.end, end), so_far.weight + weight)
     largest = max((abs(span.weight) for words in spans for span in words.values()), default=0.0)
-    return [
-        _covering(text, sorted(words.values()), largest or 1.0) for text, words in zip(row.texts, spans, strict=True)
-    ]
+    return [_covering(text, sorted(words.values()), largest or 1.0) for text, words in zip(texts, spans, strict=True)]
 
 
 def _covering(text: str, spans: Sequence[_Span], largest: float) -> list[Segment]:

@@ -17,6 +17,7 @@ class ScoredSet:
     token_counts: np.ndarray  # (N,), of each row before it is truncated
     labels: list[str]
     decision: Decision
+    longest_read: int | None = None  # tokens of a row that are all read; None: max_length of the run
 
     @cached_property
     def probabilities(self) -> np.ndarray:

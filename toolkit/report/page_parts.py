@@ -106,6 +106,8 @@ def _machine(run: RunFacts) -> str:
 
 
 def _max_length(run: RunFacts, language: str) -> str:
+    if run.stride is not None:
+        return PAGE["windows_of"][language].format(length=run.max_length, stride=run.stride, most=run.max_windows)
     return PAGE["length_of"][language].format(length=run.max_length, truncation=run.truncation)
 
 

@@ -93,6 +93,7 @@ def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
     if scored_run.averaged_with:
         model["averaged_with"] = list(map(_model_entry, scored_run.averaged_with))
     findings = None
+    longest_read = scored.longest_read or run.max_length
     if scored_run.train_table is not None:
         findings = [finding.as_json() for finding in leaks(scored_run.train_table, table)]
     scores = {
@@ -103,7 +104,7 @@ def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
         "versions": versions(),
         "baselines": compare_with_model(scored, scored_run.simple_answers),
         "findings": findings,
-        **diagnose(scored, plain_scores, table.records, table.record_columns.names, run.max_length),
+        **diagnose(scored, plain_scores, table.records, table.record_columns.names, longest_read),
     }
     if scored_run.comparison is not None:
         scores["comparison"] = scored_run.comparison.as_json()

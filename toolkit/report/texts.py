@@ -210,6 +210,10 @@ PAGE: dict[str, Text] = {
         "{seconds:,.0f} 秒，每秒 {speed:,.0f} 个词元，填充占 {padding:.1%}",
     ),
     "length_of": Text("{length:,} tokens, truncation {truncation}", "{length:,} 个词元，截断方式 {truncation}"),
+    "windows_of": Text(
+        "{length:,} tokens, windows overlapping by {stride:,}, at most {most:,} a row",
+        "{length:,} 个词元，窗口重叠 {stride:,} 个，每行至多 {most:,} 个窗口",
+    ),
     "no_threshold": Text("none: whichever label is more probable", "无：取概率最大的标签"),
     "bias_of": Text(
         "a bias for each label, {low:+.2f} to {high:+.2f}", "每个标签一个偏置，从 {low:+.2f} 到 {high:+.2f}"
@@ -443,8 +447,8 @@ ADVICE: dict[str, Message] = {
             "被截断的 {rows:,} 行中 {accuracy:.1%} 正确（全部为 {overall:.1%}）",
         ),
         Text(
-            "raise --max_length if the model can, or use --truncation head_tail",
-            "如果模型支持，请提高 --max_length，或用 --truncation head_tail",
+            "raise --max_length if the model can, or use --truncation head_tail or --long_texts windows",
+            "如果模型支持，请提高 --max_length，或用 --truncation head_tail、--long_texts windows",
         ),
     ),
     "weak_length": Message(

@@ -30,9 +30,15 @@ On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so
 
 {use}
 
-Texts longer than {max_length} tokens are truncated; in training by {truncation}. `run.json` holds the options, the
-fingerprints of the data, what looked wrong with it, and the versions of the packages.
+{long_texts} `run.json` holds the options, the fingerprints of the data, what looked wrong with it, and the versions of
+the packages.
 """
+
+TRUNCATED = "Texts longer than {max_length} tokens are truncated; in training by {truncation}."
+
+IN_WINDOWS = """The model was trained on windows of {max_length} tokens of longer texts. `test_code.py` and `infer.py`
+average the logits of up to {max_windows} such windows of a text, of which each shares {stride} tokens with the one
+before; `transformers.pipeline` reads the first window alone."""
 
 PIPELINE = """```python
 from transformers import pipeline
@@ -167,9 +173,8 @@ def _body(run: RunFacts) -> str:
         count=len(run.labels),
         labels="\n".join(f"- {_code(shown_label(label))}" for label in run.labels),
         use=_use(run),
-        max_length=run.max_length,
+        long_texts=_long_texts(run),
         decided=decided,
-        truncation=run.truncation,
         valid_loss=metrics["valid_loss"],
         accuracy=metrics["accuracy"],
         macro_f1=metrics["macro_f1"],
@@ -196,6 +201,13 @@ def _use(run: RunFacts) -> str:
         pooled=POOLED[run.head.pooling],
         hidden=HIDDEN.format(names=names) if names else "",
     )
+
+
+def _long_texts(run: RunFacts) -> str:
+    """Return what becomes of long texts."""
+    if run.stride is None:
+        return TRUNCATED.format(max_length=run.max_length, truncation=run.truncation)
+    return IN_WINDOWS.format(max_length=run.max_length, stride=run.stride, max_windows=run.max_windows)
 
 
 def _shortened(text: str) -> str:

@@ -90,6 +90,8 @@ class RunFacts:
     columns: Columns
     max_length: int  # tokens
     truncation: str
+    stride: int | None = None  # tokens that a window shares with the one before; None: long rows are truncated
+    max_windows: int | None = None  # of a row
     equal_lengths: bool | None = None  # whether the rows of a batch have one length, as padding would change scores
     options: dict[str, Any] = field(default_factory=dict)  # by their names
     data: dict[str, TableFacts] = field(default_factory=dict)  # by table: train, valid, test
@@ -157,6 +159,8 @@ def _check(content: Mapping[str, Any]) -> None:
         "columns": are_names,
         "max_length": type(content["max_length"]) is int and content["max_length"] > 0,
         "truncation": isinstance(content["truncation"], str),
+        "stride": _is_count_or_none(content.get("stride"), least=0),
+        "max_windows": _is_count_or_none(content.get("max_windows"), least=1),
     }
     for name in ("options", "data", "metrics", "versions"):
         is_right[name] = isinstance(content.get(name, {}), dict)
@@ -165,6 +169,10 @@ def _check(content: Mapping[str, Any]) -> None:
             raise ValueError(f"its {name} is not what main.py writes")
     if content["positive_label"] not in labels:
         raise ValueError("its positive_label is none of its labels")
+
+
+def _is_count_or_none(value: Any, least: int) -> bool:
+    return value is None or (type(value) is int and value >= least)
 
 
 def read_run(model_dir: Path) -> RunFacts:

@@ -1,10 +1,12 @@
 """The token ids of a table's rows, as tensors with names.
 
-Shapes: N rows, L tokens of the longest one.
+A row that is longer than the model takes may be several windows, which follow each other. What goes through a model is
+numbered by window. Shapes: N rows, W windows (N where no row has more than one), L tokens of the longest one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,11 +23,12 @@ class TokenDataset(TensorDataset):
     """A TensorDataset whose tensors have names.
 
     Args:
-        input_ids: (N, L) int32, padded on the right.
-        token_type_ids: (N, L) uint8, or (N, 0) for a model without them.
-        lengths: (N,) int64, tokens of each row.
-        label_ids: (N,) int64, -1 where there are none.
-        states: what the frozen part of a model makes of the rows, which that model is then given instead of tokens.
+        input_ids: (W, L) int32, padded on the right.
+        token_type_ids: (W, L) uint8, or (W, 0) for a model without them.
+        lengths: (W,) int64, tokens of each window.
+        label_ids: (W,) int64, those of their rows, -1 where there are none.
+        row_ids: (W,) int64, ascending, the number of each window's row; None where each row is one window.
+        states: what the frozen part of a model makes of the windows, which that model is then given instead of tokens.
     """
 
     def __init__(
@@ -34,31 +37,95 @@ class TokenDataset(TensorDataset):
         token_type_ids: torch.Tensor,
         lengths: torch.Tensor,
         label_ids: torch.Tensor,
+        row_ids: torch.Tensor | None = None,
         *,
         states: HiddenStates | None = None,
     ):
-        super().__init__(input_ids, token_type_ids, lengths, label_ids)
+        super().__init__(input_ids, token_type_ids, lengths, label_ids, *([] if row_ids is None else [row_ids]))
         self.states = states
 
     @property
     def input_ids(self) -> torch.Tensor:
-        """(N, L) int32."""
+        """(W, L) int32."""
         return self.tensors[0]
 
     @property
     def token_type_ids(self) -> torch.Tensor:
-        """(N, L) uint8, or (N, 0) for a model without them."""
+        """(W, L) uint8, or (W, 0) for a model without them."""
         return self.tensors[1]
 
     @property
     def lengths(self) -> np.ndarray:
-        """(N,) int64, tokens of each row."""
+        """(W,) int64, tokens of each window."""
         return self.tensors[2].numpy()
 
     @property
     def label_ids(self) -> np.ndarray:
-        """(N,) int64, -1 where there are none."""
-        return self.tensors[3].numpy()
+        """(N,) int64, of the rows; -1 where there are none."""
+        of_windows = self.tensors[3].numpy()
+        return of_windows[self.is_last_window] if self.has_windows else of_windows
+
+    # -- rows and their windows ------------------------------------------------------------------------------------
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether a row may have several windows."""
+        return len(self.tensors) == 5
+
+    @cached_property
+    def row_ids(self) -> np.ndarray:
+        """(W,) int64, the number of each window's row."""
+        return self.tensors[4].numpy() if self.has_windows else np.arange(len(self))
+
+    @property
+    def row_count(self) -> int:
+        """N."""
+        return int(self.is_last_window.sum())
+
+    @cached_property
+    def is_last_window(self) -> np.ndarray:
+        """(W,) bool, which windows are the last of their rows."""
+        return np.append(np.diff(self.row_ids) > 0, True)[: len(self)]
+
+    @cached_property
+    def window_counts(self) -> np.ndarray:
+        """(N,) int64, windows of each row."""
+        return np.bincount(self.row_ids, minlength=self.row_count)
+
+    @property
+    def row_lengths(self) -> np.ndarray:
+        """(N,) int64, tokens of each row in all its windows together."""
+        return self.sum_by_row(self.lengths) if self.has_windows else self.lengths
+
+    def windows_by_length(self, rows: np.ndarray) -> np.ndarray:
+        """Return the numbers of the windows of some rows, the shortest first; rows of one window each as they are."""
+        if not self.has_windows:
+            return rows
+        windows = self.windows_of(rows)
+        return windows[np.argsort(self.lengths[windows], kind="stable")]
+
+    def shares(self, windows: np.ndarray) -> torch.Tensor | None:
+        """Return which part of its row each of some windows is, (B,): one of so many; None if all rows are one window.
+
+        With these weights each row counts once, however long it is.
+        """
+        if not self.has_windows:
+            return None
+        return torch.from_numpy(1 / self.window_counts[self.row_ids[windows]]).float()
+
+    def sum_by_row(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums (N,) over the windows of each row of whole numbers (W,)."""
+        return np.bincount(self.row_ids, values, minlength=self.row_count).astype(np.int64)
+
+    def windows_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the numbers of the windows of some rows; of each row in turn."""
+        if not self.has_windows:
+            return rows
+        counts = self.window_counts
+        ends = counts.cumsum()
+        starts = np.repeat(ends[rows] - counts[rows], counts[rows])
+        before = np.repeat(counts[rows].cumsum() - counts[rows], counts[rows])
+        return starts + np.arange(len(starts)) - before
 
     def with_states(self, states: HiddenStates | None) -> "TokenDataset":
         """Return the same rows with what the frozen part of a model makes of them, or without."""
@@ -66,7 +133,11 @@ class TokenDataset(TensorDataset):
 
     def select(self, rows: np.ndarray) -> "TokenDataset":
         """Return the dataset of some rows, by their numbers."""
-        return TokenDataset(*(tensor[torch.from_numpy(rows)] for tensor in self.tensors))
+        windows = torch.from_numpy(self.windows_of(rows))
+        tensors = [tensor[windows] for tensor in self.tensors]
+        if self.has_windows:
+            tensors[4] = torch.from_numpy(np.repeat(np.arange(len(rows)), self.window_counts[rows]))
+        return TokenDataset(*tensors)
 
 
 @dataclass(frozen=True)
@@ -84,7 +155,7 @@ class TokenFacts:
     counts: np.ndarray  # (N,), before truncation, special tokens included
     known: np.ndarray  # (N,), how many tokens, special ones aside, are not the unknown token
     unknown_share: float  # of the characters
-    max_length: int
+    max_length: int  # tokens of a row that are all read
 
 
 def dataset_of(
@@ -92,8 +163,12 @@ def dataset_of(
     token_types: Sequence[np.ndarray] | None,
     padding: int,
     label_ids: np.ndarray | None = None,
+    row_ids: np.ndarray | None = None,
 ) -> TokenDataset:
-    """Return the dataset of rows of token ids, each (its length,), and their types, if the model has them."""
+    """Return the dataset of windows of token ids, each (its length,), and their types, if the model has them.
+
+    label_ids (N,) are those of the rows, and row_ids (W,) say of which row each window is; None: each is a row.
+    """
     lengths = np.array([len(row) for row in token_ids], np.int64)
     longest = lengths.max(initial=0)
     input_ids = np.full((len(lengths), longest), padding, np.int32)
@@ -104,17 +179,26 @@ def dataset_of(
         token_type_ids[number, : len(row)] = row
     if label_ids is None:
         label_ids = np.full(len(lengths), NO_LABEL)
-    arrays = (input_ids, token_type_ids, lengths, label_ids.astype(np.int64))
+    elif row_ids is not None:
+        label_ids = label_ids[row_ids]
+    arrays = [input_ids, token_type_ids, lengths, label_ids.astype(np.int64)]
+    if row_ids is not None:
+        arrays.append(row_ids)
     return TokenDataset(*map(torch.from_numpy, arrays))
 
 
 def concatenate(first: TokenDataset, second: TokenDataset) -> TokenDataset:
-    """Return the rows of two datasets as one; those of the narrower one are filled up with zeros, unseen by a model."""
+    """Return the rows of two datasets as one; those of the narrower one are filled up with zeros, unseen by a model.
+
+    Either both have windows or neither has.
+    """
     joined = []
     for tensors in zip(first.tensors, second.tensors, strict=True):
         width = max(tensor.shape[-1] for tensor in tensors)
         padded = [F.pad(tensor, (0, width - tensor.shape[1])) if tensor.ndim == 2 else tensor for tensor in tensors]
         joined.append(torch.cat(padded))
+    if first.has_windows:
+        joined[4][len(first) :] += first.row_count
     return TokenDataset(*joined)
 
 

@@ -1,13 +1,14 @@
 """A tokenizer and how it is used for one model: single texts or pairs, cut to the length that the model takes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
 from toolkit.models.configuration import has_token_types, input_limit
+from toolkit.tokens.windows import Windows, window_positions
 
 DEFAULT_LENGTH = 512  # tokens, for a model without a limit
 HEAD_TOKENS = 128  # of head_tail, Sun et al. 2019, section 5.3.1
@@ -22,6 +23,7 @@ class Encoder:
     truncation: str
     pairs: bool
     token_types: bool  # the model tells the texts of a pair apart by token_type_ids
+    windows: Windows | None = None  # what becomes of rows that are longer; None: they are truncated
 
     def encode(self, texts: Sequence[str], second_texts: Sequence[str] | None) -> Any:
         """Return what the tokenizer makes of texts, or pairs of texts, before anything is cut: a BatchEncoding."""
@@ -34,20 +36,37 @@ class Encoder:
             return_attention_mask=False,
         )
 
-    def kept_positions(self, encoded: Any, row: int, file: str = "") -> list[int] | slice:
-        """Return the positions of the tokens of a row that stay; `encoded` is the BatchEncoding that it is in.
+    @property
+    def capacity(self) -> int:
+        """How many tokens a row may have, special ones included, of which all are read; of a pair about so many."""
+        if self.windows is None:
+            return self.max_length
+        special = self.tokenizer.num_special_tokens_to_add(self.pairs)
+        return special + self.windows.capacity(self.max_length - special)
 
-        Raises UserError, naming the `file`, where the row has to be cut and the tokenizer cannot say to which text a
-        token belongs.
+    def kept_positions(self, encoded: Any, row: int, file: str = "") -> list[list[int] | slice]:
+        """Return the positions of the tokens of a row that are read: at once, or in each of its windows.
+
+        `encoded` is the BatchEncoding that the row is in. Raises UserError, naming the `file`, where the row has to be
+        cut and the tokenizer cannot say to which text a token belongs.
         """
         length = len(encoded["input_ids"][row])
         if length <= self.max_length:
-            return slice(None)
+            return [slice(None)]
         if not self.tokenizer.is_fast:
             raise UserError(
                 f"{file}: a row has {length} tokens, and only a fast tokenizer can truncate it; raise --max_length"
             )
-        return kept_positions(encoded.sequence_ids(row), self.max_length, self.truncation)
+        sequence_ids = encoded.sequence_ids(row)
+        if self.windows is not None:
+            return [*window_positions(sequence_ids, self.max_length, self.windows)]
+        return [kept_positions(sequence_ids, self.max_length, self.truncation)]
+
+    def with_windows(self, stride: int | None, max_windows: int | None) -> "Encoder":
+        """Return an encoder by which long rows become windows, see Windows.make."""
+        room = self.max_length - self.tokenizer.num_special_tokens_to_add(self.pairs)
+        least_room = room - room // 2 if self.pairs else room
+        return replace(self, windows=Windows.make(stride, max_windows, self.max_length, least_room))
 
 
 def make_encoder(
@@ -55,7 +74,8 @@ def make_encoder(
 ) -> Encoder:
     """Return the Encoder for a model; `max_length` None means as many tokens as it can take, 512 if it has no limit.
 
-    Raises UserError for a length that the model cannot take or that leaves no room, and a truncation without sense.
+    Rows that are longer are truncated. Raises UserError for a length that the model cannot take or that leaves no room,
+    and a truncation without sense.
     """
     limit = input_limit(config, tokenizer)
     special = tokenizer.num_special_tokens_to_add(pairs)

@@ -16,6 +16,8 @@ from toolkit.layers.fast_bert import packs
 from toolkit.models.trained_part import TrainedPart
 from toolkit.models.trust import pickles
 from toolkit.runs.run_json import versions
+from toolkit.tokens.dataset import TokenDataset, TokenFacts
+from toolkit.tokens.windows import Windows
 
 MAX_LISTED = 20  # labels
 MAX_REJECTED = 3  # rows of a file
@@ -48,13 +50,32 @@ def say_labels(log: Log, labels: Sequence[str], label_ids: np.ndarray) -> None:
 
 def say_lengths(log: Log, full_lengths: np.ndarray, max_length: int, truncation: str) -> None:
     """Log how long the rows are in tokens before truncation, full_lengths (N,), and what to do about long ones."""
-    shares = (50, 90, 99, 100)
-    median, most, nearly_all, longest = np.percentile(full_lengths, shares, method="higher").astype(int).tolist()
     truncated_share = float((full_lengths > max_length).mean())
-    log.item("tokens", f"median {median}, 90% {most}, 99% {nearly_all}, longest {longest}")
+    _say_percentiles(log, full_lengths)
     log.item("", f"--max_length {max_length} truncates {truncated_share:.1%} of the rows")
     if truncated_share > 0.05 and truncation != "head_tail":
-        log.item("", "many rows lose their end: a higher --max_length or --truncation head_tail may score better")
+        better = "--max_length, --truncation head_tail or --long_texts windows"
+        log.item("", f"many rows lose their end: a higher {better} may score better")
+
+
+def say_windows(log: Log, facts: TokenFacts, window_counts: np.ndarray, max_length: int, windows: Windows) -> None:
+    """Log how long the rows are in tokens, and how many windows (N,) of at most `max_length` tokens they become."""
+    _say_percentiles(log, facts.counts)
+    longer = int((window_counts > 1).sum())
+    line = f"--long_texts windows: {counted(longer, 'row')} of {len(window_counts):,} are longer than {max_length}"
+    log.item(
+        "", f"{line}; all rows become {counted(int(window_counts.sum()), 'window')}, overlapping by {windows.stride}"
+    )
+    cut = int((facts.counts > facts.max_length).sum())
+    if cut:
+        line = f"longer than {counted(windows.max_windows, 'window')} (--max_windows): {counted(cut, 'row')}"
+        log.item("", f"{line}, of which as many are read, evenly spaced")
+
+
+def _say_percentiles(log: Log, full_lengths: np.ndarray) -> None:
+    shares = (50, 90, 99, 100)
+    median, most, nearly_all, longest = np.percentile(full_lengths, shares, method="higher").astype(int).tolist()
+    log.item("tokens", f"median {median}, 90% {most}, 99% {nearly_all}, longest {longest}")
 
 
 def say_model(
@@ -86,27 +107,44 @@ def say_trained(log: Log, model: torch.nn.Module, part: TrainedPart) -> None:
 def say_steps(
     log: Log,
     model: torch.nn.Module,
-    lengths: np.ndarray,
+    dataset: TokenDataset,
     options: TrainingOptions,
     done_steps: int,
     padded: bool = True,
 ) -> float:
-    """Log how many steps there will be and which share of the tokens is padding, and return it; lengths (N,).
+    """Log how many steps there will be on the training rows and which share of the tokens is padding, and return it.
 
     `padded` says whether batches are padded at all.
     """
     batch_size = options.batch_size
-    batches = training_batches(lengths, batch_size, options.seed, epoch=0)
-    shuffled = np.random.default_rng(options.seed).permutation(len(lengths))
-    random_batches = [shuffled[i : i + batch_size] for i in range(0, len(lengths), batch_size)]
-    share = padding_share(lengths, batches) if padded and not packs(model) else 0.0
-    share_in_random_order = padding_share(lengths, random_batches)
+    batches = training_batches(dataset.row_lengths, batch_size, options.seed, epoch=0)
+    shuffled = np.random.default_rng(options.seed).permutation(dataset.row_count)
+    random_batches = [shuffled[i : i + batch_size] for i in range(0, len(shuffled), batch_size)]
+    share = 0.0
+    if padded and not packs(model):
+        share = padding_share(dataset.lengths, _padded_together(dataset, batches, options.micro_batch_size))
+    together = _padded_together(dataset, random_batches, options.micro_batch_size)
+    share_in_random_order = padding_share(dataset.lengths, together)
     log.item("padding", f"{share:.1%} of the tokens (padded batches in random order: {share_in_random_order:.1%})")
     line = f"{options.epochs * len(batches):,} ({len(batches):,} an epoch), {counted(batch_size, 'row')} each"
     if done_steps:
         line += f", {done_steps:,} of them done"
     log.item("steps", line)
     return round(share, 4)
+
+
+def _padded_together(dataset: TokenDataset, batches: Sequence[np.ndarray], limit: int | None) -> list[np.ndarray]:
+    """Return the numbers of the windows that go through the model together, given the rows of each batch.
+
+    Where each row is one window these are the rows of a batch, whatever the `limit` of rows.
+    """
+    if not dataset.has_windows:
+        return list(batches)
+    parts: list[np.ndarray] = []
+    for rows in batches:
+        windows = dataset.windows_by_length(rows)
+        parts += np.array_split(windows, -(-len(windows) // (limit or len(rows))))
+    return parts
 
 
 def say_machine(log: Log, model: torch.nn.Module, device: torch.device, processes: int, precision: str) -> None:

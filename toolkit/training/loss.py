@@ -30,19 +30,26 @@ class Loss:
     gamma: float = 0.0  # of the focal loss; 0: off
     smoothing: float = 0.0  # share of the target that all labels have in equal parts; 0: off
 
-    def sum(self, logits: torch.Tensor, label_ids: torch.Tensor) -> torch.Tensor:
+    def sum(self, logits: torch.Tensor, label_ids: torch.Tensor, shares: torch.Tensor | None = None) -> torch.Tensor:
         """Return the weighted sum of the losses of rows with these logits (B, C) and label_ids (B,).
+
+        Of rows that are windows of longer ones, `shares` (B,) say which part of such a row each is, so that the parts
+        of a row together weigh what a row does; None: each is a row.
 
         The focal loss is (1 - p)^gamma times the cross entropy -log p of a label's probability p (Lin et al. 2017,
         section 3.2, with the softmax for more than two labels): rows that are easy count less.
         """
         weights = None if self.weights is None else self.weights.to(logits.device)
         if not self.gamma:
-            return F.cross_entropy(logits, label_ids, weights, label_smoothing=self.smoothing, reduction="sum")
+            reduction = "sum" if shares is None else "none"
+            losses = F.cross_entropy(logits, label_ids, weights, label_smoothing=self.smoothing, reduction=reduction)
+            return losses if shares is None else (losses * shares).sum()
         log_probabilities = torch.log_softmax(logits, 1).gather(1, label_ids[:, None])[:, 0]
         doubt = -torch.expm1(log_probabilities)  # 1 - p
         smallest = torch.finfo(doubt.dtype).tiny  # at 0 a power below 1 has no slope
         losses = doubt.clamp(min=smallest) ** self.gamma * -log_probabilities
+        if shares is not None:
+            losses = losses * shares
         return losses.sum() if weights is None else (losses * weights[label_ids]).sum()
 
     def total_weight(self, label_ids: np.ndarray) -> float:

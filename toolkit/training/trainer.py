@@ -100,7 +100,7 @@ class Trainer:
 
 def steps_per_epoch(options: FineTuningOptions, data: TrainingData) -> int:
     """Return how many steps an epoch has."""
-    return -(-len(data.train) // options.training.batch_size)
+    return -(-data.train.row_count // options.training.batch_size)
 
 
 def begin_training(
@@ -138,7 +138,10 @@ def begin_training(
     schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
     loss = make_loss(training.loss, data.labels, data.train.label_ids)
     settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed, loss)
-    limit = RowLimit(progress.row_limit or training.micro_batch_size, log, data.fit.equal_lengths)
+    at_once = training.micro_batch_size
+    if at_once is None and data.train.has_windows:
+        at_once = training.batch_size  # windows; a batch of long rows has many more
+    limit = RowLimit(progress.row_limit or at_once, log, data.fit.equal_lengths)
     wrapped = machine.wrap_for_training(model)
     learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step, frozen)
     bad_steps = BadStepMonitor(learner.guard, progress, log, data.tables.get("train"), training.max_bad_steps)
@@ -146,7 +149,7 @@ def begin_training(
     say_trained(log, model, part)
     padded = not data.fit.equal_lengths
     say_loss(log, loss, data.labels)
-    padding_share = say_steps(log, model, data.train.lengths, training, progress.step, padded)
+    padding_share = say_steps(log, model, data.train, training, progress.step, padded)
     if facts is not None:
         facts = replace(facts, padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
@@ -165,6 +168,8 @@ def describe_run(options: FineTuningOptions, machine: Machine, data: TrainingDat
         columns=data.tables["train"].columns,
         max_length=encoder.max_length,
         truncation=encoder.truncation,
+        stride=None if encoder.windows is None else encoder.windows.stride,
+        max_windows=None if encoder.windows is None else encoder.windows.max_windows,
         equal_lengths=data.fit.equal_lengths,
         precision=machine.precision.name,
         device=str(machine.device),
