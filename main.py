@@ -94,7 +94,7 @@ def fine_tune(
     options: FineTuningOptions, machine: Machine, data: TrainingData, directory: RunDirectory, log: Log
 ) -> None:
     """Train a model, keep the best one, and say what happened."""
-    model = new_model(options, data, log)
+    model = new_model(options, machine, data, log)
     if options.data.check_data:
         log("the data is fit for training; nothing was written")
         return
@@ -104,14 +104,18 @@ def fine_tune(
     finish(run)
 
 
-def new_model(options: FineTuningOptions, data: TrainingData, log: Log) -> torch.nn.Module:
-    """Return the pretrained model with a new head, which depends on the seed, and say which it is."""
+def new_model(options: FineTuningOptions, machine: Machine, data: TrainingData, log: Log) -> torch.nn.Module:
+    """Return the pretrained model with a new head, and say which it is."""
     utils.set_seed(options.training.seed)
     model_options = options.model
     design = HeadDesign.from_options(model_options)
     new = utils.new_classifier(
         data.source, data.labels, model_options.dropout, options.machine.fast, model_options.keep_head, design
     )
+    if data.pooling == "mean":
+        utils.pool_mean(new)
+    if model_options.head_start == "probe" and new.has_new_head:
+        utils.start_head(new, data, machine)
     say_model(log, data.base_model, data.source, new.model, new.new_weights, [*new.notes, *data.fit.notes])
     return new.model
 
@@ -123,11 +127,11 @@ def train(run: Trainer) -> None:
     run.data = utils.keep_frozen_states(run.learner, run.data, options.batch_size, run.log)
     progress_bar = TrainingBar(run.total_steps, progress.step)
     with run.signals:
-        for epoch in range(progress.epoch, options.epochs):
+        for epoch in range(progress.epoch, run.recipe.epochs):
             batches = training_batches(run.data.train.row_lengths, options.batch_size, options.seed, epoch)
-            while not progress.epoch_done(len(batches), options.early_stopping):
+            while not progress.epoch_done(len(batches), run.recipe.early_stopping):
                 take_steps(run, batches, progress_bar)
-                if progress.evaluation_due(len(batches), options.eval_steps) and not run.signals.should_stop():
+                if progress.evaluation_due(len(batches), run.recipe.eval_steps) and not run.signals.should_stop():
                     evaluate(run)
                 run.save()
             progress.begin_epoch(epoch + 1)
@@ -140,11 +144,11 @@ def take_steps(run: Trainer, batches: list[np.ndarray], progress_bar: TrainingBa
     """Take the steps until the next evaluation or save, fewer if the run is asked to stop."""
     options = run.options.training
     progress = run.progress
-    if progress.evaluation_due(len(batches), options.eval_steps):
+    if progress.evaluation_due(len(batches), run.recipe.eval_steps):
         return  # it was asked to stop before this evaluation was through
     started = time.perf_counter()
     loss_sums: list[torch.Tensor] = []
-    steps = progress.steps_to_pause(len(batches), (options.eval_steps, options.save_steps))
+    steps = progress.steps_to_pause(len(batches), (run.recipe.eval_steps, options.save_steps))
     next_batches = batches[progress.batch :][:steps]
     wanted = run.bad_steps.until_too_many(run.signals.until_stop(next_batches))
     utils.train_one_epoch(run.learner, run.data.train, wanted, progress_bar.stepper(loss_sums))
@@ -239,7 +243,7 @@ def find_label_errors(
         error_list = prepare_error_list(Path(options.output.output_dir), data.tables, data.labels)
     rows = concatenate(data.train, data.valid)
     search = begin_search(machine.processes, rows, error_list, options.data.folds, options.training.seed)
-    new_model(options, data, log)  # to say which it is; each fold begins with one of its own
+    new_model(options, machine, data, log)  # to say which it is; each fold begins with one of its own
     logits = []
     for fold in search.folds:
         log(str(fold))
@@ -247,7 +251,7 @@ def find_label_errors(
         fold_data = replace(
             data, tables=search.tables(fold), train=datasets["train"], valid=datasets["valid"], findings=()
         )
-        model = new_model(options, fold_data, Log(None))
+        model = new_model(options, machine, fold_data, Log(None))
         run = begin_training(options, machine, fold_data, directory, log, model)
         train(run)
         logits.append(run.valid_logits)

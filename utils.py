@@ -52,9 +52,10 @@ from toolkit.layers.int8 import check_labels, make_int8
 from toolkit.layers.packed_linear import pack_linear_layers
 from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
 from toolkit.models.head_design import HeadDesign
-from toolkit.models.heads import choose_head, fit_head, own_head
+from toolkit.models.heads import choose_head, fit_head, last_layer, own_head, without_last_layer
 from toolkit.models.locate import EMBEDDED, resolve_model
 from toolkit.models.pooling_head import fit_pooling_head
+from toolkit.models.pooling_layer import add_pooling_layer, can_pool
 from toolkit.models.pretrained import (
     load_classifier,
     load_config,
@@ -81,11 +82,23 @@ from toolkit.tokens.probe import Fit, probe, probe_precision
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names, say_windows
 from toolkit.training.learner import GradientPass, Learner
+from toolkit.training.linear_probe import (
+    MAX_CHOICE_ROWS,
+    MAX_ROWS,
+    LinearProbe,
+    ProbedRows,
+    fit_probe,
+    sampled_rows,
+    starting_share,
+)
 from toolkit.training.loss import check_weighted_labels
 from toolkit.training.training_data import TrainingData
 
 ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
 TOKENIZED_AT_ONCE = 1000  # texts
+PROBED_AT_ONCE = 32  # rows
+FEW_TRUNCATED = 0.05  # share of the training rows
+POOLINGS = ("own", "mean")
 ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
 
 
@@ -343,6 +356,10 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         pairs = "text_pair" in read.used["train"].frame
         encoder, fit = fit_model(source, options, labels, pairs, machine.alone())
         datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
+        loses_text = encoder.windows is None and token_facts["train"].truncated_share > FEW_TRUNCATED
+        if model.truncation == "auto" and loses_text:
+            encoder = replace(encoder, truncation="head_tail")
+            datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
         say_labels(log, labels, datasets["train"].label_ids)
         if encoder.windows is None:
             say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
@@ -357,7 +374,9 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     fit = Fit(**machine.processes.broadcast(None if fit is None else asdict(fit)))
     tables = {} if read is None else read.used
     base_model = options.model.model or EMBEDDED
-    return TrainingData(base_model, source, labels, train, valid, fit, tables, encoder, findings)
+    has_pairs = machine.processes.broadcast(None if encoder is None else encoder.pairs)
+    data = TrainingData(base_model, source, labels, train, valid, fit, tables, encoder, findings, has_pairs)
+    return replace(data, pooling=choose_pooling(options, data, machine.in_precision(fit.precision)))
 
 
 def fit_model(
@@ -371,7 +390,8 @@ def fit_model(
     design = HeadDesign.from_options(model_options)
     new = new_classifier(source, labels, model_options.dropout, options.machine.fast, model_options.keep_head, design)
     max_length = model_options.max_length
-    encoder = make_encoder(new.tokenizer, new.model.config, max_length, model_options.truncation, pairs)
+    truncation = "longest_first" if model_options.truncation == "auto" else model_options.truncation
+    encoder = make_encoder(new.tokenizer, new.model.config, max_length, truncation, pairs)
     fit = probe(source, new.model, encoder, machine, may_shorten=max_length is None)
     encoder = replace(encoder, max_length=fit.max_length)
     if model_options.long_texts == "windows":
@@ -416,6 +436,12 @@ class NewClassifier:
     new_weights: list[str]  # names of the weights that the pretrained model does not have
     notes: list[str]  # what has to be said of it
 
+    @property
+    def has_new_head(self) -> bool:
+        """Whether the layer that gives the scores has yet to learn."""
+        name, _ = last_layer(self.model)
+        return f"{name}.weight" in self.new_weights
+
 
 def new_classifier(
     source: str,
@@ -458,6 +484,69 @@ def new_classifier(
     if fast:
         make_fast(model)
     return NewClassifier(model, tokenizer, new_weights, notes)
+
+
+def pool_mean(new: NewClassifier) -> None:
+    """Let the head of a new classifier read the mean over the tokens, by one more layer; UserError if that cannot be.
+
+    A head that it brings has learned to read what the architecture gives it, and stays as it is.
+    """
+    if not new.has_new_head:
+        return
+    if not can_pool(new.model):
+        raise UserError(f"--pooling mean: a {type(new.model).__name__} cannot have a layer that pools; leave it out")
+    add_pooling_layer(new.model)
+    new.notes.append("one more layer gives its head the mean over the tokens (--pooling mean)")
+
+
+# -- what the pretrained model knows already --------------------------------------------------------------------------
+
+
+def linear_probe(model: Any, data: TrainingData, machine: Machine, rows: int = MAX_ROWS) -> LinearProbe:
+    """Return, in every process, a linear probe of what the last layer of a new head gets.
+
+    It learns from at most so many of the training `rows`; the model is on the machine's device afterwards.
+    """
+    limit = RowLimit(equal_lengths=data.fit.equal_lengths)
+    predictor = Predictor(model.to(machine.device), machine, PROBED_AT_ONCE, limit)
+    train = data.train.select(sampled_rows(data.train.row_count, rows))
+    valid = data.valid.select(sampled_rows(data.valid.row_count, MAX_CHOICE_ROWS))
+    inputs = [head_inputs(predictor, dataset) for dataset in (train, valid)]
+    tensors = None
+    if machine.is_main:
+        train_rows = ProbedRows(inputs[0], train.label_ids)
+        valid_rows = ProbedRows(inputs[1], valid.label_ids)
+        tensors = fit_probe(train_rows, valid_rows, len(data.labels)).tensors()
+    return LinearProbe.from_tensors(machine.processes.broadcast_tensors(tensors) or {})
+
+
+def start_head(new: NewClassifier, data: TrainingData, machine: Machine) -> None:
+    """Let the last layer of a new head begin with what a linear probe has learned."""
+    probed = linear_probe(new.model, data, machine)
+    _, layer = last_layer(new.model)
+    probed.start(layer, starting_share(data.train.row_count, len(data.labels)))
+    new.notes.append("its last layer begins with logistic regression on what the pretrained model makes of the rows")
+
+
+def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Machine) -> str:
+    """Return own or mean: what of a text the head is to read, by which a linear probe does better.
+
+    It is the first token, or whatever the architecture has, or the mean over all tokens, by a layer on top.
+    """
+    model = options.model
+    if model.pooling != "auto":
+        return model.pooling
+    if data.pairs or options.training.train not in (None, "all") or model.head not in (None, "model"):
+        return "own"
+    losses: dict[str, float] = {}
+    for pooling in POOLINGS:
+        new = new_classifier(data.source, data.labels, model.dropout, options.machine.fast, model.keep_head)
+        if not new.has_new_head or not can_pool(new.model):
+            return "own"
+        if pooling == "mean":
+            pool_mean(new)
+        losses[pooling] = linear_probe(new.model, data, machine, MAX_CHOICE_ROWS).loss
+    return min(POOLINGS, key=lambda pooling: losses[pooling])
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
@@ -581,20 +670,23 @@ class Predictor:
 
 @torch.inference_mode()
 def predict_logits(
-    predictor: Predictor, dataset: TokenDataset, on_batch: Callable[[int], object] = lambda rows: None
+    predictor: Predictor,
+    dataset: TokenDataset,
+    on_batch: Callable[[int], object] = lambda rows: None,
+    width: int | None = None,
 ) -> np.ndarray:
     """Return the logits (N, C) in fp32 of a dataset, in its order; `on_batch` gets the rows that each batch finishes.
 
-    Those of a row with several windows are the mean of the windows' logits; they are summed in fp64, in which the sum
-    does not depend on the order. A batch that does not fit the memory is cut up. Of several processes, each of which
-    has the whole dataset, each takes some of the batches, and the main one gets all logits. The batches do not depend
-    on how many there are.
+    C is the number of labels, unless the model gives another `width` of values. The logits of a row with several
+    windows are the mean of the windows' logits; they are summed in fp64, in which the sum does not depend on the order.
+    A batch that does not fit the memory is cut up. Of several processes, each of which has the whole dataset, each
+    takes some of the batches, and the main one gets all logits. The batches do not depend on how many there are.
     """
     model = predictor.model.eval()
     processes = predictor.machine.processes
     if not isinstance(model, torch.nn.DataParallel):
         model = unwrap(model)
-    sums = np.zeros((dataset.row_count, unwrap(model).config.num_labels))
+    sums = np.zeros((dataset.row_count, width or unwrap(model).config.num_labels))
     batches = prediction_batches(dataset.lengths, predictor.batch_size, predictor.limit.equal_lengths)
     for number, windows in enumerate(batches):
         if number % processes.size == processes.rank:
@@ -619,6 +711,12 @@ def _predict_batch(
                     output = model(**inputs).logits
                 logits.append(output.float().cpu().numpy())
     return np.concatenate(logits)
+
+
+def head_inputs(predictor: Predictor, dataset: TokenDataset) -> np.ndarray:
+    """Return in the main process what the last layer of a classifier's head gets for each row, (N, H) in fp32."""
+    with without_last_layer(unwrap(predictor.model)) as width:
+        return predict_logits(predictor, dataset, width=width)
 
 
 def predict_together(

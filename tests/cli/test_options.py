@@ -186,10 +186,12 @@ def test_training_has_the_defaults_that_the_documents_give():
     args = vars(training_parser().parse_args([]))
     expected = {
         "data_dir": "data", "text_column": "text", "pair_column": None, "label_column": "label", "valid_ratio": 0.1,
-        "model": None, "max_length": None, "epochs": 3, "batch_size": 16, "learning_rate": 5e-5, "weight_decay": 0.01,
+        "model": None, "max_length": None, "epochs": "auto", "batch_size": 16, "learning_rate": "auto",
+        "weight_decay": 0.01,
         "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "warmup_ratio": 0.1, "scheduler": "linear",
         "max_grad_norm": 1.0, "seed": 42, "precision": "auto", "device": "auto", "output_dir": "output",
-        "on_bad_rows": "stop", "metric": "accuracy",
+        "on_bad_rows": "stop", "metric": "accuracy", "eval_steps": "auto", "early_stopping": "auto",
+        "truncation": "auto", "pooling": "auto", "head_start": "probe",
     }  # fmt: skip
     assert {name: args[name] for name in expected} == expected
 

@@ -54,7 +54,7 @@ def test_training_goes_on_bit_for_bit_from_a_checkpoint(tmp_path):
     steps(model, optimizer, range(3, 7))
     other = parts(1)
     again, its_optimizer = other.model, other.optimizer
-    progress = resume(tmp_path, other, FACTS, ALONE)
+    progress = resume(tmp_path, other, FACTS, ALONE).progress
     assert progress == Progress(step=3, history=[{"step": 3}])
     steps(again, its_optimizer, range(3, 7))
     for mine, theirs in zip(again.state_dict().values(), model.state_dict().values(), strict=True):
@@ -75,7 +75,7 @@ def test_a_run_that_has_begun_can_be_resumed_before_its_first_save(tmp_path):
     assert read_state(tmp_path / "run") is None
     begin_checkpoint(tmp_path / "run", FACTS)
     state = parts(0)
-    assert resume(tmp_path / "run", state, FACTS, ALONE) == Progress()
+    assert resume(tmp_path / "run", state, FACTS, ALONE).progress == Progress()
     for mine, theirs in zip(state.model.state_dict().values(), parts(0).model.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -87,15 +87,15 @@ def of_rows(micro_batch_size: int | None) -> RunFacts:
 def test_the_row_limit_is_saved_as_itself_and_holds_until_another_micro_batch_size_is_given(tmp_path):
     save_checkpoint(tmp_path, parts(0), Progress(step=1, row_limit=4), of_rows(None))
     assert read_state(tmp_path).facts.options == {"micro_batch_size": None}
-    assert resume(tmp_path, parts(0), of_rows(None), ALONE).row_limit == 4
-    assert resume(tmp_path, parts(0), of_rows(16), ALONE).row_limit is None
+    assert resume(tmp_path, parts(0), of_rows(None), ALONE).progress.row_limit == 4
+    assert resume(tmp_path, parts(0), of_rows(16), ALONE).progress.row_limit is None
 
 
 @pytest.mark.parametrize(("size", "limit"), [(None, 4), (16, None)])
 def test_a_row_limit_that_has_ended_does_not_come_back_after_the_options_are_noted(tmp_path, size, limit):
     save_checkpoint(tmp_path, parts(0), Progress(step=1, row_limit=4), of_rows(None))
     note_facts(tmp_path, of_rows(size))
-    assert resume(tmp_path, parts(0), of_rows(size), ALONE).row_limit == limit
+    assert resume(tmp_path, parts(0), of_rows(size), ALONE).progress.row_limit == limit
 
 
 def test_the_state_of_another_model_is_refused(tmp_path):
@@ -159,7 +159,7 @@ def test_a_save_with_one_changed_byte_is_refused(saved, tmp_path, name):
             refused(folder, name)
     assert len(accepted) < len(places) / 4
     (folder / name).write_bytes(data)
-    assert resume(folder, parts(1), FACTS, ALONE).step == 3
+    assert resume(folder, parts(1), FACTS, ALONE).progress.step == 3
 
 
 def same_value(one: bytes, other: bytes) -> bool:
@@ -228,10 +228,10 @@ def test_a_save_that_fails_leaves_the_last_one_and_the_next_succeeds(tmp_path, m
             save_checkpoint(tmp_path, state, Progress(step=2), FACTS)
     assert content(tmp_path) == before
     assert not list(tmp_path.rglob(".*"))
-    assert resume(tmp_path, parts(1), FACTS, ALONE).step == 1
+    assert resume(tmp_path, parts(1), FACTS, ALONE).progress.step == 1
     save_checkpoint(tmp_path, state, Progress(step=3), FACTS)
     assert sorted(content(tmp_path)) == ["state-3.safetensors", "state.json"]
-    assert resume(tmp_path, parts(1), FACTS, ALONE).step == 3
+    assert resume(tmp_path, parts(1), FACTS, ALONE).progress.step == 3
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="copies of a process need fork")
@@ -255,13 +255,13 @@ def test_the_last_save_is_whole_at_whatever_instant_the_next_one_ends(tmp_path, 
 
     for _ in interrupted(save, prepare, fails):
         again = parts(1)
-        progress = resume(folder, again, FACTS, ALONE)
+        progress = resume(folder, again, FACTS, ALONE).progress
         assert torch.equal(again.model[0].weight, expected[progress.step])
         seen.append(progress.epoch)
         clean_checkpoint(folder)
         assert sorted(content(folder)) == [f"state-{progress.step}.safetensors", "state.json"]
         assert not list(folder.rglob(".*"))
-        assert resume(folder, again, FACTS, ALONE).epoch == progress.epoch
+        assert resume(folder, again, FACTS, ALONE).progress.epoch == progress.epoch
     assert {0} <= set(seen) <= {0, 7}
     assert fails or 7 in seen
     assert len(seen) >= 8

@@ -107,6 +107,17 @@ def test_the_best_is_the_highest_score_or_the_lowest_loss_and_of_equals_the_firs
     assert progress.stale == len(values) - 1 - values.index(chosen)
 
 
+def test_of_equal_scores_the_one_with_the_lower_validation_loss_is_the_best():
+    progress = Progress()
+    evaluations = [(0.8, 0.5), (0.8, 0.6), (0.8, 0.4), (0.7, 0.1), (0.9, 0.9)]
+    best = []
+    for number, (accuracy, loss) in enumerate(evaluations, 1):
+        progress.step = 10 * number
+        best.append(progress.note(scores(accuracy=accuracy, loss=loss), "accuracy", 40, RATE))
+    assert best == [True, False, True, False, True]
+    assert progress.stale == 0
+
+
 def test_a_journal_that_went_through_json_goes_on_as_if_nothing_had_happened():
     whole, first = Progress(), Progress()
     values = [0.5, 0.6, 0.55, 0.58, 0.7, 0.1]

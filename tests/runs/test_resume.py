@@ -44,6 +44,8 @@ REFUSED = {
     "long_texts": ("truncate", "windows"), "stride": (16, "8"), "max_windows": (None, "4"),
     "positive_label": (None, "pro"), "max_unknown": (0.2, "1.0"), "threshold": (None, "0.3"),
     "train": ("head", "top:2"), "lora_rank": (8, "4"), "lora_alpha": (16, "8"), "lora_dropout": (0.0, "0.1"),
+    "pooling": ("own", "mean"), "head_start": ("probe", "random"),
+    "head": ("model", "cls"), "loss": ("cross_entropy", "focal"),
     "folds": (5, "7"), "separator": (",", ";"), "escape": ("auto", "none"), "columns": (None, "label,text"),
 }  # fmt: skip
 
@@ -75,6 +77,7 @@ def test_every_option_is_known_to_change_or_not():
     options = set(fine_tuning_options([]).as_dict())
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
     untested |= {"find_label_errors", "tensorboard", "map_labels", "keep_head", "no_header"}
+    untested |= {"head_layers", "head_dropout", "focal_gamma", "label_smoothing", "class_weight"}  # need another option
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert (MAY_CHANGE | MAY_GROW) - untested == set(CHANGES)
 
@@ -88,13 +91,28 @@ def test_a_switch_that_says_what_a_step_does_may_not_change_either(tmp_path, nam
 def test_the_options_of_the_save_win_over_defaults_and_several_differences_are_told_together(tmp_path):
     found = resumed(tmp_path / "a", {"batch_size": 7, "learning_rate": 0.5, "seed": 3})
     assert (found["batch_size"], found["learning_rate"], found["seed"]) == (7, 0.5, 3)
-    same = resumed(tmp_path / "b", {"batch_size": 7}, "--batch_size", "7", "--epochs", "3")
+    same = resumed(tmp_path / "b", {"batch_size": 7, "epochs": 3}, "--batch_size", "7", "--epochs", "3")
     assert same["batch_size"] == 7
     with pytest.raises(UserError) as caught:
-        resumed(tmp_path / "c", {}, "--batch_size", "9", "--seed", "1", "--epochs", "9")
+        resumed(tmp_path / "c", {"epochs": 3}, "--batch_size", "9", "--seed", "1", "--epochs", "9")
     assert caught.value.lines() == [
         "--batch_size 9: the run to resume has 16", "--seed 1: the run to resume has 42",
     ]  # fmt: skip
+
+
+def test_what_was_chosen_for_the_run_stays_although_the_command_says_auto_again(tmp_path):
+    chosen = {"epochs": 20, "learning_rate": 1e-4, "pooling": "mean", "truncation": "head_tail"}
+    again = resumed(tmp_path, chosen, "--epochs", "auto", "--learning_rate", "auto", "--pooling", "auto")
+    assert {name: again[name] for name in chosen} == chosen
+
+
+def test_a_run_that_is_older_than_the_recipe_goes_on_as_it_began(tmp_path):
+    saved = {**fine_tuning_options([]).as_dict(), "epochs": 3}
+    del saved["pooling"], saved["head_start"]
+    begin_checkpoint(tmp_path / "checkpoint", replace(FACTS, options=saved))
+    options = fine_tuning_options(["--output_dir", str(tmp_path), "--resume"])
+    older = resumed_options(options, ALONE, Log(io.StringIO())).model
+    assert (older.pooling, older.head_start) == ("own", "random")
 
 
 def test_a_run_that_was_moved_goes_on_where_it_is(tmp_path):
@@ -143,12 +161,12 @@ def test_changed_data_is_refused(tmp_path, before, now, named, begun):
 def test_a_file_that_was_moved_and_is_the_same_is_accepted(tmp_path):
     save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa"))
     moved = of_tables(train=TableFacts("elsewhere/t.csv", 40, "aa", "11"))
-    assert resume(tmp_path, parts(1), moved, ALONE).step == 4
+    assert resume(tmp_path, parts(1), moved, ALONE).progress.step == 4
 
 
 def test_a_test_file_may_be_named_later(tmp_path):
     save_checkpoint(tmp_path, parts(0), Progress(step=4), of_data(train="aa"))
-    assert resume(tmp_path, parts(1), of_data(train="aa", test="cc"), ALONE).step == 4
+    assert resume(tmp_path, parts(1), of_data(train="aa", test="cc"), ALONE).progress.step == 4
 
 
 def test_another_file_in_the_place_of_one_that_is_not_named_is_told_with_both_names(tmp_path):

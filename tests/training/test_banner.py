@@ -10,13 +10,13 @@ import torch
 import transformers
 
 from toolkit.cli.console import Log
-from toolkit.cli.options import fine_tuning_options
 from toolkit.data.rows import Rejected
 from toolkit.data.tables import Table
 from toolkit.files.columns import Columns
 from toolkit.tokens.dataset import TokenFacts, dataset_of
 from toolkit.tokens.windows import Windows
 from toolkit.training.banner import (
+    StepCount,
     say_labels,
     say_lengths,
     say_machine,
@@ -80,12 +80,12 @@ def test_new_weights_are_named_and_files_that_are_not_read(tmp_path):
 
 
 def test_the_steps_are_those_of_all_epochs_and_the_padding_is_that_of_the_batches():
-    options = replace(fine_tuning_options([]).training, epochs=3, batch_size=4)
+    count = StepCount(epochs=3, batch_size=4, seed=42, done_steps=2)
     lengths = np.array([5, 5, 5, 5, 9, 9, 9, 9, 2, 2])  # rows of one length come together
     dataset = dataset_of([np.zeros(length) for length in lengths], None, 0)
     stream = io.StringIO()
     model = SimpleNamespace(base_model=None)  # one that pads
-    share = say_steps(Log(stream), model, dataset, options, done_steps=2)
+    share = say_steps(Log(stream), model, dataset, count)
     padding, steps = (line[11:] for line in stream.getvalue().splitlines())
     assert padding.startswith(f"{share:.1%} of the tokens (padded batches in random order: ")
     assert steps == "9 (3 an epoch), 4 rows each, 2 of them done"
@@ -99,13 +99,13 @@ def test_windows_are_told_and_padded_with_those_of_like_length():
         "--long_texts windows: 3 rows of 4 are longer than 10; all rows become 11 windows, overlapping by 2",
         "longer than 4 windows (--max_windows): 2 rows, of which as many are read, evenly spaced",
     ]
-    options = replace(fine_tuning_options([]).training, epochs=3, batch_size=4)
+    count = StepCount(epochs=3, batch_size=4, seed=42)
     row_ids = np.repeat(np.arange(4), [4, 2, 1, 5])
     lengths = [10, 10, 10, 5, 10, 5, 5, 10, 10, 10, 10, 5]  # of a batch of 12 windows, four times four and never mixed
     dataset = dataset_of([np.zeros(length) for length in lengths], None, 0, np.zeros(4, int), row_ids)
-    share = say_steps(Log(None), SimpleNamespace(base_model=None), dataset, options, done_steps=0)
+    share = say_steps(Log(None), SimpleNamespace(base_model=None), dataset, count)
     assert share == 0
-    assert say_steps(Log(None), SimpleNamespace(base_model=None), dataset, replace(options, micro_batch_size=12), 0) > 0
+    assert say_steps(Log(None), SimpleNamespace(base_model=None), dataset, replace(count, micro_batch_size=12)) > 0
 
 
 @pytest.mark.parametrize(

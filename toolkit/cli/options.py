@@ -129,7 +129,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
 def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", "--model_name_or_path", "--model_checkpoint", metavar="NAME", help="pretrained model: a hub id such as hfl/chinese-bert-wwm, with @REVISION if need be, or a local directory (off: all-MiniLM-L6-v2, English, which is installed with this project)")
     group.add_argument("--max_length", "--max_seq_length", type=_count, metavar="TOKENS", help="longer rows are truncated, or become windows of so many (off: as many as the model can take)")
-    group.add_argument("--truncation", default="longest_first", choices=["longest_first", "only_first", "only_second", "head_tail"], help="what an overlong row loses: the end of the longer text of a pair, of the first text, of the second (and of the other if that is not enough), or the middle")
+    group.add_argument("--truncation", default="auto", choices=["auto", "longest_first", "only_first", "only_second", "head_tail"], help="what an overlong row loses: the end of the longer text of a pair, of the first text, of the second (and of the other if that is not enough), or the middle (head_tail); auto takes head_tail where more than 5%% of the training rows are overlong, else longest_first")
     group.add_argument("--long_texts", default="truncate", choices=["truncate", "windows"], help="what becomes of rows longer than --max_length; truncate: see --truncation; windows: overlapping windows, each trained on with the label of the row, that count as one row together, and whose logits are averaged in every prediction")
     group.add_argument("--stride", type=_count_or_off, metavar="TOKENS", help="of --long_texts windows: tokens that a window shares with the one before, as the stride of tokenizers (off: a quarter of what a window has room for; 0: none)")
     group.add_argument("--max_windows", type=_count, metavar="N", help="of --long_texts windows: most windows of a row; of a longer one so many are read, evenly spaced from its beginning to its end (off: 16)")
@@ -138,6 +138,8 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--head", default="model", choices=["model", "cls", "mean", "mlp"], help="what gives the scores; model: the head of the model's architecture, which transformers.pipeline loads; cls: a layer on the last hidden state of the first token, without a pooler; mean: a layer on the mean of the last hidden states of all tokens; mlp: mean, with hidden layers")
     group.add_argument("--head_layers", type=number(int, 1, 100), metavar="N", help="hidden layers, with GELU and as wide as the model's, before the scores of --head cls, mean and mlp (off: 1 of mlp, none of the others)")
     group.add_argument("--head_dropout", type=_below_one, metavar="SHARE", help="dropout before each layer of --head cls, mean and mlp (off: as --dropout, else 0.1)")
+    group.add_argument("--pooling", default="auto", choices=["auto", "own", "mean"], help="what of a text the head reads; own: what the architecture gives it, of BERT the first token; mean: the mean over all tokens, by one more layer, in models of BERT's kind; auto takes that on which a linear probe has the lower validation loss")
+    group.add_argument("--head_start", default="probe", choices=["probe", "random"], help="how the last layer of a new head begins; probe: with the weights of a linear probe, that is logistic regression on what the pretrained model makes of the training rows; random: as transformers does")
     group.add_argument("--keep_head", action=SWITCH, default=False, help="of a --model that is a classifier already, take its head as it is, its first label for the first of the data and so on; otherwise the head is kept where its labels have the names of those of the data, in any order, and else a new one is begun (default: off)")
 
 
@@ -146,10 +148,10 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--lora_rank", type=_count, default=8, metavar="N", help="of --train lora: rank of the product of the two matrices beside each weight")
     group.add_argument("--lora_alpha", type=_count, default=16, metavar="N", help="of --train lora: the product is multiplied by this, divided by --lora_rank")
     group.add_argument("--lora_dropout", type=_below_one, default=0.0, metavar="SHARE", help="of --train lora: dropout of what goes into the two matrices (0: none)")
-    group.add_argument("--epochs", "--num_train_epochs", type=_count, default=3, metavar="N", help="passes over the training rows")
+    group.add_argument("--epochs", "--num_train_epochs", type=_auto_or(_count), default="auto", metavar="N", help="passes over the training rows; auto takes more of them where there are few rows")
     group.add_argument("--batch_size", type=_count, default=16, metavar="ROWS", help="rows per step, over all devices and processes together")
     group.add_argument("--micro_batch_size", type=_count, metavar="ROWS", help="rows that one device processes at once; fewer take less memory and give the same result (off: the whole batch)")
-    group.add_argument("--learning_rate", type=_positive, default=5e-5, metavar="RATE", help="peak learning rate of AdamW")
+    group.add_argument("--learning_rate", type=_auto_or(_positive), default="auto", metavar="RATE", help="peak learning rate of AdamW; auto goes by the size of the model and what of it is trained")
     group.add_argument("--weight_decay", type=_not_negative, default=0.01, metavar="RATE", help="decoupled weight decay, none on biases and LayerNorm (0: off)")
     group.add_argument("--adam_beta1", type=_below_one, default=0.9, metavar="SHARE", help="decay rate of AdamW's running mean of gradients")
     group.add_argument("--adam_beta2", type=_below_one, default=0.999, metavar="SHARE", help="decay rate of AdamW's running mean of squared gradients")
@@ -164,8 +166,8 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is for --positive_label")
     group.add_argument("--positive_label", metavar="LABEL", help="of two labels, the one that f1 and the ROC curve are for (off: the second in order)")
     group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set, or for more labels a bias for each, kept only if --metric is surely better with it (off: whichever is most probable)")
-    group.add_argument("--eval_steps", type=_count_or_off, default=0, metavar="STEPS", help="also evaluate every this many steps (0: only at the end of each epoch)")
-    group.add_argument("--early_stopping", type=_count_or_off, default=0, metavar="N", help="stop after this many evaluations without improvement (0: off)")
+    group.add_argument("--eval_steps", type=_auto_or(_count_or_off), default="auto", metavar="STEPS", help="also evaluate every this many steps (0: only at the end of each epoch); auto evaluates about ten times in a run of few epochs, less often where the validation set is large")
+    group.add_argument("--early_stopping", type=_auto_or(_count_or_off), default="auto", metavar="N", help="stop after this many evaluations without improvement (0: off); auto stops runs of ten epochs or more when half of them brought none")
     group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="also write the checkpoint every this many steps (0: only at each evaluation)")
     group.add_argument("--max_bad_steps", type=_count_or_off, default=10, metavar="N", help="give up after more than this many steps whose loss or gradient is not a number; such steps leave the weights as they are (0: at the first)")
     group.add_argument("--seed", type=_seed, default=42, metavar="N", help="seed of the new weights, the order of the rows and dropout")
@@ -191,14 +193,25 @@ def _check_training(args: argparse.Namespace) -> None:
         if getattr(args, name) is not None and args.head == "model":
             raise UserError(f"--{name} is for --head cls, mean and mlp, and this is --head model")
     _check_windows(args)
+    if args.pooling == "mean" and args.head != "model":
+        raise UserError(f"--pooling mean is for --head model, and this is --head {args.head}; --head mean reads the mean")
+    if args.pooling == "mean" and args.train != "all":
+        raise UserError(f"--pooling mean adds a layer, of which --train {args.train} would save nothing; --head mean does without")
     if args.find_label_errors:
-        conflicting = [name for name in ("resume", "check_data", "early_stopping") if getattr(args, name)]
-        if args.seeds > 1:
-            conflicting.append("seeds")
-        if conflicting:
-            raise UserError(*(f"--find_label_errors cannot be combined with --{name}" for name in conflicting))
-        if find_spec("cleanlab") is None:
-            raise UserError("--find_label_errors needs the package cleanlab (pip install cleanlab)")
+        _check_label_search(args)
+
+
+def _check_label_search(args: argparse.Namespace) -> None:
+    """Raise UserError for options that --find_label_errors cannot go with, and if its package is not there."""
+    conflicting = [name for name in ("resume", "check_data") if getattr(args, name)]
+    if args.early_stopping not in ("auto", 0):
+        conflicting.append("early_stopping")
+    if args.seeds > 1:
+        conflicting.append("seeds")
+    if conflicting:
+        raise UserError(*(f"--find_label_errors cannot be combined with --{name}" for name in conflicting))
+    if find_spec("cleanlab") is None:
+        raise UserError("--find_label_errors needs the package cleanlab (pip install cleanlab)")
 
 
 def training_parser() -> Parser:

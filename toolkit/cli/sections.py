@@ -68,6 +68,8 @@ class ModelOptions:
     head: str | None  # model, cls, mean or mlp; None, in the records of runs that were before it, is model
     head_layers: int | None
     head_dropout: float | None
+    pooling: str  # auto, own or mean
+    head_start: str  # probe or random
     keep_head: bool
 
 
@@ -89,10 +91,10 @@ class TrainingOptions:
     lora_rank: int
     lora_alpha: int
     lora_dropout: float
-    epochs: int
+    epochs: int | str  # or auto, as wherever a str is possible
     batch_size: int  # rows, over all devices and processes together
     micro_batch_size: int | None  # rows of one device at once; None: all of a batch
-    learning_rate: float
+    learning_rate: float | str
     weight_decay: float
     adam_beta1: float
     adam_beta2: float
@@ -104,8 +106,8 @@ class TrainingOptions:
     metric: str
     positive_label: str | None
     threshold: float | str | None  # a probability, auto, or None for the more probable label
-    eval_steps: int  # 0: off
-    early_stopping: int  # evaluations; 0: off
+    eval_steps: int | str  # 0: off
+    early_stopping: int | str  # evaluations; 0: off
     save_steps: int  # 0: off
     max_bad_steps: int
     seed: int

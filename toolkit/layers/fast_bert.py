@@ -216,7 +216,7 @@ def make_fast(model: Any) -> bool:
     make_dropout_cheap(model)
     make_touchable(model.get_input_embeddings())
     base = getattr(model, "base_model", None)
-    if base is None or base is model or not _is_like_bert(model.config, base):
+    if base is None or base is model or not is_like_bert(model.config, base):
         return False
     plain = type(base)
     is_same = False
@@ -251,7 +251,7 @@ def packs(model: Any) -> bool:
     return isinstance(model.base_model, FastBert) and model.device.type == "cpu"
 
 
-def _is_like_bert(config: Any, base: torch.nn.Module) -> bool:
+def is_like_bert(config: Any, base: torch.nn.Module) -> bool:
     """Say whether the layers of a model are of BERT's kind, and their attention is one that attention.py computes."""
     layers = getattr(getattr(base, "encoder", None), "layer", None)
     return (

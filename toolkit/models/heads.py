@@ -4,7 +4,8 @@ C classes, H values of a text that the last layer of a head gets.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,19 @@ def last_layer(model: Any) -> tuple[str, torch.nn.Linear]:
     if not layers:
         raise UserError(f"{type(model).__name__} has no layer that gives a score for each label, so it is not for this")
     return layers[-1]
+
+
+@contextmanager
+def without_last_layer(model: Any) -> Iterator[int]:
+    """Let a classifier give, instead of logits (B, C), what its last layer gets, (B, H); yield that H."""
+    name, layer = last_layer(model)
+    owner_name, _, attribute = name.rpartition(".")
+    owner = model.get_submodule(owner_name)
+    setattr(owner, attribute, torch.nn.Identity())
+    try:
+        yield layer.in_features
+    finally:
+        setattr(owner, attribute, layer)
 
 
 def _begin_anew(layer: torch.nn.Linear, deviation: float) -> None:

@@ -23,6 +23,7 @@ class Progress:
     loss_sum: float = 0.0  # since the last evaluation
     rows: int = 0  # since the last evaluation
     best_score: float | None = None
+    best_loss: float | None = None  # of the best evaluation, on the validation rows; None: an older version ran it
     best_step: int = 0
     best_model: str = ""  # sha256 of its weights, noted when it is saved
     stale: int = 0  # evaluations since the best one
@@ -72,7 +73,10 @@ class Progress:
         self.train_seconds += seconds
 
     def note(self, scores: dict[str, float], metric: str, steps_an_epoch: int, learning_rate: float) -> bool:
-        """Note an evaluation and return whether it is the best so far in `metric`; of two equals the earlier one is."""
+        """Note an evaluation and return whether it is the best so far in `metric`.
+
+        Of two with the same score that with the lower validation loss is, and of these the earlier one.
+        """
         score = scores[metric]
         entry = {
             "epoch": round(self.step / steps_an_epoch, 4),
@@ -83,18 +87,21 @@ class Progress:
         self.history.append(entry | {"learning_rate": learning_rate, "train_seconds": round(self.train_seconds, 3)})
         self.loss_sum = 0.0
         self.rows = 0
-        if not self._is_better(score, metric):
+        if not self._is_better(score, metric, scores["loss"]):
             self.stale += 1
             return False
         self.stale = 0
         self.best_score = score
+        self.best_loss = scores["loss"]
         self.best_step = self.step
         return True
 
-    def _is_better(self, score: float, metric: str) -> bool:
-        """Say whether a score is better than the best so far."""
+    def _is_better(self, score: float, metric: str, loss: float) -> bool:
+        """Say whether a score is better than the best so far, or as good with a lower loss."""
         if self.best_score is None:
             return True
+        if score == self.best_score:
+            return self.best_loss is not None and loss < self.best_loss
         return score < self.best_score if metric == "loss" else score > self.best_score
 
     def best(self) -> dict:

@@ -10,7 +10,6 @@ from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.compute.processes import Processes
 from toolkit.runs.checkpoint import SavedState, TrainerState, read_checkpoint, read_state, restore, resumed_with
 from toolkit.runs.paths import refuse_to_overwrite
-from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import RunFacts, TableFacts
 
 # What --resume may change, because it does not say what a step does: where files are (that their content is the same is
@@ -22,6 +21,7 @@ MAY_CHANGE = frozenset({
     "merge",
 })  # fmt: skip
 MAY_GROW = frozenset({"epochs"})
+BEFORE = {"pooling": "own", "head_start": "random"}  # what runs did that are older than these options
 
 
 def resumed_options(
@@ -55,11 +55,12 @@ def agreed_options(options: FineTuningOptions, saved: Mapping[str, Any], may_gro
 
     Raises UserError if it changes one that is neither in MAY_CHANGE nor, growing, in `may_grow`.
     """
-    saved = {**options.as_dict(), **saved}  # an option that is newer than the saved run has its default
-    changed = {name: value for name, value in options.on_command_line.items() if value != saved[name]}
+    saved = {**options.as_dict(), **BEFORE, **saved}  # an option that is newer than the saved run has its default
+    named = {name: value for name, value in options.on_command_line.items() if value != "auto"}
+    changed = {name: value for name, value in named.items() if value != saved[name]}
     problems = []
     for name, value in changed.items():
-        grows = name in may_grow and value > saved[name]
+        grows = name in may_grow and saved[name] != "auto" and value > saved[name]
         if name not in MAY_CHANGE and not grows:
             problems.append(f"--{name} {value}: the run to resume has {saved[name]}")
     if problems:
@@ -68,8 +69,8 @@ def agreed_options(options: FineTuningOptions, saved: Mapping[str, Any], may_gro
     return options_from(FineTuningOptions, saved | changed | of_this_command, options.on_command_line)
 
 
-def resume(folder: Path, trainer_state: TrainerState, facts: RunFacts | None, processes: Processes) -> Progress:
-    """Restore, in every process, the last save, which the main one reads; return how far the run had come.
+def resume(folder: Path, trainer_state: TrainerState, facts: RunFacts | None, processes: Processes) -> SavedState:
+    """Restore, in every process, the last save, which the main one reads, and return what else it holds.
 
     `facts` are those of the main process. Raises UserError if the save is damaged, or if the number format or the data
     has changed.
@@ -83,7 +84,7 @@ def resume(folder: Path, trainer_state: TrainerState, facts: RunFacts | None, pr
         content = resumed_with(state, facts).as_json()
     state = SavedState.from_json(processes.broadcast(content))
     restore(trainer_state, state, processes.broadcast_tensors(tensors) or {})
-    return state.progress
+    return state
 
 
 def check_unchanged(precision: str | None, data: Mapping[str, TableFacts], facts: RunFacts) -> None:

@@ -94,6 +94,7 @@ class RunFacts:
     max_windows: int | None = None  # of a row
     equal_lengths: bool | None = None  # whether the rows of a batch have one length, as padding would change scores
     options: dict[str, Any] = field(default_factory=dict)  # by their names
+    recipe: dict[str, str] | None = None  # why options that were auto have their values, by their names
     data: dict[str, TableFacts] = field(default_factory=dict)  # by table: train, valid, test
     findings: list[dict[str, Any]] | None = None  # of the data doctor
     padding_share: float | None = None

@@ -157,6 +157,11 @@ class TokenFacts:
     unknown_share: float  # of the characters
     max_length: int  # tokens of a row that are all read
 
+    @property
+    def truncated_share(self) -> float:
+        """Share of the rows that are too long."""
+        return float((self.counts > self.max_length).mean())
+
 
 def dataset_of(
     token_ids: Sequence[np.ndarray],

@@ -1,6 +1,7 @@
 """What main.py prints before it trains: the facts that decide how long it takes and how good the model can be."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,6 @@ import torch
 
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log, one_line, shown_label
-from toolkit.cli.sections import TrainingOptions
 from toolkit.compute.batches import padding_share, training_batches
 from toolkit.data.tables import Table
 from toolkit.files.source import short_repr
@@ -18,6 +18,7 @@ from toolkit.models.trust import pickles
 from toolkit.runs.run_json import versions
 from toolkit.tokens.dataset import TokenDataset, TokenFacts
 from toolkit.tokens.windows import Windows
+from toolkit.training.recipe import Recipe, recipe_lines
 
 MAX_LISTED = 20  # labels
 MAX_REJECTED = 3  # rows of a file
@@ -104,31 +105,47 @@ def say_trained(log: Log, model: torch.nn.Module, part: TrainedPart) -> None:
     log.item("trained", f"{trained:,} weights (--train {part}); {rest}")
 
 
+def say_recipe(log: Log, recipe: Recipe) -> None:
+    """Log what of the recipe was chosen for the data and the model, and why."""
+    for number, line in enumerate(recipe_lines(recipe)):
+        log.item("" if number else "recipe", line)
+
+
+@dataclass(frozen=True)
+class StepCount:
+    """What decides how many steps a run has."""
+
+    epochs: int
+    batch_size: int
+    seed: int
+    done_steps: int = 0
+    micro_batch_size: int | None = None
+
+
 def say_steps(
     log: Log,
     model: torch.nn.Module,
     dataset: TokenDataset,
-    options: TrainingOptions,
-    done_steps: int,
+    count: StepCount,
     padded: bool = True,
 ) -> float:
     """Log how many steps there will be on the training rows and which share of the tokens is padding, and return it.
 
     `padded` says whether batches are padded at all.
     """
-    batch_size = options.batch_size
-    batches = training_batches(dataset.row_lengths, batch_size, options.seed, epoch=0)
-    shuffled = np.random.default_rng(options.seed).permutation(dataset.row_count)
+    batch_size = count.batch_size
+    batches = training_batches(dataset.row_lengths, batch_size, count.seed, epoch=0)
+    shuffled = np.random.default_rng(count.seed).permutation(dataset.row_count)
     random_batches = [shuffled[i : i + batch_size] for i in range(0, len(shuffled), batch_size)]
     share = 0.0
     if padded and not packs(model):
-        share = padding_share(dataset.lengths, _padded_together(dataset, batches, options.micro_batch_size))
-    together = _padded_together(dataset, random_batches, options.micro_batch_size)
+        share = padding_share(dataset.lengths, _padded_together(dataset, batches, count.micro_batch_size))
+    together = _padded_together(dataset, random_batches, count.micro_batch_size)
     share_in_random_order = padding_share(dataset.lengths, together)
     log.item("padding", f"{share:.1%} of the tokens (padded batches in random order: {share_in_random_order:.1%})")
-    line = f"{options.epochs * len(batches):,} ({len(batches):,} an epoch), {counted(batch_size, 'row')} each"
-    if done_steps:
-        line += f", {done_steps:,} of them done"
+    line = f"{count.epochs * len(batches):,} ({len(batches):,} an epoch), {counted(batch_size, 'row')} each"
+    if count.done_steps:
+        line += f", {count.done_steps:,} of them done"
     log.item("steps", line)
     return round(share, 4)
 

@@ -1,6 +1,7 @@
 """A run while it trains: what it works on, how far it has come, and where it is written."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +22,11 @@ from toolkit.runs.resume import resume
 from toolkit.runs.run_json import RunFacts, table_facts, versions
 from toolkit.runs.trained_weights import trained_facts
 from toolkit.training.bad_steps import BadStepMonitor
-from toolkit.training.banner import say_machine, say_steps, say_trained
+from toolkit.training.banner import StepCount, say_machine, say_recipe, say_steps, say_trained
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.loss import make_loss, say_loss
 from toolkit.training.optimizer import Schedule, make_optimizer
+from toolkit.training.recipe import Circumstances, Recipe, choose_recipe
 from toolkit.training.stop_signals import StopSignals
 from toolkit.training.training_data import TrainingData
 
@@ -42,6 +44,7 @@ class Trainer:
     progress: Progress
     bad_steps: BadStepMonitor
     signals: StopSignals
+    recipe: Recipe
     positive: int  # number of the label that f1 and a threshold are about
     facts: RunFacts | None  # without what only an evaluation tells; None in all but the main process
     valid_logits: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (N, C), last evaluation's
@@ -59,7 +62,7 @@ class Trainer:
     @property
     def total_steps(self) -> int:
         """How many steps the run has if it is not stopped early."""
-        return self.options.training.epochs * self.steps_per_epoch
+        return self.recipe.epochs * self.steps_per_epoch
 
     def run_facts(self) -> RunFacts:
         """Return what becomes run.json in the main process, as it is after the last evaluation."""
@@ -124,18 +127,22 @@ def begin_training(
     frozen = freeze(model.to(machine.device), part)
     optimizer = make_optimizer(model, training.weight_decay, betas, training.adam_epsilon)
     scaler = machine.precision.scaler()
+    recipe = choose_recipe(training, circumstances(options, data, model))
     facts = None
     if is_main:
-        facts = describe_run(options, machine, data, data.labels[positive])
+        facts = describe_run(options, machine, data, recipe, data.labels[positive])
         if not part.is_all:
             facts = replace(facts, trained=trained_facts(str(part), data.base_model, data.source, part.lora_scale))
     progress = Progress()
     if options.output.resume:
-        progress = resume(
+        resumed = resume(
             directory.paths.checkpoint_dir, TrainerState(model, optimizer, scaler), facts, machine.processes
         )
-    total_steps = training.epochs * steps_per_epoch(options, data)
-    schedule = Schedule(training.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
+        progress = resumed.progress
+        if facts is not None:
+            facts = replace(facts, recipe=resumed.facts.recipe)
+    total_steps = recipe.epochs * steps_per_epoch(options, data)
+    schedule = Schedule(recipe.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
     loss = make_loss(training.loss, data.labels, data.train.label_ids)
     settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed, loss)
     at_once = training.micro_batch_size
@@ -149,17 +156,32 @@ def begin_training(
     say_trained(log, model, part)
     padded = not data.fit.equal_lengths
     say_loss(log, loss, data.labels)
-    padding_share = say_steps(log, model, data.train, training, progress.step, padded)
+    say_recipe(log, recipe)
+    step_count = StepCount(recipe.epochs, training.batch_size, training.seed, progress.step, training.micro_batch_size)
+    padding_share = say_steps(log, model, data.train, step_count, padded)
     if facts is not None:
         facts = replace(facts, padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
     directory.open(log, data.tables, facts, options.output.resume)
-    return Trainer(options, machine, data, directory, log, learner, progress, bad_steps, signals, positive, facts)
+    return Trainer(
+        options, machine, data, directory, log, learner, progress, bad_steps, signals, recipe, positive, facts
+    )
 
 
-def describe_run(options: FineTuningOptions, machine: Machine, data: TrainingData, positive_label: str) -> RunFacts:
+def circumstances(options: FineTuningOptions, data: TrainingData, model: Any) -> Circumstances:
+    """Return what the recipe of a run is chosen by."""
+    hidden_size = model.get_input_embeddings().weight.shape[1]
+    if isinstance(getattr(model.config, "hidden_size", None), int):
+        hidden_size = model.config.hidden_size
+    return Circumstances(data.train.row_count, data.valid.row_count, hidden_size, not options.data.find_label_errors)
+
+
+def describe_run(
+    options: FineTuningOptions, machine: Machine, data: TrainingData, recipe: Recipe, positive_label: str
+) -> RunFacts:
     """Return what is known of a run before it has trained."""
     encoder = data.main_encoder
+    chosen = recipe.values() | {"pooling": data.pooling, "truncation": encoder.truncation}
     return RunFacts(
         base_model=data.base_model,
         head=HeadDesign.from_options(options.model),
@@ -174,7 +196,8 @@ def describe_run(options: FineTuningOptions, machine: Machine, data: TrainingDat
         precision=machine.precision.name,
         device=str(machine.device),
         processes=machine.processes.size,
-        options=options.as_dict(),
+        options=options.as_dict() | chosen,
+        recipe=dict(recipe.reasons),
         data=table_facts(data.tables, {"train": data.train, "valid": data.valid}),
         findings=[finding.as_json() for finding in data.findings],
     )

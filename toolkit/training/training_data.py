@@ -23,6 +23,8 @@ class TrainingData:
     tables: dict[str, Table] = field(default_factory=dict)  # train, valid and, if it was named, test
     encoder: Encoder | None = None
     findings: Sequence[Finding] = ()
+    pairs: bool = False  # whether the model classifies pairs of texts
+    pooling: str = "own"  # what of a text a new head reads, own or mean
 
     @property
     def main_encoder(self) -> Encoder:

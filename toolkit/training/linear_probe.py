@@ -1,0 +1,158 @@
+"""A linear probe: logistic regression on what a pretrained encoder makes of the texts, before anything is fine-tuned.
+
+The last layer of a new head begins with its weights instead of random ones ("linear probing, then fine-tuning", Kumar
+et al. 2022, section 3). Then the first steps do not distort what the encoder knows while the head is still of no use, a
+run is no worse than the probe from its first step, and runs differ less from seed to seed.
+
+Shapes: N rows, H values of each that the last layer of the head gets, C labels.
+"""
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from toolkit.evaluation.decision import cross_entropy_sum
+
+STRENGTHS = (
+    0.003,
+    0.03,
+    0.3,
+)  # C of the logistic regressions that are tried, on inputs of standard deviation 1 on the whole
+MAX_ROWS = 3000  # to learn from, a random part of more
+MAX_CHOICE_ROWS = 1000  # likewise, while something is chosen, and to choose it by
+FEW_VALID_ROWS = 200  # with which nothing can be chosen
+FOLDS = 5
+UNSEEN = 1.0  # how far the bias of a label without rows is below the others
+ITERATIONS = 100
+FEW_ROWS = 16  # of a label
+SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A linear classifier of the values that the last layer of a head gets."""
+
+    weight: np.ndarray  # (C, H)
+    bias: np.ndarray  # (C,)
+    loss: float = math.nan  # mean cross entropy of rows that it has not learned from
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return what it holds as tensors, for the other processes."""
+        loss = torch.tensor([self.loss], dtype=torch.float64)
+        return {"weight": torch.from_numpy(self.weight), "bias": torch.from_numpy(self.bias), "loss": loss}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, torch.Tensor]) -> "LinearProbe":
+        """Return the probe that `tensors` gave."""
+        return cls(tensors["weight"].numpy(), tensors["bias"].numpy(), float(tensors["loss"]))
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the logits (N, C) for the inputs (N, H) of the last layer."""
+        return inputs @ self.weight.T + self.bias
+
+    def start(self, layer: torch.nn.Linear, share: float) -> None:
+        """Give a layer a share of the weights of the probe, with which it predicts the same, but less certainly."""
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(self.weight)).mul_(share)
+            if layer.bias is not None:
+                layer.bias.copy_(torch.from_numpy(self.bias)).mul_(share)
+
+
+def starting_share(rows: int, labels: int) -> float:
+    """Return which share of a probe's weights the last layer of a head begins with.
+
+    A probe that has fitted the training rows leaves an encoder nothing to learn from. With few rows a label that is as
+    well, since these would only lead it away from what it knows.
+    """
+    return 1.0 if rows < FEW_ROWS * labels else SHARE
+
+
+@dataclass(frozen=True)
+class ProbedRows:
+    """The rows that a probe learns from, or is scored on."""
+
+    inputs: np.ndarray  # (N, H) fp32, of the last layer of the head
+    label_ids: np.ndarray  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.label_ids)
+
+    def select(self, chosen: np.ndarray) -> "ProbedRows":
+        """Return the rows of some numbers, or those for which a mask (N,) is true."""
+        return ProbedRows(self.inputs[chosen], self.label_ids[chosen])
+
+    def part(self, rows: int) -> "ProbedRows":
+        """Return at most so many of the rows, drawn at random but always the same."""
+        return self if len(self) <= rows else self.select(sampled_rows(len(self), rows))
+
+
+def sampled_rows(rows: int, wanted: int) -> np.ndarray:
+    """Return the numbers, in order, of `wanted` of the rows, or of all; drawn at random but always the same."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:wanted])
+
+
+def fit_probe(train: ProbedRows, valid: ProbedRows, labels: int) -> LinearProbe:
+    """Return the probe that has learned from the training rows, with the strength at which the loss of others is low.
+
+    The others are the validation rows; of training rows that are learned from in turn, each is one of them too where
+    these are few. At least two labels must stand in the training rows; those of `labels` that do not are made unlikely.
+    """
+    train = train.part(MAX_ROWS)
+    mean = train.inputs.mean(axis=0)
+    deviation = float(np.sqrt(np.square(train.inputs - mean).mean())) + 1e-6  # of all: bf16 rounds what hardly varies
+    scaled = ProbedRows((train.inputs - mean) / deviation, train.label_ids)
+    scaled_valid = ProbedRows((valid.inputs - mean) / deviation, valid.label_ids).part(MAX_CHOICE_ROWS)
+    some = scaled.part(MAX_CHOICE_ROWS)
+    losses = {strength: _loss_of_others(some, scaled_valid, labels, strength) for strength in STRENGTHS}
+    best = min(STRENGTHS, key=lambda strength: losses[strength])
+    probe = _fit(scaled, labels, best)
+    weight = probe.weight / deviation
+    bias = probe.bias - weight @ mean
+    return LinearProbe(weight.astype(np.float32), bias.astype(np.float32), losses[best])
+
+
+def _loss_of_others(train: ProbedRows, valid: ProbedRows, labels: int, strength: float) -> float:
+    """Return the mean cross entropy of rows that a probe of some strength has not learned from."""
+    loss_sum = probe_loss(_fit(train, labels, strength), valid) * len(valid)
+    rows = len(valid)
+    if rows < FEW_VALID_ROWS and len(train) >= FOLDS:
+        folds = np.random.default_rng(0).permutation(len(train)) % FOLDS
+        for fold in range(FOLDS):
+            others = train.select(folds != fold)
+            held_out = train.select(folds == fold)
+            if len(set(others.label_ids)) > 1:
+                loss_sum += probe_loss(_fit(others, labels, strength), held_out) * len(held_out)
+                rows += len(held_out)
+    return loss_sum / max(rows, 1)
+
+
+def probe_loss(probe: LinearProbe, rows: ProbedRows) -> float:
+    """Return the mean cross entropy of the rows' labels; 0 without rows."""
+    if not len(rows):
+        return 0.0
+    return cross_entropy_sum(probe.logits(rows.inputs), rows.label_ids) / len(rows)
+
+
+def _fit(rows: ProbedRows, labels: int, strength: float) -> LinearProbe:
+    """Return logistic regression on rows whose inputs have a mean of 0 and, on the whole, a standard deviation of 1."""
+    regression = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start
+        warnings.simplefilter("ignore", UserWarning)  # nearly as many labels as rows
+        regression.fit(rows.inputs, rows.label_ids)
+    weight = regression.coef_
+    bias = regression.intercept_
+    if len(regression.classes_) == 2:  # scikit-learn then has the weights of one logit, the difference of two
+        weight = np.concatenate([-weight, weight]) / 2
+        bias = np.concatenate([-bias, bias]) / 2
+    all_weights = np.zeros((labels, weight.shape[1]))
+    all_biases = np.full(labels, bias.min() - UNSEEN)
+    all_weights[regression.classes_] = weight
+    all_biases[regression.classes_] = bias
+    return LinearProbe(all_weights, all_biases)
