@@ -44,11 +44,12 @@ class Verdict:
         yield f"to try it: {self.command}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for run.json."""
+        """Return it for run.json, without the command, which depends on where the run is and whether it was resumed."""
         return {
             "worse_than_simple": [asdict(shortfall) for shortfall in self.shortfalls],
-            "advice": [{"kind": remedy.kind, "what": remedy.sentence()} for remedy in self.remedies],
-            "command": self.command,
+            "advice": [
+                {"kind": remedy.kind, "what": remedy.sentence(), "options": remedy.options} for remedy in self.remedies
+            ],
         }
 
 

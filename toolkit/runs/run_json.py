@@ -99,7 +99,7 @@ class RunFacts:
     findings: list[dict[str, Any]] | None = None  # of the data doctor
     padding_share: float | None = None
     baselines: dict[str, Any] | None = None  # scores of simple methods, by table and method
-    verdict: dict[str, Any] | None = None  # where simple methods are better: in what, what may help, and the command
+    verdict: dict[str, Any] | None = None  # where simple methods are better: in what, and what may help
     metrics: dict[str, Any] = field(default_factory=dict)  # of the best evaluation
     train_seconds: float | None = None
     real_tokens_per_second: float | None = None
