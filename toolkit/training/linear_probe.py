@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from toolkit.evaluation.decision import cross_entropy_sum
 
@@ -141,6 +139,10 @@ def probe_loss(probe: LinearProbe, rows: ProbedRows) -> float:
 
 def _fit(rows: ProbedRows, labels: int, strength: float) -> LinearProbe:
     """Return logistic regression on rows whose inputs have a mean of 0 and, on the whole, a standard deviation of 1."""
+    # scikit-learn takes a second to import, and infer.py does without.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
     regression = LogisticRegression(C=strength, max_iter=ITERATIONS, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it is a start
