@@ -114,7 +114,8 @@ def new_model(options: FineTuningOptions, machine: Machine, data: TrainingData, 
     )
     if data.pooling == "mean":
         utils.pool_mean(new)
-    if model_options.head_start == "probe" and new.has_new_head:
+    starts_by_probe = model_options.head_start == "probe" or (model_options.head_start == "auto" and not data.pairs)
+    if starts_by_probe and new.has_new_head:
         utils.start_head(new, data, machine)
     say_model(log, data.base_model, data.source, new.model, new.new_weights, [*new.notes, *data.fit.notes])
     return new.model

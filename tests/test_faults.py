@@ -49,6 +49,7 @@ import utils
 def options(reviews: Path, model: Path, output: Path, *more: object) -> list[str]:
     usual = {"data_dir": reviews, "model": model, "output_dir": output, "test_file": reviews / "testset.csv"}
     rates = {"learning_rate": "3e-3", "batch_size": 8, "epochs": 12, "precision": "fp32", "device": "cpu"}
+    rates |= {"pooling": "own", "head_start": "random"}  # no pass before the first step, so that hooks can count
     given = [str(word) for name, value in {**usual, **rates}.items() for word in (f"--{name}", value)]
     return given + [str(word) for word in more]
 
@@ -509,6 +510,7 @@ def test_a_row_that_does_not_fit_the_memory_by_itself_is_one_line(wide, tmp_path
     text = "the food " * 2000
     (tmp_path / "t.csv").write_text("text,label\n" + "".join(f"{text}{w},{w}\n" for w in ("good", "bad") * 2))
     given = {"train_file": tmp_path / "t.csv", "valid_file": tmp_path / "t.csv", "model": wide}
+    given |= {"pooling": "own", "head_start": "random"}
     more = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
     done = limited(60, "main.py", *more, "--output_dir", tmp_path / "o", "--precision", "fp32", status=2)
     said = re.findall(r"out of memory with (\d) rows at once; continuing with (\d)", done.stdout)

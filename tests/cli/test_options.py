@@ -191,7 +191,7 @@ def test_training_has_the_defaults_that_the_documents_give():
         "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "warmup_ratio": 0.1, "scheduler": "linear",
         "max_grad_norm": 1.0, "seed": 42, "precision": "auto", "device": "auto", "output_dir": "output",
         "on_bad_rows": "stop", "metric": "accuracy", "eval_steps": "auto", "early_stopping": "auto",
-        "truncation": "auto", "pooling": "auto", "head_start": "probe",
+        "truncation": "auto", "pooling": "auto", "head_start": "auto",
     }  # fmt: skip
     assert {name: args[name] for name in expected} == expected
 

@@ -31,7 +31,8 @@ from toolkit.doctor.label_errors import (
 from toolkit.files.columns import Columns
 from toolkit.tokens.dataset import TokenDataset, concatenate
 
-FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--dropout", "0", "--device", "cpu", "--precision", "fp32")
+FAST = ("--learning_rate", "3e-3", "--batch_size", "8", "--dropout", "0", "--device", "cpu", "--precision", "fp32",
+        "--pooling", "own", "--head_start", "random")  # fmt: skip
 ADDED = ["suggested_label", "prob_con", "prob_pro", "label_quality", "file", "line"]
 OTHER = {"pro": "con", "con": "pro"}
 

@@ -139,7 +139,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--head_layers", type=number(int, 1, 100), metavar="N", help="hidden layers, with GELU and as wide as the model's, before the scores of --head cls, mean and mlp (off: 1 of mlp, none of the others)")
     group.add_argument("--head_dropout", type=_below_one, metavar="SHARE", help="dropout before each layer of --head cls, mean and mlp (off: as --dropout, else 0.1)")
     group.add_argument("--pooling", default="auto", choices=["auto", "own", "mean"], help="what of a text the head reads; own: what the architecture gives it, of BERT the first token; mean: the mean over all tokens, by one more layer, in models of BERT's kind; auto takes that on which a linear probe has the lower validation loss")
-    group.add_argument("--head_start", default="probe", choices=["probe", "random"], help="how the last layer of a new head begins; probe: with the weights of a linear probe, that is logistic regression on what the pretrained model makes of the training rows; random: as transformers does")
+    group.add_argument("--head_start", default="auto", choices=["auto", "probe", "random"], help="how the last layer of a new head begins; auto: by probe, for pairs of texts random; probe: with the weights of a linear probe, that is logistic regression on what the pretrained model makes of the training rows; random: as transformers does")
     group.add_argument("--keep_head", action=SWITCH, default=False, help="of a --model that is a classifier already, take its head as it is, its first label for the first of the data and so on; otherwise the head is kept where its labels have the names of those of the data, in any order, and else a new one is begun (default: off)")
 
 

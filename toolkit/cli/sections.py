@@ -69,7 +69,7 @@ class ModelOptions:
     head_layers: int | None
     head_dropout: float | None
     pooling: str  # auto, own or mean
-    head_start: str  # probe or random
+    head_start: str  # auto, probe or random
     keep_head: bool
 
 
