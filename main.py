@@ -94,10 +94,11 @@ def fine_tune(
     options: FineTuningOptions, machine: Machine, data: TrainingData, directory: RunDirectory, log: Log
 ) -> None:
     """Train a model, keep the best one, and say what happened."""
-    model = new_model(options, machine, data, log)
     if options.data.check_data:
+        new_classifier(options, data, log)  # to say which it is
         log("the data is fit for training; nothing was written")
         return
+    model = new_model(options, machine, data, log)
     run = begin_training(options, machine, data, directory, log, model)
     del model  # the run has it, and lets go of it before the test file is scored
     train(run)
@@ -105,7 +106,15 @@ def fine_tune(
 
 
 def new_model(options: FineTuningOptions, machine: Machine, data: TrainingData, log: Log) -> torch.nn.Module:
-    """Return the pretrained model with a new head, and say which it is."""
+    """Return the pretrained model with a new head, ready to be trained, and say which it is."""
+    new = new_classifier(options, data, log)
+    if utils.starts_by_probe(new, options.model, data):
+        utils.start_head(new.model, data, machine)
+    return new.model
+
+
+def new_classifier(options: FineTuningOptions, data: TrainingData, log: Log) -> utils.NewClassifier:
+    """Return the pretrained model with a new head, which depends on the seed, and say which it is."""
     utils.set_seed(options.training.seed)
     model_options = options.model
     design = HeadDesign.from_options(model_options)
@@ -114,11 +123,12 @@ def new_model(options: FineTuningOptions, machine: Machine, data: TrainingData, 
     )
     if data.pooling == "mean":
         utils.pool_mean(new)
-    starts_by_probe = model_options.head_start == "probe" or (model_options.head_start == "auto" and not data.pairs)
-    if starts_by_probe and new.has_new_head:
-        utils.start_head(new, data, machine)
+    if utils.starts_by_probe(new, model_options, data):
+        new.notes.append(
+            "its last layer begins with logistic regression on what the pretrained model makes of the rows"
+        )
     say_model(log, data.base_model, data.source, new.model, new.new_weights, [*new.notes, *data.fit.notes])
-    return new.model
+    return new
 
 
 def train(run: Trainer) -> None:
@@ -244,7 +254,7 @@ def find_label_errors(
         error_list = prepare_error_list(Path(options.output.output_dir), data.tables, data.labels)
     rows = concatenate(data.train, data.valid)
     search = begin_search(machine.processes, rows, error_list, options.data.folds, options.training.seed)
-    new_model(options, machine, data, log)  # to say which it is; each fold begins with one of its own
+    new_classifier(options, data, log)  # to say which it is; each fold begins with one of its own
     logits = []
     for fold in search.folds:
         log(str(fold))

@@ -21,7 +21,14 @@ from toolkit.base.disk import filling, install_directory, write_bytes, write_jso
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
 from toolkit.cli.console import Log, bar
-from toolkit.cli.sections import DataOptions, FineTuningOptions, PredictionOptions, ReadingOptions, options_from
+from toolkit.cli.sections import (
+    DataOptions,
+    FineTuningOptions,
+    ModelOptions,
+    PredictionOptions,
+    ReadingOptions,
+    options_from,
+)
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
@@ -98,7 +105,6 @@ ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
 TOKENIZED_AT_ONCE = 1000  # texts
 PROBED_AT_ONCE = 32  # rows
 FEW_TRUNCATED = 0.05  # share of the training rows
-POOLINGS = ("own", "mean")
 ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
 
 
@@ -520,12 +526,17 @@ def linear_probe(model: Any, data: TrainingData, machine: Machine, rows: int = M
     return LinearProbe.from_tensors(machine.processes.broadcast_tensors(tensors) or {})
 
 
-def start_head(new: NewClassifier, data: TrainingData, machine: Machine) -> None:
+def starts_by_probe(new: NewClassifier, options: ModelOptions, data: TrainingData) -> bool:
+    """Say whether the last layer of a classifier's head is to begin with a linear probe (start_head)."""
+    is_wanted = options.head_start == "probe" or (options.head_start == "auto" and not data.pairs)
+    return is_wanted and new.has_new_head
+
+
+def start_head(model: Any, data: TrainingData, machine: Machine) -> None:
     """Let the last layer of a new head begin with what a linear probe has learned."""
-    probed = linear_probe(new.model, data, machine)
-    _, layer = last_layer(new.model)
+    probed = linear_probe(model, data, machine)
+    _, layer = last_layer(model)
     probed.start(layer, starting_share(data.train.row_count, len(data.labels)))
-    new.notes.append("its last layer begins with logistic regression on what the pretrained model makes of the rows")
 
 
 def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Machine) -> str:
@@ -538,15 +549,13 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
         return model.pooling
     if data.pairs or options.training.train not in (None, "all") or model.head not in (None, "model"):
         return "own"
-    losses: dict[str, float] = {}
-    for pooling in POOLINGS:
-        new = new_classifier(data.source, data.labels, model.dropout, options.machine.fast, model.keep_head)
-        if not new.has_new_head or not can_pool(new.model):
-            return "own"
-        if pooling == "mean":
-            pool_mean(new)
-        losses[pooling] = linear_probe(new.model, data, machine, MAX_CHOICE_ROWS).loss
-    return min(POOLINGS, key=lambda pooling: losses[pooling])
+    new = new_classifier(data.source, data.labels, model.dropout, options.machine.fast, model.keep_head)
+    if not new.has_new_head or not can_pool(new.model):
+        return "own"
+    loss_of_own = linear_probe(new.model, data, machine, MAX_CHOICE_ROWS).loss
+    pool_mean(new)
+    loss_of_mean = linear_probe(new.model, data, machine, MAX_CHOICE_ROWS).loss
+    return "mean" if loss_of_mean < loss_of_own else "own"
 
 
 # -- training ---------------------------------------------------------------------------------------------------------

@@ -20,15 +20,21 @@ def fine_tune(data, model, output, *options) -> list:
     return ["main.py", "--data_dir", data, "--model", model, "--output_dir", output, *FAST, *options]
 
 
+def trained_at_once_and_resumed(data, model, folder, *options) -> dict[str, torch.Tensor]:
+    """Return what a run of two epochs in folder/one has trained, which one that is resumed after the first has too."""
+    script(*fine_tune(data, model, folder / "one", *options, "--epochs", "2"))
+    script(*fine_tune(data, model, folder / "resumed", *options, "--epochs", "1"))
+    script("main.py", "--output_dir", folder / "resumed", "--epochs", "2", "--resume")
+    one, resumed = (trained_weights(folder / name) for name in ("one", "resumed"))
+    assert one.keys() == resumed.keys()
+    assert all(torch.equal(one[name], resumed[name]) for name in one)
+    return one
+
+
 def test_a_run_that_is_resumed_and_one_of_two_processes_train_the_same_part(reviews, english_bert, tmp_path):
     options = ("--train", "top:1", "--batch_size", "7", "--dropout", "0", "--adam_epsilon", "1e-4")
     options = (*options, "--test_file", reviews / "testset.csv")
-    script(*fine_tune(reviews, english_bert, tmp_path / "one", *options, "--epochs", "2"))
-    script(*fine_tune(reviews, english_bert, tmp_path / "resumed", *options, "--epochs", "1"))
-    script("main.py", "--output_dir", tmp_path / "resumed", "--epochs", "2", "--resume")
-    one, resumed = (trained_weights(tmp_path / name) for name in ("one", "resumed"))
-    assert one.keys() == resumed.keys()
-    assert all(torch.equal(one[name], resumed[name]) for name in one)
+    one = trained_at_once_and_resumed(reviews, english_bert, tmp_path, *options)
     (checkpoint,) = (tmp_path / "one" / "checkpoint").glob("*.safetensors")
     moments = [name for name in load_file(checkpoint) if name.endswith(".exp_avg")]
     assert len(moments) == len(one)  # none for what is frozen
@@ -87,12 +93,7 @@ def test_lora_is_resumed_to_the_bit_and_the_same_with_two_processes_and_predicts
     pytest.importorskip("peft")
     options = ("--train", "lora", "--lora_rank", "4", "--batch_size", "7", "--dropout", "0", "--adam_epsilon", "1e-4")
     options = (*options, "--test_file", reviews / "testset.csv")
-    script(*fine_tune(reviews, english_bert, tmp_path / "one", *options, "--epochs", "2"))
-    script(*fine_tune(reviews, english_bert, tmp_path / "resumed", *options, "--epochs", "1"))
-    script("main.py", "--output_dir", tmp_path / "resumed", "--epochs", "2", "--resume")
-    one, resumed = (trained_weights(tmp_path / name) for name in ("one", "resumed"))
-    assert one.keys() == resumed.keys()
-    assert all(torch.equal(one[name], resumed[name]) for name in one)
+    one = trained_at_once_and_resumed(reviews, english_bert, tmp_path, *options)
     assert "bert.encoder.layer.0.attention.self.query.lora_A.weight" in one
     with processes(2, *fine_tune(reviews, english_bert, tmp_path / "two", *options, "--epochs", "2")) as started:
         assert ended(started) == [(0, "")] * 2

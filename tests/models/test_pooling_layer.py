@@ -3,46 +3,20 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import (
-    AutoModelForSequenceClassification,
-    BertConfig,
-    CamembertConfig,
-    DistilBertConfig,
-    ElectraConfig,
-    RobertaConfig,
-    XLMRobertaConfig,
-)
+from transformers import AutoModelForSequenceClassification, BertConfig, DistilBertConfig, RobertaConfig
 
 import utils
+from tests.layers.test_fast_bert import LIKE_BERT, batch
+from tests.layers.test_fast_bert import classifier as learning_classifier
 from toolkit.base.errors import UserError
 from toolkit.layers.fast_bert import make_fast
 from toolkit.models.heads import last_layer, without_last_layer
 from toolkit.models.pooling_layer import WEIGHT_OF_MEAN, add_pooling_layer, can_pool, has_pooling_layer
 
-SIZES = {
-    "vocab_size": 100,
-    "hidden_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 64,
-}
-LIKE_BERT = [BertConfig, RobertaConfig, XLMRobertaConfig, CamembertConfig, ElectraConfig]
-
 
 def classifier(kind=BertConfig) -> torch.nn.Module:
     """Return a random classifier that is not being trained."""
-    torch.manual_seed(0)
-    sizes = {"vocab_size": 100, "dim": 48, "n_layers": 2, "n_heads": 4, "hidden_dim": 64}
-    config = kind(**(sizes if kind is DistilBertConfig else SIZES), num_labels=3, initializer_range=0.2)
-    return AutoModelForSequenceClassification.from_config(config).eval()
-
-
-def batch() -> dict[str, torch.Tensor]:
-    ids = torch.randint(5, 100, (5, 20), generator=torch.Generator().manual_seed(1))
-    mask = torch.ones_like(ids)
-    mask[2, 11:] = mask[3, 1:] = 0
-    ids[mask == 0] = 1  # which is padding for RoBERTa
-    return {"input_ids": ids, "attention_mask": mask}
+    return learning_classifier(kind).eval()
 
 
 @torch.no_grad()

@@ -6,28 +6,21 @@ from typing import Any
 
 from toolkit.base.errors import UserError
 from toolkit.cli.label_names import split_at_equals
-from toolkit.cli.parser import number
+from toolkit.cli.parser import GatheredWords, number
 
 NAMES = ("none", "balanced")
 _weight = number(float, 0, above=True)
 
 
-class ClassWeightAction(argparse.Action):
+class ClassWeightAction(GatheredWords):
     """Makes of the words of an option one of the names, or a dict of the weights by label."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Add the weights to those that the namespace has already, or put a name in their place."""
-        earlier = getattr(namespace, self.dest, None)
-        weight = class_weight([str(word) for word in values or ()])
+    def gather(self, earlier: Any, words: list[str]) -> str | dict[str, float]:
+        """Return the weights, those of earlier words among them, or a name in their place."""
+        weight = class_weight(words)
         if isinstance(earlier, dict) and isinstance(weight, dict):
-            weight = earlier | weight
-        setattr(namespace, self.dest, weight)
+            return earlier | weight
+        return weight
 
 
 def class_weight(words: Sequence[str]) -> str | dict[str, float]:

@@ -1,37 +1,28 @@
 """New names of labels, as --map_labels gives them: old=new words, or a csv or json file of old and new names."""
 
-import argparse
 import csv
 import io
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from toolkit.base.errors import UserError
-from toolkit.cli.parser import path
+from toolkit.cli.parser import GatheredWords, path
 
 EQUALS_SIGN = re.compile(r"(?<!\\)=")  # \= is part of a label
 FILE_ENDINGS = (".csv", ".json")
 
 
-class MapLabels(argparse.Action):
+class MapLabels(GatheredWords):
     """Makes a dict of the words of an option, added to that of the same option before."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Add the names to what the namespace has already."""
-        earlier = getattr(namespace, self.dest, None)
+    def gather(self, earlier: Any, words: list[str]) -> dict[str, str]:
+        """Return the new names by the old ones, those of earlier words among them."""
         names = dict(earlier) if isinstance(earlier, dict) else {}
-        for word in values or ():
-            names |= label_names(str(word))
-        setattr(namespace, self.dest, names)
+        for word in words:
+            names |= label_names(word)
+        return names
 
 
 def label_names(word: str) -> dict[str, str]:

@@ -88,6 +88,25 @@ def _expand_argument_files(words: Sequence[str]) -> list[str]:
     return expanded
 
 
+class GatheredWords(argparse.Action):
+    """Makes one value of all the words that follow an option, wherever it is given."""
+
+    def gather(self, earlier: Any, words: list[str]) -> Any:
+        """Return the value of some words, given the one that there is already: the default, or that of words before."""
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Put the value of the words into the namespace."""
+        earlier = getattr(namespace, self.dest, None)
+        setattr(namespace, self.dest, self.gather(earlier, [str(word) for word in values or ()]))
+
+
 def path(word: str) -> str:
     """Return a path with the home directory in the place of ~, which a shell leaves as it is in --output_dir=~/x."""
     return os.path.expanduser(word)  # noqa: PTH111 (a Path's raises for a user who does not exist)

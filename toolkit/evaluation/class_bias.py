@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.evaluation.decision import SAME_VALUE
 from toolkit.evaluation.intervals import Difference, difference_intervals, weighted_scores
 
 FOLDS = 5
@@ -27,7 +28,6 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the second step
 PRIOR_ROWS = 10  # a label of so many rows goes half the way of the second step
 MARGIN = 0.1  # that a bias keeps from the next row's lead, if there is room; it goes no further than it must
 MIN_CHANGED = 10  # predictions; fewer may all have been for the better by chance, and then the interval is above 0
-SAME_VALUE = 1e-12  # two values of a metric that differ by less are equal but for rounding
 
 
 @dataclass(frozen=True)

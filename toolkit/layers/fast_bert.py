@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from toolkit.layers.attention import AttentionSettings, Group, attend, attend_first, attend_once, group_rows
 from toolkit.layers.cheap_dropout import add_dropped, make_dropout_cheap
+from toolkit.layers.evaluating import evaluating
 from toolkit.layers.touched_rows import make_touchable
 
 ATTENTION_PARTS = ("query", "key", "value", "dropout", "num_attention_heads")  # of BERT and what descends from it
@@ -281,11 +282,7 @@ def _is_layer_like_berts(layer: torch.nn.Module) -> bool:
 @torch.inference_mode()
 def _probe(model: Any) -> torch.Tensor:
     """Return the logits (4, C) of rows of 7, 9, 3 and 8 tokens, for a comparison."""
-    training = model.training
-    model.eval()
     ids = torch.arange(36).reshape(4, 9) % model.config.vocab_size
     mask = (torch.arange(9) < torch.tensor([7, 9, 3, 8])[:, None]).long()
-    try:
+    with evaluating(model):
         return model(input_ids=ids, attention_mask=mask).logits
-    finally:
-        model.train(training)

@@ -17,6 +17,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from toolkit.base.disk import write_json
 from toolkit.base.errors import UserError, kind_and_line
+from toolkit.layers.evaluating import evaluating
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.heads import Head, fit_head
 from toolkit.models.trust import CONFIG, ENCODER_CONFIG, weight_files
@@ -86,12 +87,6 @@ class PooledClassifier:
         """Return the scores (B, C) of rows input_ids (B, L), or inputs_embeds (B, L, H)."""
         states = self._states(input_ids, attention_mask, inputs)
         return SequenceClassifierOutput(logits=self.pooling_head(states, attention_mask))
-
-    def features(
-        self, input_ids: torch.Tensor | None = None, attention_mask: torch.Tensor | None = None, **inputs: Any
-    ) -> torch.Tensor:
-        """Return what the head's last layer reads of these rows, (B, H)."""
-        return self.pooling_head.features(self._states(input_ids, attention_mask, inputs), attention_mask)
 
     def _states(
         self, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None, inputs: dict[str, Any]
@@ -181,14 +176,11 @@ def _width(model: Any, design: HeadDesign, tokenizer: PreTrainedTokenizerBase) -
     ids = list(tokenizer(TRIED_TEXT)["input_ids"])
     ids = ids if len(ids) > 1 else ids * 2
     others = [*ids[:-1], (ids[-1] + 1) % model.config.vocab_size]
-    training = model.training
-    model.eval()
     try:
-        states = model.base_model(input_ids=torch.tensor([ids, others])).last_hidden_state
+        with evaluating(model):
+            states = model.base_model(input_ids=torch.tensor([ids, others])).last_hidden_state
     except Exception as error:  # whatever an encoder of another kind may ask for
         raise UserError(f"{design}: the encoder of a {kind} cannot be used alone ({kind_and_line(error)})") from None
-    finally:
-        model.train(training)
     if design.pooling == "mean" and states.shape[1] != len(ids):
         raise UserError(f"{design}: the encoder of a {kind} does not give a state for each token; take --head cls")
     if design.pooling == "cls":

@@ -4,8 +4,7 @@ The head is what is outside the encoder, and a pooler in it. What is not trained
 moments of AdamW, and where nothing below it is trained either it draws no dropout.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 
 from toolkit.base.errors import UserError
 from toolkit.base.languages import counted
+from toolkit.layers.evaluating import evaluating
 from toolkit.layers.fast_bert import freeze_layers
 from toolkit.models.lora import LoraSettings, add_lora, is_lora
 from toolkit.models.pretrained import is_of_encoder
@@ -153,19 +153,9 @@ def _called_after(model: Any, top: Sequence[torch.nn.Module]) -> list[torch.nn.M
             before.add(id(module))
 
     handles = [module.register_forward_pre_hook(note) for module in with_weights]
-    with _evaluating(model):
+    with evaluating(model):
         ids = torch.arange(8, device=model.device)[None] % model.config.vocab_size
         model(input_ids=ids, attention_mask=torch.ones_like(ids))
     for handle in handles:
         handle.remove()
     return [module for key, module in after.items() if key not in before]
-
-
-@contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)

@@ -59,7 +59,7 @@ class TokenDataset(TensorDataset):
         """(W,) int64, tokens of each window."""
         return self.tensors[2].numpy()
 
-    @property
+    @cached_property
     def label_ids(self) -> np.ndarray:
         """(N,) int64, of the rows; -1 where there are none."""
         of_windows = self.tensors[3].numpy()

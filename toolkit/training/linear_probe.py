@@ -17,11 +17,7 @@ import torch
 
 from toolkit.evaluation.decision import cross_entropy_sum
 
-STRENGTHS = (
-    0.003,
-    0.03,
-    0.3,
-)  # C of the logistic regressions that are tried, on inputs of standard deviation 1 on the whole
+STRENGTHS = (0.003, 0.03, 0.3)  # C of the regressions that are tried, on inputs of standard deviation 1 on the whole
 MAX_ROWS = 3000  # to learn from, a random part of more
 MAX_CHOICE_ROWS = 1000  # likewise, while something is chosen, and to choose it by
 FEW_VALID_ROWS = 200  # with which nothing can be chosen

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from toolkit.cli.console import Log
-from toolkit.cli.sections import FineTuningOptions
+from toolkit.cli.sections import FineTuningOptions, TrainingOptions
 from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
@@ -122,8 +122,7 @@ def begin_training(
     is_main = machine.is_main
     positive = find_positive_id(data.labels, training.positive_label, training.metric, training.threshold)
     betas = (training.adam_beta1, training.adam_beta2)
-    lora = LoraSettings(training.lora_rank, training.lora_alpha, training.lora_dropout)
-    part = TrainedPart.from_option(training.train, lora)
+    part = trained_part(training)
     frozen = freeze(model.to(machine.device), part)
     optimizer = make_optimizer(model, training.weight_decay, betas, training.adam_epsilon)
     scaler = machine.precision.scaler()
@@ -131,8 +130,6 @@ def begin_training(
     facts = None
     if is_main:
         facts = describe_run(options, machine, data, recipe, data.labels[positive])
-        if not part.is_all:
-            facts = replace(facts, trained=trained_facts(str(part), data.base_model, data.source, part.lora_scale))
     progress = Progress()
     if options.output.resume:
         resumed = resume(
@@ -141,24 +138,17 @@ def begin_training(
         progress = resumed.progress
         if facts is not None:
             facts = replace(facts, recipe=resumed.facts.recipe)
-    total_steps = recipe.epochs * steps_per_epoch(options, data)
-    schedule = Schedule(recipe.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
-    loss = make_loss(training.loss, data.labels, data.train.label_ids)
-    settings = StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed, loss)
-    at_once = training.micro_batch_size
-    if at_once is None and data.train.has_windows:
-        at_once = training.batch_size  # windows; a batch of long rows has many more
-    limit = RowLimit(progress.row_limit or at_once, log, data.fit.equal_lengths)
+    settings = step_settings(options, data, recipe)
+    limit = RowLimit(progress.row_limit or rows_at_once(training, data), log, data.fit.equal_lengths)
     wrapped = machine.wrap_for_training(model)
     learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step, frozen)
     bad_steps = BadStepMonitor(learner.guard, progress, log, data.tables.get("train"), training.max_bad_steps)
     signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
     say_trained(log, model, part)
-    padded = not data.fit.equal_lengths
-    say_loss(log, loss, data.labels)
+    say_loss(log, settings.loss, data.labels)
     say_recipe(log, recipe)
     step_count = StepCount(recipe.epochs, training.batch_size, training.seed, progress.step, training.micro_batch_size)
-    padding_share = say_steps(log, model, data.train, step_count, padded)
+    padding_share = say_steps(log, model, data.train, step_count, not data.fit.equal_lengths)
     if facts is not None:
         facts = replace(facts, padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
@@ -166,6 +156,28 @@ def begin_training(
     return Trainer(
         options, machine, data, directory, log, learner, progress, bad_steps, signals, recipe, positive, facts
     )
+
+
+def trained_part(training: TrainingOptions) -> TrainedPart:
+    """Return which part of a model is trained."""
+    lora = LoraSettings(training.lora_rank, training.lora_alpha, training.lora_dropout)
+    return TrainedPart.from_option(training.train, lora)
+
+
+def step_settings(options: FineTuningOptions, data: TrainingData, recipe: Recipe) -> StepSettings:
+    """Return how the steps of a run are taken."""
+    training = options.training
+    total_steps = recipe.epochs * steps_per_epoch(options, data)
+    schedule = Schedule(recipe.learning_rate, training.scheduler, total_steps, training.warmup_ratio)
+    loss = make_loss(training.loss, data.labels, data.train.label_ids)
+    return StepSettings(schedule.learning_rate, training.max_grad_norm, training.seed, loss)
+
+
+def rows_at_once(training: TrainingOptions, data: TrainingData) -> int | None:
+    """Return how many rows, or windows, a device has at once; None for all of a batch."""
+    if training.micro_batch_size is None and data.train.has_windows:
+        return training.batch_size  # a batch of long rows has many more windows
+    return training.micro_batch_size
 
 
 def circumstances(options: FineTuningOptions, data: TrainingData, model: Any) -> Circumstances:
@@ -182,7 +194,12 @@ def describe_run(
     """Return what is known of a run before it has trained."""
     encoder = data.main_encoder
     chosen = recipe.values() | {"pooling": data.pooling, "truncation": encoder.truncation}
+    part = trained_part(options.training)
+    trained = None
+    if not part.is_all:
+        trained = trained_facts(str(part), data.base_model, data.source, part.lora_scale)
     return RunFacts(
+        trained=trained,
         base_model=data.base_model,
         head=HeadDesign.from_options(options.model),
         labels=data.labels,
