@@ -9,6 +9,7 @@ same rows for every seed, and the validation rows to a quarter of that. Each run
     auto               main.py without options
     tfidf              logistic regression on TF-IDF weights, as main.py has it for comparison
     features           logistic regression on what the frozen encoder gives, first token or mean by cross-validation
+    setfit             SetFit with batches of 32 and one epoch of its pairs (pip install setfit; not for pairs of texts)
     NAME=OPTIONS       main.py with options, such as "slow=--learning_rate 5e-5 --epochs 3"
 
 Results are added to a file, and what stands there is not run again, so the command can be stopped and repeated. The
@@ -60,6 +61,11 @@ class Result:
     case: Case
     accuracy: float
     cpu_seconds: float
+
+
+def case_of(folder: Path, rows: int, recipe: str, seed: int, model: str) -> Case:
+    """Return the case of a recipe and a seed; without chance in the recipe there is one case for all seeds."""
+    return Case(folder.name, rows, recipe, 0 if recipe in WITHOUT_CHANCE else seed, model)
 
 
 # -- data -------------------------------------------------------------------------------------------------------------
@@ -219,7 +225,31 @@ def features(folder: Path, case: Case) -> float:
     return float(model.fit(train[name], labels).score(test[name], tables[2]["label"]))
 
 
-METHODS = {"trainer": trainer, "tfidf": tfidf, "features": features}
+def setfit(folder: Path, case: Case) -> float:
+    """Return the test accuracy of SetFit (Tunstall et al. 2022)."""
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+    from transformers import set_seed
+
+    from toolkit.models.locate import resolve_model
+
+    set_seed(case.seed)
+    tables = [pd.read_csv(folder / f"{stem}.csv", dtype=str, keep_default_na=False) for stem in FILES]
+    labels = sorted(set(tables[0]["label"]))
+    model = SetFitModel.from_pretrained(resolve_model(case.model or None), labels=labels)
+    rows = Dataset.from_dict(
+        {"text": tables[0]["text"].tolist(), "label": tables[0]["label"].map(labels.index).tolist()}
+    )
+    with tempfile.TemporaryDirectory() as output:
+        settings = TrainingArguments(
+            output_dir=output, seed=case.seed, batch_size=32, num_epochs=1, report_to="none", show_progress_bar=False
+        )
+        Trainer(model=model, args=settings, train_dataset=rows).train()
+    return float((np.asarray(model.predict(tables[2]["text"].tolist())) == tables[2]["label"].to_numpy()).mean())
+
+
+METHODS = {"trainer": trainer, "tfidf": tfidf, "features": features, "setfit": setfit}
+WITHOUT_CHANCE = ("tfidf", "features")  # a seed changes nothing: they are run once
 
 
 def run(folder: Path, case: Case) -> Result:
@@ -271,8 +301,8 @@ def print_tables(results: dict[Case, Result], args: argparse.Namespace) -> None:
         by_recipe: dict[str, list[list[float]]] = {}  # accuracies by seed, for each data set
         for folder in args.folders:
             for recipe in args.recipes:
-                cases = [Case(folder.name, rows, recipe, seed, args.model) for seed in seeds]
-                first = [Case(folder.name, rows, args.recipes[0], seed, args.model) for seed in seeds]
+                cases = [case_of(folder, rows, recipe, seed, args.model) for seed in seeds]
+                first = [case_of(folder, rows, args.recipes[0], seed, args.model) for seed in seeds]
                 values, base = accuracies(results, cases), accuracies(results, first)
                 if not values or not base:
                     continue
@@ -315,7 +345,7 @@ def main() -> None:
         for rows in args.rows:
             for folder in args.folders:
                 for recipe in args.recipes:
-                    case = Case(folder.name, rows, recipe, seed, args.model)
+                    case = case_of(folder, rows, recipe, seed, args.model)
                     if case in results or args.only_print:
                         continue
                     results[case] = run(cut(folder, rows, args.cut_dir), case)
