@@ -17,15 +17,25 @@ from toolkit.base.process import this_process
 from toolkit.cli.exits import begin_script, run_script
 from toolkit.cli.options import fine_tuning_options
 from toolkit.cli.sections import FineTuningOptions
-from toolkit.runs.paths import RunPaths, refuse_to_merge, refuse_to_overwrite, refuse_to_replace_base
+from toolkit.runs.paths import (
+    RunPaths,
+    refuse_to_merge,
+    refuse_to_overwrite,
+    refuse_to_replace_base,
+    refuse_to_replace_teachers,
+)
+from toolkit.runs.run_json import read_run
 
 
 def read_options() -> FineTuningOptions:
     """Return the options of the command line; UserError for a mistake in them, and for a run that is in the way."""
     options = fine_tuning_options()
+    for teacher in options.training.teaching.teacher or ():
+        read_run(Path(teacher), "--teacher")
     if this_process().is_main and options.trains_a_run and not options.output.resume:
         refuse_to_overwrite(Path(options.output.output_dir), options.output.overwrite)
         refuse_to_replace_base(Path(options.output.output_dir), options.model.model, options.training.train)
+        refuse_to_replace_teachers(Path(options.output.output_dir), options.training.teaching.teacher)
         if options.output.merge is not None:
             refuse_to_merge(Path(options.output.merge), options.training.train)
     return options

@@ -45,6 +45,7 @@ from toolkit.data.labels import (
 )
 from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, to_frame
+from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, mean_logits
 from toolkit.evaluation.scored_set import ScoredSet
@@ -80,6 +81,7 @@ from toolkit.tokens.dataset import (
     TokenFacts,
     TokenizedTable,
     broadcast_dataset,
+    concatenate,
     dataset_of,
     share_dataset,
 )
@@ -99,6 +101,7 @@ from toolkit.training.linear_probe import (
     starting_share,
 )
 from toolkit.training.loss import check_weighted_labels
+from toolkit.training.teachers import check_teachers, soft_targets
 from toolkit.training.training_data import TrainingData
 
 ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
@@ -163,6 +166,21 @@ def read_table(
         source.written_names,
         source.has_fixed_columns,
     )
+
+
+def read_unlabelled_table(file: str, columns: Columns, reading: ReadingOptions) -> Table:
+    """Read a file of texts without labels, of any format; UserError for rows that cannot be used, as of read_table."""
+    unlabelled = UnlabelledRows(file, columns, reading, pipe_format=None)
+    with unlabelled.open() as source:
+        rows = list(unlabelled.read(source))
+        unit = source.unit
+    used = [row for row in rows if isinstance(row, Row)]
+    rejected = [row for row in rows if isinstance(row, Rejected)]
+    stop_if_rejected(rejected, len(rows), reading.on_bad_rows)
+    if not used:
+        raise UserError(f"{file}: there are no rows")
+    frame = to_frame(used, unit).drop(columns="label" if columns.text_pair else ["label", "text_pair"])
+    return Table(Path(file), frame, rejected, [], columns, unlabelled.fingerprint(), unlabelled.taken_for)
 
 
 def read_tables(
@@ -381,7 +399,9 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     tables = {} if read is None else read.used
     base_model = options.model.model or EMBEDDED
     has_pairs = machine.processes.broadcast(None if encoder is None else encoder.pairs)
-    data = TrainingData(base_model, source, labels, train, valid, fit, tables, encoder, findings, has_pairs)
+    data = TrainingData(base_model, source, labels, train, valid, fit, tables, encoder, findings, pairs=has_pairs)
+    if options.training.teaching.teacher is not None and not options.data.check_data:
+        data = learn_from_teachers(options, data, machine, log)
     return replace(data, pooling=choose_pooling(options, data, machine.in_precision(fit.precision)))
 
 
@@ -558,6 +578,65 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
     return "mean" if loss_of_mean < loss_of_own else "own"
 
 
+# -- what other models know -------------------------------------------------------------------------------------------
+
+
+def learn_from_teachers(options: FineTuningOptions, data: TrainingData, machine: Machine, log: Log) -> TrainingData:
+    """Return, in every process, the data with what the models of --teacher predict as the targets of the training rows.
+
+    The rows of --unlabelled_file follow them, with the labels that the teachers find most probable as their label_ids.
+    The main process predicts alone. Raises UserError for teachers that do not go with the data, and for what is wrong
+    with the file.
+    """
+    train = None
+    tensors = None
+    if machine.is_main:
+        data = replace(data, unlabelled=_read_unlabelled(options, data, log))
+        frames = [table.frame for table in data.trained_on]
+        texts = pd.concat([frame.drop(columns="label", errors="ignore") for frame in frames], ignore_index=True)
+        probabilities = _teachers_probabilities(options, data, machine.alone(), texts, log)
+        label_ids = data.train.label_ids
+        train = data.train
+        if data.unlabelled is not None:
+            likeliest = probabilities[len(label_ids) :].argmax(axis=1)
+            rows = tokenize(data.main_encoder, data.unlabelled.frame, likeliest, str(data.unlabelled.path))
+            train = concatenate(train, rows.dataset)
+        agreement = (probabilities[: len(label_ids)].argmax(axis=1) == label_ids).mean()
+        log.item("", f"{agreement:.1%} of the training rows have the label that is most probable to them")
+        tensors = {"targets": torch.from_numpy(soft_targets(probabilities, label_ids))}
+    train = share_dataset(machine.processes, train)
+    shared = machine.processes.broadcast_tensors(tensors) or {}
+    return replace(data, train=train.with_targets(shared["targets"]))
+
+
+def _read_unlabelled(options: FineTuningOptions, data: TrainingData, log: Log) -> Table | None:
+    """Return the texts of --unlabelled_file, and say how many there are; None without one."""
+    file = options.training.teaching.unlabelled_file
+    if file is None:
+        return None
+    columns = data.tables["train"].columns.unlabelled()
+    table = read_unlabelled_table(file, columns, options.data.reading)
+    say_rows(log, "unlabelled", table)
+    check_unknown(data.main_encoder.tokenizer, table.texts, file, options.model.max_unknown)
+    return table
+
+
+def _teachers_probabilities(
+    options: FineTuningOptions, data: TrainingData, machine: Machine, texts: pd.DataFrame, log: Log
+) -> np.ndarray:
+    """Return the mean probabilities (N, C) that the models of --teacher give some texts, and say which models."""
+    teachers = options.training.teaching.teacher or []
+    prediction = PredictionOptions(PROBED_AT_ONCE, True, None, options.machine, min_agreement=0)
+    folders = [Path(teacher) for teacher in teachers]
+    check_teachers(folders, [read_run(folder, "--teacher") for folder in folders], data.labels, data.pairs)
+    ensemble = load_ensemble(folders, machine, prediction, PROBED_AT_ONCE, log)
+    log.item("teacher", f"the mean probabilities of {', '.join(teachers)}")
+    with bar(len(texts), "the teachers predict", "rows") as progress_bar:
+        logits = ensemble.predict(texts, progress_bar.update).logits
+    order = [ensemble.labels.index(label) for label in data.labels]
+    return ensemble.decision.probabilities(logits)[:, order]
+
+
 # -- training ---------------------------------------------------------------------------------------------------------
 
 
@@ -655,7 +734,12 @@ def _add_gradient(learner: Learner, dataset: TokenDataset, gradient_pass: Gradie
     shares = dataset.shares(gradient_pass.rows)
     if shares is not None:
         shares = shares.to(logits.device)
-    loss = learner.settings.loss.sum(logits.float(), label_ids, shares) * gradient_pass.weight
+    targets = dataset.targets_of(gradient_pass.rows)
+    if targets is None:
+        loss = learner.settings.loss.sum(logits.float(), label_ids, shares)
+    else:
+        loss = learner.settings.loss.sum_to_targets(logits.float(), targets.to(logits.device), shares)
+    loss = loss * gradient_pass.weight
     learner.scaler.scale(loss).backward()
     return loss.detach()
 

@@ -251,7 +251,8 @@ def test_every_path_may_begin_with_the_home_directory(parser, tmp_path, monkeypa
 
     def value(action: argparse.Action, *words: str) -> object:
         """Return what an option is given, of one that takes several the list of them."""
-        return vars(parser.parse_args(list(words)))[action.dest]
+        others = ["--teacher", "x"] if action.dest == "unlabelled_file" else []
+        return vars(parser.parse_args([*words, *others]))[action.dest]
 
     for action in paths:
         (name, *_) = action.option_strings

@@ -29,7 +29,7 @@ CHANGES = {  # (saved, on the command line) of each option that may change
     "valid_file": ("v.csv", "w.csv"), "test_file": ("a.csv", "b.csv"), "save_steps": (0, "7"),
     "micro_batch_size": (None, "4"), "max_bad_steps": (10, "0"), "precision": ("auto", "fp32"),
     "report_language": ("en", "zh"), "explain_rows": (20, "0"),
-    "merge": (None, "whole"),
+    "merge": (None, "whole"), "unlabelled_file": ("u.csv", "v.csv"),
 }  # fmt: skip
 REFUSED = {
     "epochs": (3, "2"), "batch_size": (16, "8"), "learning_rate": (5e-5, "0.0001"), "seed": (42, "7"),
@@ -77,7 +77,14 @@ def test_every_option_is_known_to_change_or_not():
     options = set(fine_tuning_options([]).as_dict())
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
     untested |= {"find_label_errors", "tensorboard", "map_labels", "keep_head", "no_header"}
-    untested |= {"head_layers", "head_dropout", "focal_gamma", "label_smoothing", "class_weight"}  # need another option
+    untested |= {
+        "head_layers",
+        "head_dropout",
+        "focal_gamma",
+        "label_smoothing",
+        "class_weight",
+        "teacher",
+    }  # need another option
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert (MAY_CHANGE | MAY_GROW) - untested == set(CHANGES)
 

@@ -54,6 +54,15 @@ def windowed(counts: list[int], first_label: int = 0) -> TokenDataset:
     return dataset_of(rows, None, 0, first_label + np.arange(len(counts)), row_ids)
 
 
+def test_a_window_has_the_targets_of_its_row_and_a_selection_keeps_them():
+    targets = torch.tensor([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
+    made = windowed([2, 1, 3]).with_targets(targets)
+    assert torch.equal(made.targets_of(np.array([5, 0, 2])), targets[[2, 0, 1]])
+    assert torch.equal(made.select(np.array([2, 0])).targets, targets[[2, 0]])
+    assert torch.equal(made.with_states(None).targets, targets)
+    assert made.with_targets(None).targets_of(np.array([0])) is None
+
+
 def test_rows_and_their_windows_are_told_apart():
     made = windowed([2, 1, 3])
     assert (len(made), made.row_count) == (6, 3)

@@ -193,8 +193,8 @@ def monitor_of(most: int = 10, lines: list[int] | None = None, progress: Progres
     """Return a monitor of a guard of its own, and the stream of its log; without `lines` it has no table."""
     guard = StepGuard(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))]), scaler)
     stream = io.StringIO()
-    training_table = None if lines is None else table(lines)
-    return BadStepMonitor(guard, progress or Progress(), Log(stream), training_table, most), stream
+    tables = [] if lines is None else [table(lines)]
+    return BadStepMonitor(guard, progress or Progress(), Log(stream), tables, most), stream
 
 
 def take_step(guard: StepGuard, step: int, rows: np.ndarray, is_bad: bool) -> None:
@@ -233,6 +233,17 @@ def test_the_rows_of_a_bad_step_are_named_by_their_lines_in_the_file():
     assert said_of([line * 10 for line in range(12)], ROWS).splitlines() == [
         "step 7: the loss or its gradient is not a number, so the weights stay as they are",
         "           its rows: data/trainset.csv, lines 20, 40, 90",
+    ]
+
+
+def test_rows_of_a_second_table_are_named_by_its_own_lines():
+    monitor, stream = monitor_of(lines=[10, 20, 30])
+    monitor.tables.append(SimpleNamespace(path="more.txt", frame=pd.DataFrame(index=pd.Index([1, 2], name="line"))))
+    take_step(monitor.guard, 0, np.array([4, 2, 0]), is_bad=True)
+    monitor.count()
+    assert stream.getvalue().splitlines()[1:] == [
+        "           its rows: data/trainset.csv, lines 10, 30",
+        "           its rows: more.txt, lines 2",
     ]
 
 

@@ -62,6 +62,28 @@ def test_the_loss_of_a_step_is_that_of_torch_on_the_whole_batch(
     torch.testing.assert_close(gradient, torch.autograd.grad(expected, logits)[0])
 
 
+@pytest.mark.parametrize(("processes", "micro"), [(1, None), (2, 4), (5, 1)])
+def test_the_loss_to_probabilities_is_that_of_torch_on_the_whole_batch(logits, processes, micro):
+    targets = torch.rand(ROWS, 3, generator=torch.Generator().manual_seed(2)).softmax(1)
+    losses = []
+    for rank in range(processes):
+        for part in micro_batches(np.arange(ROWS), rank, processes, micro, None, float(ROWS)):
+            losses.append(CROSS_ENTROPY.sum_to_targets(logits[part.rows], targets[part.rows]) * part.weight)
+    mean = torch.stack(losses).sum() / processes
+    divergence = torch.nn.KLDivLoss(reduction="batchmean")(logits.log_softmax(1), targets)
+    entropy = -(targets * targets.log()).sum(1).mean()
+    torch.testing.assert_close(mean, divergence + entropy)
+    torch.testing.assert_close(torch.autograd.grad(mean, logits, retain_graph=True)[0],
+                               torch.autograd.grad(divergence, logits)[0])  # fmt: skip
+
+
+def test_windows_count_by_their_shares_of_a_row_in_the_loss_to_probabilities(logits):
+    targets = torch.eye(3)[torch.arange(ROWS) % 3]
+    shares = torch.linspace(0.1, 1, ROWS)
+    by_labels = CROSS_ENTROPY.sum(logits, targets.argmax(1), shares)
+    torch.testing.assert_close(CROSS_ENTROPY.sum_to_targets(logits, targets, shares), by_labels)
+
+
 def slow_focal_loss(logits: torch.Tensor, label_ids: torch.Tensor, gamma: float, weights: list[float]) -> float:
     """Return the mean focal loss, row by row in plain numbers."""
     total = 0.0

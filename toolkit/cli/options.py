@@ -163,6 +163,8 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--focal_gamma", type=_positive, metavar="GAMMA", help="power of --loss focal: the higher, the less easy rows count (off: 2)")
     group.add_argument("--label_smoothing", type=_below_one, metavar="SHARE", help="share of the target that --loss label_smoothing gives to all labels in equal parts (off: 0.1)")
     group.add_argument("--class_weight", action=ClassWeightAction, nargs="+", default="none", metavar="LABEL=WEIGHT", help="how much the training rows of a label count, for labels that are rare or matter more: none (all alike), balanced (the rows of each label together count the same), or a weight for some of the labels (the others have 1)")
+    group.add_argument("--teacher", nargs="+", type=path, metavar="DIR", help="also learn from the probabilities that an earlier run's model gives the training rows, or the mean of those that several give; they need the same labels, and may be larger (off: learn from the labels alone)")
+    group.add_argument("--unlabelled_file", type=path, metavar="FILE", help="of --teacher: texts without labels, in any format of the other files, that are learned from as the teachers predict them (off: the training rows alone)")
     group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is for --positive_label")
     group.add_argument("--positive_label", metavar="LABEL", help="of two labels, the one that f1 and the ROC curve are for (off: the second in order)")
     group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set, or for more labels a bias for each, kept only if --metric is surely better with it (off: whichever is most probable)")
@@ -182,6 +184,23 @@ def _check_windows(args: argparse.Namespace) -> None:
             raise UserError(f"--{name} is for --long_texts windows")
 
 
+def _check_teaching(args: argparse.Namespace) -> None:
+    """Raise UserError for options that --teacher cannot go with; with --resume the run decides whether it has one."""
+    if args.teacher is None:
+        if args.unlabelled_file is not None and not args.resume:
+            raise UserError("--unlabelled_file is for --teacher, which predicts the labels of its texts")
+        return
+    problems = []
+    if args.loss != "cross_entropy":
+        problems.append(f"--loss {args.loss}")
+    if args.class_weight != "none":
+        problems.append("--class_weight")
+    if args.find_label_errors:
+        problems.append("--find_label_errors")
+    if problems:
+        raise UserError(*(f"--teacher cannot be combined with {problem}" for problem in problems))
+
+
 def _check_training(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for one whose package is not there."""
     if args.train == "lora" and find_spec("peft") is None:
@@ -193,6 +212,7 @@ def _check_training(args: argparse.Namespace) -> None:
         if getattr(args, name) is not None and args.head == "model":
             raise UserError(f"--{name} is for --head cls, mean and mlp, and this is --head model")
     _check_windows(args)
+    _check_teaching(args)
     if args.pooling == "mean" and args.head != "model":
         raise UserError(f"--pooling mean is for --head model, and this is --head {args.head}; --head mean reads the mean")
     if args.pooling == "mean" and args.train != "all":

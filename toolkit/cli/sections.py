@@ -84,6 +84,14 @@ class LossOptions:
 
 
 @dataclass(frozen=True)
+class TeachingOptions:
+    """The models that the run learns from besides the labels, and further texts that they predict."""
+
+    teacher: list[str] | None  # model directories; None: the labels alone
+    unlabelled_file: str | None
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """How the model is trained and the best one chosen."""
 
@@ -103,6 +111,7 @@ class TrainingOptions:
     scheduler: str
     max_grad_norm: float  # 0: off
     loss: LossOptions
+    teaching: TeachingOptions
     metric: str
     positive_label: str | None
     threshold: float | str | None  # a probability, auto, or None for the more probable label

@@ -16,10 +16,10 @@ from toolkit.files.source import said_first
 
 @dataclass
 class Table:
-    """The rows of a labelled file."""
+    """The rows of a labelled file, or of one without labels that is learned from."""
 
     path: Path
-    frame: pd.DataFrame  # text[, text_pair], label; its index is the line each row begins on
+    frame: pd.DataFrame  # text[, text_pair][, label]; its index is the line each row begins on
     rejected: list[Rejected]
     records: list[dict]  # the rows as they stand in the file; none where they were not asked for
     columns: Columns
@@ -43,7 +43,7 @@ class Table:
     @property
     def texts(self) -> list[str]:
         """All texts, first and second ones."""
-        return self.frame.drop(columns="label").to_numpy().ravel().tolist()
+        return self.frame.drop(columns="label", errors="ignore").to_numpy().ravel().tolist()
 
     def part(self, keep: np.ndarray, rejected: list[Rejected]) -> "Table":
         """Return the table of the rows that `keep` (N,) bool selects, with other rejected ones."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from toolkit.base.languages import counted
 from toolkit.cli.console import shown_label
 from toolkit.models.locate import split_revision
 from toolkit.runs.run_json import RunFacts
@@ -14,7 +15,7 @@ HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 BODY = """# Text classifier
 
-Fine-tuned from {model} on {rows:,} rows of {train}. It tells {count} labels apart:
+Fine-tuned from {model} on {rows:,} rows of {train}. {taught}It tells {count} labels apart:
 
 {labels}
 
@@ -33,6 +34,8 @@ On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so
 {long_texts} `run.json` holds the options, the fingerprints of the data, what looked wrong with it, and the versions of
 the packages.
 """
+
+TAUGHT = """Besides their labels it learned the probabilities that {models} give them{more}. """
 
 TRUNCATED = "Texts longer than {max_length} tokens are truncated; in training by {truncation}."
 
@@ -168,6 +171,7 @@ def _body(run: RunFacts) -> str:
         model=_code(run.base_model),
         train=_code(train.file),
         rows=train.rows,
+        taught=_taught(run),
         valid=_code(valid.file),
         valid_rows=valid.rows,
         count=len(run.labels),
@@ -180,6 +184,16 @@ def _body(run: RunFacts) -> str:
         macro_f1=metrics["macro_f1"],
         mcc=metrics["mcc"],
     )
+
+
+def _taught(run: RunFacts) -> str:
+    """Return from whom the model learned besides the labels; nothing if there are no such models."""
+    if not run.teachers:
+        return ""
+    more = ""
+    if "unlabelled" in run.data:
+        more = f" and {counted(run.data['unlabelled'].rows or 0, 'row')} without labels"
+    return TAUGHT.format(models=counted(len(run.teachers), "earlier model"), more=more)
 
 
 def _use(run: RunFacts) -> str:

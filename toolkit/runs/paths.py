@@ -1,5 +1,6 @@
 """Where the files of a run lie in its directory, and whether something is in their way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +106,13 @@ def refuse_to_replace_base(output_dir: Path, model: str | None, train: str | Non
             f"--train {train} saves only what was trained, which is of use only with {model}, and would replace that; "
             "choose another --output_dir"
         )
+
+
+def refuse_to_replace_teachers(output_dir: Path, teachers: Sequence[str] | None) -> None:
+    """Raise UserError if a run would replace a model that it learns from; a run that is resumed needs it again."""
+    for teacher in teachers or ():
+        if Path(teacher).resolve().is_relative_to(output_dir.resolve()):
+            raise UserError(f"--teacher {teacher} is in the --output_dir of the new run; choose another --output_dir")
 
 
 def refuse_to_merge(target: Path, train: str | None) -> None:

@@ -17,7 +17,8 @@ from toolkit.runs.run_json import RunFacts, TableFacts
 # docs/reliability.md lists it.
 MAY_CHANGE = frozenset({
     "resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
-    "precision", "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows",
+    "unlabelled_file", "precision",
+    "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows",
     "merge",
 })  # fmt: skip
 MAY_GROW = frozenset({"epochs"})
@@ -81,6 +82,7 @@ def resume(folder: Path, trainer_state: TrainerState, facts: RunFacts | None, pr
         assert facts is not None, "the main process has the facts of the run"
         state, tensors = read_checkpoint(folder)
         check_unchanged(state.facts.precision, state.facts.data, facts)
+        _compare_teachers(state.facts.teachers or {}, facts.teachers or {})
         content = resumed_with(state, facts).as_json()
     state = SavedState.from_json(processes.broadcast(content))
     restore(trainer_state, state, processes.broadcast_tensors(tensors) or {})
@@ -97,6 +99,13 @@ def check_unchanged(precision: str | None, data: Mapping[str, TableFacts], facts
     for name, now in facts.data.items():
         if name in data:  # a test file may be named later
             _compare_data(name, data[name], now)
+
+
+def _compare_teachers(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raise UserError if a model that the run learns from is no longer the one with which it began."""
+    for folder, sha256 in now.items():
+        if before.get(folder) != sha256:
+            raise UserError(f"--resume: the model in {folder}, a --teacher, has changed since the run began")
 
 
 def _compare_data(name: str, before: TableFacts, now: TableFacts) -> None:

@@ -84,6 +84,7 @@ class RunFacts:
     processes: int | None = None
     base_model: str  # the pretrained model, as the user named it
     trained: TrainedFacts | None = None  # None: the directory holds a whole model
+    teachers: dict[str, str] | None = None  # sha256 of the weights of the models that it learned from, by directory
     head: HeadDesign | None = None  # None: that of the model's architecture
     labels: list[str]
     positive_label: str
@@ -160,6 +161,7 @@ def _check(content: Mapping[str, Any]) -> None:
         "columns": are_names,
         "max_length": type(content["max_length"]) is int and content["max_length"] > 0,
         "truncation": isinstance(content["truncation"], str),
+        "teachers": isinstance(content.get("teachers"), dict | None),
         "stride": _is_count_or_none(content.get("stride"), least=0),
         "max_windows": _is_count_or_none(content.get("max_windows"), least=1),
     }
@@ -176,17 +178,17 @@ def _is_count_or_none(value: Any, least: int) -> bool:
     return value is None or (type(value) is int and value >= least)
 
 
-def read_run(model_dir: Path) -> RunFacts:
-    """Return the run.json of a model directory; UserError if it is not one that main.py wrote."""
+def read_run(model_dir: Path, option: str = "--model_dir") -> RunFacts:
+    """Return the run.json of the model directory that `option` names; UserError if main.py did not write it."""
     path = model_dir / "run.json"
     recover(model_dir)
     try:
         if model_dir.is_dir() and (problems := _foreign_files(model_dir)):
-            raise UserError(*(f"--model_dir {model_dir}: {problem}" for problem in problems))
+            raise UserError(*(f"{option} {model_dir}: {problem}" for problem in problems))
         return RunFacts.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         problem = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
-        raise UserError(f"--model_dir {model_dir}: {problem}; python main.py writes a model directory") from None
+        raise UserError(f"{option} {model_dir}: {problem}; python main.py writes a model directory") from None
     except (ValueError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
 

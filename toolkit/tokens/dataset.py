@@ -29,6 +29,9 @@ class TokenDataset(TensorDataset):
         label_ids: (W,) int64, those of their rows, -1 where there are none.
         row_ids: (W,) int64, ascending, the number of each window's row; None where each row is one window.
         states: what the frozen part of a model makes of the windows, which that model is then given instead of tokens.
+
+    After with_targets its `targets` are (N, C) fp32, the probabilities that a model learns to give the rows; else they
+    are None, and it learns their labels.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class TokenDataset(TensorDataset):
     ):
         super().__init__(input_ids, token_type_ids, lengths, label_ids, *([] if row_ids is None else [row_ids]))
         self.states = states
+        self.targets: torch.Tensor | None = None
 
     @property
     def input_ids(self) -> torch.Tensor:
@@ -129,7 +133,19 @@ class TokenDataset(TensorDataset):
 
     def with_states(self, states: HiddenStates | None) -> "TokenDataset":
         """Return the same rows with what the frozen part of a model makes of them, or without."""
-        return TokenDataset(*self.tensors, states=states)
+        return TokenDataset(*self.tensors, states=states).with_targets(self.targets)
+
+    def with_targets(self, targets: torch.Tensor | None) -> "TokenDataset":
+        """Return the same rows with the probabilities (N, C) that a model learns to give them, or without."""
+        dataset = TokenDataset(*self.tensors, states=self.states)
+        dataset.targets = targets
+        return dataset
+
+    def targets_of(self, windows: np.ndarray) -> torch.Tensor | None:
+        """Return the targets (B, C) of some windows, those of their rows; None if labels are learned."""
+        if self.targets is None:
+            return None
+        return self.targets[torch.from_numpy(self.row_ids[windows])]
 
     def select(self, rows: np.ndarray) -> "TokenDataset":
         """Return the dataset of some rows, by their numbers."""
@@ -137,7 +153,8 @@ class TokenDataset(TensorDataset):
         tensors = [tensor[windows] for tensor in self.tensors]
         if self.has_windows:
             tensors[4] = torch.from_numpy(np.repeat(np.arange(len(rows)), self.window_counts[rows]))
-        return TokenDataset(*tensors)
+        targets = None if self.targets is None else self.targets[torch.from_numpy(rows)]
+        return TokenDataset(*tensors).with_targets(targets)
 
 
 @dataclass(frozen=True)
@@ -195,7 +212,7 @@ def dataset_of(
 def concatenate(first: TokenDataset, second: TokenDataset) -> TokenDataset:
     """Return the rows of two datasets as one; those of the narrower one are filled up with zeros, unseen by a model.
 
-    Either both have windows or neither has.
+    Either both have windows or neither has; states and targets are left out.
     """
     joined = []
     for tensors in zip(first.tensors, second.tensors, strict=True):

@@ -1,7 +1,7 @@
 """Steps whose loss or gradient is not a number: noticed, logged, and kept from touching the weights."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,14 +95,15 @@ class StepGuard:
 class BadStepMonitor:
     """Counts the bad steps of a run in its progress, logs their rows, and ends the run when there are too many.
 
-    `table` is the training table, which only the main process has; more than `max_bad_steps` are too many.
+    `tables` are those whose rows are trained on, one after the other, which only the main process has; more than
+    `max_bad_steps` are too many.
     """
 
-    def __init__(self, guard: StepGuard, progress: Progress, log: Log, table: Table | None, max_bad_steps: int):
+    def __init__(self, guard: StepGuard, progress: Progress, log: Log, tables: Sequence[Table], max_bad_steps: int):
         self.guard = guard
         self.progress = progress
         self.log = log
-        self.table = table
+        self.tables = tables
         self.max_bad_steps = max_bad_steps
 
     def count(self, wait: bool = False) -> None:
@@ -139,12 +140,17 @@ class BadStepMonitor:
 
     def _log_rows(self, bad_step: BadStep) -> None:
         """Log a bad step with the lines in the file of its rows."""
-        if self.table is None:
+        if not self.tables:
             return
-        index = self.table.frame.index
-        lines = sorted(index[bad_step.rows].tolist())
-        listed = ", ".join(str(line) for line in lines[:MAX_LISTED_ROWS])
-        if len(lines) > MAX_LISTED_ROWS:
-            listed += ", ..."
         self.log(f"step {bad_step.step + 1}: the loss or its gradient is not a number, so the weights stay as they are")
-        self.log(f"           its rows: {self.table.path}, {index.name}s {listed}")
+        first = 0  # number of the table's first row
+        for table in self.tables:
+            index = table.frame.index
+            of_table = bad_step.rows[(bad_step.rows >= first) & (bad_step.rows < first + len(index))]
+            lines = sorted(index[of_table - first].tolist())
+            listed = ", ".join(str(line) for line in lines[:MAX_LISTED_ROWS])
+            if len(lines) > MAX_LISTED_ROWS:
+                listed += ", ..."
+            if lines:
+                self.log(f"           its rows: {table.path}, {index.name}s {listed}")
+            first += len(index)

@@ -52,6 +52,17 @@ class Loss:
             losses = losses * shares
         return losses.sum() if weights is None else (losses * weights[label_ids]).sum()
 
+    def sum_to_targets(
+        self, logits: torch.Tensor, targets: torch.Tensor, shares: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the sum of the cross entropies of rows with these logits (B, C) to the probabilities `targets` (B, C).
+
+        `shares` are those of `sum`. It is the loss of a model that learns from others (Hinton et al. 2015, section 2),
+        in which weights, gamma and smoothing have no part.
+        """
+        losses = F.cross_entropy(logits, targets, reduction="none")
+        return losses.sum() if shares is None else (losses * shares).sum()
+
     def total_weight(self, label_ids: np.ndarray) -> float:
         """Return the sum of the weights of rows with these label_ids (B,), by which the sum of losses is divided."""
         if self.weights is None:

@@ -28,6 +28,7 @@ from toolkit.training.loss import make_loss, say_loss
 from toolkit.training.optimizer import Schedule, make_optimizer
 from toolkit.training.recipe import Circumstances, Recipe, choose_recipe
 from toolkit.training.stop_signals import StopSignals
+from toolkit.training.teachers import fingerprint_teachers
 from toolkit.training.training_data import TrainingData
 
 
@@ -142,7 +143,7 @@ def begin_training(
     limit = RowLimit(progress.row_limit or rows_at_once(training, data), log, data.fit.equal_lengths)
     wrapped = machine.wrap_for_training(model)
     learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, progress.step, frozen)
-    bad_steps = BadStepMonitor(learner.guard, progress, log, data.tables.get("train"), training.max_bad_steps)
+    bad_steps = BadStepMonitor(learner.guard, progress, log, data.trained_on, training.max_bad_steps)
     signals = StopSignals(machine.processes, limit, resumable=options.trains_a_run)
     say_trained(log, model, part)
     say_loss(log, settings.loss, data.labels)
@@ -152,7 +153,7 @@ def begin_training(
     if facts is not None:
         facts = replace(facts, padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
-    directory.open(log, data.tables, facts, options.output.resume)
+    directory.open(log, data.all_tables, facts, options.output.resume)
     return Trainer(
         options, machine, data, directory, log, learner, progress, bad_steps, signals, recipe, positive, facts
     )
@@ -198,8 +199,10 @@ def describe_run(
     trained = None
     if not part.is_all:
         trained = trained_facts(str(part), data.base_model, data.source, part.lora_scale)
+    teachers = options.training.teaching.teacher
     return RunFacts(
         trained=trained,
+        teachers=None if teachers is None else fingerprint_teachers(teachers),
         base_model=data.base_model,
         head=HeadDesign.from_options(options.model),
         labels=data.labels,
@@ -215,6 +218,6 @@ def describe_run(
         processes=machine.processes.size,
         options=options.as_dict() | chosen,
         recipe=dict(recipe.reasons),
-        data=table_facts(data.tables, {"train": data.train, "valid": data.valid}),
+        data=table_facts(data.all_tables, {"train": data.train, "valid": data.valid}),
         findings=[finding.as_json() for finding in data.findings],
     )

@@ -12,7 +12,7 @@ from toolkit.tokens.probe import Fit
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run works on; the tables, the encoder and the findings are there in the main process alone."""
+    """What a run works on; tables, the encoder and the findings are there in the main process alone."""
 
     base_model: str  # the name of the pretrained model, as it was given
     source: str  # its directory, or its id on the hub
@@ -23,8 +23,19 @@ class TrainingData:
     tables: dict[str, Table] = field(default_factory=dict)  # train, valid and, if it was named, test
     encoder: Encoder | None = None
     findings: Sequence[Finding] = ()
+    unlabelled: Table | None = None  # the rows at the end of `train` that only teachers have labelled
     pairs: bool = False  # whether the model classifies pairs of texts
     pooling: str = "own"  # what of a text a new head reads, own or mean
+
+    @property
+    def all_tables(self) -> dict[str, Table]:
+        """The labelled tables, and the one without labels if there is one."""
+        return self.tables if self.unlabelled is None else {**self.tables, "unlabelled": self.unlabelled}
+
+    @property
+    def trained_on(self) -> list[Table]:
+        """The tables whose rows are those of `train`, one after the other."""
+        return [table for name, table in self.all_tables.items() if name in ("train", "unlabelled")]
 
     @property
     def main_encoder(self) -> Encoder:

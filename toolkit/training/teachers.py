@@ -1,0 +1,53 @@
+"""What a run learns from the models that teach it: the probabilities that they give its rows, besides the labels.
+
+N rows, L of them with labels, C labels.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from toolkit.base.errors import UserError
+from toolkit.cli.console import shown_label
+from toolkit.models.trust import fingerprint_weights
+from toolkit.runs.run_json import RunFacts
+
+TEACHERS_SHARE = 0.5  # of the target of a row that has a label
+MAX_LISTED = 5  # labels in an error
+
+
+def soft_targets(probabilities: np.ndarray, label_ids: np.ndarray) -> np.ndarray:
+    """Return what the model is to predict of some rows, (N, C): probabilities in fp32.
+
+    `probabilities` (N, C) are those that the teachers give the rows, of which the first have the labels label_ids
+    (L,). A row without a label has the teachers' probabilities as its target ("dark knowledge", Hinton et al. 2015,
+    section 2); one with a label has those by the share TEACHERS_SHARE, and its label by the rest.
+    """
+    targets = probabilities.astype(np.float32)
+    labelled = np.arange(len(label_ids))
+    targets[labelled] *= TEACHERS_SHARE
+    targets[labelled, label_ids] += 1 - TEACHERS_SHARE
+    return targets
+
+
+def check_teachers(folders: Sequence[Path], runs: Sequence[RunFacts], labels: Sequence[str], pairs: bool) -> None:
+    """Raise UserError if a teacher has other labels than a run, or reads pairs of texts where the run does not."""
+    for folder, run in zip(folders, runs, strict=True):
+        if set(run.labels) != set(labels):
+            of_teacher, own = _listed(run.labels), _listed(labels)
+            raise UserError(f"--teacher {folder} has other labels than the training rows: {of_teacher}, not {own}")
+        if run.pairs != pairs:
+            kinds = ("pairs of texts", "single texts")
+            own, of_teacher = kinds if pairs else kinds[::-1]
+            raise UserError(f"--teacher {folder} was trained on {of_teacher}, and the training rows are {own}")
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = ", ..." if len(labels) > MAX_LISTED else ""
+    return ", ".join(map(shown_label, labels[:MAX_LISTED])) + more
+
+
+def fingerprint_teachers(folders: Sequence[str]) -> dict[str, str]:
+    """Return the sha256 of each teacher's weights by its directory, by which a resumed run knows it again."""
+    return {folder: fingerprint_weights(Path(folder)) for folder in folders}
