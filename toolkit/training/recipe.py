@@ -12,7 +12,7 @@ from toolkit.base.languages import counted
 from toolkit.cli.sections import TrainingOptions
 from toolkit.models.trained_part import rate_factor
 
-FEWEST_STEPS = 600  # of a run: with 3 epochs small sets have too few (Zhang et al. 2021, section 5.1)
+FEWEST_STEPS = 400  # of a run: with 3 epochs small sets have too few (Zhang et al. 2021, section 5.1)
 FEWEST_EPOCHS = 3
 MOST_EPOCHS = 20
 RATE_OF_BASE = 5e-5  # learning rate of a model whose hidden states have the size of BERT-base's
