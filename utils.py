@@ -32,7 +32,7 @@ from toolkit.cli.sections import (
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
-from toolkit.compute.memory import RowLimit
+from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.data.labels import (
     encode_labels,
     learn_labels,
@@ -400,7 +400,7 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     base_model = options.model.model or EMBEDDED
     has_pairs = machine.processes.broadcast(None if encoder is None else encoder.pairs)
     data = TrainingData(base_model, source, labels, train, valid, fit, tables, encoder, findings, pairs=has_pairs)
-    if options.training.teaching.teacher is not None and not options.data.check_data:
+    if options.training.teaching.teacher is not None:
         data = learn_from_teachers(options, data, machine, log)
     return replace(data, pooling=choose_pooling(options, data, machine.in_precision(fit.precision)))
 
@@ -585,13 +585,16 @@ def learn_from_teachers(options: FineTuningOptions, data: TrainingData, machine:
     """Return, in every process, the data with what the models of --teacher predict as the targets of the training rows.
 
     The rows of --unlabelled_file follow them, with the labels that the teachers find most probable as their label_ids.
-    The main process predicts alone. Raises UserError for teachers that do not go with the data, and for what is wrong
-    with the file.
+    The main process predicts alone. With --check_data the file is read, and nothing is predicted. Raises UserError for
+    teachers that do not go with the data, and for what is wrong with the file.
     """
     train = None
     tensors = None
     if machine.is_main:
         data = replace(data, unlabelled=_read_unlabelled(options, data, log))
+    if options.data.check_data:
+        return data
+    if machine.is_main:
         frames = [table.frame for table in data.trained_on]
         texts = pd.concat([frame.drop(columns="label", errors="ignore") for frame in frames], ignore_index=True)
         probabilities = _teachers_probabilities(options, data, machine.alone(), texts, log)
@@ -634,7 +637,10 @@ def _teachers_probabilities(
     with bar(len(texts), "the teachers predict", "rows") as progress_bar:
         logits = ensemble.predict(texts, progress_bar.update).logits
     order = [ensemble.labels.index(label) for label in data.labels]
-    return ensemble.decision.probabilities(logits)[:, order]
+    probabilities = ensemble.decision.probabilities(logits)[:, order]
+    del ensemble
+    release_memory()
+    return probabilities
 
 
 # -- training ---------------------------------------------------------------------------------------------------------

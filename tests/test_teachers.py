@@ -141,5 +141,7 @@ def test_texts_without_labels_that_cannot_be_used_stop_the_run_or_are_listed(rev
     words = ("--teacher", teachers[0], "--unlabelled_file", path, "--epochs", "1")
     done = script(*fine_tune(reviews, english_bert, tmp_path / "c", *words), status=2)
     assert f"error: {path}, line 3: text is empty" in done.stderr
+    checked = script(*fine_tune(reviews, english_bert, tmp_path / "c", *words, "--check_data"), status=2)
+    assert checked.stderr == done.stderr
     script(*fine_tune(reviews, english_bert, tmp_path / "c", *words, "--on_bad_rows", "skip"))
     assert "more.csv" in (tmp_path / "c" / "rejected_rows.csv").read_text()
