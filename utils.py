@@ -100,6 +100,7 @@ from toolkit.training.linear_probe import (
     sampled_rows,
     starting_share,
 )
+from toolkit.training.linear_probe import suits as probe_suits
 from toolkit.training.loss import check_weighted_labels
 from toolkit.training.teachers import check_teachers, soft_targets
 from toolkit.training.training_data import TrainingData
@@ -548,8 +549,8 @@ def linear_probe(model: Any, data: TrainingData, machine: Machine, rows: int = M
 
 def starts_by_probe(new: NewClassifier, options: ModelOptions, data: TrainingData) -> bool:
     """Say whether the last layer of a classifier's head is to begin with a linear probe (start_head)."""
-    is_wanted = options.head_start == "probe" or (options.head_start == "auto" and not data.pairs)
-    return is_wanted and new.has_new_head
+    suits = options.head_start == "auto" and probe_suits(data.train.row_count, data.pairs)
+    return (suits or options.head_start == "probe") and new.has_new_head
 
 
 def start_head(model: Any, data: TrainingData, machine: Machine) -> None:
@@ -567,7 +568,9 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
     model = options.model
     if model.pooling != "auto":
         return model.pooling
-    if data.pairs or options.training.train not in (None, "all") or model.head not in (None, "model"):
+    if options.training.train not in (None, "all") or model.head not in (None, "model"):
+        return "own"
+    if not probe_suits(data.train.row_count, data.pairs):
         return "own"
     new = new_classifier(data.source, data.labels, model.dropout, options.machine.fast, model.keep_head)
     if not new.has_new_head or not can_pool(new.model):

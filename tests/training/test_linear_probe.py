@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from toolkit.training.linear_probe import (
+    FEW_PAIRS,
     FEW_ROWS,
     SHARE,
     LinearProbe,
@@ -15,6 +16,7 @@ from toolkit.training.linear_probe import (
     fit_probe,
     probe_loss,
     starting_share,
+    suits,
 )
 
 
@@ -108,3 +110,9 @@ def test_tensors_hold_all_of_a_probe():
 def test_few_rows_of_a_label_begin_with_the_whole_probe():
     assert starting_share(FEW_ROWS * 10 - 1, 10) == 1.0
     assert starting_share(FEW_ROWS * 10, 10) == SHARE
+
+
+def test_a_head_begins_with_a_probe_but_for_many_pairs():
+    assert suits(1_000_000, pairs=False)
+    assert suits(FEW_PAIRS - 1, pairs=True)
+    assert not suits(FEW_PAIRS, pairs=True)

@@ -80,9 +80,9 @@ def test_where_the_last_evaluation_counts_nothing_stops_early():
 
 
 def test_two_lines_say_what_was_chosen_and_why():
-    chosen, why = recipe_lines(recipe_of(1000, valid_rows=250))
+    chosen, why = recipe_lines(recipe_of(640, valid_rows=160))
 
     assert chosen == (
         "10 epochs at a learning rate of 0.0001, evaluated every epoch, stopped after 5 evaluations without improvement"
     )
-    assert why == "chosen for 1,000 training rows, hidden states of 384 values, 250 validation rows"
+    assert why == "chosen for 640 training rows, hidden states of 384 values, 160 validation rows"

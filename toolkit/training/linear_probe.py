@@ -26,6 +26,7 @@ UNSEEN = 1.0  # how far the bias of a label without rows is below the others
 ITERATIONS = 100
 FEW_ROWS = 16  # of a label
 SHARE = 0.3
+FEW_PAIRS = 500  # training rows
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,15 @@ class LinearProbe:
             layer.weight.copy_(torch.from_numpy(self.weight)).mul_(share)
             if layer.bias is not None:
                 layer.bias.copy_(torch.from_numpy(self.bias)).mul_(share)
+
+
+def suits(rows: int, pairs: bool) -> bool:
+    """Say whether a head does well to begin with a probe, for so many training rows of single texts or of pairs.
+
+    What one text of a pair is to the other hardly shows in a probe, and an encoder that begins with it learns it less
+    well; but an encoder that has few rows does not learn it at all.
+    """
+    return not pairs or rows < FEW_PAIRS
 
 
 def starting_share(rows: int, labels: int) -> float:
