@@ -117,6 +117,36 @@ def test_the_directory_of_a_hub_cache_stands_for_its_main_branch(english_bert, t
     assert len(load_tokenizer(str(second))) == len(load_tokenizer(str(english_bert)))
 
 
+def test_of_a_hub_cache_the_revision_with_weights_is_taken(english_bert, tmp_path):
+    """As after a download of a model with pickled weights, whose conversion is another revision."""
+    cache = tmp_path / "models--org--bert"
+    main = snapshot(cache, english_bert, "1111")
+    (main / "model.safetensors").unlink()
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("1111")
+    assert resolve_model(str(cache)) == str(main)  # of which the weights that it lacks are told
+    converted = snapshot(cache, english_bert, "2222")
+    assert resolve_model(str(cache)) == str(converted)
+    assert resolve_model(str(cache / "snapshots")) == str(converted)
+    assert resolve_model(str(main)) == str(main)
+
+
+def test_the_directory_of_a_whole_cache_names_the_models_in_it(english_bert, tmp_path):
+    snapshot(tmp_path / "hub" / "models--hfl--rbt3", english_bert, "1111")
+    shutil.copytree(english_bert, tmp_path / "modelscope" / "hub" / "models" / "hfl" / "rbt3")
+    shutil.copytree(english_bert, tmp_path / "unpacked" / "rbt3")
+    (tmp_path / "unpacked" / "rbt3" / "config.json").rename(tmp_path / "unpacked" / "rbt3" / "bert_config.json")
+    for place, named in {
+        "hub": "hub/models--hfl--rbt3",
+        "modelscope/hub": "modelscope/hub/models/hfl/rbt3",
+        "modelscope/hub/models": "modelscope/hub/models/hfl/rbt3",
+        "modelscope/hub/models/hfl": "modelscope/hub/models/hfl/rbt3",
+        "unpacked": "unpacked/rbt3",
+    }.items():
+        with pytest.raises(UserError, match=re.escape(f"did you mean {tmp_path / named}?")):
+            resolve_model(str(tmp_path / place))
+
+
 @pytest.mark.parametrize("inner", ["0_Transformer", "0_BERT", "bert_classifier"])
 def test_a_model_is_found_in_the_directory_that_a_tool_puts_it_in(english_bert, tmp_path, inner):
     shutil.copytree(english_bert, tmp_path / "model" / inner)
@@ -135,8 +165,8 @@ def test_links_that_were_copied_without_their_files_are_told(english_bert, tmp_p
 @pytest.mark.parametrize(
     ("files", "steps"),
     [
-        (["vocab.txt", "pytorch_model.bin"], ["copy bert_config.json", "convert pytorch_model.bin"]),
-        (["vocab.txt", "bert_model.ckpt.index", "bert_model.ckpt.meta"], ["copy bert_config.json", "of TensorFlow"]),
+        (["vocab.txt", "pytorch_model.bin"], ["copy bert_config.json", "convert pytorch_model.bin safely"]),
+        (["pytorch_model.bin"], ["copy bert_config.json", "add its vocab.txt", "convert pytorch_model.bin safely"]),
         (["model.safetensors"], ["copy bert_config.json", "add its vocab.txt"]),
         ([], ["copy bert_config.json", "add its weights", "add its vocab.txt"]),
     ],
@@ -150,6 +180,14 @@ def test_the_files_of_an_original_bert_are_told_with_all_the_steps_at_once(tmp_p
     assert re.findall(r"(\d)\. ", said) == [str(number) for number in range(1, len(steps) + 1)]
     for number, step in enumerate(steps, 1):
         assert re.search(rf"{number}\. [^;]*{re.escape(step)}", said)
+
+
+@pytest.mark.parametrize("config", ["bert_config.json", "albert_config_tiny.json"])
+def test_a_checkpoint_of_tensorflow_is_told_where_its_model_is_to_be_had(tmp_path, config):
+    for name in (config, "vocab.txt", *(f"bert_model.ckpt.{end}" for end in ("index", "meta", "data-00000-of-00001"))):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="a checkpoint of TensorFlow, .* is bert-base-chinese.*docs/file-formats.md"):
+        resolve_model(str(tmp_path))
 
 
 def test_what_a_directory_without_a_configuration_has_is_named(english_bert, tmp_path):

@@ -1,15 +1,22 @@
 import hashlib
 import json
+import os
+import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from tests.conftest import WORDS, tiny_bert
+from tests.conftest import ROOT, WORDS, tiny_bert
 from toolkit.base.errors import UserError
 from toolkit.models.locate import resolve_model
 from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer
 from toolkit.models.trust import (
+    CONVERSION,
     MAX_JSON_BYTES,
     ForeignJson,
     config_problems,
@@ -100,6 +107,86 @@ def test_pickles_are_known_by_their_names_in_capitals_too(model):
     assert directory_problems(model) == []
 
 
+def conversion_command(folder: Path) -> str:
+    """Return the command that the error about a directory without safetensors ends in."""
+    (problem,) = directory_problems(folder)
+    return problem[problem.index("python -c ") :]
+
+
+def run_as_pasted(command: str) -> subprocess.CompletedProcess:
+    """Run a command as a user does who pastes it into a shell of this Python's environment."""
+    command = command.replace("python", f'"{sys.executable}"', 1)
+    return subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+
+
+def test_the_command_that_the_error_ends_in_converts_pickled_weights_in_one_or_more_files(model):
+    """Tied weights and a folder with blanks and a quote in its name are what a state_dict and a user may have."""
+    folder = model.rename(model.parent / ("a model" if os.name == "nt" else "a user's model"))
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    half = len(weights) // 2
+    tied = weights["bert.embeddings.word_embeddings.weight"]
+    parts = [dict(list(weights.items())[:half]), dict(list(weights.items())[half:])]
+    parts[0] |= {"cls.predictions.decoder.weight": tied, "bert.embeddings.position_ids": torch.arange(64)[None]}
+    for number, part in enumerate(parts, 1):
+        torch.save(part, folder / f"pytorch_model-0000{number}-of-00002.bin")
+    for name in ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state_0.pth"):
+        (folder / name).write_bytes(b"not for this")
+    done = run_as_pasted(conversion_command(folder))
+    assert done.returncode == 0, done.stderr
+    assert all_problems(folder) == []
+    converted = load_file(folder / "model.safetensors")
+    assert set(converted) == {*parts[0], *parts[1]}
+    assert all(torch.equal(converted[name], weight) for name, weight in weights.items())
+    loaded = load_classifier(str(folder)).model.state_dict()
+    assert torch.equal(loaded["bert.embeddings.word_embeddings.weight"], tied)
+
+
+class Evil:
+    """What makes a file when it is read from a pickle."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (Path.touch, (self.marker,))
+
+
+def test_the_command_that_converts_weights_runs_nothing_that_is_in_a_pickle(model):
+    (model / "model.safetensors").unlink()
+    marker = model.parent / "it ran"
+    torch.save({"weight": Evil(marker)}, model / "pytorch_model.bin")
+    torch.load(model / "pytorch_model.bin", weights_only=False)
+    assert marker.exists()  # so it would run
+    marker.unlink()
+    done = run_as_pasted(conversion_command(model))
+    assert done.returncode != 0
+    assert "weights_only" in done.stderr.lower()
+    assert not marker.exists()
+    assert not (model / "model.safetensors").exists()
+
+
+def test_where_there_is_no_file_of_weights_at_all_the_command_names_where_it_is_to_be(model):
+    (model / "model.safetensors").unlink()
+    (model / "training_args.bin").write_bytes(pickle.dumps({}))
+    (problem,) = directory_problems(model)
+    assert "put its files and pytorch_model.bin into a directory DIR, then python -c " in problem
+    where = [str(Path("DIR", name)) for name in ("model.safetensors", "pytorch_model.bin")]
+    assert [word.strip('"') for word in problem.split()[-2:]] == where
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("flax_model.msgpack", "convert it"), ("tf_model.h5", "convert it"), ("model.ckpt.index", "convert it"),
+     ("model_state.pdparams", "write it with"), ("model.onnx", "write it with")],
+)  # fmt: skip
+def test_weights_of_another_program_are_told_with_what_to_do(name, way, model):
+    (model / "model.safetensors").rename(model / name)
+    (problem,) = directory_problems(model)
+    assert f"no model.safetensors but {name}, which is not read; take model.safetensors from" in problem
+    assert f"on the hub, or {way}" in problem
+
+
 def test_weights_in_several_files_are_read(tmp_path):
     folder = tiny_bert(tmp_path / "model", WORDS)
     model = load_classifier(str(folder)).model
@@ -179,3 +266,8 @@ def test_entries_are_those_of_all_levels_without_the_vocabulary():
 def test_what_is_quoted_is_short_and_on_one_line():
     assert short("a\nb\x1b[31m") == r"'a\nb\x1b[31m'"
     assert len(short("x" * 10**6)) == 62
+
+
+def test_the_document_has_the_same_command():
+    document = (ROOT / "docs" / "file-formats.md").read_text(encoding="utf-8")
+    assert f'\npython -c "{CONVERSION}" model.safetensors pytorch_model.bin\n' in document

@@ -7,13 +7,20 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from toolkit.base.errors import UserError
+from toolkit.models.trust import DOCUMENTED, conversion, has_weights, pickled_weights
 
 EMBEDDED = "all-MiniLM-L6-v2"
 DRIVE = re.compile("[A-Za-z]:")  # of Windows
 HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co", "hf-mirror.com")
-CONVERSION = 'docs/file-formats.md has the script that converts pickled weights safely ("Models without safetensors")'
 ORIGINAL_BERT = "bert_config.json"  # what BERT's first releases call config.json
-TENSORFLOW_ENDINGS = (".h5", ".index", ".meta")
+TENSORFLOW = re.compile(r"\.h5$|ckpt.*\.(index|meta)$")  # in the names of its files
+BELOW = (  # where models lie below a directory that was given in their place
+    "*/config.json",
+    f"*/{ORIGINAL_BERT}",
+    "models--*/snapshots/*/config.json",  # in the cache of the hub
+    "*/*/config.json",
+    "models/*/*/config.json",  # in that of ModelScope
+)
 
 
 def resolve_model(name: str | None) -> str:
@@ -85,14 +92,18 @@ def _inner_directories(path: Path) -> list[Path]:
 
 
 def _snapshots(path: Path) -> list[Path]:
-    """Return the revisions in the directory of a model in a hub cache: that of its main branch if it is known."""
+    """Return the revisions with weights in the directory of a model in a hub cache: its main branch if that is one.
+
+    `path` may also be the directory of the snapshots. If no revision has weights, those without are returned.
+    """
+    cache = path.parent if path.name == "snapshots" else path
+    revisions = sorted(file.parent for file in cache.glob("snapshots/*/config.json"))
+    usable = [folder for folder in revisions if has_weights(folder)] or revisions
     try:
-        main = path / "snapshots" / (path / "refs" / "main").read_text(encoding="utf-8").strip()
-        if (main / "config.json").is_file():
-            return [main]
+        main = cache / "snapshots" / (cache / "refs" / "main").read_text(encoding="utf-8").strip()
     except OSError:  # a cache that was copied without its refs, or no cache at all
-        pass
-    return sorted(folder.parent for folder in path.glob("snapshots/*/config.json"))
+        return usable
+    return [main] if main in usable else usable
 
 
 def _why_no_model(path: Path, inner: list[Path]) -> str:
@@ -106,11 +117,13 @@ def _why_no_model(path: Path, inner: list[Path]) -> str:
         )
     names = sorted(file.name for file in path.iterdir())
     if ORIGINAL_BERT in names:
-        return _how_to_convert_original(names)
-    below = sorted(str(folder.parent) for folder in path.glob("*/config.json"))
+        return _how_to_convert_original(path, names)
+    if any(TENSORFLOW.search(file) for file in names):
+        return f"these are {_tensorflow()}"
+    below = _models_below(path)
     if below:
         return f"the directory has no config.json, so it is not a saved model; did you mean {' or '.join(below[:3])}?"
-    weights = [file for file in names if file.endswith((".safetensors", ".bin"))]
+    weights = [file for file in names if file.endswith((".safetensors", ".bin", ".pdparams"))]
     if weights:
         return (
             f"the directory has {weights[0]} but no config.json; copy config.json and the tokenizer's files from "
@@ -119,21 +132,40 @@ def _why_no_model(path: Path, inner: list[Path]) -> str:
     return "the directory has no config.json, so it is not a saved model"
 
 
-def _how_to_convert_original(names: list[str]) -> str:
+def _models_below(path: Path) -> list[str]:
+    """Return the directories below another one in which models lie, as --model takes them."""
+    for pattern in BELOW:
+        folders = {file.parent for file in path.glob(pattern)}
+        if "snapshots" in pattern:
+            folders = {folder.parent.parent for folder in folders}
+        if folders:
+            return sorted(map(str, folders))
+    return []
+
+
+def _how_to_convert_original(path: Path, names: list[str]) -> str:
     """Return all the steps that make a model of the files in which BERT and its first successors were given away."""
+    has_safetensors = any(file.endswith(".safetensors") for file in names)
+    pickled = pickled_weights(path)
+    if not has_safetensors and not pickled and any(TENSORFLOW.search(file) for file in names):
+        return f"these are files of an original BERT, {_tensorflow()}"
     steps = [f'copy {ORIGINAL_BERT} to config.json and write "model_type": "bert" into it']
-    if not any(file.endswith(".safetensors") for file in names):
-        pickled = [file for file in names if file.endswith(".bin")]
-        if pickled:
-            steps.append(f"convert {pickled[0]} to model.safetensors ({CONVERSION})")
-        elif any(file.endswith(TENSORFLOW_ENDINGS) for file in names):
-            steps.append("take the weights from the model's page on the hub, since those of TensorFlow are not read")
-        else:
-            steps.append("add its weights as model.safetensors")
+    if not has_safetensors and not pickled:
+        steps.append("add its weights as model.safetensors")
     if "vocab.txt" not in names:
         steps.append("add its vocab.txt")
+    if not has_safetensors and pickled:  # at the end, where a command can be copied
+        steps.append(f"convert {pickled[0]} safely, with torch 2.6 or newer: {conversion(path, pickled)}")
     numbered = "; ".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
     return f"these are files of an original BERT; to load them: {numbered}"
+
+
+def _tensorflow() -> str:
+    """Return the end of a sentence about a checkpoint of TensorFlow."""
+    return (
+        "a checkpoint of TensorFlow, which is not read; --model takes the same model from the hub (Google's "
+        f"chinese_L-12_H-768_A-12 is bert-base-chinese), or convert it ({DOCUMENTED})"
+    )
 
 
 # -- names -------------------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import stat
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -50,11 +51,15 @@ FOREIGN_KEYS = {  # of config.json, which bring in something besides configurati
     "transformers_weights": f"names another weight file, and only {WEIGHTS} is read",
     "gguf_file": f"names another weight file, and only {WEIGHTS} is read",
 }
-FOREIGN_WEIGHTS = (".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".index")  # of TensorFlow, Flax, ONNX, llama.cpp, Rust
-CONVERT = (
-    "pickled weights are not read because they can run code. To convert them safely, with torch 2.6 or newer: "
-    'torch.load("pytorch_model.bin", weights_only=True), then safetensors.torch.save_file; '
-    'docs/file-formats.md has the whole script ("Models without safetensors")'
+FOREIGN_WEIGHTS = (".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".index", ".pdparams")  # of TensorFlow, Flax, Paddle ...
+CONVERTIBLE = (".h5", ".msgpack", ".index")  # of them, by older versions of transformers
+PICKLED_WEIGHTS = re.compile(r"pytorch_model.*\.bin")  # whole, or in parts
+BESIDE_WEIGHTS = re.compile("training_args|optimizer|scheduler|scaler|rng_state")  # pickles of what else is in training
+DOCUMENTED = 'docs/file-formats.md, "Models without safetensors"'
+CONVERSION = (  # of the files that follow the first argument into that; no single quote, $ or ! (it stands in "")
+    "import sys, torch; from safetensors.torch import save_file; "
+    "save_file({name: weight.clone().contiguous() for file in sys.argv[2:] for name, weight in "
+    "torch.load(file, map_location='cpu', weights_only=True).items()}, sys.argv[1], {'format': 'pt'})"
 )
 
 
@@ -122,6 +127,12 @@ def pickles(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLE_ENDINGS)
 
 
+def pickled_weights(folder: Path) -> list[str]:
+    """Return the names of the pickles of a directory that are its weights: pytorch_model.bin, its parts, or others."""
+    names = [name for name in pickles(folder) if not BESIDE_WEIGHTS.search(name)]
+    return [name for name in names if PICKLED_WEIGHTS.fullmatch(name)] or names
+
+
 def stray_files(folder: Path) -> list[str]:
     """Return what is wrong with where the files of a directory are: a link out of it, or a pipe, say."""
     problems = _stray_among(sorted(folder.iterdir()), folder)
@@ -150,16 +161,31 @@ def directory_problems(folder: Path, needs_weights: bool = True) -> list[str]:
     return problems
 
 
+def conversion(folder: Path, names: Sequence[str]) -> str:
+    """Return the command that converts the pickled weights of a directory without running what is in them."""
+    files = [folder / WEIGHTS, *(folder / name for name in names)]
+    words = [f'"{path}"' if os.name == "nt" else shlex.quote(str(path)) for path in files]
+    return f'python -c "{CONVERSION}" {" ".join(words)}'
+
+
 def _other_weights(folder: Path) -> str:
     """Return what a directory without safetensors has instead, and what to do."""
     names = sorted(path.name for path in folder.iterdir())
     foreign = [name for name in names if name.endswith(FOREIGN_WEIGHTS)]
-    if foreign and not pickles(folder):
-        return (
-            f" but {foreign[0]}, which is not read; take {WEIGHTS} from the model's page on the hub, or write it with "
-            "the program that wrote this"
-        )
-    return f", and {CONVERT}"
+    pickled = pickled_weights(folder)
+    if foreign and not pickled:
+        way = f"convert it ({DOCUMENTED})" if foreign[0].endswith(CONVERTIBLE) else "write it with what wrote this"
+        return f" but {foreign[0]}, which is not read; take {WEIGHTS} from the model's page on the hub, or {way}"
+    place = folder
+    first = ""
+    if not pickled:  # those of the hub are not downloaded
+        place = Path("DIR")
+        pickled = ["pytorch_model.bin"]
+        first = "put its files and pytorch_model.bin into a directory DIR, then "
+    return (
+        f", and pickled weights are not read because they can run code ({DOCUMENTED}). "
+        f"To convert them safely, with torch 2.6 or newer: {first}{conversion(place, pickled)}"
+    )
 
 
 def _git_lfs_pointers(folder: Path) -> list[str]:
