@@ -165,7 +165,7 @@ GROWING = {"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaaaa
 
 CASES = {  # name: (what is done to a good model, what the error says)
     "only pickles": (only_pickles, r'no model\.safetensors, and pickled .*docs/file-formats\.md.* weights_only=True.*'
-        r'/model/model\.safetensors.* .*/model/pytorch_model\.bin.?$'),
+        r'/only pickles/model\W* pytorch_model\.bin$'),
     "pickle in disguise": (pickle_in_disguise, r"model\.safetensors is damaged"),
     "torch file in disguise": (torch_file_in_disguise, r"model\.safetensors is damaged"),
     "auto_map of a model that is unknown": (

@@ -56,10 +56,10 @@ CONVERTIBLE = (".h5", ".msgpack", ".index")  # of them, by older versions of tra
 PICKLED_WEIGHTS = re.compile(r"pytorch_model.*\.bin")  # whole, or in parts
 BESIDE_WEIGHTS = re.compile("training_args|optimizer|scheduler|scaler|rng_state")  # pickles of what else is in training
 DOCUMENTED = 'docs/file-formats.md, "Models without safetensors"'
-CONVERSION = (  # of the files that follow the first argument into that; no single quote, $ or ! (it stands in "")
-    "import sys, torch; from safetensors.torch import save_file; "
+CONVERSION = (  # of a directory and the files in it that are named; it stands in "", so no $, ! or " is in it
+    "import os, sys, torch; from safetensors.torch import save_file; os.chdir(sys.argv[1]); "
     "save_file({name: weight.clone().contiguous() for file in sys.argv[2:] for name, weight in "
-    "torch.load(file, map_location='cpu', weights_only=True).items()}, sys.argv[1], {'format': 'pt'})"
+    "torch.load(file, map_location='cpu', weights_only=True).items()}, 'model.safetensors', {'format': 'pt'})"
 )
 
 
@@ -163,8 +163,7 @@ def directory_problems(folder: Path, needs_weights: bool = True) -> list[str]:
 
 def conversion(folder: Path, names: Sequence[str]) -> str:
     """Return the command that converts the pickled weights of a directory without running what is in them."""
-    files = [folder / WEIGHTS, *(folder / name for name in names)]
-    words = [f'"{path}"' if os.name == "nt" else shlex.quote(str(path)) for path in files]
+    words = [f'"{word}"' if os.name == "nt" else shlex.quote(word) for word in (str(folder), *names)]
     return f'python -c "{CONVERSION}" {" ".join(words)}'
 
 
