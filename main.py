@@ -59,7 +59,6 @@ from toolkit.doctor.label_errors import begin_search, prepare_error_list
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, score_answers, simple_answers
 from toolkit.evaluation.class_bias import bias_lines
 from toolkit.evaluation.metrics import quick_scores
-from toolkit.models.head_design import HeadDesign
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
@@ -126,19 +125,15 @@ def new_model(options: FineTuningOptions, machine: Machine, data: TrainingData, 
 def new_classifier(options: FineTuningOptions, data: TrainingData, log: Log) -> utils.NewClassifier:
     """Return the pretrained model with a new head, which depends on the seed, and say which it is."""
     utils.set_seed(options.training.seed)
-    model_options = options.model
-    design = HeadDesign.from_options(model_options)
-    new = utils.new_classifier(
-        data.source, data.labels, model_options.dropout, options.machine.fast, model_options.keep_head, design
-    )
+    new = utils.pretrained_classifier(options, data)
     if data.pooling == "mean":
         utils.pool_mean(new)
-    if utils.starts_by_probe(new, model_options, data):
+    if utils.starts_by_probe(new, options.model, data):
         new.notes.append(
             "its last layer begins with logistic regression on what the pretrained model makes of the rows"
         )
-    notes = [*data.model_notes, *new.notes, *data.fit.notes]
-    say_model(log, data.base_model, data.source, new.model, new.new_weights, notes)
+    notes = [*data.model.notes, *new.notes, *data.fit.notes]
+    say_model(log, data.model.name, data.model.source, new.model, new.new_weights, notes)
     return new
 
 

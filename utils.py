@@ -33,6 +33,7 @@ from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
+from toolkit.compute.processes import Processes
 from toolkit.data.labels import (
     encode_labels,
     learn_labels,
@@ -70,6 +71,7 @@ from toolkit.models.pretrained import (
     load_tokenizer,
     model_folder,
 )
+from toolkit.models.vocabulary import cut_embeddings
 from toolkit.predictions.added_columns import scored_columns
 from toolkit.runs.model_card import model_card
 from toolkit.runs.paths import refuse_to_merge
@@ -85,12 +87,13 @@ from toolkit.tokens.dataset import (
     dataset_of,
     share_dataset,
 )
-from toolkit.tokens.default_model import choose_model
+from toolkit.tokens.default_model import ChosenModel, choose_model, share_model
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.hidden_states import HiddenStates
 from toolkit.tokens.probe import Fit, probe, probe_precision
+from toolkit.tokens.trimming import Trimmed, share_vocabulary, trim_vocabulary
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
-from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names, say_windows
+from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names, say_vocabulary, say_windows
 from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.linear_probe import (
     MAX_CHOICE_ROWS,
@@ -362,6 +365,17 @@ def tokenize_labelled(
     return datasets, facts
 
 
+@dataclass(frozen=True)
+class EncodedTables:
+    """The labelled tables of a run as its model reads them."""
+
+    datasets: dict[str, TokenDataset]  # by the names of the tables
+    encoder: Encoder
+    fit: Fit
+    trimmed: Trimmed | None  # what --trim_vocabulary has left
+    findings: list[Finding]
+
+
 def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> TrainingData:
     """Read, tokenize and examine the data of a command in the main process, and give the datasets to the others.
 
@@ -369,48 +383,72 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     """
     if options.model.model is not None:
         resolve_model(options.model.model)  # a mistake in its name is told before the data is read
+    processes = machine.processes
     read = None
     chosen = None
     if machine.is_main:
         read = read_labelled_tables(options.data, options.split_seed, log)
         chosen = choose_model(options.model.model, read.used["train"].texts, options.model.max_unknown)
-    labels = machine.processes.broadcast(None if read is None else read.labels)
-    model_name = machine.processes.broadcast(None if chosen is None else chosen.name)
-    source = resolve_model(model_name)
+    labels = processes.broadcast(None if read is None else read.labels)
     check_weighted_labels(options.training.loss.class_weight, labels)
-    datasets: dict[str, TokenDataset] = {}
-    encoder = None
-    fit = None
-    findings: list[Finding] = []
+    model = share_model(processes, chosen)
+    encoded = None if read is None else encode_tables(model.source, options, read, machine.alone(), log)
+    data = share_encoded(processes, model, labels, encoded)
     if read is not None:
-        model = options.model
-        pairs = "text_pair" in read.used["train"].frame
-        encoder, fit = fit_model(source, options, labels, pairs, machine.alone())
-        datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
-        loses_text = encoder.windows is None and token_facts["train"].truncated_share > FEW_TRUNCATED
-        if model.truncation == "auto" and loses_text:
-            encoder = replace(encoder, truncation="head_tail")
-            datasets, token_facts = tokenize_labelled(encoder, read.used, labels, model.max_unknown)
-        say_labels(log, labels, datasets["train"].label_ids)
-        if encoder.windows is None:
-            say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
-        else:
-            say_windows(log, token_facts["train"], datasets["train"].window_counts, encoder.max_length, encoder.windows)
-        from toolkit.doctor.examine import examine  # noqa: PLC0415 - slow, and infer.py does without
-
-        findings = examine(read.examined, token_facts)
-        say_findings(log, findings, options.data.check_data)
-    train = share_dataset(machine.processes, datasets.get("train"))
-    valid = share_dataset(machine.processes, datasets.get("valid"))
-    fit = Fit(**machine.processes.broadcast(None if fit is None else asdict(fit)))
-    tables = {} if read is None else read.used
-    has_pairs = machine.processes.broadcast(None if encoder is None else encoder.pairs)
-    data = TrainingData(model_name, source, labels, train, valid, fit, tables, encoder, findings, pairs=has_pairs)
-    if chosen is not None:
-        data = replace(data, model_notes=chosen.notes)
+        data = replace(data, tables=read.used)
     if options.training.teaching.teacher is not None:
         data = learn_from_teachers(options, data, machine, log)
-    return replace(data, pooling=choose_pooling(options, data, machine.in_precision(fit.precision)))
+    return replace(data, pooling=choose_pooling(options, data, machine.in_precision(data.fit.precision)))
+
+
+def encode_tables(
+    source: str, options: FineTuningOptions, read: LabelledTables, machine: Machine, log: Log
+) -> EncodedTables:
+    """Tokenize the tables of a run for the model of a directory or hub id, examine them, and say what there is to say.
+
+    Raises UserError where they do not go with the model.
+    """
+    model = options.model
+    pairs = "text_pair" in read.used["train"].frame
+    encoder, fit = fit_model(source, options, read.labels, pairs, machine)
+    trimmed = None
+    if model.trim_vocabulary:
+        frames = {name: table.frame for name, table in read.examined.items()}
+        trimmed = trim_vocabulary(encoder, load_config(source), frames)
+        encoder = trimmed.encoder
+    datasets, token_facts = tokenize_labelled(encoder, read.used, read.labels, model.max_unknown)
+    loses_text = encoder.windows is None and token_facts["train"].truncated_share > FEW_TRUNCATED
+    if model.truncation == "auto" and loses_text:
+        encoder = replace(encoder, truncation="head_tail")
+        datasets, token_facts = tokenize_labelled(encoder, read.used, read.labels, model.max_unknown)
+    say_labels(log, read.labels, datasets["train"].label_ids)
+    if encoder.windows is None:
+        say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
+    else:
+        say_windows(log, token_facts["train"], datasets["train"].window_counts, encoder.max_length, encoder.windows)
+    if trimmed is not None:
+        say_vocabulary(log, trimmed)
+    from toolkit.doctor.examine import examine  # noqa: PLC0415 - slow, and infer.py does without
+
+    findings = examine(read.examined, token_facts)
+    say_findings(log, findings, options.data.check_data)
+    return EncodedTables(datasets, encoder, fit, trimmed, findings)
+
+
+def share_encoded(
+    processes: Processes, model: ChosenModel, labels: list[str], encoded: EncodedTables | None
+) -> TrainingData:
+    """Return, in every process, the data of a run whose tables the main one has encoded."""
+    train = share_dataset(processes, None if encoded is None else encoded.datasets["train"])
+    valid = share_dataset(processes, None if encoded is None else encoded.datasets["valid"])
+    fit = Fit(**processes.broadcast(None if encoded is None else asdict(encoded.fit)))
+    pairs = processes.broadcast(None if encoded is None else encoded.encoder.pairs)
+    trimmed = None if encoded is None else encoded.trimmed
+    vocabulary = share_vocabulary(processes, None if trimmed is None else trimmed.vocabulary)
+    data = TrainingData(model, labels, train, valid, fit, pairs=pairs, vocabulary=vocabulary)
+    if encoded is not None:
+        data = replace(data, encoder=encoded.encoder, findings=encoded.findings)
+    return data if trimmed is None else replace(data, changed_share=trimmed.changed_share)
 
 
 def fit_model(
@@ -520,6 +558,16 @@ def new_classifier(
     return NewClassifier(model, tokenizer, new_weights, notes)
 
 
+def pretrained_classifier(options: FineTuningOptions, data: TrainingData) -> NewClassifier:
+    """Return the pretrained model of a run with a new head, and what is kept of its vocabulary."""
+    model = options.model
+    design = HeadDesign.from_options(model)
+    new = new_classifier(data.model.source, data.labels, model.dropout, options.machine.fast, model.keep_head, design)
+    if data.vocabulary is not None:
+        cut_embeddings(new.model, data.vocabulary)
+    return new
+
+
 def pool_mean(new: NewClassifier) -> None:
     """Let the head of a new classifier read the mean over the tokens, by one more layer; UserError if that cannot be.
 
@@ -579,7 +627,7 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
         return "own"
     if not probe_suits(data.train.row_count, data.pairs):
         return "own"
-    new = new_classifier(data.source, data.labels, model.dropout, options.machine.fast, model.keep_head)
+    new = pretrained_classifier(options, data)
     if not new.has_new_head or not can_pool(new.model):
         return "own"
     loss_of_own = linear_probe(new.model, data, machine, MAX_CHOICE_ROWS).loss

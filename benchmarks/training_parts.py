@@ -34,6 +34,7 @@ from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns  # noqa: E402
 from toolkit.files.source import find_file  # noqa: E402
 from toolkit.models.locate import resolve_model  # noqa: E402
 from toolkit.models.trained_part import TrainedPart, freeze  # noqa: E402
+from toolkit.tokens.default_model import ChosenModel  # noqa: E402
 from toolkit.tokens.encoder import make_encoder  # noqa: E402
 from toolkit.tokens.probe import Fit  # noqa: E402
 from toolkit.training.learner import Learner, StepSettings  # noqa: E402
@@ -64,7 +65,7 @@ class Run:
         settings = StepSettings(lambda step: 1e-5)
         scaler = self.machine.precision.scaler()
         self.learner = Learner(new.model, optimizer, scaler, settings, self.machine, frozen=frozen)
-        data = TrainingData(source, source, labels, train, sets["valid"], Fit(512, False, precision))
+        data = TrainingData(ChosenModel(source, source), labels, train, sets["valid"], Fit(512, False, precision))
         started = time.process_time()
         self.data = utils.keep_frozen_states(self.learner, data, BATCH_SIZE, Log(None))
         self.first_seconds = time.process_time() - started

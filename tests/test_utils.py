@@ -28,6 +28,7 @@ from toolkit.formats.json_rows import HEAD_OBJECTS
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.models.trained_part import TrainedPart, freeze
+from toolkit.tokens.default_model import ChosenModel
 from toolkit.tokens.encoder import make_encoder
 from toolkit.tokens.probe import Fit
 from toolkit.training.learner import Learner, StepSettings
@@ -475,7 +476,7 @@ def partly_trained(folder, word: str, fast: bool = True, dropout: float = 0.0, d
     learner = replace(learner_of(new.model), frozen=frozen)
     fit = Fit(64, equal_lengths=False, precision="fp32")
     valid = dataset.select(np.arange(7))
-    return learner, TrainingData("base", str(folder), ["con", "pro"], dataset, valid, fit)
+    return learner, TrainingData(ChosenModel("base", str(folder)), ["con", "pro"], dataset, valid, fit)
 
 
 @pytest.mark.parametrize("pooling", ["", "cls", "mean"])

@@ -134,6 +134,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--stride", type=_count_or_off, metavar="TOKENS", help="of --long_texts windows: tokens that a window shares with the one before, as the stride of tokenizers (off: a quarter of what a window has room for; 0: none)")
     group.add_argument("--max_windows", type=_count, metavar="N", help="of --long_texts windows: most windows of a row; of a longer one so many are read, evenly spaced from its beginning to its end (off: 16)")
     group.add_argument("--max_unknown", type=_share, default=0.2, metavar="SHARE", help="stop when more than this share of the characters is unknown to the tokenizer (1: never)")
+    group.add_argument("--trim_vocabulary", action=SWITCH, default=False, help="keep of the model's vocabulary only the tokens that the training, validation and test texts use, and all single characters, of which other texts are put together: a multilingual model becomes a fraction of its size and trains faster. Not for --train head, top:N and lora")
     group.add_argument("--dropout", type=_below_one, metavar="SHARE", help="dropout of the whole model (off: the model's own; 0: none)")
     group.add_argument("--head", default="model", choices=["model", "cls", "mean", "mlp"], help="what gives the scores; model: the head of the model's architecture, which transformers.pipeline loads; cls: a layer on the last hidden state of the first token, without a pooler; mean: a layer on the mean of the last hidden states of all tokens; mlp: mean, with hidden layers")
     group.add_argument("--head_layers", type=number(int, 1, 100), metavar="N", help="hidden layers, with GELU and as wide as the model's, before the scores of --head cls, mean and mlp (off: 1 of mlp, none of the others)")
@@ -217,6 +218,8 @@ def _check_training(args: argparse.Namespace) -> None:
         raise UserError(f"--pooling mean is for --head model, and this is --head {args.head}; --head mean reads the mean")
     if args.pooling == "mean" and args.train != "all":
         raise UserError(f"--pooling mean adds a layer, of which --train {args.train} would save nothing; --head mean does without")
+    if args.trim_vocabulary and args.train != "all":
+        raise UserError(f"--trim_vocabulary makes the saved model smaller, and --train {args.train} saves no vocabulary; leave one of them out")
     if args.find_label_errors:
         _check_label_search(args)
 

@@ -10,7 +10,7 @@ from toolkit.cli.sections import FineTuningOptions, options_from
 from toolkit.compute.processes import Processes
 from toolkit.runs.checkpoint import SavedState, TrainerState, read_checkpoint, read_state, restore, resumed_with
 from toolkit.runs.paths import refuse_to_overwrite
-from toolkit.runs.run_json import RunFacts, TableFacts
+from toolkit.runs.run_json import RunFacts, TableFacts, VocabularyFacts
 
 # What --resume may change, because it does not say what a step does: where files are (that their content is the same is
 # checked, as is the number format), how often to save, how a batch is cut to fit the memory, when to give up.
@@ -81,6 +81,7 @@ def resume(folder: Path, trainer_state: TrainerState, facts: RunFacts | None, pr
     if processes.is_main:
         assert facts is not None, "the main process has the facts of the run"
         state, tensors = read_checkpoint(folder)
+        _compare_vocabularies(state.facts.vocabulary, facts.vocabulary)
         check_unchanged(state.facts.precision, state.facts.data, facts)
         _compare_teachers(state.facts.teachers or {}, facts.teachers or {})
         content = resumed_with(state, facts).as_json()
@@ -99,6 +100,15 @@ def check_unchanged(precision: str | None, data: Mapping[str, TableFacts], facts
     for name, now in facts.data.items():
         if name in data:  # a test file may be named later
             _compare_data(name, data[name], now)
+
+
+def _compare_vocabularies(before: VocabularyFacts | None, now: VocabularyFacts | None) -> None:
+    """Raise UserError if --trim_vocabulary leaves other tokens than when the run began."""
+    if before is not None and now is not None and before.sha256 != now.sha256:
+        raise UserError(
+            "--resume: the files have other tokens than when the run began, so that --trim_vocabulary leaves another "
+            "vocabulary; give it the same training, validation and test files"
+        )
 
 
 def _compare_teachers(before: Mapping[str, str], now: Mapping[str, str]) -> None:

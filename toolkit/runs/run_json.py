@@ -72,6 +72,26 @@ class TrainedFacts:
         return cls(content["part"], content["base"], content["base_sha256"], scale)
 
 
+@dataclass(frozen=True)
+class VocabularyFacts:
+    """What --trim_vocabulary left of a model's vocabulary."""
+
+    tokens: int
+    tokens_before: int
+    sha256: str  # of the ids that were kept
+    changed_share: float  # of the validation rows, those that have a token that no training row has
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any] | None) -> "VocabularyFacts | None":
+        """Return the facts from run.json, None if it has none; ValueError if they are something else."""
+        if content is None:
+            return None
+        names = {each.name for each in fields(cls)}
+        if not isinstance(content, dict) or set(content) != names:
+            raise ValueError("its vocabulary is not what main.py writes")
+        return cls(**content)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
     """What a run is made of, and how it went; in the order of run.json.
@@ -84,6 +104,7 @@ class RunFacts:
     processes: int | None = None
     base_model: str  # the pretrained model, as the user named it
     trained: TrainedFacts | None = None  # None: the directory holds a whole model
+    vocabulary: VocabularyFacts | None = None  # None: the whole one of the pretrained model
     teachers: dict[str, str] | None = None  # sha256 of the weights of the models that it learned from, by directory
     head: HeadDesign | None = None  # None: that of the model's architecture
     labels: list[str]
@@ -122,6 +143,7 @@ class RunFacts:
         content = dict(vars(self))
         content["columns"] = self.columns.as_json()
         content["trained"] = None if self.trained is None else self.trained.as_json()
+        content["vocabulary"] = None if self.vocabulary is None else vars(self.vocabulary)
         content["data"] = {name: table.as_json() for name, table in self.data.items()}
         content["head"] = None if self.head is None else self.head.as_json()
         for name in ("metrics", "versions"):
@@ -136,6 +158,7 @@ class RunFacts:
         known = {each.name: content[each.name] for each in fields(cls) if each.name in content}
         known["columns"] = Columns.from_json(content["columns"])
         known["trained"] = TrainedFacts.from_json(content.get("trained"))
+        known["vocabulary"] = VocabularyFacts.from_json(content.get("vocabulary"))
         known["head"] = HeadDesign.from_json(content.get("head"))
         known["data"] = {name: TableFacts.from_json(table) for name, table in content.get("data", {}).items()}
         return cls(**known)

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from toolkit.compute.processes import Processes
 from toolkit.models.locate import EMBEDDED, resolve_model
 from toolkit.models.multilingual import FULL_NAME, MULTILINGUAL, how_to_install, is_installed
 from toolkit.models.pretrained import load_tokenizer
@@ -42,6 +43,14 @@ def choose_model(name: str | None, texts: Sequence[str], max_unknown: float) -> 
         source = resolve_model(MULTILINGUAL)
         return ChosenModel(MULTILINGUAL, source, (f"{FULL_NAME} in {source}, chosen because {reason}",))
     return ChosenModel(EMBEDDED, english, (f"{reason}; for a model that reads 100 languages: {how_to_install()}",))
+
+
+def share_model(processes: Processes, chosen: ChosenModel | None) -> ChosenModel:
+    """Return, in every process, the model that the main one has chosen, where it lies on this machine."""
+    name = processes.broadcast(None if chosen is None else chosen.name)
+    if chosen is not None:
+        return chosen
+    return ChosenModel(name, resolve_model(name))
 
 
 def share_of_other_letters(texts: Sequence[str]) -> float:

@@ -17,6 +17,7 @@ from toolkit.models.trained_part import TrainedPart
 from toolkit.models.trust import pickles
 from toolkit.runs.run_json import versions
 from toolkit.tokens.dataset import TokenDataset, TokenFacts
+from toolkit.tokens.trimming import Trimmed
 from toolkit.tokens.windows import Windows
 from toolkit.training.recipe import Recipe, recipe_lines
 
@@ -71,6 +72,14 @@ def say_windows(log: Log, facts: TokenFacts, window_counts: np.ndarray, max_leng
     if cut:
         line = f"longer than {counted(windows.max_windows, 'window')} (--max_windows): {counted(cut, 'row')}"
         log.item("", f"{line}, of which as many are read, evenly spaced")
+
+
+def say_vocabulary(log: Log, trimmed: Trimmed) -> None:
+    """Log how many tokens --trim_vocabulary has kept, and how many new texts will be split otherwise for that."""
+    kept = len(trimmed.vocabulary.kept)
+    log.item("vocabulary", f"{kept:,} of {trimmed.vocabulary.size:,} tokens: those of these files, single characters")
+    log.item("", f"{trimmed.changed_share:.0%} of the validation rows have a token that no training row has;")
+    log.item("", "of that many new texts, words will be split into shorter pieces (--trim_vocabulary)")
 
 
 def _say_percentiles(log: Log, full_lengths: np.ndarray) -> None:

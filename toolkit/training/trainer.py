@@ -19,7 +19,7 @@ from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
-from toolkit.runs.run_json import RunFacts, table_facts, versions
+from toolkit.runs.run_json import RunFacts, VocabularyFacts, table_facts, versions
 from toolkit.runs.trained_weights import trained_facts
 from toolkit.training.bad_steps import BadStepMonitor
 from toolkit.training.banner import StepCount, say_machine, say_recipe, say_steps, say_trained
@@ -189,6 +189,14 @@ def circumstances(options: FineTuningOptions, data: TrainingData, model: Any) ->
     return Circumstances(data.train.row_count, data.valid.row_count, hidden_size, not options.data.find_label_errors)
 
 
+def vocabulary_facts(data: TrainingData) -> VocabularyFacts | None:
+    """Return what run.json says of the vocabulary in the main process, None if it is the whole one."""
+    if data.vocabulary is None or data.changed_share is None:
+        return None
+    vocabulary = data.vocabulary
+    return VocabularyFacts(len(vocabulary.kept), vocabulary.size, vocabulary.fingerprint(), data.changed_share)
+
+
 def describe_run(
     options: FineTuningOptions, machine: Machine, data: TrainingData, recipe: Recipe, positive_label: str
 ) -> RunFacts:
@@ -198,12 +206,13 @@ def describe_run(
     part = trained_part(options.training)
     trained = None
     if not part.is_all:
-        trained = trained_facts(str(part), data.base_model, data.source, part.lora_scale)
+        trained = trained_facts(str(part), data.model.name, data.model.source, part.lora_scale)
     teachers = options.training.teaching.teacher
     return RunFacts(
         trained=trained,
         teachers=None if teachers is None else fingerprint_teachers(teachers),
-        base_model=data.base_model,
+        base_model=data.model.name,
+        vocabulary=vocabulary_facts(data),
         head=HeadDesign.from_options(options.model),
         labels=data.labels,
         positive_label=positive_label,

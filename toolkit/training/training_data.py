@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from toolkit.data.tables import Table
 from toolkit.doctor.findings import Finding
+from toolkit.models.vocabulary import Vocabulary
 from toolkit.tokens.dataset import TokenDataset
+from toolkit.tokens.default_model import ChosenModel
 from toolkit.tokens.encoder import Encoder
 from toolkit.tokens.probe import Fit
 
@@ -14,8 +16,7 @@ from toolkit.tokens.probe import Fit
 class TrainingData:
     """What a run works on; tables, the encoder and the findings are there in the main process alone."""
 
-    base_model: str  # the name of the pretrained model, as it was given
-    source: str  # its directory, or its id on the hub
+    model: ChosenModel  # the pretrained one
     labels: list[str]
     train: TokenDataset
     valid: TokenDataset
@@ -24,8 +25,9 @@ class TrainingData:
     encoder: Encoder | None = None
     findings: Sequence[Finding] = ()
     unlabelled: Table | None = None  # the rows at the end of `train` that only teachers have labelled
+    vocabulary: Vocabulary | None = None  # which tokens of the model's are kept; None: all
+    changed_share: float | None = None  # of new texts, that will be split otherwise for that, see Trimmed
     pairs: bool = False  # whether the model classifies pairs of texts
-    model_notes: tuple[str, ...] = ()  # why this model was chosen, if --model does not name it
     pooling: str = "own"  # what of a text a new head reads, own or mean
 
     @property

@@ -1,0 +1,235 @@
+"""Cut the vocabulary of a model to the tokens that some texts use, and what any other text may need.
+
+A cut tokenizer splits those texts as the whole one does. All kinds of tokenizers look for pieces of a word among those
+of their vocabulary: WordPiece takes the longest one in turn, Unigram the likeliest sequence of them, BPE joins two
+neighbours at a time. Pieces that were not chosen can be taken away without changing a choice, as long as that stays by
+which a choice is made: the least score of Unigram, which rates unknown characters, and each merge of BPE on the way to
+a piece. Other texts fall back on shorter pieces: all tokens of one character, or byte, are kept.
+
+V tokens of the whole vocabulary, K of the cut one, H hidden size.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+from toolkit.base.disk import write_json
+from toolkit.base.errors import UserError
+from toolkit.models.pretrained import load_tokenizer
+
+TOKENIZER_FILES = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json"}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Which tokens of a vocabulary are kept."""
+
+    kept: np.ndarray  # (K,) int64, their ids in the whole one, ascending; the id in the cut one is the place in it
+    size: int  # V
+
+    @property
+    def new_ids(self) -> np.ndarray:
+        """(V,) int64, the ids in the cut vocabulary by those in the whole one; -1 for tokens that are not kept."""
+        new_ids = np.full(self.size, -1)
+        new_ids[self.kept] = np.arange(len(self.kept))
+        return new_ids
+
+    def fingerprint(self) -> str:
+        """Return the sha256 of the ids that are kept, in hex."""
+        return hashlib.sha256(self.kept.astype("<i8").tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class CutTokenizer:
+    """A tokenizer with a cut vocabulary."""
+
+    tokenizer: PreTrainedTokenizerBase
+    vocabulary: Vocabulary
+
+
+# -- the tokenizer ----------------------------------------------------------------------------------------------------
+
+
+def always_kept(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
+    """Return the ids, ascending, of the tokens that are kept whatever the texts are.
+
+    These are special and added tokens, and the pieces of one character, from which any other text can be put together.
+    Raises UserError for a tokenizer whose vocabulary cannot be cut.
+    """
+    state = _state(tokenizer)
+    kept = {token["id"] for token in state["added_tokens"]}
+    model = state["model"]
+    ids = _ids(model)
+    kept |= {number for piece, number in ids.items() if _is_shortest(piece, model)}
+    if model["type"] == "Unigram":
+        scores = [score for _, score in model["vocab"]]
+        kept |= {model["unk_id"], int(np.argmin(scores))} - {None}
+    elif model.get("unk_token") in ids:
+        kept.add(ids[model["unk_token"]])
+    return np.array(sorted(kept))
+
+
+def cut_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, used: np.ndarray) -> CutTokenizer:
+    """Return a tokenizer that has the tokens with the ids `used`, (U,), and those that are always kept.
+
+    `config` is the configuration of its model. Raises UserError for one whose vocabulary cannot be cut.
+    """
+    state = _state(tokenizer)
+    size = max(len(tokenizer), max(_ids(state["model"]).values()) + 1)
+    kept = set(always_kept(tokenizer).tolist()) | set(used.tolist())
+    if state["model"]["type"] == "BPE":
+        kept = _with_parts(state["model"], kept)
+    vocabulary = Vocabulary(np.array(sorted(kept)), size)
+    new_ids = {int(old): new for new, old in enumerate(vocabulary.kept)}
+    _cut_model(state["model"], new_ids)
+    for token in state["added_tokens"]:
+        token["id"] = new_ids[token["id"]]
+    _renumber(state.get("post_processor"), new_ids)
+    state["padding"] = None
+    state["truncation"] = None
+    return CutTokenizer(_tokenizer_of(tokenizer, config, state, new_ids), vocabulary)
+
+
+def _state(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Return what a tokenizer consists of, as tokenizer.json has it; UserError if its vocabulary cannot be cut."""
+    if not tokenizer.is_fast:
+        raise UserError(
+            "--trim_vocabulary: this model has no fast tokenizer, and only the vocabulary of one can be cut"
+        )
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    kind = state["model"].get("type")
+    if kind not in ("WordPiece", "Unigram", "BPE", "WordLevel"):
+        raise UserError(f"--trim_vocabulary: the vocabulary of a {kind} tokenizer cannot be cut")
+    return state
+
+
+def _ids(model: Mapping[str, Any]) -> dict[str, int]:
+    """Return the ids of the pieces of a tokenizer's model."""
+    if model["type"] == "Unigram":
+        return {piece: number for number, (piece, _) in enumerate(model["vocab"])}
+    return model["vocab"]
+
+
+def _is_shortest(piece: str, model: Mapping[str, Any]) -> bool:
+    """Say whether a piece is one character, marks of where in a word it stands aside, or stands for one byte."""
+    inside = model.get("continuing_subword_prefix") or ""
+    ending = model.get("end_of_word_suffix") or ""
+    rest = piece.removeprefix(inside).removesuffix(ending)
+    is_byte = len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">")
+    return len(rest) <= 1 or is_byte
+
+
+def _with_parts(model: Mapping[str, Any], kept: set[int]) -> set[int]:
+    """Return the ids of BPE pieces and of all pieces from which they are joined."""
+    ids = model["vocab"]
+    inside = model.get("continuing_subword_prefix") or ""
+    parts: dict[int, list[int]] = {}
+    for merge in model["merges"]:
+        left, right = _sides(merge)
+        joined = ids[left + right.removeprefix(inside)]
+        parts.setdefault(joined, []).extend((ids[left], ids[right]))
+    reached = set(kept)
+    waiting = list(kept)
+    while waiting:
+        for part in parts.get(waiting.pop(), ()):
+            if part not in reached:
+                reached.add(part)
+                waiting.append(part)
+    return reached
+
+
+def _sides(merge: str | list[str]) -> tuple[str, str]:
+    """Return the two pieces that a merge of BPE joins; older files have them in one string."""
+    left, right = merge.split(" ") if isinstance(merge, str) else merge
+    return left, right
+
+
+def _cut_model(model: dict[str, Any], new_ids: Mapping[int, int]) -> None:
+    """Leave of a tokenizer's model the pieces that have new ids, with these."""
+    old_ids = _ids(model)
+    if model["type"] == "Unigram":
+        if model["unk_id"] is not None:
+            model["unk_id"] = new_ids[model["unk_id"]]
+        model["vocab"] = [entry for number, entry in enumerate(model["vocab"]) if number in new_ids]
+        return
+    model["vocab"] = {piece: new_ids[number] for piece, number in old_ids.items() if number in new_ids}
+    if model["type"] == "BPE":
+        inside = model.get("continuing_subword_prefix") or ""
+        kept_merges = []
+        for merge in model["merges"]:
+            left, right = _sides(merge)
+            if {left, right, left + right.removeprefix(inside)} <= model["vocab"].keys():
+                kept_merges.append(merge)
+        model["merges"] = kept_merges
+
+
+def _renumber(processor: Any, new_ids: Mapping[int, int]) -> None:
+    """Give the special tokens that a post-processor adds their new ids."""
+    if not isinstance(processor, dict):
+        return
+    for part in processor.get("processors", ()):
+        _renumber(part, new_ids)
+    for role in ("sep", "cls"):  # of BERT and RoBERTa: a token and its id
+        if isinstance(processor.get(role), list):
+            processor[role][1] = new_ids[processor[role][1]]
+    special = processor.get("special_tokens")  # of a template
+    for token in (special or {}).values():
+        token["ids"] = [new_ids[number] for number in token["ids"]]
+
+
+def _tokenizer_of(
+    tokenizer: PreTrainedTokenizerBase,
+    config: PretrainedConfig,
+    state: Mapping[str, Any],
+    new_ids: Mapping[int, int],
+) -> PreTrainedTokenizerBase:
+    """Return a tokenizer like another one but for its state, loaded as that of any saved model."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        tokenizer.save_pretrained(folder)
+        config.save_pretrained(folder)
+        for path in folder.iterdir():
+            if path.name not in TOKENIZER_FILES:
+                path.unlink()  # the whole vocabulary, once more
+        write_json(folder / "tokenizer.json", state)
+        settings_file = folder / "tokenizer_config.json"
+        settings = json.loads(settings_file.read_text(encoding="utf-8"))
+        added = settings.get("added_tokens_decoder")
+        if added:
+            settings["added_tokens_decoder"] = {str(new_ids[int(old)]): token for old, token in added.items()}
+        write_json(settings_file, settings)
+        return load_tokenizer(name, needs_weights=False)
+
+
+# -- the model --------------------------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def cut_embeddings(model: Any, vocabulary: Vocabulary) -> None:
+    """Leave of a model's embedding table (V, H) the rows of the tokens that are kept, (K, H), and change its config."""
+    table = model.get_input_embeddings()
+    kept = torch.from_numpy(vocabulary.kept)
+    table.weight = torch.nn.Parameter(table.weight[kept].clone(), table.weight.requires_grad)
+    table.num_embeddings = len(kept)
+    new_ids = vocabulary.new_ids.tolist()
+    if table.padding_idx is not None:
+        table.padding_idx = _new_id(table.padding_idx, new_ids)
+    config = model.config
+    config.vocab_size = len(kept)
+    for name, value in list(vars(config).items()):
+        if name.endswith("_token_id") and type(value) is int:
+            setattr(config, name, _new_id(value, new_ids))
+
+
+def _new_id(number: int, new_ids: list[int]) -> int | None:
+    """Return the id of a token in the cut vocabulary, None for one that is not in it."""
+    new = new_ids[number] if number < len(new_ids) else -1
+    return new if new >= 0 else None

@@ -1,0 +1,74 @@
+"""Cut a model's vocabulary to the tokens of the texts of a run, and find out what that does to other texts."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import PretrainedConfig
+
+from toolkit.base.errors import UserError
+from toolkit.cli.console import bar
+from toolkit.compute.processes import Processes
+from toolkit.models.vocabulary import Vocabulary, always_kept, cut_tokenizer
+from toolkit.tokens.encoder import Encoder
+
+ENCODED_AT_ONCE = 1000  # rows
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """An encoder whose tokenizer has a cut vocabulary."""
+
+    encoder: Encoder
+    vocabulary: Vocabulary
+    changed_share: float  # of the validation rows, had the vocabulary been cut to the tokens of the training rows alone
+
+
+def trim_vocabulary(encoder: Encoder, config: PretrainedConfig, frames: Mapping[str, pd.DataFrame]) -> Trimmed:
+    """Return the encoder of a model, whose configuration is `config`, with a vocabulary cut to the tokens of tables.
+
+    `frames` are the tables by name, train and valid among them, with the columns text and, for pairs, text_pair.
+    Raises UserError if the tokenizer's vocabulary cannot be cut so that it splits these texts as before.
+    """
+    token_ids = {name: list(_token_ids(encoder, frame, f"tokens of {name}")) for name, frame in frames.items()}
+    used = {name: _distinct(rows) for name, rows in token_ids.items()}
+    cut = cut_tokenizer(encoder.tokenizer, config, _distinct(used.values()))
+    trimmed = replace(encoder, tokenizer=cut.tokenizer)
+    new_ids = cut.vocabulary.new_ids
+    for name, frame in frames.items():
+        ids_now = _token_ids(trimmed, frame, f"tokens of {name}, once more")
+        if not all(np.array_equal(new_ids[before], now) for before, now in zip(token_ids[name], ids_now, strict=True)):
+            raise UserError("--trim_vocabulary: this tokenizer splits texts otherwise without the tokens that none has")
+    known = np.zeros(cut.vocabulary.size, bool)
+    known[used["train"]] = True
+    known[always_kept(encoder.tokenizer)] = True
+    changed = [not known[row].all() for row in token_ids["valid"]]
+    return Trimmed(trimmed, cut.vocabulary, sum(changed) / max(len(changed), 1))
+
+
+def share_vocabulary(processes: Processes, vocabulary: Vocabulary | None) -> Vocabulary | None:
+    """Return, in every process, the vocabulary that the main one gives, or the None that it gives."""
+    kept = None if vocabulary is None else {"kept": torch.from_numpy(vocabulary.kept)}
+    size = processes.broadcast(None if vocabulary is None else vocabulary.size)
+    tensors = processes.broadcast_tensors(kept)
+    return None if tensors is None else Vocabulary(tensors["kept"].numpy(), size)
+
+
+def _token_ids(encoder: Encoder, frame: pd.DataFrame, activity: str) -> Iterator[np.ndarray]:
+    """Yield the ids of all tokens of each row, (L,), before anything is truncated."""
+    texts: Sequence[str] = frame["text"].tolist()
+    second_texts: Sequence[str] | None = frame["text_pair"].tolist() if encoder.pairs else None
+    with bar(len(texts), activity, "rows") as progress_bar:
+        for start in range(0, len(texts), ENCODED_AT_ONCE):
+            part = slice(start, start + ENCODED_AT_ONCE)
+            encoded = encoder.encode(texts[part], None if second_texts is None else second_texts[part])
+            for ids in encoded["input_ids"]:
+                yield np.array(ids, np.int32)
+            progress_bar.update(len(encoded["input_ids"]))
+
+
+def _distinct(rows: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the ids that some arrays of ids have, ascending, each once."""
+    return np.unique(np.concatenate([np.zeros(0, np.int32), *rows]))
