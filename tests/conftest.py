@@ -149,6 +149,12 @@ def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], object]:
     return get
 
 
+@pytest.fixture(scope="session")
+def multilingual_home(once) -> Path:
+    """A folder for the cache of the multilingual model, written in it by the first test that needs it."""
+    return Path(once("multilingual", str))
+
+
 Seen = namedtuple("Seen", "line values problem")
 
 
