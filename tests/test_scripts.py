@@ -285,7 +285,9 @@ def test_memory_can_be_saved_without_changing_the_result(reviews, english_bert, 
 
 
 def test_the_english_model_refuses_chinese_text_and_names_a_model():
-    refused = script("main.py", "--data_dir", "data/zh", "--output_dir", "nowhere", status=2)
+    refused = script(
+        "main.py", "--data_dir", "data/zh", "--model", "all-MiniLM-L6-v2", "--output_dir", "nowhere", status=2
+    )
     assert re.search(r"\d\d% of the characters are unknown .* --model hfl/chinese-bert-wwm", refused.stderr)
     assert not (ROOT / "nowhere").exists()
 

