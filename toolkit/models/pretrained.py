@@ -14,8 +14,6 @@ import torch
 from safetensors import safe_open
 from transformers import (
     AutoConfig,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedTokenizerBase,
 )
@@ -43,12 +41,16 @@ from toolkit.models.trust import (
     weight_files,
     weight_problems,
 )
+from toolkit.models.weight_names import ClassifierLoader, names_in_model
+from toolkit.models.wordpiece import TokenizerLoader, vocabulary_problems
 
 NEW_WEIGHTS = 10**8  # those of a head, at most
 POOLER = re.compile(r"(^|\.)pooler\.")  # part of the head, though most keep it inside the encoder
 TOKENIZER_FILE = re.compile(r"tokenizer|vocab|merges|spm|spiece|sentencepiece|bpe|\.model$|\.codes$", re.IGNORECASE)
 TOKENIZER_SETTINGS = {"tokenizer_config.json", "special_tokens_map.json"}  # that come without a vocabulary too
 COMPUTED = re.compile(r"inv_freq|rotary_emb|masked_bias|position_ids|attn\.bias$")  # buffers of older versions
+PACKAGE = re.compile(r"pypi\.org/project/([\w-]+)")  # in what transformers says of a package that is missing
+LEFT_OUT = ("nezha", "ernie_m", "qdqbert", "mega", "transfo-xl", "open-llama")  # by transformers 5, and which 4 has
 SPARE_TOKENS = ("eos_token", "sep_token", "unk_token", "bos_token")  # any of which may pad; attention leaves it out
 
 
@@ -74,12 +76,21 @@ def _load(loader: Any, source: str, look: Callable[[Path], list[str]], needs_wei
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # that of the tokenizers
             raise
         kind = TooLittleMemory if is_out_of_memory(error) else UserError
+        package = _missing_package(error)
+        if package:
+            raise kind(f"model {source}: it needs the package {package} (pip install {package})") from None
         raise kind(f"model {source}: cannot be loaded ({_told(error)})") from None
 
 
 def _has_own_config(folder: Path) -> bool:
     """Say whether a directory has its configuration in a file in which transformers does not look for it."""
     return config_file(folder).name != CONFIG
+
+
+def _missing_package(error: BaseException) -> str:
+    """Return the name of the package without which a model cannot be loaded, as RoFormer's words without rjieba."""
+    named = PACKAGE.search(str(error)) if isinstance(error, ImportError) else None
+    return named.group(1) if named else ""
 
 
 def _told(error: BaseException) -> str:
@@ -98,7 +109,7 @@ def load_tokenizer(source: str, needs_weights: bool = True) -> PreTrainedTokeniz
     """
     folder = model_folder(source)
     try:
-        tokenizer = _load(AutoTokenizer, source, _tokenizer_problems, needs_weights, **_config_option(source, folder))
+        tokenizer = _load(TokenizerLoader, source, _tokenizer_problems, needs_weights, **_config_option(source, folder))
     except UserError as error:
         files = {path.name for path in folder.iterdir()} - TOKENIZER_SETTINGS
         if "cannot be loaded" in str(error) and not any(TOKENIZER_FILE.search(name) for name in files):
@@ -129,7 +140,7 @@ def _tokenizer_problems(folder: Path) -> list[str]:
         """Say whether transformers has a class of this name."""
         return tokenizer_class_from_name(name) is not None
 
-    return _config_problems(folder) + tokenizer_problems(folder, is_native)
+    return _config_problems(folder) + tokenizer_problems(folder, is_native) + vocabulary_problems(folder)
 
 
 def _config_problems(folder: Path) -> list[str]:
@@ -145,6 +156,11 @@ def _type_problems(config: dict) -> list[str]:
         return []
     if model_type is None:
         return ['config.json has no model_type; for a BERT add the line "model_type": "bert",']
+    if model_type in LEFT_OUT:
+        return [
+            f"transformers {transformers_version} no longer has models of the type {model_type}, such as this one; "
+            'version 4 has (pip install "transformers<5")'
+        ]
     if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING_NAMES:
         return [
             f"config.json has the model_type {short(model_type)}, which transformers {transformers_version} does not "
@@ -203,7 +219,7 @@ def load_classifier(source: str, config: PretrainedConfig | None = None) -> Load
         config = load_config(source)
         make_usable(config)
     model, report = _load(
-        AutoModelForSequenceClassification, source, lambda folder: weight_problems(folder) or _inflated(config, folder),
+        ClassifierLoader, source, lambda folder: weight_problems(folder) or _inflated(config, folder),
         config=config, use_safetensors=True, output_loading_info=True, **options, **dtype_option(torch.float32),
     )  # fmt: skip
     new = sorted({*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])})
@@ -211,6 +227,7 @@ def load_classifier(source: str, config: PretrainedConfig | None = None) -> Load
     if strange:
         raise UserError(
             f"model {source}: {counted(len(strange), 'weight')} missing or of the wrong size, such as {strange[0]}"
+            + _other_name(model, strange[0], report["unexpected_keys"])
         )
     unused = _unused_layers(source, model, report["unexpected_keys"])
     model = model.float()
@@ -224,6 +241,13 @@ def load_classifier(source: str, config: PretrainedConfig | None = None) -> Load
     if not takes(config, "attention_mask"):
         model.register_forward_pre_hook(without_mask, with_kwargs=True)
     return LoadedClassifier(model, new, unused)
+
+
+def _other_name(model: Any, missing: str, unexpected: list[str]) -> str:
+    """Return the end of a sentence: what a weight that is missing seems to be called in the directory, if anything."""
+    inner = missing.removeprefix(f"{model.base_model_prefix}.")
+    names = sorted(name for name in unexpected if name.endswith(f".{inner}"))
+    return f"; its files have {names[0]}: is config.json that of this model?" if names else ""
 
 
 def is_of_encoder(model: Any, name: str) -> bool:
@@ -271,9 +295,10 @@ def _learned(source: str, names: list[str]) -> list[str]:
     wanted = {name for name in names if not COMPUTED.search(name)}
     for path in weight_files(model_folder(source)):
         with safe_open(path, framework="pt") as weights:
-            for name in wanted & set(weights.keys()):
-                if weights.get_slice(name).get_dtype().startswith(("F", "BF")):
-                    learned.append(name)
+            for stored in weights.keys():  # noqa: SIM118 (it is no dict)
+                unplaced = names_in_model(stored) & wanted
+                if unplaced and weights.get_slice(stored).get_dtype().startswith(("F", "BF")):
+                    learned += sorted(unplaced)
     return learned
 
 
