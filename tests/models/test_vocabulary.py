@@ -154,6 +154,17 @@ def test_one_that_is_not_fast_is_refused():
         always_kept(Slow())
 
 
+def test_one_with_a_part_written_in_python_as_roformers_is_refused():
+    class Whole:
+        def pre_tokenize(self, text: object) -> None:
+            pass
+
+    tokenizer = bert_tokenizer(WORDS)
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.PreTokenizer.custom(Whole())
+    with pytest.raises(UserError, match="--trim_vocabulary: the vocabulary of this tokenizer cannot be cut .Custom"):
+        always_kept(tokenizer)
+
+
 def test_a_cut_model_gives_the_hidden_states_of_the_whole_one(tmp_path):
     config = BertConfig(
         vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, pad_token_id=7,

@@ -22,7 +22,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from toolkit.base.disk import write_json
-from toolkit.base.errors import UserError
+from toolkit.base.errors import UserError, first_line
 from toolkit.models.pretrained import load_tokenizer
 
 TOKENIZER_FILES = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json"}
@@ -104,7 +104,11 @@ def _state(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         raise UserError(
             "--trim_vocabulary: this model has no fast tokenizer, and only the vocabulary of one can be cut"
         )
-    state = json.loads(tokenizer.backend_tokenizer.to_str())
+    try:
+        state = json.loads(tokenizer.backend_tokenizer.to_str())
+    except Exception as error:  # of a part that is Python's and not the library's own, as RoFormer's words are
+        reason = first_line(error)
+        raise UserError(f"--trim_vocabulary: the vocabulary of this tokenizer cannot be cut ({reason})") from None
     kind = state["model"].get("type")
     if kind not in ("WordPiece", "Unigram", "BPE", "WordLevel"):
         raise UserError(f"--trim_vocabulary: the vocabulary of a {kind} tokenizer cannot be cut")
