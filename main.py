@@ -107,19 +107,20 @@ def fine_tune(
         new_classifier(options, data, log)  # to say which it is
         log("the data is fit for training; nothing was written")
         return
-    model = new_model(options, machine, data, log)
-    run = begin_training(options, machine, data, directory, log, model)
-    del model  # the run has it, and lets go of it before the test file is scored
+    new = new_model(options, machine, data, log)
+    run = begin_training(options, machine, data, directory, log, new.model)
+    run.whole = new.whole
+    del new  # the run has the model, and lets go of it before the test file is scored
     train(run)
     finish(run)
 
 
-def new_model(options: FineTuningOptions, machine: Machine, data: TrainingData, log: Log) -> torch.nn.Module:
+def new_model(options: FineTuningOptions, machine: Machine, data: TrainingData, log: Log) -> utils.NewClassifier:
     """Return the pretrained model with a new head, ready to be trained, and say which it is."""
     new = new_classifier(options, data, log)
     if utils.starts_by_probe(new, options.model, data):
         utils.start_head(new.model, data, machine)
-    return new.model
+    return new
 
 
 def new_classifier(options: FineTuningOptions, data: TrainingData, log: Log) -> utils.NewClassifier:
@@ -133,7 +134,7 @@ def new_classifier(options: FineTuningOptions, data: TrainingData, log: Log) -> 
             "its last layer begins with logistic regression on what the pretrained model makes of the rows"
         )
     notes = [*data.model.notes, *new.notes, *data.fit.notes]
-    say_model(log, data.model.name, data.model.source, new.model, new.new_weights, notes)
+    say_model(log, data.model.name, data.model.source, new.weight_count, new.new_weights, notes)
     return new
 
 
@@ -197,7 +198,8 @@ def evaluate(run: Trainer) -> None:
     is_best = progress.note(scores, options.metric, run.steps_per_epoch, rate)
     if is_best and run.directory.writes:
         tokenizer = run.data.main_encoder.tokenizer
-        utils.save_model(run.directory.paths.model_dir, run.model, tokenizer, run.run_facts(), waits=True)
+        with run.with_all_tokens():
+            utils.save_model(run.directory.paths.model_dir, run.model, tokenizer, run.run_facts(), waits=True)
     run.directory.write_history(progress)
     run.log(progress.last_line(options.metric))
 
@@ -268,11 +270,11 @@ def find_label_errors(
         fold_data = replace(
             data, tables=search.tables(fold), train=datasets["train"], valid=datasets["valid"], findings=()
         )
-        model = new_model(options, machine, fold_data, Log(None))
-        run = begin_training(options, machine, fold_data, directory, log, model)
+        new = new_model(options, machine, fold_data, Log(None))
+        run = begin_training(options, machine, fold_data, directory, log, new.model)
         train(run)
         logits.append(run.valid_logits)
-        del model, run
+        del new, run
         gc.collect()  # a model and its optimizer, which refer to each other, before the next are made
     search.finish(log, logits)
 

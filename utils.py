@@ -71,7 +71,7 @@ from toolkit.models.pretrained import (
     load_tokenizer,
     model_folder,
 )
-from toolkit.models.vocabulary import cut_embeddings
+from toolkit.models.vocabulary import WholeEmbeddings, cut_config, cut_embeddings
 from toolkit.predictions.added_columns import scored_columns
 from toolkit.runs.model_card import model_card
 from toolkit.runs.paths import refuse_to_merge
@@ -91,7 +91,7 @@ from toolkit.tokens.default_model import ChosenModel, choose_model, share_model
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.hidden_states import HiddenStates
 from toolkit.tokens.probe import Fit, probe, probe_precision
-from toolkit.tokens.trimming import Trimmed, share_vocabulary, trim_vocabulary
+from toolkit.tokens.trimming import Trimmed, share_vocabulary, trim_vocabulary, used_vocabulary
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names, say_vocabulary, say_windows
 from toolkit.training.learner import GradientPass, Learner
@@ -398,6 +398,8 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         data = replace(data, tables=read.used)
     if options.training.teaching.teacher is not None:
         data = learn_from_teachers(options, data, machine, log)
+    if options.training.train in (None, "all") and data.fit.has_table:
+        data = leave_out_unused_tokens(data, processes)
     return replace(data, pooling=choose_pooling(options, data, machine.in_precision(data.fit.precision)))
 
 
@@ -413,6 +415,8 @@ def encode_tables(
     encoder, fit = fit_model(source, options, read.labels, pairs, machine)
     trimmed = None
     if model.trim_vocabulary:
+        if not fit.has_table:
+            raise UserError(f"--trim_vocabulary: the tokens of {source} are not rows of a table of their own")
         frames = {name: table.frame for name, table in read.examined.items()}
         trimmed = trim_vocabulary(encoder, load_config(source), frames)
         encoder = trimmed.encoder
@@ -449,6 +453,23 @@ def share_encoded(
     if encoded is not None:
         data = replace(data, encoder=encoded.encoder, findings=encoded.findings)
     return data if trimmed is None else replace(data, changed_share=trimmed.changed_share)
+
+
+def leave_out_unused_tokens(data: TrainingData, processes: Processes) -> TrainingData:
+    """Return the data of a run in which a token's id is its place among those that the datasets have.
+
+    The model is trained with these rows of its table alone, and saved with all of them, so that a vocabulary of many
+    languages costs neither memory nor time for the tokens that no text has. Their rows stay what they were.
+    """
+    vocabulary = None
+    if data.encoder is not None:
+        config = load_config(data.model.source)
+        if data.vocabulary is not None:
+            config = cut_config(config, data.vocabulary)
+        vocabulary = used_vocabulary([data.train, data.valid], data.encoder.tokenizer, config)
+    used = share_vocabulary(processes, vocabulary)
+    assert used is not None, "the main process has the tokens"
+    return replace(data, used=used, train=data.train.with_ids(used.new_ids), valid=data.valid.with_ids(used.new_ids))
 
 
 def fit_model(
@@ -507,6 +528,15 @@ class NewClassifier:
     tokenizer: Any
     new_weights: list[str]  # names of the weights that the pretrained model does not have
     notes: list[str]  # what has to be said of it
+    whole: WholeEmbeddings | None = None  # the way back to all tokens, where it has only those of the datasets
+
+    @property
+    def weight_count(self) -> int:
+        """How many weights it has, with those of tokens that no text has."""
+        count = sum(weight.numel() for weight in self.model.parameters())
+        if self.whole is not None:
+            count += self.whole.rows_left_out * self.whole.table.shape[1]
+        return count
 
     @property
     def has_new_head(self) -> bool:
@@ -565,7 +595,9 @@ def pretrained_classifier(options: FineTuningOptions, data: TrainingData) -> New
     new = new_classifier(data.model.source, data.labels, model.dropout, options.machine.fast, model.keep_head, design)
     if data.vocabulary is not None:
         cut_embeddings(new.model, data.vocabulary)
-    return new
+    if data.used is None:
+        return new
+    return replace(new, whole=cut_embeddings(new.model, data.used))
 
 
 def pool_mean(new: NewClassifier) -> None:

@@ -7,10 +7,20 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFast
 
+import utils
 from tests.conftest import ROOT, WORDS, bert_tokenizer
+from tests.models.architectures import BY_NAME, SENTENCES, save
 from toolkit.base.errors import UserError
 from toolkit.models.pretrained import load_tokenizer
-from toolkit.models.vocabulary import Vocabulary, always_kept, cut_embeddings, cut_tokenizer
+from toolkit.models.vocabulary import (
+    Vocabulary,
+    always_kept,
+    can_cut_embeddings,
+    cut_embeddings,
+    cut_tokenizer,
+)
+from toolkit.tokens.dataset import TokenDataset
+from toolkit.tokens.trimming import used_vocabulary
 
 TEXTS = [
     line
@@ -68,6 +78,7 @@ def template(tokenizer: Tokenizer):
     return processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", special)
 
 
+WITHOUT_TABLE = {"I-BERT"}  # its table is one of integers
 KINDS = {kind.__name__: kind for kind in (wordpiece, unigram, byte_bpe, bpe_with_word_ends)}
 
 
@@ -173,7 +184,7 @@ def test_a_cut_model_gives_the_hidden_states_of_the_whole_one(tmp_path):
     torch.manual_seed(0)
     whole = BertModel(config).eval()
     whole.save_pretrained(tmp_path / "whole")
-    vocabulary = Vocabulary(np.array([1, 3, 7, 20, 41, 42]), 45)
+    vocabulary = Vocabulary(np.array([1, 3, 7, 20, 40, 41, 42]), 45)
     cut = AutoModel.from_pretrained(tmp_path / "whole").eval()
     cut_embeddings(cut, vocabulary)
     cut.save_pretrained(tmp_path / "cut")
@@ -184,6 +195,76 @@ def test_a_cut_model_gives_the_hidden_states_of_the_whole_one(tmp_path):
         expected = whole(input_ids=ids).last_hidden_state
         assert torch.equal(cut(input_ids=new_ids).last_hidden_state, expected)
         assert torch.equal(loaded(input_ids=new_ids).last_hidden_state, expected)
-    assert (loaded.config.vocab_size, loaded.config.pad_token_id, loaded.config.bos_token_id) == (6, 2, 0)
-    assert loaded.config.eos_token_id is None
+    assert (loaded.config.vocab_size, loaded.config.pad_token_id, loaded.config.bos_token_id) == (7, 2, 0)
+    assert loaded.config.eos_token_id == 4
     assert loaded.get_input_embeddings().padding_idx == 2
+
+
+def test_a_model_gets_its_whole_vocabulary_back_with_what_its_rows_have_learned():
+    config = BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, pad_token_id=7
+    )
+    model = BertModel(config)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    kept = np.array([1, 3, 7, 20, 41])
+    whole = cut_embeddings(model, Vocabulary(kept, 45))
+    assert whole.rows_left_out == 45
+    table = model.get_input_embeddings()
+    weight = table.weight
+    with torch.no_grad():
+        weight += 1
+    with whole.back_in(model):
+        assert (model.config.vocab_size, model.config.pad_token_id) == (50, 7)
+        assert (table.num_embeddings, table.padding_idx) == (50, 7)
+        expected = before["embeddings.word_embeddings.weight"]
+        expected[kept] += 1
+        assert torch.equal(table.weight, expected)
+    assert table.weight is weight
+    assert (model.config.vocab_size, model.config.pad_token_id, table.padding_idx) == (5, 2, 2)
+    whole.put_back(model)
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_what_is_no_table_of_its_own_is_not_cut():
+    class Tied(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = torch.nn.Embedding(5, 3)
+            self.scores = torch.nn.Linear(3, 5, bias=False)
+            self.scores.weight = self.table.weight
+
+        def get_input_embeddings(self):
+            return self.table
+
+    assert not can_cut_embeddings(Tied())
+    with pytest.raises(UserError, match="--trim_vocabulary: the vocabulary of a Tied cannot be cut"):
+        cut_embeddings(Tied(), Vocabulary(np.array([0]), 5))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in BY_NAME if name != "Reformer"]
+)  # it draws as it scores, and is refused
+def test_every_kind_of_model_scores_the_same_with_the_tokens_of_its_texts_alone(name, tmp_path):
+    source = str(save(BY_NAME[name], tmp_path))
+    new = utils.new_classifier(source, ["a", "b"], None)
+    encoded = new.tokenizer(SENTENCES[:3], padding=True, truncation=True, max_length=40, return_tensors="pt")
+    inputs = {name: encoded[name] for name in ("input_ids", "attention_mask") if name in encoded}
+    model = new.model.eval()
+    with torch.no_grad():
+        expected = model(**inputs).logits
+    if not can_cut_embeddings(model):
+        assert name in WITHOUT_TABLE
+        return
+    dataset = TokenDataset(inputs["input_ids"].int(), torch.zeros(3, 0), torch.ones(3).long(), torch.zeros(3).long())
+    vocabulary = used_vocabulary([dataset], new.tokenizer, model.config)
+    whole = cut_embeddings(model, vocabulary)
+    assert len(vocabulary.kept) < len(whole.table)
+    inputs["input_ids"] = dataset.with_ids(vocabulary.new_ids).input_ids.long()
+    with torch.no_grad():
+        assert torch.allclose(model(**inputs).logits, expected, rtol=0, atol=1e-5)
+        whole.put_back(model)
+        assert torch.allclose(
+            model(**{**inputs, "input_ids": encoded["input_ids"]}).logits, expected, rtol=0, atol=1e-5
+        )

@@ -62,7 +62,9 @@ def test_a_table_of_positions_that_is_smaller_than_the_configuration_says_is_fou
     model.bert.embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(table.weight[:33], freeze=False)
     assert not fast or make_fast(model)
     fit = probe("x", model, encoder, FP32)
-    assert fit == Fit(33, False, "fp32", ("takes at most 33 tokens, fewer than its configuration says",))
+    assert fit == Fit(
+        33, False, "fp32", ("takes at most 33 tokens, fewer than its configuration says",), has_table=True
+    )
     with pytest.raises(UserError, match="--max_length 40: this model takes at most 33 tokens"):
         probe("x", model, encoder, FP32, may_shorten=False)
 

@@ -11,7 +11,8 @@ V tokens of the whole vocabulary, K of the cut one, H hidden size.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from toolkit.base.disk import write_json
 from toolkit.base.errors import UserError, first_line
 from toolkit.models.pretrained import load_tokenizer
 
+LATEST_COUNTED_PADDING = 100  # the id of the padding token in models that count positions from it is below this
 TOKENIZER_FILES = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json"}
 
 
@@ -66,6 +68,7 @@ def always_kept(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
     """
     state = _state(tokenizer)
     kept = {token["id"] for token in state["added_tokens"]}
+    kept |= set(up_to_padding(tokenizer.pad_token_id))
     model = state["model"]
     ids = _ids(model)
     kept |= {number for piece, number in ids.items() if _is_shortest(piece, model)}
@@ -77,6 +80,14 @@ def always_kept(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
     return np.array(sorted(kept))
 
 
+def up_to_padding(pad_id: int) -> range:
+    """Return the ids of the tokens that are kept so that the one for padding keeps its id.
+
+    RoBERTa and its kin count positions from that id. Where it comes late, nothing counts from it.
+    """
+    return range(pad_id + 1 if pad_id <= LATEST_COUNTED_PADDING else 0)
+
+
 def cut_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, used: np.ndarray) -> CutTokenizer:
     """Return a tokenizer that has the tokens with the ids `used`, (U,), and those that are always kept.
 
@@ -84,7 +95,8 @@ def cut_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, 
     """
     state = _state(tokenizer)
     size = max(len(tokenizer), max(_ids(state["model"]).values()) + 1)
-    kept = set(always_kept(tokenizer).tolist()) | set(used.tolist())
+    named = {number for number in token_ids_of(config).values() if number < size}
+    kept = set(always_kept(tokenizer).tolist()) | set(used.tolist()) | named
     if state["model"]["type"] == "BPE":
         kept = _with_parts(state["model"], kept)
     vocabulary = Vocabulary(np.array(sorted(kept)), size)
@@ -216,24 +228,115 @@ def _tokenizer_of(
 # -- the model --------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class WholeEmbeddings:
+    """What a model was before cut_embeddings: the way back to its whole vocabulary."""
+
+    vocabulary: Vocabulary
+    table: torch.Tensor  # (V, H) fp32 on the CPU, as it was before training
+    padding_idx: int | None  # of the table
+    config: dict[str, int]  # what of the configuration has changed
+
+    @property
+    def rows_left_out(self) -> int:
+        """How many rows the model's table lacks, V - K."""
+        return len(self.table) - len(self.vocabulary.kept)
+
+    @contextmanager
+    def back_in(self, model: Any) -> Iterator[None]:
+        """Give a model its whole vocabulary for as long as the context lasts, with what its rows have learned."""
+        tables = _embedding_tables(model)
+        weight = _weight(tables)
+        changed = {name: getattr(model.config, name) for name in self.config}
+        padding = tables[0].padding_idx
+        self.put_back(model)
+        try:
+            yield
+        finally:
+            _put_weight(tables, weight, padding)
+            _set_config(model, changed)
+
+    @torch.no_grad()
+    def put_back(self, model: Any) -> None:
+        """Give a model its whole vocabulary for good."""
+        tables = _embedding_tables(model)
+        weight = _weight(tables)
+        whole = self.table.clone()
+        whole[torch.from_numpy(self.vocabulary.kept)] = weight.detach().to("cpu", whole.dtype)
+        _put_weight(tables, torch.nn.Parameter(whole.to(weight.device), weight.requires_grad), self.padding_idx)
+        _set_config(model, self.config)
+
+
+def can_cut_embeddings(model: Any) -> bool:
+    """Say whether the tokens of a model are rows of one plain table, which nothing but such tables shares."""
+    tables = _embedding_tables(model)
+    if not tables:
+        return False
+    weight = _weight(tables)
+    owners = [module for module in model.modules() if any(own is weight for own in module.parameters(recurse=False))]
+    return len(owners) == len(tables)
+
+
 @torch.no_grad()
-def cut_embeddings(model: Any, vocabulary: Vocabulary) -> None:
-    """Leave of a model's embedding table (V, H) the rows of the tokens that are kept, (K, H), and change its config."""
+def cut_embeddings(model: Any, vocabulary: Vocabulary) -> WholeEmbeddings:
+    """Leave of a model's embedding table (V, H) the rows of the tokens that are kept, (K, H), and change its config.
+
+    Raises UserError if it is not a plain table.
+    """
+    if not can_cut_embeddings(model):
+        raise UserError(f"--trim_vocabulary: the vocabulary of a {type(model).__name__} cannot be cut")
+    tables = _embedding_tables(model)
+    weight = _weight(tables)
+    before = {"vocab_size": model.config.vocab_size, **token_ids_of(model.config)}
+    whole = WholeEmbeddings(vocabulary, weight.detach().to("cpu", copy=True), tables[0].padding_idx, before)
+    kept = weight[torch.from_numpy(vocabulary.kept).to(weight.device)].clone()
+    padding = None
+    if whole.padding_idx in vocabulary.kept:
+        padding = int(vocabulary.new_ids[whole.padding_idx])
+    _put_weight(tables, torch.nn.Parameter(kept, weight.requires_grad), padding)
+    cut_config(model.config, vocabulary)
+    return whole
+
+
+def cut_config(config: PretrainedConfig, vocabulary: Vocabulary) -> PretrainedConfig:
+    """Change a configuration to what it is with a cut vocabulary, and return it."""
+    for name, number in token_ids_of(config).items():
+        if number < vocabulary.size:  # some name tokens that no tokenizer of theirs has
+            setattr(config, name, int(vocabulary.new_ids[number]))
+    config.vocab_size = len(vocabulary.kept)
+    return config
+
+
+def token_ids_of(config: PretrainedConfig) -> dict[str, int]:
+    """Return the ids of tokens that a configuration names, such as pad_token_id, by these names."""
+    return {name: value for name, value in vars(config).items() if name.endswith("_token_id") and type(value) is int}
+
+
+def _embedding_tables(model: Any) -> list[torch.nn.Embedding]:
+    """Return the tables of a model's input tokens: one, or several that share a weight; none where it is no table."""
     table = model.get_input_embeddings()
-    kept = torch.from_numpy(vocabulary.kept)
-    table.weight = torch.nn.Parameter(table.weight[kept].clone(), table.weight.requires_grad)
-    table.num_embeddings = len(kept)
-    new_ids = vocabulary.new_ids.tolist()
-    if table.padding_idx is not None:
-        table.padding_idx = _new_id(table.padding_idx, new_ids)
-    config = model.config
-    config.vocab_size = len(kept)
-    for name, value in list(vars(config).items()):
-        if name.endswith("_token_id") and type(value) is int:
-            setattr(config, name, _new_id(value, new_ids))
+    if not isinstance(table, torch.nn.Embedding):
+        return []
+    return [
+        module for module in model.modules() if isinstance(module, torch.nn.Embedding) and module.weight is table.weight
+    ]
 
 
-def _new_id(number: int, new_ids: list[int]) -> int | None:
-    """Return the id of a token in the cut vocabulary, None for one that is not in it."""
-    new = new_ids[number] if number < len(new_ids) else -1
-    return new if new >= 0 else None
+def _weight(tables: Sequence[torch.nn.Embedding]) -> torch.nn.Parameter:
+    """Return the weight that some tables share."""
+    weight = tables[0].weight
+    assert isinstance(weight, torch.nn.Parameter)
+    return weight
+
+
+def _put_weight(tables: Sequence[torch.nn.Embedding], weight: torch.nn.Parameter, padding: int | None) -> None:
+    """Give tables that share a weight another one, (rows, H)."""
+    for table in tables:
+        table.weight = weight
+        table.num_embeddings = len(weight)
+        table.padding_idx = padding
+
+
+def _set_config(model: Any, values: Mapping[str, int]) -> None:
+    for name, value in values.items():
+        setattr(model.config, name, value)

@@ -141,6 +141,11 @@ class TokenDataset(TensorDataset):
         dataset.targets = targets
         return dataset
 
+    def with_ids(self, new_ids: np.ndarray) -> "TokenDataset":
+        """Return the same rows with other ids of their tokens: new_ids (V,) has them by the ids that they have now."""
+        input_ids = torch.from_numpy(new_ids.astype(np.int32))[self.input_ids.long()]
+        return TokenDataset(input_ids, *self.tensors[1:], states=self.states).with_targets(self.targets)
+
     def targets_of(self, windows: np.ndarray) -> torch.Tensor | None:
         """Return the targets (B, C) of some windows, those of their rows; None if labels are learned."""
         if self.targets is None:

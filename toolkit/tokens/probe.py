@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from toolkit.base.errors import UserError, is_out_of_memory, kind_and_line
 from toolkit.compute.machine import Machine
+from toolkit.models.vocabulary import can_cut_embeddings
 from toolkit.tokens.encoder import Encoder
 
 TEXT = "a"  # whose special tokens, and their types, those of the made-up rows are
@@ -31,6 +32,7 @@ class Fit:
     equal_lengths: bool  # only rows of one length stand in a batch
     precision: str
     notes: tuple[str, ...] = ()  # what of this has to be said
+    has_table: bool = False  # its tokens are rows of a table, of which those that no text needs can be left out
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def probe(name: str, model: Any, encoder: Encoder, machine: Machine, may_shorten
         precision = _usable_precision(name, model, encoder, rows, machine)
     if precision != machine.precision.name:
         notes.append(f"cannot compute in {machine.precision.name}, so it does in {precision}")
-    return Fit(max_length, equal_lengths, precision, tuple(notes))
+    return Fit(max_length, equal_lengths, precision, tuple(notes), can_cut_embeddings(model))
 
 
 def probe_precision(name: str, model: Any, encoder: Encoder, machine: Machine) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,8 @@ from transformers import PretrainedConfig
 from toolkit.base.errors import UserError
 from toolkit.cli.console import bar
 from toolkit.compute.processes import Processes
-from toolkit.models.vocabulary import Vocabulary, always_kept, cut_tokenizer
+from toolkit.models.vocabulary import Vocabulary, always_kept, cut_tokenizer, token_ids_of, up_to_padding
+from toolkit.tokens.dataset import TokenDataset
 from toolkit.tokens.encoder import Encoder
 
 ENCODED_AT_ONCE = 1000  # rows
@@ -46,6 +48,15 @@ def trim_vocabulary(encoder: Encoder, config: PretrainedConfig, frames: Mapping[
     known[always_kept(encoder.tokenizer)] = True
     changed = [not known[row].all() for row in token_ids["valid"]]
     return Trimmed(trimmed, cut.vocabulary, sum(changed) / max(len(changed), 1))
+
+
+def used_vocabulary(datasets: Iterable[TokenDataset], tokenizer: Any, config: PretrainedConfig) -> Vocabulary:
+    """Return the tokens that some datasets have, with those that the tokenizer and the configuration name."""
+    special = [*tokenizer.all_special_ids, *up_to_padding(tokenizer.pad_token_id), *token_ids_of(config).values()]
+    size = len(tokenizer)
+    used = [torch.unique(dataset.input_ids).numpy() for dataset in datasets]
+    kept = _distinct([*used, np.array(sorted(special))])
+    return Vocabulary(kept[(kept >= 0) & (kept < size)].astype(np.int64), size)
 
 
 def share_vocabulary(processes: Processes, vocabulary: Vocabulary | None) -> Vocabulary | None:

@@ -89,13 +89,13 @@ def _say_percentiles(log: Log, full_lengths: np.ndarray) -> None:
 
 
 def say_model(
-    log: Log, name: str, source: str, model: torch.nn.Module, new_weights: Sequence[str], notes: Sequence[str] = ()
+    log: Log, name: str, source: str, weight_count: int, new_weights: Sequence[str], notes: Sequence[str] = ()
 ) -> None:
     """Log which model is fine-tuned, which of its weights are new, and which files of its directory are not read.
 
     `notes` are what else there is to say of it.
     """
-    log.item("model", f"{name}, {sum(weight.numel() for weight in model.parameters()):,} weights")
+    log.item("model", f"{name}, {weight_count:,} weights")
     if new_weights:
         log.item("", f"{', '.join(new_weights)} are new: this model has yet to learn these labels")
     for note in notes:

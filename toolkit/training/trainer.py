@@ -1,5 +1,6 @@
 """A run while it trains: what it works on, how far it has come, and where it is written."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from toolkit.evaluation.metrics import find_positive_id
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.lora import LoraSettings, remove_lora
 from toolkit.models.trained_part import TrainedPart, freeze
+from toolkit.models.vocabulary import WholeEmbeddings
 from toolkit.runs.checkpoint import TrainerState
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.progress import Progress
@@ -48,12 +50,17 @@ class Trainer:
     recipe: Recipe
     positive: int  # number of the label that f1 and a threshold are about
     facts: RunFacts | None  # without what only an evaluation tells; None in all but the main process
+    whole: WholeEmbeddings | None = None  # the way back to all tokens, where the model has those of the datasets
     valid_logits: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (N, C), last evaluation's
 
     @property
     def model(self) -> torch.nn.Module:
         """The model without the wrapper that spreads it over devices or processes."""
         return unwrap(self.learner.model)
+
+    def with_all_tokens(self) -> AbstractContextManager:
+        """Return a context in which the model has its whole vocabulary, to be saved."""
+        return nullcontext() if self.whole is None else self.whole.back_in(self.model)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -98,6 +105,8 @@ class Trainer:
         del self.bad_steps  # it refers to the guard of the learner
         if self.machine.is_main:
             model = None
+        elif self.whole is not None:
+            self.whole.put_back(model)
         release_memory()
         return model
 

@@ -26,6 +26,7 @@ class TrainingData:
     findings: Sequence[Finding] = ()
     unlabelled: Table | None = None  # the rows at the end of `train` that only teachers have labelled
     vocabulary: Vocabulary | None = None  # which tokens of the model's are kept; None: all
+    used: Vocabulary | None = None  # what of that stands in the datasets, whose ids are the places in it; None: all
     changed_share: float | None = None  # of new texts, that will be split otherwise for that, see Trimmed
     pairs: bool = False  # whether the model classifies pairs of texts
     pooling: str = "own"  # what of a text a new head reads, own or mean
