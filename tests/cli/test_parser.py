@@ -153,6 +153,12 @@ def test_an_argument_file_that_cannot_be_read_is_one_line(parser, tmp_path):
     for name in ("missing.txt", "quote.txt", "bytes.txt"):
         assert message(parser, f"@{tmp_path / name}").startswith(f"argument file {tmp_path / name}: ")
     assert message(parser, f"@{tmp_path}").startswith(f"argument file {tmp_path}: ")
+    assert message(parser, f"@{tmp_path / 'bytes.txt'}").endswith("it is not utf-8 text; save it as utf-8")
+
+
+def test_an_argument_file_may_begin_with_a_byte_order_mark(parser, tmp_path):
+    (tmp_path / "options.txt").write_text("--epochs 7", encoding="utf-8-sig")
+    assert parser.parse_args([f"@{tmp_path / 'options.txt'}"]).epochs == 7
 
 
 def test_the_options_that_the_command_line_names_are_told_from_the_defaults(parser, tmp_path, monkeypatch):

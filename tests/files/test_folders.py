@@ -1,3 +1,7 @@
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import seen
@@ -132,3 +136,19 @@ def test_an_encoding_that_there_is_not_is_refused_as_for_a_file(tmp_path, encodi
         open_source(tmp_path, encoding) as source,
     ):
         seen(source)
+
+
+NAME_IN_GBK = os.fsdecode("数据".encode("gbk")) if sys.platform == "linux" else ""  # others have no such names
+
+
+@pytest.mark.skipif(not NAME_IN_GBK, reason="file names are text here")
+def test_names_that_are_no_text_cost_no_row_but_are_no_labels(tmp_path):
+    """As unzip leaves the names of a zip that was made on a Chinese Windows."""
+    folder(tmp_path / "texts", pos__1="good", neg__1="bad")
+    (tmp_path / "texts" / "pos" / f"{NAME_IN_GBK}.txt").write_text("nice")
+    read = rows(tmp_path / "texts")
+    assert [(text, label) for _, text, label in read] == [("bad", "neg"), ("good", "pos"), ("nice", "pos")]
+    assert all(place.encode("utf-8") for place, _, _ in read)
+    Path(tmp_path / "texts" / "pos").rename(tmp_path / "texts" / NAME_IN_GBK)
+    with pytest.raises(UserError, match=r"texts: the folder \\\S+ has a name that is not utf-8 text, .* unzip -O GBK"):
+        rows(tmp_path / "texts")

@@ -2,6 +2,8 @@ import csv
 import gzip
 import io
 import json
+import os
+import sys
 
 import pandas as pd
 import pytest
@@ -275,3 +277,16 @@ def test_no_header_settles_it_for_all_files(tmp_path):
     reading = ReadingOptions(None, "stop", TableOptions(no_header=True))
     assert utils.read_table(pattern, Columns(), reading).frame.text.tolist() == LONG
     assert utils.read_table(pattern, Columns()).frame.text.tolist() == LONG
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text elsewhere")
+def test_files_whose_names_are_no_text_are_read_as_others_are(tmp_path):
+    for number, name in enumerate(("数", "据")):
+        path = tmp_path / os.fsdecode(f"part-{name}.csv".encode("gbk"))
+        path.write_text(f"text,label\ngood {number},x\nbad,\n", encoding="utf-8")
+    reading = ReadingOptions(None, "skip")
+    table = utils.read_table(tmp_path / "part-*.csv", Columns(), reading)
+    assert sorted(table.frame.text) == ["good 0", "good 1"]
+    places = [*table.frame.index, *(rejected.line for rejected in table.rejected)]
+    assert len(places) == 4
+    assert all(str(place).encode("utf-8") for place in places)  # which characters that are no text would end

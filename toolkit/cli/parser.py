@@ -79,10 +79,12 @@ def _expand_argument_files(words: Sequence[str]) -> list[str]:
             expanded.append(word)
             continue
         try:
-            content = Path(path(word[1:])).read_text(encoding="utf-8")
+            content = Path(path(word[1:])).read_text(encoding="utf-8-sig")
             if "\0" in content:
                 raise ValueError("contains a NUL character")
             expanded += shlex.split(content, comments=True)
+        except UnicodeDecodeError:
+            raise UserError(f"argument file {word[1:]}: it is not utf-8 text; save it as utf-8") from None
         except (OSError, ValueError) as error:
             raise UserError(f"argument file {word[1:]}: {error}") from None
     return expanded

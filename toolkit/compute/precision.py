@@ -92,7 +92,8 @@ def _cuda_bf16(device: torch.device) -> bool:
 def _cpu_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Say whether the processor has bf16 instructions; without them bf16 is slower than fp32."""
     try:
-        flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        flags = next(line for line in lines if line.startswith("flags"))
     except (OSError, StopIteration):
         return False
     return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))

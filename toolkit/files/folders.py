@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toolkit.base.errors import UserError
 from toolkit.files.encodings import detect_encoding, encoding_of_bom, error_handler, unknown_encoding
-from toolkit.files.inputs import files_of_folder
+from toolkit.files.inputs import files_of_folder, text_of_name
 from toolkit.files.likely_encodings import is_readable
 from toolkit.files.source import Record, Source, format_of_name
 
@@ -27,6 +27,8 @@ def read_folder(folder: Path, encoding: str | None) -> Source:
     if not texts:
         raise _no_texts(folder, files)
     has_labels = len(texts[0].relative_to(folder).parts) > 1
+    if has_labels:
+        _refuse_names_that_are_no_text(folder, texts)
     columns = ["file", "text", "label"] if has_labels else ["file", "text"]
     source = Source(str(folder), "csv", columns, iter(()), unit="file", has_fixed_columns=True)
     source.records = _records(folder, texts, encoding, has_labels)
@@ -37,6 +39,17 @@ def read_folder(folder: Path, encoding: str | None) -> Source:
 
 def _label(folder: Path, file: Path) -> str:
     return file.relative_to(folder).parts[0]
+
+
+def _refuse_names_that_are_no_text(folder: Path, texts: Sequence[Path]) -> None:
+    """Raise UserError if labels, the names of folders, are not utf-8, as of a zip that was made on Windows."""
+    for label in sorted({_label(folder, file) for file in texts}):
+        name = text_of_name(label)
+        if name != label:
+            raise UserError(
+                f"{folder}: the folder {name} has a name that is not utf-8 text, so it cannot be a label; rename it, "
+                "or unpack the archive again, such as with unzip -O GBK"
+            )
 
 
 def _texts(files: Sequence[Path]) -> list[Path]:
@@ -58,7 +71,7 @@ def _records(folder: Path, texts: Sequence[Path], encoding: str | None, has_labe
     """Yield a record for each text, the line breaks at its end left out."""
     others = None if encoding is not None else _common_encoding(folder, texts)
     for path in texts:
-        place = path.relative_to(folder).as_posix()
+        place = text_of_name(path.relative_to(folder).as_posix())
         data = path.read_bytes()
         values = {"file": place, "text": _decoded(data, encoding or _encoding(data, others)).rstrip("\r\n")}
         if has_labels:

@@ -33,6 +33,11 @@ def files_of_folder(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def text_of_name(name: str) -> str:
+    """Return the name of a file as text that can be written: what is not, as unzip leaves names in GBK, is escaped."""
+    return name.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
 def input_files(path: Path) -> list[Path]:
     """Return the files that are read for an input; one that is not there stands for itself."""
     if is_pattern(path):

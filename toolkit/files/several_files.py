@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.base.errors import UserError
+from toolkit.files.inputs import text_of_name
 from toolkit.files.source import PEEKED_RECORDS, FileLine, Record, Source, short_repr
 
 MAX_LISTED = 5  # columns in an error
@@ -49,7 +50,7 @@ def _records(
             open_file.source = open_one(path)
             _refuse_another(paths[0], first, path, open_file.source)
         for record in open_file.source.records:
-            yield record._replace(line=FileLine(str(path), int(record.line)))
+            yield record._replace(line=FileLine(text_of_name(str(path)), int(record.line)))
         without_header += _has_no_header(open_file.source)
     if without_header and not _has_no_header(first):
         only_first = without_header == len(paths) - 1
