@@ -18,6 +18,7 @@ from toolkit.cli.sections import InferenceOptions
 from toolkit.compute.batches import WINDOW
 from toolkit.models.model_files import ModelFiles
 from toolkit.predictions.prediction_file import Predictions, open_predictions
+from toolkit.predictions.texts import MERGED
 from toolkit.runs.averaged_runs import as_one_run, read_runs
 
 
@@ -59,6 +60,7 @@ import numpy as np
 
 import utils
 from toolkit.cli.console import Log
+from toolkit.cli.spoken_language import spoken_language
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.tables import to_frame
@@ -69,7 +71,7 @@ def main(options: InferenceOptions, prepared: Inference | None = None) -> None:
     """Load the models, and write what it predicts for one text, a stream or a file; or write the whole model."""
     if options.merge is not None:
         utils.write_whole_model(Path(options.model_dirs[0]), Path(options.merge))
-        Log(sys.stderr)(f"the whole model is in {options.merge}")
+        Log(sys.stderr, spoken_language(options.language))(MERGED.fill(folder=options.merge))
         return
     with Processes(this_process()) as processes:
         machine = choose_machine(options.prediction.machine.device, options.prediction.machine.precision, processes)
@@ -80,7 +82,7 @@ def main(options: InferenceOptions, prepared: Inference | None = None) -> None:
         if processes.broadcast(seen) != seen:
             named = " ".join(options.model_dirs)
             raise UserError(f"--model_dir {named}: the processes see different models there; start again")
-        log = Log(sys.stderr if machine.is_main else None)
+        log = Log(sys.stderr if machine.is_main else None, spoken_language(options.language))
         folders = [model.directory for model in models]
         ensemble = utils.load_ensemble(folders, machine, options.prediction, batch_size, log)
         for model in models:

@@ -50,8 +50,9 @@ import torch
 
 import utils
 from toolkit.base.disk import DirectoryLock
-from toolkit.base.languages import counted
-from toolkit.cli.console import Log, TrainingBar, bar
+from toolkit.base.languages import count_of
+from toolkit.cli.console import Log, TrainingBar
+from toolkit.cli.spoken_language import spoken_language
 from toolkit.compute.batches import training_batches
 from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.processes import Processes
@@ -70,6 +71,7 @@ from toolkit.runs.seeds import each_seed
 from toolkit.tokens.dataset import concatenate
 from toolkit.training.banner import say_model
 from toolkit.training.stop_signals import PredictionInterrupted
+from toolkit.training.texts import BARS, MODEL, RUN
 from toolkit.training.trainer import Trainer, TrainingData, begin_training
 
 
@@ -78,9 +80,10 @@ def main(options: FineTuningOptions) -> None:
     data = None
     with Processes(this_process()) as processes:
         stream = sys.stdout if processes.is_main else None
-        data_log = Log(stream)
+        language = spoken_language(options.output.language)
+        data_log = Log(stream, language)
         for seed_options, seeds in each_seed(options, processes):
-            log = Log(stream)
+            log = Log(stream, language)
             writes = processes.is_main and options.trains_a_run
             with RunDirectory(Path(seed_options.output.output_dir), writes, seeds) as directory:
                 run_options = resumed_options(seed_options, processes, log, is_one_of_several=seeds is not None)
@@ -96,7 +99,7 @@ def main(options: FineTuningOptions) -> None:
                     fine_tune(run_options, machine, data, directory, log)
         if options.output.merge is not None and processes.is_main and options.trains_a_run:
             utils.write_whole_model(RunPaths(Path(options.output.output_dir)).model_dir, Path(options.output.merge))
-            data_log(f"the whole model is in {options.output.merge}")
+            data_log(RUN["merged"].fill(folder=options.output.merge))
 
 
 def fine_tune(
@@ -105,7 +108,7 @@ def fine_tune(
     """Train a model, keep the best one, and say what happened."""
     if options.data.check_data:
         new_classifier(options, data, log)  # to say which it is
-        log("the data is fit for training; nothing was written")
+        log(RUN["fit"])
         return
     new = new_model(options, machine, data, log)
     run = begin_training(options, machine, data, directory, log, new.model)
@@ -130,9 +133,7 @@ def new_classifier(options: FineTuningOptions, data: TrainingData, log: Log) -> 
     if data.pooling == "mean":
         utils.pool_mean(new)
     if utils.starts_by_probe(new, options.model, data):
-        new.notes.append(
-            "its last layer begins with logistic regression on what the pretrained model makes of the rows"
-        )
+        new.notes.append(MODEL["probe"])
     notes = [*data.model.notes, *new.notes, *data.fit.notes]
     say_model(log, data.model.name, data.model.source, new.weight_count, new.new_weights, notes)
     return new
@@ -143,7 +144,7 @@ def train(run: Trainer) -> None:
     options = run.options.training
     progress = run.progress
     run.data = utils.keep_frozen_states(run.learner, run.data, options.batch_size, run.log)
-    progress_bar = TrainingBar(run.total_steps, progress.step)
+    progress_bar = TrainingBar(run.total_steps, progress.step, run.log.language)
     with run.signals:
         for epoch in range(progress.epoch, run.recipe.epochs):
             batches = training_batches(run.data.train.row_lengths, options.batch_size, options.seed, epoch)
@@ -155,7 +156,7 @@ def train(run: Trainer) -> None:
             progress.begin_epoch(epoch + 1)
     progress_bar.close()
     if progress.step < run.total_steps:
-        run.log(f"stopped early: no improvement in {counted(progress.stale, 'evaluation')} (--early_stopping)")
+        run.log(RUN["stopped_early"].fill(evaluations=count_of(progress.stale, "evaluation")))
 
 
 def take_steps(run: Trainer, batches: list[np.ndarray], progress_bar: TrainingBar) -> None:
@@ -182,7 +183,7 @@ def evaluate(run: Trainer) -> None:
     progress = run.progress
     valid = run.data.valid
     predictor = utils.Predictor(run.learner.model, run.machine, options.batch_size, run.learner.limit)
-    with bar(valid.row_count, "evaluating", "rows") as progress_bar, suppress(PredictionInterrupted):
+    with run.log.bar(valid.row_count, BARS["evaluating"], "rows") as progress_bar, suppress(PredictionInterrupted):
         on_batch = run.signals.add_stop_check(progress_bar.update)
         run.valid_logits = utils.predict_logits(predictor, valid, on_batch)
     if run.signals.should_stop():
@@ -201,7 +202,7 @@ def evaluate(run: Trainer) -> None:
         with run.with_all_tokens():
             utils.save_model(run.directory.paths.model_dir, run.model, tokenizer, run.run_facts(), waits=True)
     run.directory.write_history(progress)
-    run.log(progress.last_line(options.metric))
+    run.log(progress.last_line(options.metric, run.log.language))
 
 
 def finish(run: Trainer) -> None:
@@ -217,14 +218,15 @@ def finish(run: Trainer) -> None:
         run.facts = replace(run.facts, verdict=None if verdict is None else verdict.as_json())
         utils.describe_model(model_dir, run.run_facts())
     run.directory.draw(run.progress, run.options.training.metric)
-    decided = bias_lines(run.progress.best(), run.options.training.metric)
-    for line in [*decided, *baseline_lines(baselines.get("valid", {}))]:
+    language = run.log.language
+    decided = bias_lines(run.progress.best(), run.options.training.metric, language)
+    for line in [*decided, *baseline_lines(baselines.get("valid", {}), language)]:
         run.log(line)
-    run.log(f"trained for {run.progress.speed_line()}; the best model is in {model_dir}")
+    run.log(RUN["trained"].fill(speed=run.progress.speed_words(), folder=model_dir))
     if run.options.data.test_file is not None:
         score_test_file(run, answers)
     if verdict is not None:
-        for line in verdict.lines():
+        for line in verdict.lines(language):
             run.log(line)
 
 
@@ -265,7 +267,7 @@ def find_label_errors(
     new_classifier(options, data, log)  # to say which it is; each fold begins with one of its own
     logits = []
     for fold in search.folds:
-        log(str(fold))
+        log(fold.words)
         datasets = search.datasets(fold)
         fold_data = replace(
             data, tables=search.tables(fold), train=datasets["train"], valid=datasets["valid"], findings=()

@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
 # ruff: noqa: E402
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,10 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
 
 import utils
 from toolkit.base.disk import DirectoryLock
+from toolkit.base.languages import LIST_COMMA, Text, count_of, joined
 from toolkit.cli.console import Log
-from toolkit.compute.machine import choose_machine
+from toolkit.cli.spoken_language import spoken_language
+from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.labels import match_labels, unused_names, with_new_names
 from toolkit.data.tables import Table
@@ -57,6 +60,7 @@ from toolkit.predictions.added_columns import scored_columns
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
 from toolkit.report.scores import ScoredRun
+from toolkit.report.texts import SCREEN
 from toolkit.training.banner import say_rows, say_unused_names
 
 
@@ -75,7 +79,7 @@ class ScoredTest:
 def main(options: ScoringOptions) -> None:
     """Read the test set, predict its labels, and write and show how right they are."""
     process = this_process()
-    log = Log(sys.stdout if process.is_main else None)
+    log = Log(sys.stdout if process.is_main else None, spoken_language(options.language))
     folder = Path(options.output_dir or Path(options.model_dirs[0]).parent) / "test"
     with DirectoryLock(folder, process.is_main) as lock:
         with Processes(process) as processes:
@@ -99,10 +103,7 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
         utils.help_predict(ensemble.predictors)
         return None
     machine = ensemble.machine
-    together = f", {processes.size} processes" if processes.size > 1 else ""
-    computes = f"on {machine.device.type} in {machine.precision.name}{together}"
-    averaged = "the mean of " if len(folders) > 1 else ""
-    log.item("model", f"{averaged}{', '.join(map(str, folders))}, from {test_set.run.base_model}, {computes}")
+    log.item("model", describe_models(folders, test_set.run.base_model, machine))
     if machine.precision.name == "int8" and options.prediction.min_agreement:
         frame = test_set.table.frame
         for line in ensemble.check_int8(frame.iloc[:: every(len(frame))], options.prediction.min_agreement):
@@ -111,6 +112,18 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
     utils.release_helpers(machine)
     explainer = Explainer(ensemble.members[0].encoder, machine.device, bool(test_set.run.equal_lengths))
     return ScoredTest(test_set.table, scored, test_set.run, models, explainer, test_set.other)
+
+
+def describe_models(folders: Sequence[Path], base_model: str, machine: Machine) -> Text:
+    """Return which models predict, and on what."""
+    models = joined(map(str, folders), LIST_COMMA)
+    if len(folders) > 1:
+        models = SCREEN["mean_of"].fill(models=models)
+    device = machine.device.type
+    line = SCREEN["model"].fill(models=models, base_model=base_model, device=device, precision=machine.precision.name)
+    if machine.processes.size == 1:
+        return line
+    return SCREEN["together"].fill(model=line, processes=count_of(machine.processes.size, "process"))
 
 
 @dataclass(frozen=True)
@@ -150,9 +163,9 @@ def report(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) ->
     first, *others = test.models
     scored_run = ScoredRun(scored, table, run, first, train, answers, comparison, others)
     write_results(folder, scored_run, test.explainer, options.report, log)
-    log(f"the scores are in {folder / 'metrics.json'}; {folder / 'report.html'} shows what they are worth")
+    log(SCREEN["scores_in"].fill(metrics=folder / "metrics.json", report=folder / "report.html"))
     errors = int((~scored.right).sum())
-    log(f"{folder / 'predictions.csv'} has all rows, the errors ({errors:,}) first, most confident first")
+    log(SCREEN["predictions_in"].fill(file=folder / "predictions.csv", errors=errors))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import torch
 
 from toolkit.base.disk import filling, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import LIST_COMMA, SEMICOLON, Text, count_of, joined
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import (
     DataOptions,
@@ -46,6 +46,7 @@ from toolkit.data.labels import (
 )
 from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, to_frame
+from toolkit.data.texts import TABLES
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, mean_logits
@@ -107,6 +108,7 @@ from toolkit.training.linear_probe import (
 from toolkit.training.linear_probe import suits as probe_suits
 from toolkit.training.loss import check_weighted_labels
 from toolkit.training.teachers import check_teachers, soft_targets
+from toolkit.training.texts import BARS, MODEL, ROWS, TEACHERS
 from toolkit.training.training_data import TrainingData
 
 ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
@@ -155,7 +157,7 @@ def read_table(
     stop_if_rejected(rejected, len(rows), reading.on_bad_rows)
     if not used:
         has_header = source.format in ("csv", "tsv", "xlsx")
-        raise UserError(f"{path}: there are no rows, only a header" if has_header else f"{path}: there are no rows")
+        raise UserError(TABLES["only_header" if has_header else "no_rows"].fill(file=path))
     frame = to_frame(used, unit=source.unit)
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
@@ -183,7 +185,7 @@ def read_unlabelled_table(file: str, columns: Columns, reading: ReadingOptions) 
     rejected = [row for row in rows if isinstance(row, Rejected)]
     stop_if_rejected(rejected, len(rows), reading.on_bad_rows)
     if not used:
-        raise UserError(f"{file}: there are no rows")
+        raise UserError(TABLES["no_rows"].fill(file=file))
     frame = to_frame(used, unit).drop(columns="label" if columns.text_pair else ["label", "text_pair"])
     return Table(Path(file), frame, rejected, [], columns, unlabelled.fingerprint(), unlabelled.taken_for)
 
@@ -197,7 +199,7 @@ def read_tables(
     """
     tables: dict[str, Table] = {}
     problems: list[object] = []
-    summaries: list[str] = []
+    summaries: list[str | Text] = []
     for name, file in files.items():
         if file is None:
             continue
@@ -210,7 +212,7 @@ def read_tables(
             if len(error.args) > 1:
                 summaries.append(error.summary)
     if problems:
-        raise UserError(*problems, summary="; ".join(filter(None, summaries)))
+        raise UserError(*problems, summary=joined(filter(None, summaries), SEMICOLON) if any(summaries) else "")
     return tables
 
 
@@ -237,7 +239,7 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
         scored_columns(tables["test"].records, labels)
     if "valid" not in tables:
         tables["train"], tables["valid"] = split_table(tables["train"], options.valid_ratio, split_seed)
-        log.item("", f"{counted(len(tables['valid'].frame), 'row')} of these held out for validation (--valid_ratio)")
+        log.item("", ROWS["held_out"].fill(rows=count_of(len(tables["valid"].frame), "row")))
     examined = tables
     if options.train_file is None and options.test_file is None:
         nearby = _testset_nearby(options, tables["train"].columns)
@@ -312,9 +314,11 @@ def read_training_table(run: RunFacts) -> Table | None:
 
 
 def tokenize(
-    encoder: Encoder, frame: pd.DataFrame, label_ids: np.ndarray | None = None, file: str = ""
+    encoder: Encoder, frame: pd.DataFrame, label_ids: np.ndarray | None = None, file: str = "", language: str = "en"
 ) -> TokenizedTable:
     """Tokenize a table with the columns text and, for pairs, text_pair; label_ids (N,). `file` is for messages.
+
+    `language` is that of the progress bar.
 
     Raises UserError for a row that is too long for a tokenizer that cannot cut it.
     """
@@ -324,7 +328,7 @@ def tokenize(
     token_types: list[np.ndarray] = []
     full_lengths: list[int] = []
     row_ids: list[int] = []
-    with bar(len(texts), f"tokenizing {file}".strip(), "rows") as progress_bar:
+    with bar(len(texts), BARS["tokenizing"].fill(file=file), "rows", language=language) as progress_bar:
         for start in range(0, len(texts), TOKENIZED_AT_ONCE):
             part = slice(start, start + TOKENIZED_AT_ONCE)
             encoded = encoder.encode(texts[part], second_texts[part] if second_texts is not None else None)
@@ -343,7 +347,7 @@ def tokenize(
 
 
 def tokenize_labelled(
-    encoder: Encoder, tables: dict[str, Table], labels: Sequence[str], max_unknown: float
+    encoder: Encoder, tables: dict[str, Table], labels: Sequence[str], max_unknown: float, language: str = "en"
 ) -> tuple[dict[str, TokenDataset], dict[str, TokenFacts]]:
     """Return, by name, the datasets of some labelled tables and what there is to know of their tokens.
 
@@ -356,7 +360,7 @@ def tokenize_labelled(
     label_ids = {name: encode_labels(table, labels) for name, table in tables.items()}
     for name, table in tables.items():
         unknown_share = check_unknown(tokenizer, table.texts, str(table.path), max_unknown)
-        tokenized = tokenize(encoder, table.frame, label_ids[name], str(table.path))
+        tokenized = tokenize(encoder, table.frame, label_ids[name], str(table.path), language)
         dataset = tokenized.dataset
         known = known_tokens(tokenizer, dataset.input_ids.numpy(), dataset.lengths, encoder.pairs)
         datasets[name] = dataset
@@ -418,13 +422,13 @@ def encode_tables(
         if not fit.has_table:
             raise UserError(f"--trim_vocabulary: the tokens of {source} are not rows of a table of their own")
         frames = {name: table.frame for name, table in read.examined.items()}
-        trimmed = trim_vocabulary(encoder, load_config(source), frames)
+        trimmed = trim_vocabulary(encoder, load_config(source), frames, log.language)
         encoder = trimmed.encoder
-    datasets, token_facts = tokenize_labelled(encoder, read.used, read.labels, model.max_unknown)
+    datasets, token_facts = tokenize_labelled(encoder, read.used, read.labels, model.max_unknown, log.language)
     loses_text = encoder.windows is None and token_facts["train"].truncated_share > FEW_TRUNCATED
     if model.truncation == "auto" and loses_text:
         encoder = replace(encoder, truncation="head_tail")
-        datasets, token_facts = tokenize_labelled(encoder, read.used, read.labels, model.max_unknown)
+        datasets, token_facts = tokenize_labelled(encoder, read.used, read.labels, model.max_unknown, log.language)
     say_labels(log, read.labels, datasets["train"].label_ids)
     if encoder.windows is None:
         say_lengths(log, token_facts["train"].counts, encoder.max_length, encoder.truncation)
@@ -439,13 +443,19 @@ def encode_tables(
     return EncodedTables(datasets, encoder, fit, trimmed, findings)
 
 
+def share_fit(processes: Processes, fit: Fit | None) -> Fit:
+    """Return, in every process, the fit that the main one gives; the others, which print nothing, without its notes."""
+    shared = Fit(**processes.broadcast(None if fit is None else asdict(replace(fit, notes=()))))
+    return shared if fit is None else fit
+
+
 def share_encoded(
     processes: Processes, model: ChosenModel, labels: list[str], encoded: EncodedTables | None
 ) -> TrainingData:
     """Return, in every process, the data of a run whose tables the main one has encoded."""
     train = share_dataset(processes, None if encoded is None else encoded.datasets["train"])
     valid = share_dataset(processes, None if encoded is None else encoded.datasets["valid"])
-    fit = Fit(**processes.broadcast(None if encoded is None else asdict(encoded.fit)))
+    fit = share_fit(processes, None if encoded is None else encoded.fit)
     pairs = processes.broadcast(None if encoded is None else encoded.encoder.pairs)
     trimmed = None if encoded is None else encoded.trimmed
     vocabulary = share_vocabulary(processes, None if trimmed is None else trimmed.vocabulary)
@@ -527,7 +537,7 @@ class NewClassifier:
     model: Any
     tokenizer: Any
     new_weights: list[str]  # names of the weights that the pretrained model does not have
-    notes: list[str]  # what has to be said of it
+    notes: list[str | Text]  # what has to be said of it
     whole: WholeEmbeddings | None = None  # the way back to all tokens, where it has only those of the datasets
 
     @property
@@ -566,7 +576,7 @@ def new_classifier(
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
     config.problem_type = "single_label_classification"
-    notes = make_usable(config)
+    notes: list[str | Text] = [*make_usable(config)]
     set_dropout(config, dropout)
     tokenizer = load_tokenizer(source)
     if getattr(config, "pad_token_id", None) is None:
@@ -582,7 +592,7 @@ def new_classifier(
     if head.note:
         notes.append(head.note)
     if loaded.unused_layers:
-        notes.append(f"{loaded.unused_layers} weights are of layers that config.json leaves out, and are not read")
+        notes.append(MODEL["left_out_layers"].fill(count=loaded.unused_layers))
     if fast:
         make_fast(model)
     return NewClassifier(model, tokenizer, new_weights, notes)
@@ -610,7 +620,7 @@ def pool_mean(new: NewClassifier) -> None:
     if not can_pool(new.model):
         raise UserError(f"--pooling mean: a {type(new.model).__name__} cannot have a layer that pools; leave it out")
     add_pooling_layer(new.model)
-    new.notes.append("one more layer gives its head the mean over the tokens (--pooling mean)")
+    new.notes.append(MODEL["mean"])
 
 
 # -- what the pretrained model knows already --------------------------------------------------------------------------
@@ -692,10 +702,11 @@ def learn_from_teachers(options: FineTuningOptions, data: TrainingData, machine:
         train = data.train
         if data.unlabelled is not None:
             likeliest = probabilities[len(label_ids) :].argmax(axis=1)
-            rows = tokenize(data.main_encoder, data.unlabelled.frame, likeliest, str(data.unlabelled.path))
+            file = str(data.unlabelled.path)
+            rows = tokenize(data.main_encoder, data.unlabelled.frame, likeliest, file, log.language)
             train = concatenate(train, rows.dataset)
         agreement = (probabilities[: len(label_ids)].argmax(axis=1) == label_ids).mean()
-        log.item("", f"{agreement:.1%} of the training rows have the label that is most probable to them")
+        log.item("", TEACHERS["agreement"].fill(share=agreement))
         tensors = {"targets": torch.from_numpy(soft_targets(probabilities, label_ids))}
     train = share_dataset(machine.processes, train)
     shared = machine.processes.broadcast_tensors(tensors) or {}
@@ -723,8 +734,8 @@ def _teachers_probabilities(
     folders = [Path(teacher) for teacher in teachers]
     check_teachers(folders, [read_run(folder, "--teacher") for folder in folders], data.labels, data.pairs)
     ensemble = load_ensemble(folders, machine, prediction, PROBED_AT_ONCE, log)
-    log.item("teacher", f"the mean probabilities of {', '.join(teachers)}")
-    with bar(len(texts), "the teachers predict", "rows") as progress_bar:
+    log.item("teacher", TEACHERS["mean"].fill(listed=joined(teachers, LIST_COMMA)))
+    with log.bar(len(texts), BARS["teachers"], "rows") as progress_bar:
         logits = ensemble.predict(texts, progress_bar.update).logits
     order = [ensemble.labels.index(label) for label in data.labels]
     probabilities = ensemble.decision.probabilities(logits)[:, order]
@@ -743,19 +754,18 @@ def keep_frozen_states(learner: Learner, data: TrainingData, batch_size: int, lo
     it is if nothing is frozen, or, which is said, if the states cannot be kept.
     """
     part = frozen_part(unwrap(learner.model))
-    anew = "the frozen layers are computed anew in every epoch"
     if part is None or learner.machine.processes.size > 1:
         if learner.frozen:
-            kind = "layers of BERT's kind, and with --fast" if part is None else "a process that works alone"
-            log.item("frozen", f"{anew}; what they give is kept only of {kind}")
+            kind = MODEL["of_berts_kind"] if part is None else MODEL["of_one_process"]
+            log.item("frozen", MODEL["frozen_anew"].fill(kind=kind))
         return data
     train = _frozen_states(learner, part, data.train, batch_size)
     valid = _frozen_states(learner, part, data.valid, batch_size)
     if train is None or valid is None:
-        log.item("frozen", f"{anew}: what they give is more than 2 GiB")
+        log.item("frozen", MODEL["frozen_too_large"])
         return data
     size = (train.bytes + valid.bytes) / 1e6
-    log.item("frozen", f"what the frozen layers give is computed once and kept in memory, {size:,.1f} MB")
+    log.item("frozen", MODEL["frozen_kept"].fill(size=size))
     return replace(data, train=data.train.with_states(train), valid=data.valid.with_states(valid))
 
 
@@ -769,7 +779,7 @@ def _frozen_states(learner: Learner, part: FastBert, dataset: TokenDataset, batc
     states = HiddenStates.empty(lengths, sample.shape[2], sample.dtype)
     if states is None:
         return None
-    with bar(len(dataset), "frozen layers", "rows") as progress_bar:
+    with limit.log.bar(len(dataset), BARS["frozen"], "rows") as progress_bar:
         for rows in prediction_batches(dataset.lengths, batch_size, limit.equal_lengths):
             for attempt in limit.attempts(len(rows)):
                 with attempt:
@@ -966,6 +976,7 @@ class Ensemble:
     members: list[Member]
     labels: list[str]
     decision: Decision
+    language: str = "en"  # of progress bars
 
     @property
     def machine(self) -> Machine:
@@ -987,7 +998,7 @@ class Ensemble:
         probabilities = []
         lengths = []
         for number, member in enumerate(self.members, 1):
-            tokenized = tokenize(member.encoder, frame, file=file)
+            tokenized = tokenize(member.encoder, frame, file=file, language=self.language)
             is_last = number == len(self.members)
             report = on_batch if is_last else _nothing
             logits = predict_together(member.predictor, tokenized.dataset, report)
@@ -997,14 +1008,14 @@ class Ensemble:
             lengths.append(tokenized.full_lengths)
         return TablePrediction(mean_logits(probabilities), lengths[0])
 
-    def check_int8(self, frame: pd.DataFrame, min_agreement: float) -> list[str]:
+    def check_int8(self, frame: pd.DataFrame, min_agreement: float) -> list[Text]:
         """Return how many rows keep the label of fp32 in int8, for each model; UserError if too few do.
 
         They are predicted by this process alone.
         """
         lines = []
         for member in self.members:
-            sample = tokenize(member.encoder, frame).dataset
+            sample = tokenize(member.encoder, frame, language=self.language).dataset
             alone = member.predictor.alone()
             predicted = partial(_predicted_labels, alone, sample, member.decision)
             lines.append(check_labels(unwrap(alone.model), predicted, min_agreement))
@@ -1022,7 +1033,7 @@ def _predicted_labels(predictor: Predictor, dataset: TokenDataset, decision: Dec
 def score_table(ensemble: Ensemble, table: Table) -> ScoredSet:
     """Predict the labels of a table that the main process has and score them, while the others are in help_predict."""
     label_ids = encode_labels(table, ensemble.labels)
-    with bar(len(table.frame), "scoring", "rows") as progress_bar:
+    with bar(len(table.frame), BARS["scoring"], "rows", language=ensemble.language) as progress_bar:
         prediction = ensemble.predict(table.frame, progress_bar.update, str(table.path))
     longest_read = ensemble.members[0].encoder.capacity
     return ScoredSet(
@@ -1126,11 +1137,12 @@ def load_ensemble(
         for saved in saved_models
     ]
     if len(members) == 1:
-        return Ensemble(members, labels, decision_of(runs[0], options.calibrated, options.threshold))
+        decision = decision_of(runs[0], options.calibrated, options.threshold)
+        return Ensemble(members, labels, decision, log.language)
     average = decision_of_average(runs, options.threshold)
     if average.note is not None:
         log(average.note)
-    return Ensemble(members, labels, average.decision)
+    return Ensemble(members, labels, average.decision, log.language)
 
 
 def score_saved(
@@ -1141,7 +1153,8 @@ def score_saved(
     predictor = Predictor(saved.model, saved.machine, batch_size, limit)
     _send_weights(saved.model, machine)
     member = Member.of(saved, predictor, decision_of(saved.run), saved.run.labels)
-    scored = score_table(Ensemble([member], saved.run.labels, member.decision), table)
+    ensemble = Ensemble([member], saved.run.labels, member.decision, limit.log.language)
+    scored = score_table(ensemble, table)
     release_helpers(machine)
     return scored
 

@@ -15,6 +15,9 @@ from pathlib import Path
 
 # One thread a process: pytest runs one worker a core, and more threads than cores only wait for each other.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+# The scripts speak English whatever the language of the machine.
+os.environ.pop("LC_ALL", None)
+os.environ["LC_MESSAGES"] = "C"
 
 import pytest
 import torch

@@ -292,13 +292,26 @@ def test_the_english_model_refuses_chinese_text_and_names_a_model():
     assert not (ROOT / "nowhere").exists()
 
 
+def english_sentences(screen: str) -> list[str]:
+    """Return the runs of three English words or more on a screen, but for options with their values, and paths."""
+    words = re.sub(r"--\w+(=| )\S+|python \w+\.py|\S*[/\\]\S+", "", screen)
+    return re.findall(r"[A-Za-z]{2,}(?: [A-Za-z]{2,}){2,}", words)
+
+
 def test_chinese_text_goes_through_all_three_scripts(chinese_bert, tmp_path):
     options = ["--data_dir", "data/zh", "--device", "cpu"]
-    script("main.py", *options, "--model", chinese_bert, "--output_dir", tmp_path, "--epochs", "1")
+    chinese = {"environment": {"LC_ALL": "zh_CN.UTF-8"}}
+    trained = script("main.py", *options, "--model", chinese_bert, "--output_dir", tmp_path, "--epochs", "1", **chinese)
     model = ["--model_dir", tmp_path / "bert_classifier"]
-    shown = script("test_code.py", *options, *model, "--output_dir", tmp_path).stdout
-    assert "差评" in shown
-    script("infer.py", *options, *model, "--output_file", tmp_path / "p.csv")
+    scored = script("test_code.py", *options, *model, "--output_dir", tmp_path, **chinese)
+    assert "差评" in scored.stdout
+    inferred = script("infer.py", *options, *model, "--output_file", tmp_path / "p.csv", "--language", "zh")
+    for shown in (trained, scored, inferred):
+        assert not english_sentences(shown.stdout + shown.stderr)
+    assert (tmp_path / "train.log").read_text(encoding="utf-8") == trained.stdout
+    assert '<html lang="zh-Hans"' in (tmp_path / "test" / "report.html").read_text(encoding="utf-8")
+    refused = script("infer.py", *options, *model, "--output_file", tmp_path / "p.csv", "--language", "zh", status=2)
+    assert re.match("错误：.*已存在", refused.stderr)
     predictions = pd.read_csv(tmp_path / "p.csv")
     assert list(predictions.columns) == ["id", "text", "category", "prediction", "prob_好评", "prob_差评"]
     assert predictions["text"].tolist() == pd.read_csv(ROOT / "data/zh/unlabelled.csv")["text"].tolist()

@@ -128,7 +128,7 @@ def test_a_text_pair_is_noticed_wherever_it_first_appears(tmp_path, name, before
     with pytest.raises(UserError) as caught:
         utils.read_table(path, COLUMNS)
     assert str(caught.value.args[0]) == f"{path}, line {shift}: text_pair is empty"
-    assert f"{before + 1:,} of {before + 2:,} rows cannot be used" in caught.value.summary
+    assert f"{before + 1:,} of {before + 2:,} rows cannot be used" in str(caught.value.summary)
     table = utils.read_table(path, COLUMNS, ReadingOptions(None, "skip"), keep_records=True)
     assert table.columns == Columns(text_pair="text_pair")
     assert table.frame[["text", "text_pair", "label"]].values.tolist() == [["b", "c", "y"]]

@@ -3,7 +3,8 @@ import io
 import numpy as np
 import pytest
 
-from toolkit.cli.console import Log, TrainingBar, bar, display_width, pad, shown_label
+from toolkit.base.languages import LANGUAGES, Text
+from toolkit.cli.console import ITEMS, Log, TrainingBar, bar, display_width, pad, shown_label
 
 
 class Terminal(io.StringIO):
@@ -81,6 +82,21 @@ def test_lines_are_kept_until_there_is_a_file_for_them(tmp_path):
     expected = "first\nlabels     差 1, 好 2\nsecond\nthird\n\n"
     assert stream.getvalue() == expected
     assert (tmp_path / "train.log").read_text(encoding="utf-8") == expected
+
+
+def test_a_log_speaks_its_language_and_its_names_are_as_wide_in_each(tmp_path):
+    line = Text("3 rows", "3 行")
+    logs = {language: Log(io.StringIO(), language) for language in LANGUAGES}
+    for log in logs.values():
+        log.open(tmp_path / f"{log.language}.log")
+        log(line)
+        for name in ITEMS:
+            log.item(name, line)
+    assert logs["zh"].stream.getvalue().startswith("3 行\n")
+    assert (tmp_path / "zh.log").read_text(encoding="utf-8") == logs["zh"].stream.getvalue()
+    for language, log in logs.items():
+        lines = log.stream.getvalue().splitlines()[1:]
+        assert {display_width(shown) - display_width(line[language]) for shown in lines} == {11}
 
 
 def test_each_line_is_in_the_file_as_soon_as_it_is_said(tmp_path):

@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 import subprocess
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.base.errors import UserError
+from toolkit.base.errors import Stopped, UserError
+from toolkit.base.languages import Text
 from toolkit.cli.exits import MAIN_HEAD_START, run_script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +25,19 @@ def fails_with(error: BaseException):
 def test_a_mistake_of_the_user_is_one_line_on_stderr_and_status_2(capsys):
     assert run_script(fails_with(UserError("data/trainset.csv, line 17: label is empty"))) == 2
     assert capsys.readouterr() == ("", "error: data/trainset.csv, line 17: label is empty\n")
+
+
+def test_a_mistake_is_told_in_the_language_of_the_command(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["main.py", "--language", "zh"])
+    problems = [Text(f"line {number}", f"第 {number} 行") for number in range(11)]
+    assert run_script(fails_with(UserError(*problems))) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        *(f"错误：第 {number} 行" for number in range(10)),
+        "错误：……另有 1 个",
+    ]
+    assert run_script(fails_with(Stopped(Text("stopped", "已停止")))) == 75
+    assert run_script(fails_with(OSError(errno.ENOSPC, "No space left on device"))) == 2
+    assert capsys.readouterr().err.splitlines() == ["已停止", "错误：输出：No space left on device"]
 
 
 def test_several_mistakes_are_a_line_each(capsys):

@@ -40,7 +40,7 @@ def fitting(most: int, rows: int, limit: RowLimit, error: BaseException = SHORT[
 @pytest.mark.parametrize("error", SHORT.values(), ids=SHORT.keys())
 def test_the_rows_are_halved_until_they_fit_and_stay_so(error):
     said = []
-    limit = RowLimit(log=said.append)
+    limit = RowLimit(log=lambda words: said.append(str(words)))
     assert fitting(3, 13, limit, error) == [[13], [7], [4, 3, 3, 3][:1], [2, 2, 2, 2, 2, 2, 1]]
     assert said == [
         "out of memory with 13 rows at once; continuing with 7",
@@ -172,7 +172,7 @@ def test_a_run_that_is_short_of_memory_is_the_run_with_smaller_pieces_from_the_s
     model, dataset, batches = given
     said = []
     greedy = Greedy(copy.deepcopy(model), most, where, SHORT[device])
-    weights, learner, losses = train(greedy, dataset, batches, RowLimit(log=said.append))
+    weights, learner, losses = train(greedy, dataset, batches, RowLimit(log=lambda words: said.append(str(words))))
     expected, other, its_losses = train(copy.deepcopy(model), dataset, batches, RowLimit(micro))
     assert learner.limit.rows == micro
     assert len(said) == greedy.failed == {2: 2, 4: 1, 1: 3}[micro]
@@ -213,7 +213,7 @@ def test_what_is_dropped_in_a_repeated_step_is_what_smaller_pieces_would_have_dr
 def test_predictions_that_are_short_of_memory_are_the_same_and_stay_in_order(given):
     model, dataset, _ = given
     said = []
-    limit = RowLimit(log=said.append)
+    limit = RowLimit(log=lambda words: said.append(str(words)))
     expected = utils.predict_logits(utils.Predictor(model, Machine(CPU, FP32), 8), dataset)
     greedy = Greedy(model, 2, "forward", SHORT["the CPU"])
     done = []

@@ -225,13 +225,13 @@ def test_rows_with_labels_that_were_not_learned_are_left_out_and_told_if_asked_t
     left = match_labels(test, ["a", "b"], "skip")
     assert left.frame["label"].tolist() == ["a", "b", "a"]
     assert [row["text"] for row in left.records] == left.frame["text"].tolist() == ["text 0", "text 1", "text 3"]
-    assert [(row.line, row.reason) for row in left.rejected] == [
+    assert [(row.line, str(row.reason)) for row in left.rejected] == [
         (4, "label is 'x', which the training data does not have"),
         (6, "label is 'x', which the training data does not have"),
         (1000, "text is empty"),
     ]
     assert left.rejected[0].values == test.records[2]
-    assert left.accounts().endswith("6 rows = 3 used + 3 rejected")
+    assert str(left.accounts()).endswith("6 rows = 3 used + 3 rejected")
     with pytest.raises(UserError, match="5 rows with labels that the training data does not have"):
         match_labels(test, ["c", "d"], "skip")
 

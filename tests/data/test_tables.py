@@ -29,12 +29,12 @@ def test_a_frame_has_the_texts_and_labels_and_the_lines_as_its_index(unit):
 
 def test_a_table_knows_all_its_texts_and_accounts_for_its_rows():
     assert table().texts == ["a", "b", "c", "d"]
-    assert table().accounts() == "rows.csv: 3 rows = 2 used + 1 rejected"
+    assert str(table().accounts()) == "rows.csv: 3 rows = 2 used + 1 rejected"
 
 
 def test_what_a_file_was_taken_for_is_said_before_its_rows():
     semicolons = replace(table(), taken_for=["semicolon-separated", "no header"])
-    assert semicolons.accounts() == "rows.csv: semicolon-separated, no header, 3 rows = 2 used + 1 rejected"
+    assert str(semicolons.accounts()) == "rows.csv: semicolon-separated, no header, 3 rows = 2 used + 1 rejected"
     assert semicolons.part(np.array([True, True]), []).taken_for == ["semicolon-separated", "no header"]
 
 
@@ -43,7 +43,7 @@ def test_a_part_of_a_table_has_the_rows_that_are_kept():
     pd.testing.assert_frame_equal(part.frame, table().frame.iloc[1:])
     assert part.records == [{"text": "c", "label": "y"}]
     assert part.rejected == []
-    assert part.accounts() == "rows.csv: 1 row = 1 used + 0 rejected"
+    assert str(part.accounts()) == "rows.csv: 1 row = 1 used + 0 rejected"
 
 
 def test_the_columns_of_a_txt_file_get_the_names_that_others_have():

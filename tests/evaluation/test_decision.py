@@ -210,7 +210,7 @@ def test_rules_that_differ_are_not_used_and_that_is_said():
     runs = [run_facts(metrics={"threshold": threshold}) for threshold in (0.3, 0.4)]
     decision, note = decision_of_average(runs)
     assert decision == Decision()
-    assert "are not used" in note
+    assert "are not used" in str(note)
     assert decision_of_average(runs, 0.7) == (Decision(threshold=0.7), None)
     assert decision_of_average([run_facts(), run_facts()]) == (Decision(), None)
     with pytest.raises(UserError, match="needs exactly two labels"):

@@ -29,7 +29,7 @@ def test_one_folder_a_label_gives_a_text_a_file_in_the_order_of_their_paths(tmp_
     folder(tmp_path / "train", pos__2="good\nfood\n", neg__1="bad\r\n\r\n", pos__10="fine", neg__deeper__3="so so")
     with open_source(tmp_path / "train") as source:
         assert (source.format, source.columns, source.unit) == ("csv", ["file", "text", "label"], "file")
-        assert source.taken_for == ["one folder a label"]
+        assert [*map(str, source.taken_for)] == ["one folder a label"]
         assert [record.values["file"] for record in source.records] == [
             "neg/1.txt", "neg/deeper/3.txt", "pos/10.txt", "pos/2.txt"
         ]  # fmt: skip
@@ -77,7 +77,7 @@ def test_texts_that_lie_together_have_no_labels(tmp_path):
     folder(tmp_path, b="two", a="one")
     with open_source(tmp_path) as source:
         assert source.columns == ["file", "text"]
-        assert source.taken_for == ["a folder of texts"]
+        assert [*map(str, source.taken_for)] == ["a folder of texts"]
         assert [(row.line, row.text) for row in read_rows(source, Columns(label=None))] == [
             ("a.txt", "one"),
             ("b.txt", "two"),
@@ -92,7 +92,7 @@ def test_what_is_no_text_is_left_out_and_a_folder_without_labels_is_said(tmp_pat
     (tmp_path / "pos" / ".DS_Store").write_bytes(b"\0")
     (tmp_path / "pos" / "notes.md").write_text("notes")
     with open_source(tmp_path) as source:
-        assert source.taken_for == ["one folder a label", "without unsup"]
+        assert [*map(str, source.taken_for)] == ["one folder a label", "without unsup"]
         assert [record.values["file"] for record in source.records] == ["neg/2.txt", "pos/1.txt"]
 
 

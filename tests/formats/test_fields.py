@@ -60,4 +60,4 @@ def test_only_tab_separated_lines_are_cut_where_their_quotes_make_no_sense():
     ],
 )
 def test_a_dialect_is_said_in_words(dialect, name):
-    assert dialect.name() == name
+    assert str(dialect.words()) == name

@@ -31,7 +31,11 @@ def read(tmp_path, rows, options=TableOptions(), with_label=True, **dialect):  #
     path.write_bytes(stream.getvalue().encode())
     wanted = USUAL_NAMES if with_label else USUAL_NAMES[:1]
     with open_source(path, known=TableReading.from_options(options, wanted, with_label)) as source:
-        return source.columns, [list(record.values.values()) for record in source.records], source.taken_for
+        return (
+            source.columns,
+            [list(record.values.values()) for record in source.records],
+            [*map(str, source.taken_for)],
+        )
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

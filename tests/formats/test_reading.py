@@ -109,7 +109,7 @@ def test_one_damaged_byte_spoils_its_own_row_and_no_other(tmp_path, kind, encodi
         (good["text"], good["label"]) for good in rows[:row] + rows[row + 1 :]
     ]
     assert found[row].line == bad + 1
-    assert f"text contains byte 0x{damaged[0]:02X}, which is not valid" in found[row].reason
+    assert f"text contains byte 0x{damaged[0]:02X}, which is not valid" in str(found[row].reason)
 
 
 def test_an_encoding_that_does_not_exist_is_refused_and_no_file_is_left_open(tmp_path):

@@ -117,7 +117,7 @@ def test_a_saved_model_gives_what_transformers_gives_whatever_the_batch(architec
     np.testing.assert_allclose(together, predictions(saved, frame, batch_size=1), atol=1e-5)
     np.testing.assert_allclose(together, pipeline_predictions(tmp_path / "model", frame), atol=1e-5)
     again = utils.new_classifier(str(tmp_path / "model"), LABELS, 0.0)  # to be trained further
-    assert (again.new_weights, [note for note in again.notes if "head" in note]) == ([], [])
+    assert (again.new_weights, [note for note in again.notes if "head" in str(note)]) == ([], [])
     encoder = make_encoder(again.tokenizer, again.model.config, None, "longest_first", pairs)
     assert encoder.max_length == trained.encoder.max_length
     assert encoder.token_types == trained.encoder.token_types

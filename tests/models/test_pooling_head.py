@@ -148,7 +148,7 @@ def test_trained_further_the_head_is_kept_by_its_labels(mlp):
         (None, LABELS, "is that of --head mean --head_layers 2, so a new one is begun"),
     ):
         new = further(labels, design=design)
-        assert new.new_weights and note in new.notes[0]
+        assert new.new_weights and note in str(new.notes[0])
         if design is not MLP:
             with pytest.raises(UserError, match="--keep_head: the head of this model is that of --head mean"):
                 further(labels, design=design, keep_head=True)
@@ -159,7 +159,7 @@ def test_the_head_of_an_architecture_is_of_no_use_to_one_of_our_own(tmp_path):
     folder = save(BY_NAME["BERT"], tmp_path, tuple(LABELS))
     new = utils.new_classifier(str(folder), LABELS, None, design=HeadDesign("cls"))
     assert new.new_weights == ["pooling_head.scores.bias", "pooling_head.scores.weight"]
-    assert "is its architecture's, and this is --head cls, so a new one is begun" in new.notes[0]
+    assert "is its architecture's, and this is --head cls, so a new one is begun" in str(new.notes[0])
     with pytest.raises(UserError, match="--keep_head"):
         utils.new_classifier(str(folder), LABELS, None, keep_head=True, design=HeadDesign("cls"))
 

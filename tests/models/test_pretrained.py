@@ -134,7 +134,7 @@ def test_layers_that_the_configuration_leaves_out_are_told(english_bert, tmp_pat
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
     assert load_classifier(str(folder), load_config(str(folder))).unused_layers == 16
-    notes = utils.new_classifier(str(folder), ["a", "b"], None).notes
+    notes = [*map(str, utils.new_classifier(str(folder), ["a", "b"], None).notes)]
     assert "16 weights are of layers that config.json leaves out, and are not read" in notes
 
 

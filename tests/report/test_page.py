@@ -18,6 +18,7 @@ from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.files.columns import Columns
 from toolkit.models.model_files import ModelFiles
+from toolkit.report.advice import Advice
 from toolkit.report.explanations import Explanations
 from toolkit.report.page import write_report
 from toolkit.report.scores import ScoredRun, score_lines, write_scores
@@ -147,4 +148,8 @@ def test_what_was_not_checked_is_not_called_sound_and_a_leak_is_told_once(tmp_pa
     assert [each["kind"] for each in scores["findings"]] == ["leak"]
     assert page.count(leak[0].sentence()) == 1
     assert "6.7% of the test rows (2) are also in the training file" in page
-    assert any(line.startswith("warning: 6.7% of the test rows (2)") for line in score_lines(scores))
+    advice = [Advice("bad", "leaked", {"count": 2, "share": 2 / 30}), Advice("look", "not_checked", {})]
+    assert [line for line in score_lines(scores, advice) if line.startswith("warning: ")] == [
+        "warning: 6.7% of the test rows (2) are also in the training file, word for word or nearly"
+    ]
+    assert "当心：2 行测试数据（6.7%）也出现在训练文件里，或几乎相同" in score_lines(scores, advice, "zh")

@@ -13,12 +13,14 @@ from wcwidth import wcswidth
 
 from tests.conftest import run_facts
 from toolkit.base.errors import UserError
+from toolkit.base.languages import LANGUAGES
 from toolkit.data.tables import Table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.files.columns import Columns
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.scores import ScoredRun, read_history, score_lines, write_scores
+from toolkit.report.texts import SCREEN
 
 LABELS = ["好评", "b"]
 
@@ -65,13 +67,14 @@ def test_a_page_of_other_scores_is_removed(scored_run, tmp_path):
     assert not (tmp_path / "test" / "report.html").exists()
 
 
-def test_the_table_on_the_screen_is_aligned_also_under_chinese_labels(scored_run, tmp_path):
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_table_on_the_screen_is_aligned_also_under_chinese_labels(scored_run, tmp_path, language):
     scores = write_scores(tmp_path / "test", scored_run)
-    lines = score_lines(scores)
+    lines = score_lines(scores, language=language)
     table = lines[: lines.index("")]
     assert len({wcswidth(line) for line in table}) == 1
     assert table[1].split() == ["好评", "1.0000", "0.4000", "0.5714", "5"]
-    matrix = lines[lines.index(next(line for line in lines if line.startswith("true / as"))) :][:3]
+    matrix = lines[lines.index(next(line for line in lines if line.startswith(SCREEN["true_as"][language]))) :][:3]
     assert len({wcswidth(line) for line in matrix}) == 1
     assert [line.split() for line in matrix[1:]] == [["好评", "2", "3"], ["b", "0", "1"]]
 

@@ -29,7 +29,7 @@ CHANGES = {  # (saved, on the command line) of each option that may change
     "valid_file": ("v.csv", "w.csv"), "test_file": ("a.csv", "b.csv"), "save_steps": (0, "7"),
     "micro_batch_size": (None, "4"), "max_bad_steps": (10, "0"), "precision": ("auto", "fp32"),
     "report_language": ("en", "zh"), "explain_rows": (20, "0"),
-    "merge": (None, "whole"), "unlabelled_file": ("u.csv", "v.csv"),
+    "language": ("en", "zh"), "merge": (None, "whole"), "unlabelled_file": ("u.csv", "v.csv"),
 }  # fmt: skip
 REFUSED = {
     "epochs": (3, "2"), "batch_size": (16, "8"), "learning_rate": (5e-5, "0.0001"), "seed": (42, "7"),
@@ -56,6 +56,10 @@ def test_an_option_that_does_not_say_what_a_step_does_may_change(tmp_path, name)
     options = resumed(tmp_path, {name: before}, f"--{name}", word)
     assert str(options[name]) == word
     assert options["resume"] is True
+
+
+def test_the_lines_are_in_the_language_of_the_command_that_resumes(tmp_path):
+    assert resumed(tmp_path, {"language": "zh"})["language"] == "auto"
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -135,7 +135,7 @@ def run(plan, scenario, dataset, machine, said):
         if kept is not None:
             optimizer.load_state_dict(kept)
         wrapped, scaler = machine.wrap_for_training(model), machine.precision.scaler()
-        limit = RowLimit(scenario["micro"], log=said.append)
+        limit = RowLimit(scenario["micro"], log=lambda words: said.append(str(words)))
         learner = Learner(wrapped, optimizer, scaler, settings, machine, limit, step)
         batches = [np.array(rows) for rows in stretch]
         utils.train_one_epoch(learner, dataset, batches, lambda *step: None)

@@ -80,7 +80,7 @@ def test_where_the_last_evaluation_counts_nothing_stops_early():
 
 
 def test_two_lines_say_what_was_chosen_and_why():
-    chosen, why = recipe_lines(recipe_of(640, valid_rows=160))
+    chosen, why = map(str, recipe_lines(recipe_of(640, valid_rows=160)))
 
     assert chosen == (
         "10 epochs at a learning rate of 0.0001, evaluated every epoch, stopped after 5 evaluations without improvement"

@@ -25,7 +25,7 @@ from toolkit.compute.processes import Processes
 def main():
     folder, told, at, process = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), this_process()
     said = []
-    limit = RowLimit(16 if process.rank == 1 else None, log=said.append)
+    limit = RowLimit(16 if process.rank == 1 else None, log=lambda words: said.append(str(words)))
     with Processes(process) as processes, StopSignals(processes, limit) as signals:
         processes.broadcast("we have met")
         taken = []

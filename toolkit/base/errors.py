@@ -2,8 +2,18 @@
 
 import errno
 
+from toolkit.base.languages import Text, in_words
+
 MAX_LISTED_PROBLEMS = 10  # printed one by one before the rest become a count
+UNLISTED = Text("... and {count:,} more", "……另有 {count:,} 个")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # they may come without a file's name
+REASONS = {  # in Chinese, by their numbers
+    errno.EACCES: "没有权限",
+    errno.EISDIR: "这是一个目录",
+    errno.ENOENT: "没有这个文件或目录",
+    errno.ENOSPC: "磁盘已满",
+    errno.ENOTDIR: "路径中有一部分不是目录",
+}
 OUT_OF_MEMORY_SIGNS = (  # in RuntimeErrors' messages: CPU, CUDA and mps, cuBLAS and cuDNN, C++, oneDNN (two, one vague)
     "can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "bad_alloc", "could not allocate",
     "could not create a primitive",
@@ -13,21 +23,23 @@ OUT_OF_MEMORY_SIGNS = (  # in RuntimeErrors' messages: CPU, CUDA and mps, cuBLAS
 class UserError(Exception):
     """One or more mistakes that the user can mend; each argument is printed as one `error: ...` line.
 
-    `summary` is a last line that is printed below several of them.
+    `summary` is a last line that is printed below several of them. What is a Text is printed in the user's language,
+    and anything else in English.
     """
 
-    def __init__(self, *problems: object, summary: str = ""):
+    def __init__(self, *problems: object, summary: str | Text = ""):
         super().__init__(*problems)
         self.summary = summary
 
-    def lines(self) -> list[str]:
-        """Return the printed lines: the first ten problems, then how many there are."""
-        lines = [" ".join(str(problem).splitlines()) for problem in self.args]
+    def lines(self, language: str = "en") -> list[str]:
+        """Return the printed lines in a language: the first ten problems, then how many there are."""
+        lines = [" ".join(str(in_words(problem, language)).splitlines()) for problem in self.args]
+        summary = in_words(self.summary, language)
         unlisted = len(lines) - MAX_LISTED_PROBLEMS
         if unlisted > 0:
-            return [*lines[:MAX_LISTED_PROBLEMS], self.summary or f"... and {unlisted:,} more"]
-        if self.summary and len(lines) > 1:
-            return [*lines, self.summary]
+            return [*lines[:MAX_LISTED_PROBLEMS], summary or UNLISTED.fill(count=unlisted)[language]]
+        if summary and len(lines) > 1:
+            return [*lines, summary]
         return lines
 
 
@@ -52,6 +64,13 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 def kind_and_line(error: BaseException) -> str:
     """Return the type of an exception and the first line of its message."""
     return f"{type(error).__name__}: {first_line(error)}"
+
+
+def reason_of(error: BaseException) -> Text:
+    """Return why a file cannot be read or written, in the system's words, where these are not well known."""
+    reason = str(getattr(error, "strerror", None) or error)
+    number = getattr(error, "errno", None)
+    return Text(reason, REASONS.get(number, reason) if number is not None else reason)
 
 
 def first_line(error: BaseException) -> str:

@@ -8,16 +8,31 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 
-from toolkit.base.errors import FULL, Stopped, UserError, first_line, is_out_of_memory
+from toolkit.base.errors import FULL, Stopped, UserError, first_line, is_out_of_memory, reason_of
 from toolkit.base.interrupt import raise_on_interrupt
+from toolkit.base.languages import Text, in_words
 from toolkit.base.process import this_process
 from toolkit.base.streams import prepare_streams
+from toolkit.cli.spoken_language import language_of_words
 
 EXIT_DEFECT = 1
 EXIT_USER_ERROR = 2
 EXIT_STOPPED = 75  # sysexits.h: a failure that is over when one tries again
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+ERROR = Text("error: {speaker}{problem}", "错误：{speaker}{problem}")
+INTERRUPTED = Text("interrupted", "已中断")
+STOPPED = Text(
+    "stopped by {signal}; everything saved so far is complete; run the same command again, main.py with --resume",
+    "因信号 {signal} 停止；已保存的内容都是完整的；请再次运行同一条命令，main.py 请加上 --resume",
+)
+NOT_INSTALLED = Text(
+    "the package {package!r} is not installed; README.md has the install command",
+    "没有安装软件包 {package!r}；安装命令见 README.zh-CN.md",
+)
+OUT_OF_MEMORY = Text("out of memory ({reason})", "内存不足（{reason}）")
+THE_OUTPUT = Text("the output", "输出")
+FAILED_FILE = Text("{file}: {reason}", "{file}：{reason}")
 MAIN_HEAD_START = 6  # seconds before other processes speak; torchrun looks every 5 of them in its older versions
 
 
@@ -92,52 +107,54 @@ def handleable_signals(names: Sequence[str]) -> list[int]:
 def _raise_stopped(number: int, _frame: FrameType | None) -> None:
     """Handle a signal outside of training: end in an orderly way, so that temporary files are removed."""
     name = signal.Signals(number).name
-    raise Stopped(
-        f"stopped by {name}; everything saved so far is complete; run the same command again, main.py with --resume"
-    )
+    raise Stopped(STOPPED.fill(signal=name))
 
 
 def _exit_status(main: Callable[[], None]) -> int:
-    """Run main(), print one line for each problem, and return the exit status; the exception of a defect is raised."""
+    """Run main(), print one line for each problem, and return the exit status; the exception of a defect is raised.
+
+    The lines are in the language that the command asks for.
+    """
+    language = language_of_words(sys.argv[1:])
     try:
         main()
     except UserError as error:
-        _say_problems(error.lines())
+        _say_problems(error.lines(language), language)
         return EXIT_USER_ERROR
     except Stopped as stopped:
         if this_process().is_main:
-            print(stopped, file=sys.stderr, flush=True)
+            print(in_words(stopped.args[0], language), file=sys.stderr, flush=True)
         return EXIT_STOPPED
     except KeyboardInterrupt:
-        _say_problems(["interrupted"])
+        _say_problems([INTERRUPTED[language]], language)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our pipe has left, as `head` does; what is buffered goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
     except Exception as error:
         problem = _problem_of_the_machine(error)
-        if not problem:
+        if problem is None:
             raise
-        _say_problems([problem])
+        _say_problems([problem[language]], language)
         return EXIT_USER_ERROR
     return 0
 
 
-def _problem_of_the_machine(error: Exception) -> str:
-    """Return what the user can mend on the machine, such as a full disk; "" for a defect of this project."""
+def _problem_of_the_machine(error: Exception) -> Text | None:
+    """Return what the user can mend on the machine, such as a full disk; None for a defect of this project."""
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").split(".")[0]
         if package in {"", "toolkit", "utils"}:
-            return ""
-        return f"the package {package!r} is not installed; README.md has the install command"
+            return None
+        return NOT_INSTALLED.fill(package=package)
     if is_out_of_memory(error):
-        return f"out of memory ({first_line(error)})"
+        return OUT_OF_MEMORY.fill(reason=first_line(error))
     if isinstance(error, OSError) and (error.filename is not None or error.errno in FULL):
-        return f"{error.filename or 'the output'}: {error.strerror}"
-    return ""
+        return FAILED_FILE.fill(file=error.filename or THE_OUTPUT, reason=reason_of(error))
+    return None
 
 
-def _say_problems(problems: Sequence[str]) -> None:
+def _say_problems(problems: Sequence[str], language: str) -> None:
     """Print a line for each problem on stderr.
 
     If several processes have the same problem, the main one prints it and the launcher then ends the others, so these
@@ -148,4 +165,4 @@ def _say_problems(problems: Sequence[str]) -> None:
         time.sleep(MAIN_HEAD_START)
     speaker = "" if process.is_main else f"{process}: "
     for problem in problems:
-        print(f"error: {speaker}{problem}", file=sys.stderr, flush=True)
+        print(ERROR.fill(speaker=speaker, problem=problem)[language], file=sys.stderr, flush=True)

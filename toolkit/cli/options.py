@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import LANGUAGES
 from toolkit.cli.class_weights import ClassWeightAction
 from toolkit.cli.label_names import MapLabels
 from toolkit.cli.parser import Parser, number, options_on_command_line, path
@@ -104,8 +105,12 @@ def _add_saved_model(parser: Parser) -> None:
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8 (x86 processors only) stops if a smaller share of up to 1,000 rows from all over the file keeps the label that fp32 gives (0: no comparison)")
 
 
+def _add_language(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--language", default="auto", choices=["auto", *LANGUAGES], help="language of the lines that are printed: en or zh; auto takes Chinese where it is the system's language (LC_ALL, LC_MESSAGES, LANG) and the terminal can show it")
+
+
 def _add_report(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--report_language", default="en", choices=["en", "zh"], help="language of report.html")
+    group.add_argument("--report_language", default="auto", choices=["auto", *LANGUAGES], help="language of report.html: en or zh; auto takes that of the printed lines")
     group.add_argument("--explain_rows", type=number(int, 0, 200), default=20, metavar="ROWS", help="number of errors, the most confident ones, for which report.html marks the words that mattered; each takes about as long as scoring 24 rows (0: none)")
 
 
@@ -250,6 +255,7 @@ def training_parser() -> Parser:
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace a finished run in --output_dir")
     group.add_argument("--merge", type=path, metavar="DIR", help="of --train head, top:N and lora: in the end also write the whole model to this directory, for transformers.pipeline and others; infer.py --merge does it later (off: what was trained alone is saved)")
     group.add_argument("--resume", action=SWITCH, default=False, help="continue the run in --output_dir from its last checkpoint, with its options; start one if there is none")
+    _add_language(group)
     _add_report(group)
     return parser
 
@@ -268,6 +274,7 @@ def scoring_parser() -> Parser:
     _add_saved_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--output_dir", type=path, metavar="DIR", help="write the results to test/ in this directory (off: the one that holds the model directory)")
+    _add_language(group)
     _add_report(group)
     return parser
 
@@ -291,6 +298,7 @@ def inference_parser() -> Parser:
     group.add_argument("--top_k", type=_count_or_off, metavar="K", help="write only the K likeliest labels, as top1_label, top1_prob, and so on; 0 writes the probability of every label (off: 10 for a model of more than 100 labels, else 0)")
     group.add_argument("--prediction_prefix", metavar="TEXT", help="what the names of the added columns begin with, as in new_prediction, so that an input keeps columns of its own that are called prediction and prob_<label> (off: nothing)")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an output file that already exists, and columns of the input that are called prediction and prob_<label>")
+    _add_language(group)
     return parser
 
 

@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None
     ) -> argparse.Namespace:
         """Parse `args` (sys.argv by default); raise UserError for anything that does not fit."""
-        self.words = _expand_argument_files(sys.argv[1:] if args is None else args)
+        self.words = expand_argument_files(sys.argv[1:] if args is None else args)
         for word in self.words:
             if SURROGATE.search(word):  # bytes that are no text in this system
                 raise UserError(f"{word!r} is not utf-8 text; rename the file")
@@ -71,7 +71,7 @@ def options_on_command_line(parser: Parser) -> dict[str, Any]:
     return {name: value for name, value in vars(blank).items() if value is not ...}
 
 
-def _expand_argument_files(words: Sequence[str]) -> list[str]:
+def expand_argument_files(words: Sequence[str]) -> list[str]:
     """Replace each @file by the words in it, read as a shell would; lines after # are comments."""
     expanded: list[str] = []
     for i, word in enumerate(words):

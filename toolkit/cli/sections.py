@@ -143,13 +143,14 @@ class OutputOptions:
     overwrite: bool
     merge: str | None  # where the whole model is written too, where a part was trained
     resume: bool
+    language: str | None  # of the lines that are printed: en, zh or auto; None, in the records of older runs, is auto
 
 
 @dataclass(frozen=True)
 class ReportOptions:
     """What report.html is made with."""
 
-    report_language: str  # en or zh
+    report_language: str  # en, zh or auto, that of the lines that are printed
     explain_rows: int
 
 
@@ -209,6 +210,7 @@ class ScoringOptions:
     model_dirs: list[str]  # of several the probabilities are averaged
     prediction: PredictionOptions
     output_dir: str | None
+    language: str  # as in OutputOptions
     report: ReportOptions
 
 
@@ -231,6 +233,7 @@ class InferenceOptions:
     prediction_prefix: str | None  # of the names of the columns that are added
     top_k: int | None  # labels whose probabilities are written; 0: all; None: as many as is usual for a model's labels
     overwrite: bool
+    language: str  # as in OutputOptions
 
 
 def options_from(

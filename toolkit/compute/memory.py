@@ -1,17 +1,28 @@
 """When the memory runs out, the same work is repeated with fewer rows at once."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 
 import numpy as np
 import torch
 
 from toolkit.base.errors import TooLittleMemory, first_line, is_out_of_memory
-from toolkit.base.languages import counted
+from toolkit.base.languages import Text, count_of
 from toolkit.cli.console import Log
 
 NO_LIMIT = 1 << 40  # rows
+FEWER_ROWS = Text(
+    "out of memory with {rows:,} rows at once; continuing with {fewer:,}",
+    "一次 {rows:,} 行时内存不足；改为一次 {fewer:,} 行，继续",
+)
+FEWER_ROWS_ELSEWHERE = Text(
+    "out of memory in another process; continuing with {rows} at once", "另一个进程内存不足；改为一次 {rows}，继续"
+)
+NOT_EVEN_ONE_ROW = Text(
+    "out of memory with a single row at once ({reason}); a smaller --max_length needs less",
+    "一次只算一行内存也不足（{reason}）；请减小 --max_length",
+)
 
 
 def release_memory() -> None:
@@ -54,9 +65,7 @@ class RowLimit:
     the model makes of them.
     """
 
-    def __init__(
-        self, rows: int | None = None, log: Callable[[str], object] | None = None, equal_lengths: bool = False
-    ):
+    def __init__(self, rows: int | None = None, log: Log | None = None, equal_lengths: bool = False):
         self.rows = rows
         self.log = log or Log(None)
         self.equal_lengths = equal_lengths
@@ -72,18 +81,16 @@ class RowLimit:
             if not attempt.shortage:
                 return
             if not attempt.will_be_repeated:
-                raise TooLittleMemory(
-                    f"out of memory with a single row at once ({attempt.shortage}); a smaller --max_length needs less"
-                )
+                raise TooLittleMemory(NOT_EVEN_ONE_ROW.fill(reason=attempt.shortage))
             self.rows = -(-attempt.rows // 2)
             release_memory()
-            self.log(f"out of memory with {attempt.rows:,} rows at once; continuing with {self.rows:,}")
+            self.log(FEWER_ROWS.fill(rows=attempt.rows, fewer=self.rows))
 
     def tighten(self, rows: int) -> None:
         """Take over the limit of another process if it is lower."""
         if rows < (self.rows or NO_LIMIT):
             self.rows = rows
-            self.log(f"out of memory in another process; continuing with {counted(rows, 'row')} at once")
+            self.log(FEWER_ROWS_ELSEWHERE.fill(rows=count_of(rows, "row")))
 
     def on_devices(self, count: int) -> int | None:
         """Return how many rows `count` devices together hold at once; None for any number."""

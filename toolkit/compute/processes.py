@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from toolkit.base.errors import Stopped, UserError, first_line, kind_and_line
+from toolkit.base.languages import LANGUAGES, Text
 from toolkit.base.process import Process
 from toolkit.cli.exits import MAIN_HEAD_START
 
@@ -29,11 +30,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Failure:
-    """What made a process fail: its rank, the host it is on, and a line for each problem."""
+    """What made a process fail: its rank, the host it is on, and a line for each problem, by language."""
 
     rank: int
     host: str
-    problems: list[str]
+    problems: dict[str, list[str]]
 
 
 class Processes:
@@ -106,14 +107,18 @@ class Processes:
                 raise error from None
             return
         if self.is_main and first.host != socket.gethostname():
-            raise UserError(*first.problems) from None  # printed on that machine's screen, and now on ours
+            raise UserError(
+                *map(Text, first.problems["en"], first.problems["zh"])
+            ) from None  # printed on that machine's screen, and now on ours
         time.sleep(2 * MAIN_HEAD_START)  # ours follows from that failure, whose process prints it before all end
         raise SystemExit(1) from None
 
     def _first_failure(self, error: BaseException) -> _Failure:
         """Tell the others of a failure, and return the first that any process has told of."""
-        problems = error.lines() if isinstance(error, UserError) else [kind_and_line(error)]
-        problems = [f"{self.process}: {problem}" for problem in problems]
+        problems = {}
+        for language in LANGUAGES:
+            lines = error.lines(language) if isinstance(error, UserError) else [kind_and_line(error)]
+            problems[language] = [f"{self.process}: {line}" for line in lines]
         ours = _Failure(self.rank, socket.gethostname(), problems)
         if self._store is None:
             return ours

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import AND_MORE, COMMA, PLACES, Text, count_of, joined
 from toolkit.cli.console import display_width
 from toolkit.data.rows import Rejected
 from toolkit.data.spellings import certain_form, kind_of, likely_spellings, map_labels_option, plain_label
 from toolkit.data.tables import Table
+from toolkit.data.texts import LABELS, ROWS
 from toolkit.files.source import short_repr
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
@@ -37,10 +38,9 @@ def learn_labels(train: Table) -> list[str]:
     labels = sort_labels(train.frame["label"])
     rows = len(train.frame)
     if len(labels) < 2:
-        label = short_repr(labels[0])
-        raise UserError(f"{train.path}: every row has the label {label}; a classifier needs at least two labels")
+        raise UserError(LABELS["one_label"].fill(file=train.path, label=short_repr(labels[0])))
     if len(labels) > max(USUAL_LABELS, rows // 2) and _are_hardly_labels(labels, train.frame["text"]):
-        raise UserError(f"{train.path}: {len(labels):,} different labels in {rows:,} rows; is this the label column?")
+        raise UserError(LABELS["hardly_labels"].fill(file=train.path, labels=len(labels), rows=rows))
     return labels
 
 
@@ -127,7 +127,7 @@ def match_labels(table: Table, labels: Sequence[str], on_bad_rows: str) -> Table
     if len(strange) == len(column):
         problems.append(_unknown_labels(table, strange))
     elif len(strange) and on_bad_rows != "skip":
-        problems.append(f"{_unknown_labels(table, strange)}; --on_bad_rows skip leaves them out")
+        problems.append(LABELS["skip_unknown"].fill(problem=_unknown_labels(table, strange)))
     if problems:
         raise UserError(*problems)
     return _without_unknown(table, is_unknown.to_numpy())
@@ -148,21 +148,21 @@ def _without_unknown(table: Table, is_unknown: np.ndarray) -> Table:
     rejected = list(table.rejected)
     rows = zip(frame.index.tolist(), frame["label"], table.records or frame.to_dict("records"), strict=True)
     for line, label, cells in compress(rows, is_unknown):
-        reason = f"label is {short_repr(label)}, which the training data does not have"
+        reason = ROWS["unknown_label"].fill(label=short_repr(label))
         rejected.append(Rejected.at(str(table.path), unit, line, reason, cells))
     return table.part(~is_unknown, sorted(rejected, key=lambda row: (row.name, row.line)))
 
 
-def _other_spellings(table: Table, rows: pd.Series, likely: Mapping[str, str]) -> str:
+def _other_spellings(table: Table, rows: pd.Series, likely: Mapping[str, str]) -> Text:
     """Return the error about labels that are known ones but for case, width or decimal point."""
-    differ = "with labels that differ from the training data's in case, width or decimal point only"
-    differ = f"{counted(len(rows), 'row')} {differ}"
-    return f"{table.path}: {differ}: {_listed(rows)}; {map_labels_option(likely)} makes them the same"
+    count = count_of(len(rows), "row")
+    option = map_labels_option(likely)
+    return LABELS["other_spellings"].fill(file=table.path, rows=count, listed=_listed(rows), option=option)
 
 
-def _unknown_labels(table: Table, unknown: pd.Series) -> str:
-    rows = counted(len(unknown), "row")
-    return f"{table.path}: {rows} with labels that the training data does not have: {_listed(unknown)}"
+def _unknown_labels(table: Table, unknown: pd.Series) -> Text:
+    """Return the error about labels that are none of the known ones."""
+    return LABELS["unknown"].fill(file=table.path, rows=count_of(len(unknown), "row"), listed=_listed(unknown))
 
 
 def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
@@ -175,13 +175,17 @@ def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
     return column.map(label2id).to_numpy(np.int64)
 
 
-def _listed(labels: pd.Series) -> str:
+def _listed(labels: pd.Series) -> Text:
     """Return the different ones of some rows' labels, with the line where each first stands."""
     first = labels.drop_duplicates()
-    unit = labels.index.name
-    listed = ", ".join(f"{short_repr(label)} ({unit} {line})" for line, label in first.head(MAX_LISTED_LABELS).items())
+    unit = str(labels.index.name or "line")
+    entries = [
+        LABELS["at"].fill(label=short_repr(label), place=PLACES[unit].fill(number=line))
+        for line, label in first.head(MAX_LISTED_LABELS).items()
+    ]
+    listed = joined(entries, COMMA)
     if len(first) > MAX_LISTED_LABELS:
-        listed += f" and {len(first) - MAX_LISTED_LABELS} more"
+        return AND_MORE.fill(listed=listed, count=len(first) - MAX_LISTED_LABELS)
     return listed
 
 
@@ -203,5 +207,5 @@ def split_table(train: Table, ratio: float, seed: int) -> tuple[Table, Table]:
     """Return (training, validation) parts of a table, the same share of each label, both in the file's order."""
     held_out = stratified_sample(train.frame["label"].to_numpy(), ratio, seed)
     if not held_out.any():
-        raise UserError(f"{train.path}: every label has only one row, so none can be held out; give a --valid_file")
+        raise UserError(LABELS["no_split"].fill(file=train.path))
     return train.part(~held_out, train.rejected), train.part(held_out, [])

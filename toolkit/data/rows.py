@@ -12,14 +12,16 @@ from typing import NamedTuple, TypeVar
 
 from toolkit.base.disk import replacing
 from toolkit.base.errors import UserError
+from toolkit.base.languages import LANGUAGES, LIST_COMMA, PLACES, Text, in_words, joined
+from toolkit.cli.console import one_line
 from toolkit.data.spellings import number_label, plain_label
+from toolkit.data.texts import CELLS, ROWS, TABLES
 from toolkit.files.columns import Columns
 from toolkit.files.source import FileLine, Record, Source, short_repr
 
 AnyRow = TypeVar("AnyRow")
 CHOICES = '{"choices":'  # how a cell begins in which Label Studio has several of them
 MAX_LISTED_COLUMNS = 20  # in an error
-REPEATED_HEADER = "is a header, not a row"
 UNREADABLE = re.compile("[\0\udc80-\udcff]")  # NUL, and bytes that could not be decoded
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -40,23 +42,42 @@ class Rejected(NamedTuple):
     name: str  # of its file
     unit: str  # what `line` counts
     line: int | str
-    reason: str
+    reason: str | Text
     values: object
     stops: bool = True  # the reading, where bad rows do; a header that is repeated is left out anyhow
 
     @classmethod
-    def at(cls, source: str, unit: str, line: int | str, reason: str, values: object) -> "Rejected":
+    def at(cls, source: str, unit: str, line: int | str, reason: str | Text, values: object) -> "Rejected":
         """Return a row of `source` that cannot be used, by the file in which it stands where a source has several."""
         if isinstance(line, FileLine):
             return cls(line.file, unit, line.line, reason, values)
         return cls(source, unit, line, reason, values)
 
+    @property
+    def place(self) -> Text:
+        """Where it stands in its file."""
+        return PLACES[self.unit].fill(number=self.line)
+
+    @property
+    def shown_reason(self) -> Text:
+        """The reason on one line."""
+        return Text(*(one_line(in_words(self.reason, language)) for language in LANGUAGES))
+
+    @property
+    def problem(self) -> Text:
+        """The whole row's problem, as an error says it."""
+        return ROWS["rejected"].fill(file=self.name, place=self.place, reason=self.reason)
+
     def __str__(self) -> str:
-        return f"{self.name}, {self.unit} {self.line}: {self.reason}"
+        return str(self.problem)
 
 
 class _Unusable(Exception):
     """The reason why a row cannot be used."""
+
+    def __init__(self, reason: str | Text):
+        super().__init__(reason)
+        self.reason = reason
 
 
 def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
@@ -77,16 +98,16 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
         raise _no_column(source, absent)
     for record in source.records:
         if record.values is not None and _repeats_header(record.values, source.written_names):
-            repeated = Rejected.at(source.name, source.unit, record.line, REPEATED_HEADER, record.values)
+            repeated = Rejected.at(source.name, source.unit, record.line, ROWS["header"], record.values)
             yield repeated._replace(stops=False)
             continue
         if absent and record.values is not None:
             absent = {column: option for column, option in absent.items() if column not in record.values}
         try:
             yield _usable_row(_filled(record, source, columns), columns, checks_every_cell)
-        except _Unusable as reason:
+        except _Unusable as error:
             values = record.values if record.problem is None else record.raw
-            yield Rejected.at(source.name, source.unit, record.line, str(reason), values)
+            yield Rejected.at(source.name, source.unit, record.line, error.reason, values)
     if absent:
         raise _no_column(source, absent)
 
@@ -109,8 +130,10 @@ def _absent_columns(source: Source, columns: Columns) -> dict[str, str]:
         if column is None:
             continue
         if column in option_of:
-            both = f"--{option_of[column]}_column and --{option}_column"
-            raise UserError(f"{source.name}: {both} both name {short_repr(column)}")
+            named_twice = TABLES["one_column"].fill(
+                file=source.name, first=option_of[column], second=option, column=short_repr(column)
+            )
+            raise UserError(named_twice)
         option_of[column] = option
     if not source.columns:
         return {}
@@ -123,11 +146,16 @@ def _no_column(source: Source, absent: dict[str, str]) -> UserError:
     names = [short_repr(name) for name in source.columns[:MAX_LISTED_COLUMNS]]
     if len(source.columns) > MAX_LISTED_COLUMNS:
         names.append("...")
-    where = f" in the first {source.columns_of_first} objects" if source.is_pipe and source.columns_of_first else ""
-    hint = "a txt file is text<TAB>label" if source.format == "txt" else f"--{option}_column can name another"
+    where: str | Text = ""
+    if source.is_pipe and source.columns_of_first:
+        where = TABLES["in_first_objects"].fill(count=source.columns_of_first)
+    hint = TABLES["txt_hint"] if source.format == "txt" else TABLES["column_hint"].fill(option=option)
     if source.header is not None and source.header.is_doubtful:
-        hint += "; --no_header, if the first line is a row"
-    return UserError(f"{source.name}: no column {short_repr(column)}{where}, only {', '.join(names)}; {hint}")
+        hint = TABLES["header_hint"].fill(hint=hint)
+    listed = joined(names, LIST_COMMA)
+    return UserError(
+        TABLES["no_column"].fill(file=source.name, column=short_repr(column), where=where, names=listed, hint=hint)
+    )
 
 
 def _filled(record: Record, source: Source, columns: Columns) -> Record:
@@ -148,8 +176,9 @@ def _filled(record: Record, source: Source, columns: Columns) -> Record:
 def _usable_row(record: Record, columns: Columns, checks_every_cell: bool) -> Row:
     """Return the row of a record; _Unusable if it has none."""
     values = record.values
-    if values is None or record.problem is not None:
+    if record.problem is not None:
         raise _Unusable(record.problem)
+    assert values is not None, "a record without values has a problem"
     text = _text(values, columns.text)
     text_pair = None if columns.text_pair is None else _text(values, columns.text_pair)
     label = None if columns.label is None else _label(values, columns.label)
@@ -164,11 +193,11 @@ def _text(values: dict, column: str) -> str:
     """Return a text; numbers are texts too."""
     value = values.get(column)
     if _is_empty(value):
-        raise _unusable_cell(column, "is empty")
+        raise _unusable_cell("empty", column)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise _unusable_cell(column, f"is a {type(value).__name__}, not a string")
+        raise _unusable_cell("no_text", column, type=type(value).__name__)
     _check_characters(value, column)
     return value
 
@@ -177,19 +206,19 @@ def _label(values: dict, column: str) -> str:
     """Return a label as a string: 1, 1.0 and "1" are one label, true is "true"."""
     value = values.get(column)
     if _is_empty(value):
-        raise _unusable_cell(column, "is empty")
+        raise _unusable_cell("empty", column)
     if _are_several_labels(value):
-        raise _unusable_cell(column, f"is {short_repr(value)}; several labels a row are not supported yet")
+        raise _unusable_cell("several_labels", column, value=short_repr(value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float, Decimal)) and abs(value) != math.inf:
         return number_label(value)
     if not isinstance(value, str):
-        raise _unusable_cell(column, f"is {short_repr(value)}; labels are strings or numbers")
+        raise _unusable_cell("no_label", column, value=short_repr(value))
     _check_characters(value, column)
     label = plain_label(value)
     if not label:
-        raise _unusable_cell(column, "is empty")
+        raise _unusable_cell("empty", column)
     return label
 
 
@@ -211,28 +240,28 @@ def _is_empty(value: object) -> bool:
 def _check_characters(value: str, column: str) -> None:
     """Raise _Unusable for a cell with a NUL, half a character or a byte that could not be decoded."""
     if "\0" in value:
-        raise _unusable_cell(column, "contains a NUL character")
+        raise _unusable_cell("nul", column)
     surrogate = SURROGATE.search(value)
     if surrogate is None:
         return
     code = ord(surrogate.group())
     if not 0xDC80 <= code <= 0xDCFF:
-        raise _unusable_cell(column, "contains an incomplete character")
-    byte = f"byte 0x{code - 0xDC00:02X}, which is not valid in the encoding of this file (--encoding can name another)"
-    raise _unusable_cell(column, f"contains {byte}")
+        raise _unusable_cell("incomplete", column)
+    raise _unusable_cell("undecoded", column, byte=code - 0xDC00)
 
 
-def _unusable_cell(column: str, problem: str) -> _Unusable:
+def _unusable_cell(problem: str, column: str, **facts: object) -> _Unusable:
+    """Return what to raise for a cell with one of the problems of CELLS."""
     name = short_repr(column)[1:-1]  # as it stands, if it is of an ordinary length
-    return _Unusable(f"{name} {problem}")
+    return _Unusable(CELLS[problem].fill(column=name, **facts))
 
 
 def usable_text(value: str, name: str) -> str:
     """Return a text that is not from a file; UserError, calling it `name`, if it cannot be used."""
     try:
         return _text({name: value}, name)
-    except _Unusable as reason:
-        raise UserError(reason) from None
+    except _Unusable as error:
+        raise UserError(error.reason) from None
 
 
 def cut_into_windows(rows: Iterator[AnyRow], size: int) -> Iterator[list[AnyRow]]:
@@ -249,10 +278,9 @@ def stop_if_rejected(rejected: Sequence[Rejected], total: int, on_bad_rows: str)
     bad_rows = [row for row in rejected if row.stops]
     if not bad_rows or (on_bad_rows != "stop" and len(rejected) < total):
         return
-    summary = f"{bad_rows[0].name}: {len(bad_rows):,} of {total:,} rows cannot be used"
-    if on_bad_rows == "stop":
-        summary += " (--on_bad_rows skip leaves them out)"
-    raise UserError(*bad_rows, summary=summary)
+    summary = ROWS["summary_skip" if on_bad_rows == "stop" else "summary"]
+    of_file = summary.fill(file=bad_rows[0].name, bad=len(bad_rows), total=total)
+    raise UserError(*(row.problem for row in bad_rows), summary=of_file)
 
 
 def cells_of(row: Rejected, columns: Sequence[str]) -> dict:

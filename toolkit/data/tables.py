@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.base.languages import counted
+from toolkit.base.languages import Text, count_of
 from toolkit.data.rows import Rejected, Row
+from toolkit.data.texts import TABLES
 from toolkit.files.columns import Columns
 from toolkit.files.source import said_first
 
@@ -24,7 +25,9 @@ class Table:
     records: list[dict]  # the rows as they stand in the file; none where they were not asked for
     columns: Columns
     sha256: str  # of the file when it was read
-    taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
+    taken_for: list[str | Text] = field(
+        default_factory=list
+    )  # what is said of how it was read, where that is not obvious
     written_names: Mapping[str, str] = field(default_factory=dict)  # of columns that the file calls otherwise
     has_fixed_columns: bool = False  # its records call them text and label whatever `columns` calls them
 
@@ -50,12 +53,13 @@ class Table:
         records = list(compress(self.records, keep))
         return replace(self, frame=self.frame[keep], records=records, rejected=rejected)
 
-    def accounts(self) -> str:
+    def accounts(self) -> Text:
         """Return in words what the file was taken for, how many rows it has, and what became of them."""
         used = len(self.frame)
         rejected = len(self.rejected)
-        rows = f"{counted(used + rejected, 'row')} = {used:,} used + {rejected:,} rejected"
-        return f"{self.path}: {said_first(self.taken_for)}{rows}"
+        rows = count_of(used + rejected, "row")
+        taken_for = said_first(self.taken_for)
+        return TABLES["accounts"].fill(file=self.path, taken_for=taken_for, rows=rows, used=used, rejected=rejected)
 
 
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:

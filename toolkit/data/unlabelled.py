@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from toolkit.base.disk import stream_fingerprint
+from toolkit.base.languages import Text
 from toolkit.cli.sections import ReadingOptions
 from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected, write_rejected
+from toolkit.data.texts import ROWS
 from toolkit.files.columns import Columns
 from toolkit.files.inputs import input_fingerprint
 from toolkit.files.source import PACKED, TEXT_FORMATS, Source, file_ending, format_of_name
@@ -34,11 +36,15 @@ class UnlabelledRows:
     def __init__(self, path: str, columns: Columns, reading: ReadingOptions, pipe_format: str | None):
         self.path = path
         self.name = "standard input" if path == "-" else path
+        self.shown_name = ROWS["standard_input"] if path == "-" else Text(path, path)
         self.columns = columns
         self.reading = reading
         self.format = (pipe_format or "txt") if path == "-" else None
         self.rejected = 0
-        self._taken_for: tuple[list[str], list[str]] = ([], [])  # of the file and of its columns, once it was opened
+        self._taken_for: tuple[list[str | Text], list[str | Text]] = (
+            [],
+            [],
+        )  # of the file and of its columns, once it was opened
         self.arrow_schema: Any = None  # of a parquet or arrow file, once it was opened
         self.spool: Spool | None = None
         self.written_names: Mapping[str, str] = {}
@@ -55,7 +61,7 @@ class UnlabelledRows:
         return self._own_columns.names
 
     @property
-    def taken_for(self) -> list[str]:
+    def taken_for(self) -> list[str | Text]:
         """What is said of how the file was read; of several files it is complete once all were."""
         of_file, of_columns = self._taken_for
         return [*of_file, *of_columns]

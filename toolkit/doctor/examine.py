@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import count_of, joined
 from toolkit.cli.console import Log
 from toolkit.data.rows import Rejected
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
+from toolkit.data.texts import ROWS
 from toolkit.doctor.duplicates import equal_groups, folded_label, near_duplicates
 from toolkit.doctor.findings import Finding
 from toolkit.doctor.labelled_rows import TRAIN, LabelledRows, number_rows
@@ -23,6 +24,7 @@ from toolkit.doctor.oddities import (
     telling_length,
     uneven_labels,
 )
+from toolkit.doctor.texts import SAID
 from toolkit.tokens.dataset import TokenFacts
 
 MAX_COMPARED_TEXTS = 100_000  # among which nearly equal ones are looked for; of more, training texts evenly spaced
@@ -144,19 +146,16 @@ def without_leaked(tables: dict[str, Table], log: Log) -> Table:
     rows = number_rows(tables)
     texts_elsewhere = set(rows.normalized[rows.starts[1] :])
     keep = np.array([rows.normalized[row] not in texts_elsewhere for row in rows.numbers(TRAIN)], bool)
-    others = " or ".join(rows.names[1:])
+    others = joined(rows.names[1:], SAID["or"])
     if not keep.any():
-        raise UserError(
-            f"--drop_leaked: every row of {rows.names[TRAIN]} is also in {others}, so none is left to train on"
-        )
-    left_out = f"{counted(int((~keep).sum()), 'row')} of {rows.names[TRAIN]} left out"
-    log.item("", f"{left_out}: also found in {others} (--drop_leaked)")
+        raise UserError(SAID["all_leaked"].fill(file=rows.names[TRAIN], others=others))
+    left_out = count_of(int((~keep).sum()), "row")
+    log.item("", SAID["leaked"].fill(rows=left_out, file=rows.names[TRAIN], others=others))
     train = tables["train"]
     leaked = train.frame[~keep]
     unit = str(leaked.index.name or "line")
-    reason = "also found in another file (--drop_leaked)"
     rejected = [
-        Rejected.at(str(train.path), unit, line, reason, cells)
+        Rejected.at(str(train.path), unit, line, ROWS["leaked"], cells)
         for line, cells in zip(leaked.index.tolist(), leaked.to_dict("records"), strict=True)
     ]
     return train.part(keep, [*train.rejected, *rejected])

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolkit.base.languages import PLACES, Text
 from toolkit.cli.console import Log, one_line, shown_label
-from toolkit.doctor.texts import FINDINGS
+from toolkit.doctor.texts import FINDINGS, SAID, scripts_in_chinese
 
 MAX_EXAMPLES = 3  # of a finding
 EXCERPT_LENGTH = 60  # characters of a text or label
@@ -27,9 +28,18 @@ class Location:
     text: str
     label: str
 
+    @property
+    def words(self) -> Text:
+        """Where it stands, and how it begins."""
+        return SAID["location"].fill(
+            file=one_line(self.file),
+            place=PLACES[self.unit].fill(number=self.line),
+            label=excerpt(shown_label(self.label)),
+            text=excerpt(self.text),
+        )
+
     def __str__(self) -> str:
-        label = excerpt(shown_label(self.label))
-        return f'{one_line(self.file)}, {self.unit} {self.line} ({label}): "{excerpt(self.text)}"'
+        return str(self.words)
 
 
 @dataclass(frozen=True)
@@ -46,11 +56,17 @@ class Finding:
 
     def sentence(self, language: str = "en") -> str:
         """Return what was found."""
-        return FINDINGS[self.kind].sentence[language].format(count=self.count, **self.facts)
+        return FINDINGS[self.kind].sentence[language].format(count=self.count, **self._facts_in(language))
 
     def advice(self, language: str = "en") -> str:
         """Return what to do about it."""
-        return FINDINGS[self.kind].advice[language].format(count=self.count, **self.facts)
+        return FINDINGS[self.kind].advice[language].format(count=self.count, **self._facts_in(language))
+
+    def _facts_in(self, language: str) -> dict[str, Any]:
+        """Return the facts, in which the names of scripts are English."""
+        if self.kind != "scripts" or language != "zh":
+            return self.facts
+        return self.facts | {name: scripts_in_chinese(self.facts[name]) for name in ("script", "others")}
 
     def as_json(self) -> dict[str, Any]:
         """Return it for run.json, which travels with the model, so without the texts of the rows."""
@@ -71,20 +87,20 @@ class Finding:
 def say_findings(log: Log, findings: Sequence[Finding], detailed: bool) -> None:
     """Say what was found, a line for each finding; `detailed`: with examples and advice."""
     if not findings:
-        log.item("findings", "none: no duplicates, leaks or conflicting labels, and nothing else that looks wrong")
+        log.item("findings", SAID["none"])
         return
     for number, finding in enumerate(findings):
-        log.item("findings" if number == 0 else "", one_line(finding.sentence()))
+        log.item("findings" if number == 0 else "", one_line(finding.sentence(log.language)))
         if detailed:
             _say_details(log, finding)
     if not detailed:
-        log.item("", "--check_data shows examples and says what to do")
+        log.item("", SAID["more"])
 
 
 def _say_details(log: Log, finding: Finding) -> None:
     """Say a finding's examples and advice."""
     for row, *others in finding.examples:
-        log.item("", f"    {row}")
+        log.item("", SAID["row"].fill(row=row.words))
         for other in others:
-            log.item("", f"      = {other}")
-    log.item("", f"    -> {one_line(finding.advice())}")
+            log.item("", SAID["same_row"].fill(row=other.words))
+    log.item("", f"    -> {one_line(finding.advice(log.language))}")

@@ -21,12 +21,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import Text, count_of
 from toolkit.cli.console import Log, shown_label
 from toolkit.compute.processes import Processes
 from toolkit.data.tables import Table
 from toolkit.doctor.findings import MAX_EXAMPLES
 from toolkit.doctor.labelled_rows import LabelledRows, number_rows
+from toolkit.doctor.texts import LABEL_ERRORS
 from toolkit.predictions.added_columns import AddedColumns, likeliest_count
 from toolkit.predictions.writers import TextWriter
 from toolkit.tokens.dataset import TokenDataset
@@ -50,10 +51,15 @@ class Fold:
     training_rows: np.ndarray  # (N - H,) row numbers, ascending
     held_out_rows: np.ndarray  # (H,) row numbers, ascending
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> Text:
+        """Which fold it is, and how many rows it has."""
         held_out = len(self.held_out_rows)
         total = len(self.training_rows) + held_out
-        return f"fold {self.number} of {self.fold_count}: {held_out:,} of {total:,} rows held out"
+        return LABEL_ERRORS["fold"].fill(number=self.number, count=self.fold_count, held_out=held_out, total=total)
+
+    def __str__(self) -> str:
+        return str(self.words)
 
 
 def assign_folds(label_ids: np.ndarray, texts: Sequence[str], count: int, seed: int) -> np.ndarray:
@@ -66,7 +72,7 @@ def assign_folds(label_ids: np.ndarray, texts: Sequence[str], count: int, seed: 
     distinct_texts = int(groups.max()) + 1
     for most_folds in (rows_of_top_label, distinct_texts):
         if most_folds < count:
-            raise UserError(f"--folds {count}: there are too few rows for that many; use --folds {most_folds}")
+            raise UserError(LABEL_ERRORS["too_many_folds"].fill(count=count, most=most_folds))
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed % 2**32)
     folds = np.empty(len(label_ids), int)
     with warnings.catch_warnings():
@@ -160,13 +166,14 @@ def write_error_list(
     errors = [row for row in likely_errors(label_ids, probabilities).tolist() if not unseen[row]]
     quality = label_quality(label_ids, probabilities)
     write_bytes(error_list.path, _csv(error_list, errors, probabilities[errors], quality[errors]))
-    where = f", the most suspicious first: {error_list.path}" if errors else f"; {error_list.path} is empty"
-    log.item("suspicious", f"{len(errors):,} of {len(label_ids):,} rows worth a second look{where}")
+    line = LABEL_ERRORS["suspicious" if errors else "none_suspicious"]
+    log.item("suspicious", line.fill(errors=len(errors), rows=len(label_ids), file=error_list.path))
     for row in errors[:MAX_EXAMPLES]:
         suggested = shown_label(error_list.labels[probabilities[row].argmax()])
-        log.item("", f"    {error_list.rows.location(row)} looks like {suggested}")
+        place = error_list.rows.location(row).words
+        log.item("", LABEL_ERRORS["looks_like"].fill(row=place, label=suggested))
     if unseen.any():
-        log.item("", f"{counted(int(unseen.sum()), 'row')} not judged, because no other fold has the label")
+        log.item("", LABEL_ERRORS["not_judged"].fill(rows=count_of(int(unseen.sum()), "row")))
 
 
 def _csv(error_list: ErrorList, errors: Sequence[int], probabilities: np.ndarray, quality: np.ndarray) -> bytes:

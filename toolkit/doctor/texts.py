@@ -1,5 +1,7 @@
 """What the data doctor says of each kind of finding, in English and Chinese: what it is, and what to do about it."""
 
+import re
+
 from toolkit.base.languages import Message, Text
 
 FINDINGS: dict[str, Message] = {  # by kind
@@ -176,3 +178,62 @@ FINDINGS: dict[str, Message] = {  # by kind
         ),
     ),
 }
+SAID: dict[str, Text] = {  # on the screen, of findings
+    "none": Text(
+        "none: no duplicates, leaks or conflicting labels, and nothing else that looks wrong",
+        "没有问题：没有重复、泄漏或矛盾的标签，也没有其他异常",
+    ),
+    "more": Text("--check_data shows examples and says what to do", "--check_data 会列出例子并说明该怎么办"),
+    "location": Text('{file}, {place} ({label}): "{text}"', "{file}，{place}（{label}）：“{text}”"),
+    "row": Text("    {row}", "    {row}"),
+    "same_row": Text("      = {row}", "      = {row}"),
+    "leaked": Text(
+        "{rows} of {file} left out: also found in {others} (--drop_leaked)",
+        "{file} 有 {rows}不用于训练：也出现在 {others} 里（--drop_leaked）",
+    ),
+    "all_leaked": Text(
+        "--drop_leaked: every row of {file} is also in {others}, so none is left to train on",
+        "--drop_leaked：{file} 的每一行都也在 {others} 里，没有剩下可训练的行",
+    ),
+    "or": Text(" or ", " 或 "),
+}
+LABEL_ERRORS: dict[str, Text] = {
+    "fold": Text(
+        "fold {number} of {count}: {held_out:,} of {total:,} rows held out",
+        "第 {number} 折（共 {count} 折）：{total:,} 行中留出 {held_out:,} 行",
+    ),
+    "suspicious": Text(
+        "{errors:,} of {rows:,} rows worth a second look, the most suspicious first: {file}",
+        "{rows:,} 行中有 {errors:,} 行值得再看一遍，最可疑的在前：{file}",
+    ),
+    "none_suspicious": Text(
+        "{errors:,} of {rows:,} rows worth a second look; {file} is empty",
+        "{rows:,} 行中没有可疑的行；{file} 是空的",
+    ),
+    "looks_like": Text("    {row} looks like {label}", "    {row} 更像是 {label}"),
+    "not_judged": Text(
+        "{rows} not judged, because no other fold has the label", "{rows}没有判断，因为其他折里没有这个标签"
+    ),
+    "too_many_folds": Text(
+        "--folds {count}: there are too few rows for that many; use --folds {most}",
+        "--folds {count}：数据太少，分不了这么多折；请用 --folds {most}",
+    ),
+}
+SCRIPTS: dict[str, str] = {  # in Chinese
+    "Arabic": "阿拉伯文",
+    "Chinese": "汉字",
+    "Cyrillic": "西里尔字母",
+    "Devanagari": "天城文",
+    "Greek": "希腊字母",
+    "Hebrew": "希伯来文",
+    "Japanese": "日文",
+    "Korean": "韩文",
+    "Latin": "拉丁字母",
+    "Thai": "泰文",
+    "none": "无",
+}
+
+
+def scripts_in_chinese(names: str) -> str:
+    """Return English names of scripts, with whatever stands between them, in Chinese."""
+    return re.sub("[A-Za-z]+", lambda name: SCRIPTS.get(name.group(), name.group()), names)

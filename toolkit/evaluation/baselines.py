@@ -25,6 +25,7 @@ from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import difference_intervals
 from toolkit.evaluation.metrics import macro_f1
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.evaluation.texts import BASELINES, METHODS
 
 SCRIPTS_WITHOUT_BLANKS = {"Chinese", "Japanese", "Thai", "Lao", "Khmer", "Myanmar"}
 MAX_TRAINING_ROWS = 50_000  # a random part of more is learned from
@@ -34,7 +35,6 @@ MAX_LABELS = 2000  # with more of them no classifier is tried
 MAX_WORK = 20_000_000  # rows times labels, from which support vectors take some ten seconds to learn
 MAX_WEIGHTS = 25_000_000  # terms times labels, of eight bytes each
 INVERSE_REGULARIZATION = 10.0  # scikit-learn's own, 1, is too weak for TF-IDF weights
-DESCRIPTIONS = {"most_frequent_label": "always the most frequent label", "tfidf": "TF-IDF and a linear classifier"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class SimpleAnswers:
     tfidf: np.ndarray | None
 
     def by_method(self) -> dict[str, np.ndarray]:
-        """Return the answers of each method that has some, by the names of DESCRIPTIONS."""
+        """Return the answers of each method that has some, by the names of METHODS."""
         answers = {"most_frequent_label": self.most_frequent_label}
         if self.tfidf is not None:
             answers["tfidf"] = self.tfidf
@@ -146,10 +146,11 @@ def _scores(truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     return {"accuracy": float(accuracy_score(truth, answers)), "macro_f1": macro_f1(truth, answers)}
 
 
-def baseline_lines(baselines: Mapping[str, Mapping]) -> list[str]:
+def baseline_lines(baselines: Mapping[str, Mapping], language: str = "en") -> list[str]:
     """Return what the methods reach on a table, a line each; `baselines` are its scores by method, as in run.json."""
     return [
-        f"for comparison: {DESCRIPTIONS[method]} has accuracy {scores['accuracy']:.4f}, "
-        f"macro f1 {scores['macro_f1']:.4f}"
+        BASELINES["comparison"].fill(method=METHODS[method], accuracy=scores["accuracy"], macro_f1=scores["macro_f1"])[
+            language
+        ]
         for method, scores in baselines.items()
     ]

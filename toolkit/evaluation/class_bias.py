@@ -21,6 +21,8 @@ import numpy as np
 
 from toolkit.evaluation.decision import SAME_VALUE
 from toolkit.evaluation.intervals import Difference, difference_intervals, weighted_scores
+from toolkit.evaluation.texts import BIAS
+from toolkit.runs.texts import SCORES
 
 FOLDS = 5
 TAUS = np.linspace(0, 1.5, 16)
@@ -102,7 +104,7 @@ def choose_bias(logits: np.ndarray, label_ids: np.ndarray, metric: str, positive
     return BiasChoice(tuple(bias.tolist()), gain)
 
 
-def bias_lines(scores: Mapping[str, Any], metric: str) -> list[str]:
+def bias_lines(scores: Mapping[str, Any], metric: str, language: str = "en") -> list[str]:
     """Return what became of the bias as a line to read; none where no bias was looked for.
 
     `scores` are those of the best evaluation.
@@ -110,10 +112,8 @@ def bias_lines(scores: Mapping[str, Any], metric: str) -> list[str]:
     if "bias_gain" not in scores:
         return []
     gain = Difference(**scores["bias_gain"])
-    measured = f"{metric.replace('_', ' ')} {gain.difference:+.4f} (95% interval {gain.low:+.4f} to {gain.high:+.4f})"
-    if "bias" in scores:
-        return [f"--threshold auto: each label has a bias; on held-out validation rows, {measured}"]
-    return [f"--threshold auto: no bias is kept, since it may not help; on held-out validation rows, {measured}"]
+    measured = BIAS["measured"].fill(metric=SCORES[metric], **asdict(gain))
+    return [BIAS["kept" if "bias" in scores else "not_kept"].fill(measured=measured)[language]]
 
 
 def _held_out_predictions(rows: _Rows) -> list[np.ndarray]:

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import Text, count_of
 from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import Difference, difference_intervals
+from toolkit.evaluation.texts import COMPARISON
 from toolkit.models.trust import fingerprint_weights
 from toolkit.predictions.writers import TextWriter
 
@@ -184,21 +185,23 @@ def mcnemar(only_ours_right: int, only_theirs_right: int) -> float:
     return float(binomtest(only_ours_right, either, 0.5).pvalue)
 
 
-def comparison_lines(comparison: Comparison | None) -> list[str]:
+def comparison_lines(comparison: Comparison | None, language: str = "en") -> list[str]:
     """Return a comparison as two lines to read, none where there is no comparison."""
     if comparison is None:
         return []
     p_value = comparison.p_value
     shown_p = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
-    meaning = "more than chance would explain" if p_value < SIGNIFICANT else "may be no more than chance"
-    ours = f"{counted(comparison.only_ours_right, 'row')} right in this run only"
-    theirs = f"{comparison.only_theirs_right:,} in the other only"
-    return [
-        f"against {comparison.other}: accuracy {_shown(comparison.accuracy)}, macro f1 {_shown(comparison.macro_f1)}",
-        f"McNemar {shown_p}: {ours}, {theirs}; {meaning}",
-    ]
+    scores = COMPARISON["scores"].fill(
+        other=comparison.other, accuracy=_shown(comparison.accuracy), macro_f1=_shown(comparison.macro_f1)
+    )
+    mcnemar_line = COMPARISON["mcnemar"].fill(
+        p=shown_p,
+        ours=count_of(comparison.only_ours_right, "row"),
+        theirs=comparison.only_theirs_right,
+        meaning=COMPARISON["more_than_chance" if p_value < SIGNIFICANT else "maybe_chance"],
+    )
+    return [scores[language], mcnemar_line[language]]
 
 
-def _shown(difference: Difference) -> str:
-    interval = f"95% interval {difference.low:+.4f} to {difference.high:+.4f}"
-    return f"{difference.difference:+.4f} ({interval})"
+def _shown(difference: Difference) -> Text:
+    return COMPARISON["difference"].fill(**asdict(difference))

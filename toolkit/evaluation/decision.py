@@ -20,10 +20,15 @@ import numpy as np
 from scipy import special
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.runs.run_json import RunFacts
 
 PRIOR_SPREAD = 0.5  # standard deviation of log temperature before any row is seen, so that few rows change little
 MAX_LOG_TEMPERATURE = math.log(20)
+OWN_THRESHOLDS_DIFFER = Text(
+    "the models' own thresholds or biases differ and are not used: the highest mean probability decides",
+    "各模型自己的阈值或偏置不同，不使用：取平均概率最高的标签",
+)
 SAME_VALUE = 1e-12  # two values of a metric that differ by less are equal but for rounding
 
 
@@ -136,7 +141,7 @@ class AverageDecision(NamedTuple):
     """How mean probabilities become predictions, and what has to be said of it, None for nothing."""
 
     decision: Decision
-    note: str | None
+    note: Text | None
 
 
 def decision_of_average(runs: Sequence[RunFacts], threshold: float | None = None) -> AverageDecision:
@@ -160,7 +165,7 @@ def decision_of_average(runs: Sequence[RunFacts], threshold: float | None = None
         return AverageDecision(Decision(positive_id=positive_id, threshold=own[0].threshold, bias=own[0].bias), None)
     note = None
     if any(each.threshold is not None or each.bias is not None for each in own):
-        note = "the models' own thresholds or biases differ and are not used: the highest mean probability decides"
+        note = OWN_THRESHOLDS_DIFFER
     return AverageDecision(Decision(positive_id=positive_id), note)
 
 

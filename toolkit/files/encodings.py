@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import joined
 from toolkit.files.likely_encodings import (
     NAMES,
     SAMPLE_BYTES,
@@ -15,6 +16,7 @@ from toolkit.files.likely_encodings import (
     has_only_western_signs,
     likely_readings,
 )
+from toolkit.files.texts import PROBLEMS
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 1 << 20  # of a line looked at together; a line may be as long as the file
@@ -34,7 +36,6 @@ FAR_LESS = 0.4  # plausible than another reading is GB18030 where it is not take
 MAX_LISTED = 3  # encodings, in an error
 GB_CHARACTER = re.compile(rb"[\x81-\xfe][\x30-\xfe]")  # how GB18030 writes a character (or half of a rare one)
 COMMON_CHARACTER = re.compile(rb"[\xa1-\xa9\xb0-\xd7][\xa1-\xfe]")  # punctuation and the first level of GB 2312
-NO_ENCODING = "is neither utf-8, GB18030 nor UTF-16 text; --encoding can name another encoding"
 
 
 def _replace_by_surrogate(error: UnicodeError) -> tuple[str, int]:
@@ -57,7 +58,7 @@ def error_handler(encoding: str) -> str:
 
 def unknown_encoding(encoding: str) -> UserError:
     """Return the error for a name that --encoding gives and that is no encoding of text."""
-    return UserError(f"--encoding {encoding}: unknown text encoding (try utf-8, gb18030 or utf-16)")
+    return UserError(PROBLEMS["unknown_encoding"].fill(encoding=encoding))
 
 
 class SeekableBytes(Protocol):
@@ -217,7 +218,7 @@ def _vote(lines: Iterable[bytes], name: str) -> str:
         return "utf-8"
     if likely.best is not None:
         raise _in_doubt(name, [likely.best, *likely.rivals()])
-    raise UserError(f"{name} {NO_ENCODING}")
+    raise UserError(PROBLEMS["no_encoding"].fill(file=name))
 
 
 def _gb18030_or_another(likely: LikelyReadings, name: str) -> str:
@@ -239,5 +240,7 @@ def _gb18030_or_another(likely: LikelyReadings, name: str) -> str:
 
 def _in_doubt(name: str, readings: Sequence[Reading]) -> UserError:
     """Return the error that names the encodings that a file may be in."""
-    listed = " or ".join(f"{NAMES[each.codec]}: --encoding {each.codec}" for each in readings[:MAX_LISTED])
-    return UserError(f"{name} is not utf-8 text; it may be {listed}")
+    options = [
+        PROBLEMS["encoding_option"].fill(name=NAMES[each.codec], codec=each.codec) for each in readings[:MAX_LISTED]
+    ]
+    return UserError(PROBLEMS["encoding_in_doubt"].fill(file=name, listed=joined(options, PROBLEMS["or"])))

@@ -9,6 +9,7 @@ from toolkit.files.encodings import detect_encoding, encoding_of_bom, error_hand
 from toolkit.files.inputs import files_of_folder, text_of_name
 from toolkit.files.likely_encodings import is_readable
 from toolkit.files.source import Record, Source, format_of_name
+from toolkit.files.texts import REMARKS
 
 UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})  # what a folder without labels is called among others
 SAMPLE_BYTES = 1 << 20  # of texts that are not utf-8, in which their encoding is recognised
@@ -32,8 +33,8 @@ def read_folder(folder: Path, encoding: str | None) -> Source:
     columns = ["file", "text", "label"] if has_labels else ["file", "text"]
     source = Source(str(folder), "csv", columns, iter(()), unit="file", has_fixed_columns=True)
     source.records = _records(folder, texts, encoding, has_labels)
-    source.taken_for.append("one folder a label" if has_labels else "a folder of texts")
-    source.taken_for += [f"without {name}" for name in unlabelled]
+    source.taken_for.append(REMARKS["folder_of_labels" if has_labels else "folder_of_texts"])
+    source.taken_for += [REMARKS["without"].fill(name=name) for name in unlabelled]
     return source
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from toolkit.base.disk import fingerprint
 from toolkit.base.errors import UserError
+from toolkit.files.texts import PROBLEMS
 
 PATTERN = re.compile(r"[*?\[]")
 
@@ -22,7 +23,7 @@ def matching_files(pattern: str | Path) -> list[Path]:
     names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
     files = sorted(Path(name) for name in names if Path(name).is_file())
     if not files:
-        raise UserError(f"{pattern}: no file is called so (* stands for any characters, ? for one)")
+        raise UserError(PROBLEMS["no_match"].fill(pattern=pattern))
     return files
 
 

@@ -8,6 +8,9 @@ from codecs import lookup
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from toolkit.base.languages import Text
+from toolkit.files.texts import REMARKS
+
 NAMES = {  # of the encodings that are considered, by their codecs: how they are called, and whose they are
     "gb18030": "GB18030 (Chinese)",
     "big5hkscs": "Big5 (traditional Chinese)",
@@ -155,10 +158,10 @@ def is_readable(line: bytes, codec: str) -> bool:
     return True
 
 
-def encoding_remark(codec: str) -> str | None:
+def encoding_remark(codec: str) -> Text | None:
     """Return what is said of a file that was taken to be in an older encoding, None for the encodings of Unicode."""
     names = {lookup(name).name: name for name in NAMES}
     codec = names.get(lookup(codec).name, "")
     if not codec:
         return None
-    return f"read as {NAMES[codec]}" if codec in TWO_BYTES else f"most likely {NAMES[codec]}"
+    return REMARKS["read_as" if codec in TWO_BYTES else "most_likely"].fill(encoding=NAMES[codec])

@@ -13,7 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeAlias, cast
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.files.source import format_of_name, short_repr
+from toolkit.files.texts import REMARKS
 
 # What reading a file raises that is damaged, cut, or packed in a way that Python does not know.
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
@@ -34,7 +36,7 @@ class Content:
     name: str  # of what is in it, whose ending may tell the format
     open: Callable[[], Bytes]
     path: Path | None = None  # where it lies as it is; None if it is packed
-    remark: str | None = None  # how it is packed, where its name does not say so
+    remark: Text | None = None  # how it is packed, where its name does not say so
     is_workbook: bool = False  # a zip of the files that Excel writes
 
     def head(self, size: int) -> bytes:
@@ -73,7 +75,7 @@ def _gunzipped(path: Path) -> Content:
     """Return what is in a gz file, whatever it is called."""
     if path.suffix.lower() == ".gz":
         return Content(str(path)[: -len(".gz")], lambda: gzip.open(path))
-    return Content(str(path), lambda: gzip.open(path), remark="packed with gzip")
+    return Content(str(path), lambda: gzip.open(path), remark=REMARKS["gzip"])
 
 
 def _unzipped(path: Path) -> Content:
@@ -92,7 +94,7 @@ def _unzipped(path: Path) -> Content:
         raise UserError(f"{path}: is protected by a password; unpack it first")
     refuse_bomb(str(path), files)
     is_told = format_of_name(path) is not None and format_of_name(path) == format_of_name(entry.filename)
-    remark = None if is_told else f"zip of {short_repr(entry.filename)[1:-1]}"
+    remark = None if is_told else REMARKS["zip"].fill(name=short_repr(entry.filename)[1:-1])
     return Content(entry.filename, lambda: _open_entry(path, entry), remark=remark)
 
 

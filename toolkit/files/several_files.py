@@ -7,6 +7,7 @@ from pathlib import Path
 from toolkit.base.errors import UserError
 from toolkit.files.inputs import text_of_name
 from toolkit.files.source import PEEKED_RECORDS, FileLine, Record, Source, short_repr
+from toolkit.files.texts import REMARKS
 
 MAX_LISTED = 5  # columns in an error
 
@@ -34,7 +35,7 @@ def read_several(name: str, paths: Sequence[Path], first: Source, open_one: Call
     if source.format in ("json", "jsonl"):  # later files may have keys that the first has not
         source.columns_of_first = PEEKED_RECORDS
     if len(paths) > 1:
-        source.taken_for = [f"{len(paths):,} files", *first.taken_for]
+        source.taken_for = [REMARKS["files"].fill(count=len(paths)), *first.taken_for]
     return source
 
 
@@ -54,7 +55,7 @@ def _records(
         without_header += _has_no_header(open_file.source)
     if without_header and not _has_no_header(first):
         only_first = without_header == len(paths) - 1
-        remark = "only the first has a header" if only_first else f"{without_header:,} of them without a header"
+        remark = REMARKS["first_header" if only_first else "without_header"].fill(count=without_header)
         source.taken_for.insert(1, remark)
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import COMMA, Text, joined
 from toolkit.cli.sections import DataOptions
+from toolkit.files.texts import PROBLEMS
 
 PEEKED_RECORDS = 256
 FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet", "xlsx")  # that can be read and written
@@ -52,7 +54,7 @@ class Record(NamedTuple):
 
     line: int | str  # the line it begins on, the first being 1, as an editor counts them; of a folder its file
     values: dict | None
-    problem: str | None = None
+    problem: str | Text | None = None
     raw: object = None  # what stands in the place of values that cannot be read
 
 
@@ -72,7 +74,7 @@ class Header:
         repeated = {*used} & self.repeated
         if repeated:
             place = name if self.line is None else f"{name}, {self.unit} {self.line}"
-            raise UserError(f"{place}: two columns are called {short_repr(min(repeated))}")
+            raise UserError(PROBLEMS["two_columns"].fill(place=place, name=short_repr(min(repeated))))
 
 
 @dataclass
@@ -94,7 +96,9 @@ class Source:
     arrow_schema: Any = None  # of a parquet or arrow file, in which its predictions are written
     has_fixed_columns: bool = False  # they are called text and label whatever the columns of other files are called
     is_pipe: bool = False  # standard input, whose end cannot be waited for
-    taken_for: list[str] = field(default_factory=list)  # what is said of how it was read, where that is not obvious
+    taken_for: list[str | Text] = field(
+        default_factory=list
+    )  # what is said of how it was read, where that is not obvious
     separator: str | None = None  # of a csv or tsv file
     header: Header | None = None  # of a table in cells; of parquet, arrow and json where two columns have one name
 
@@ -129,9 +133,9 @@ class Source:
         return self.header is not None and self.header.is_doubtful
 
 
-def said_first(taken_for: Iterable[str]) -> str:
+def said_first(taken_for: Iterable[str | Text]) -> Text:
     """Return what a file was taken for as the beginning of what is said of its rows; "" if that is obvious."""
-    return "".join(f"{remark}, " for remark in taken_for)
+    return joined([joined([remark, COMMA], "") for remark in taken_for], "")
 
 
 def file_ending(path: str | Path) -> str:
@@ -172,7 +176,7 @@ def find_file(folder: str | Path, stem: str) -> Path | None:
     if _holds_data(Path(folder) / stem):
         files.append(Path(folder) / stem)
     if len(files) > 1:
-        raise UserError(f"found both {files[0]} and {files[1]}; remove one, or name the file to use")
+        raise UserError(PROBLEMS["two_files"].fill(first=files[0], second=files[1]))
     return files[0] if files else None
 
 
@@ -190,7 +194,7 @@ def need_file(name: str | None, folder: str | Path, stem: str, option: str) -> s
     """
     file = name or find_file(folder, stem)
     if file is None:
-        raise UserError(f"there is no {stem}.csv (.tsv, .json, ...) in {folder}; {option} can name another file")
+        raise UserError(PROBLEMS["no_file"].fill(stem=stem, folder=folder, option=option))
     return file
 
 

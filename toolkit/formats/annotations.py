@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from toolkit.files.source import Record, Source
+from toolkit.files.texts import REMARKS
 
 LABEL_LISTS = ("label", "labels")  # what doccano calls the list of a text's labels
 ANNOTATIONS = ("annotations", "completions")  # of a task of Label Studio; the second in old versions
@@ -22,7 +23,7 @@ def flatten_annotations(source: Source) -> None:
     for column in LABEL_LISTS:
         if rows and all(isinstance(row.get(column), list) for row in rows):
             _change(source, _with_only_label(column))
-            source.taken_for.append(f"{column} from lists of one, as doccano writes them")
+            source.taken_for.append(REMARKS["doccano"].fill(column=column))
 
 
 def _with_only_label(column: str) -> Callable[[dict], dict]:

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 from toolkit.base.errors import UserError, first_line
 from toolkit.files.source import Closeable, Record, Source
+from toolkit.files.texts import REMARKS
 from toolkit.formats.header import header_of_repeated
 
 ROWS_AT_ONCE = 1024  # made into Python values
@@ -85,7 +86,7 @@ def read_saved_dataset(path: Path) -> Source | None:
     if not files:
         raise UserError(f"{path}: state.json names no .arrow files, so this is no dataset of save_to_disk")
     source = _read_opened(str(path), files)
-    source.taken_for.insert(0, "a dataset that save_to_disk wrote")
+    source.taken_for.insert(0, REMARKS["dataset"])
     return source
 
 
@@ -130,7 +131,7 @@ def _source(name: str, schema: Any, batches: Iterable[Any], stream: Closeable) -
     records = _records(name, batches, names)
     source = Source(name, "parquet", schema.names, records, stream, unit="row", cells_are_text=False, header=header)
     source.arrow_schema = _with_names(schema, names)
-    source.taken_for += [f"{column}: names of its classes" for column in names]
+    source.taken_for += [REMARKS["classes"].fill(column=column) for column in names]
     return source
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.files.source import Source, short_repr
+from toolkit.files.texts import REMARKS
 
 USUAL_NAMES = ("text", "text_pair", "label")
 QUOTES = "\"'`“”‘’「」"
@@ -153,7 +155,7 @@ class FoundColumns:
     """The columns of a file by the names they have there, and what has to be said of how they were found."""
 
     columns: Columns
-    taken_for: list[str]
+    taken_for: list[str | Text]
 
 
 def find_columns(source: Source, wanted: Columns) -> FoundColumns:
@@ -169,10 +171,10 @@ def find_columns(source: Source, wanted: Columns) -> FoundColumns:
     columns = search.pair() or replace(wanted, text=search.text())
     columns = replace(columns, text_pair=search.second_text(columns))
     columns = replace(columns, label=search.label(columns)) if columns.label is not None else columns
-    roles = (("text", wanted.text, columns.text), ("the second text", wanted.text_pair, columns.text_pair),
+    roles = (("text", wanted.text, columns.text), ("second_text", wanted.text_pair, columns.text_pair),
              ("label", wanted.label, columns.label))  # fmt: skip
-    taken_for = [
-        f"{role} from {short_repr(name)}"
+    taken_for: list[str | Text] = [
+        REMARKS["column"].fill(role=REMARKS[role], column=short_repr(name))
         for role, before, name in roles
         if name not in (None, before, clean_name(before or ""))
         and (before, name) != (TEXT_PAIR_IF_PRESENT, "text_pair")

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import TextIO
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.files.source import Header, Record, Source
 from toolkit.formats.dialects import UNKNOWN, Reading, TableReading, read_head, tell_dialect, without_separator_line
 from toolkit.formats.fields import Fields, split_rows
@@ -24,7 +25,7 @@ def read_table_text(
     reading = tell_dialect(name, kind, head, known)
     rows = split_rows(chain(head.lines, stream), reading.dialect)
     header = _header(name, reading, known)
-    taken_for = list(reading.remarks)
+    taken_for: list[str | Text] = list(reading.remarks)
     if header.line is None:
         taken_for.append(described(header.columns))
     else:

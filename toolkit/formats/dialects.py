@@ -8,7 +8,9 @@ from itertools import islice
 from typing import TextIO
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.cli.sections import TableOptions
+from toolkit.files.texts import REMARKS
 from toolkit.formats.column_names import USUAL_NAMES, clean_name, is_known
 from toolkit.formats.fields import NAMES, SEPARATORS, Dialect, Fields, split_rows
 
@@ -105,7 +107,7 @@ class Reading:
 
     dialect: Dialect
     rows: list[Fields]
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str | Text] = field(default_factory=list)
     may_escape: bool = False  # its backslashes may as well stand for nothing but the signs behind them
 
     @cached_property
@@ -161,16 +163,16 @@ def tell_dialect(name: str, kind: str, head: Head, known: TableReading) -> Readi
     else:
         reading = _told_apart(name, head, known, usual)
     if reading.dialect != Dialect(usual):
-        reading.remarks.insert(0, reading.dialect.name())
+        reading.remarks.insert(0, reading.dialect.words())
     if reading.may_escape:
         if reading.dialect.separator != usual:
             raise UserError(
                 f"{name}: backslashes may be text or stand before other signs only to quote them; "
                 f"--escape none or --escape backslash {SAYS_WHICH}"
             )
-        reading.remarks.append("backslashes are text")
+        reading.remarks.append(REMARKS["text_backslashes"])
     if any(row.is_split and '"' in row.raw for row in reading.rows):
-        reading.remarks.append("quotes are text")
+        reading.remarks.append(REMARKS["text_quotes"])
     return reading
 
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from toolkit.base.errors import UserError, first_line
 from toolkit.files.packed import refuse_bomb
 from toolkit.files.source import Record, Source, short_repr
+from toolkit.files.texts import REMARKS
 from toolkit.formats.dialects import UNKNOWN, TableReading
 from toolkit.formats.header import described, tell_header
 
@@ -46,8 +47,8 @@ def read_xlsx(name: str, file: BinaryIO, known: TableReading = UNKNOWN) -> Sourc
     source = _sheet_source(name, chosen, known)
     source.stream = file
     if len(workbook.sheetnames) > 1:
-        others = f", the first of {len(sheets)} with rows" if len(sheets) > 1 else ""
-        source.taken_for.append(f"sheet {short_repr(chosen.title)}{others}")
+        remark = REMARKS["first_sheet" if len(sheets) > 1 else "sheet"]
+        source.taken_for.append(remark.fill(name=short_repr(chosen.title), count=len(sheets)))
     return source
 
 

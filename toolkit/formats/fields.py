@@ -5,6 +5,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from toolkit.base.languages import COMMA, Text, joined
+from toolkit.files.texts import REMARKS
+
 csv.field_size_limit(2**31 - 1)
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
@@ -24,14 +27,15 @@ class Dialect:
         """Whether a line whose quotes make no sense is cut at its separators, as tsv is often written without any."""
         return self.separator == "\t"
 
-    def name(self) -> str:
+    def words(self) -> Text:
         """Return the dialect in words, such as semicolon-separated."""
-        words = [f"{NAMES.get(self.separator, repr(self.separator))}-separated"]
+        separator = REMARKS.get(NAMES.get(self.separator, ""), repr(self.separator))
+        words = [REMARKS["separated"].fill(separator=separator)]
         if self.escapes:
-            words.append("a backslash before quotes")
+            words.append(REMARKS["escaped_quotes"])
         if self.skips_blanks:
-            words.append("blanks before quotes")
-        return ", ".join(words)
+            words.append(REMARKS["skipped_blanks"])
+        return joined(words, COMMA)
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Return Python's reader of this dialect."""

@@ -7,7 +7,9 @@ from dataclasses import replace
 from enum import Enum
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import LIST_COMMA, Text, joined
 from toolkit.files.source import Header, short_repr
+from toolkit.files.texts import REMARKS
 from toolkit.formats.column_names import Content, clean_name, is_known, screen_width
 from toolkit.formats.dialects import EarlierFile, TableReading
 
@@ -247,6 +249,7 @@ def given_names(name: str, names: Sequence[str], width: int) -> Header:
     return Header(None, list(names), {})
 
 
-def described(names: Sequence[str]) -> str:
+def described(names: Sequence[str]) -> Text:
     """Return in words that a file has no header, and what its columns are called."""
-    return f"no header (columns {', '.join(short_repr(name)[1:-1] for name in names)})"
+    listed = joined([short_repr(name)[1:-1] for name in names], LIST_COMMA)
+    return REMARKS["no_header"].fill(names=listed)

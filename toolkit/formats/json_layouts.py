@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.files.source import Header, short_repr
+from toolkit.files.texts import REMARKS
 from toolkit.formats.column_names import TEXT_NAMES, plain_name
 from toolkit.formats.header import header_of_repeated
 
@@ -18,7 +20,7 @@ class Layout:
     """The rows of a table that is one json object, and what is said of how they stand there."""
 
     rows: list[dict]
-    remark: str
+    remark: Text
     header: Header | None = None  # where two columns have one name
 
 
@@ -32,7 +34,7 @@ def rows_of_object(name: str, value: dict) -> Layout | None:
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list) and value.keys() <= SPLIT_KEYS:
         return _split(name, value["columns"], value["data"])
     if isinstance(value.get("schema"), dict) and _is_list_of_objects(value.get("data")):
-        return Layout(value["data"], "json of pandas (table)")
+        return Layout(value["data"], REMARKS["pandas_table"])
     values = value.values()
     if value and all(isinstance(item, dict) for item in values):
         return _of_objects(value)
@@ -56,7 +58,7 @@ def _split(name: str, columns: Sequence, rows: Iterable) -> Layout:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, list) or len(row) != len(names):
             raise UserError(f"{name}, row {number}: is no list of {len(names)} values, as many as there are columns")
-    return Layout([dict(zip(names, row, strict=True)) for row in rows], "json of pandas (split)", header)
+    return Layout([dict(zip(names, row, strict=True)) for row in rows], REMARKS["pandas_split"], header)
 
 
 def _of_objects(value: Mapping[str, dict]) -> Layout:
@@ -64,16 +66,16 @@ def _of_objects(value: Mapping[str, dict]) -> Layout:
     keys = [*dict.fromkeys(chain.from_iterable(value.values()))]
     are_columns = _are_numbers(keys) or len(value) <= len(keys)
     if _are_numbers(value) or not are_columns:
-        return Layout(list(value.values()), "json of pandas (index)")
+        return Layout(list(value.values()), REMARKS["pandas_index"])
     rows = [{column: cells.get(key) for column, cells in value.items()} for key in keys]
-    return Layout(rows, "json of pandas (columns)")
+    return Layout(rows, REMARKS["pandas_columns"])
 
 
 def _of_lists(value: Mapping[str, list]) -> Layout | None:
     """Return the rows of an object of lists, one a column; None if they are not as long as each other."""
     if len({len(cells) for cells in value.values()}) > 1:
         return None
-    return Layout(list(_zipped(value)), "json, a list a column")
+    return Layout(list(_zipped(value)), REMARKS["json_list"])
 
 
 def _zipped(value: Mapping[str, list]) -> Iterator[dict]:
@@ -89,7 +91,7 @@ def _list_within(name: str, value: Mapping[str, object]) -> Layout | None:
         raise UserError(f"{name}: holds several lists of objects ({keys}); put the one that is meant into its own file")
     for key, rows in lists.items():
         assert isinstance(rows, list)
-        return Layout(rows, f"the list {short_repr(key)} of a json object")
+        return Layout(rows, REMARKS["list_of_object"].fill(name=short_repr(key)))
     return None
 
 

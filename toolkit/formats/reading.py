@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from toolkit.base.errors import UserError
+from toolkit.base.errors import UserError, reason_of
 from toolkit.files.encodings import detect_encoding, error_handler, guess_encoding, unknown_encoding
 from toolkit.files.folders import read_folder
 from toolkit.files.inputs import is_pattern, matching_files
@@ -19,6 +19,7 @@ from toolkit.files.likely_encodings import encoding_remark
 from toolkit.files.packed import DAMAGED, Bytes, Content, unpacked
 from toolkit.files.several_files import read_several
 from toolkit.files.source import Record, Source, format_of_name
+from toolkit.files.texts import PROBLEMS, REMARKS
 from toolkit.formats.annotations import flatten_annotations
 from toolkit.formats.arrow import read_arrow, read_parquet, read_saved_dataset
 from toolkit.formats.delimited import read_table_text
@@ -137,7 +138,7 @@ def _open_file(path: Path, encoding: str | None, kind: str | None, known: TableR
     if known.earlier is not None and kind in CELLS and format_of_name(content.name) in (None, "txt"):
         kind = known.earlier.format  # a few rows without a header do not tell it themselves
     if kind == "txt" and known.names and set(known.names) != {"text", "label"}:
-        kind, said = "tsv", "tab-separated"
+        kind, said = "tsv", REMARKS["tabs"]
     source = _opened(str(path), content, kind, encoding, known)
     source.taken_for[:0] = [remark for remark in (content.remark, said) if remark is not None]
     flatten_annotations(source)
@@ -200,8 +201,8 @@ def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
         raise _unreadable(name, error) from None
 
 
-def _unreadable(name: str, error: object) -> UserError:
-    return UserError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})")
+def _unreadable(name: str, error: BaseException) -> UserError:
+    return UserError(PROBLEMS["unreadable"].fill(file=name, reason=reason_of(error)))
 
 
 def _open_text(open_bytes: Callable[[], Bytes], name: str, encoding: str | None, newline: str | None) -> TextIO:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.files.encodings import guess_encoding
 from toolkit.files.packed import Content
 from toolkit.files.source import format_of_name
+from toolkit.files.texts import REMARKS
 from toolkit.formats.txt_rows import BARS, TAB, is_fasttext, names_columns
 
 HEAD_BYTES = 1 << 16  # that are looked at
@@ -20,7 +22,7 @@ REGULAR_SHARE = 0.95  # of the rows have as many cells as the first, or it is no
 LINE_END = re.compile("\r\n|\r|\n")
 
 
-def recognise(content: Content, name: str, encoding: str | None) -> tuple[str, str | None]:
+def recognise(content: Content, name: str, encoding: str | None) -> tuple[str, Text | None]:
     """Return the format of a file, and what is said of it where its name says otherwise or nothing.
 
     The name counts, but for files that are another format altogether, and txt, which people call every text.
@@ -35,8 +37,9 @@ def recognise(content: Content, name: str, encoding: str | None) -> tuple[str, s
     if kind is None:
         lines = _lines(head, encoding)
         kind = _format_of_txt(lines) if named == "txt" else _format_of_lines(lines)
-    said = "an Excel workbook" if kind == "xlsx" else kind
-    return kind, None if kind == named else f"{said} by its content"
+    if kind == named:
+        return kind, None
+    return kind, REMARKS["content"].fill(format=REMARKS["workbook"] if kind == "xlsx" else kind)
 
 
 def _binary_format(content: Content, name: str, head: bytes) -> str | None:

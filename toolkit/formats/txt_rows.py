@@ -6,7 +6,9 @@ from statistics import fmean
 from typing import TextIO, TypeAlias
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.files.source import Record, Source
+from toolkit.files.texts import REMARKS
 from toolkit.formats.column_names import LABEL_NAMES, TEXT_NAMES, TITLES, plain_name
 from toolkit.formats.header import header_of_repeated
 
@@ -93,9 +95,9 @@ def _text_and_label(
             return Record(number, None, missing, line)
         return Record(number, dict(zip(columns, cells, strict=True)))
 
-    taken_for = [] if is_text_first and separator == TAB else [shown.join(columns)]
+    taken_for: list[str | Text] = [] if is_text_first and separator == TAB else [shown.join(columns)]
     if is_text_first is None:
-        taken_for = [f"{shown.join(columns)} (it may be the other way round: --columns label,text)"]
+        taken_for = [REMARKS["other_way"].fill(columns=shown.join(columns))]
     kind = "txt" if separator == TAB else "csv"
     return Source(name, kind, columns, (record(*line) for line in lines), has_fixed_columns=True, taken_for=taken_for)
 
@@ -170,7 +172,7 @@ def _between_bars(name: str, head: Sequence[str], lines: Iterator[Line]) -> Sour
         header = header_of_repeated(cells)
         columns = cells if header is None else header.columns
         records = (_cells_record(*line, columns) for line in lines)
-        remark = f"{BARS}-separated with a header"
+        remark = REMARKS["bars_with_header"].fill(separator=BARS)
         return Source(name, "csv", columns, records, header=header, taken_for=[remark])
     if len(cells) == 2:
         return _text_and_label(name, head, lines, BARS)
@@ -179,7 +181,7 @@ def _between_bars(name: str, head: Sequence[str], lines: Iterator[Line]) -> Sour
             f"{name}: the {len(cells)} cells of a line, separated by {BARS}, have no names: "
             "put a line with their names above them, separated alike"
         )
-    remark = f"{BARS}-separated ({BARS.join(('id', 'code', 'category', 'title', 'keywords'))})"
+    remark = REMARKS["bars"].fill(separator=BARS, columns=BARS.join(("id", "code", "category", "title", "keywords")))
     records = (_cells_record(*line, TOUTIAO) for line in lines)
     return Source(name, "csv", list(TOUTIAO), records, has_fixed_columns=True, taken_for=[remark])
 

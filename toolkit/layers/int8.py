@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 
 MAX_COMPARED_ROWS = 1000  # whose labels are compared with those of fp32
 TOKEN_STEPS = 254  # of the 256 values of a byte, so that rounding stays within them
@@ -28,6 +29,17 @@ FEW_WEIGHT_LEVELS = 63  # of a processor that adds two products up in 16 bits
 SMALLEST_STEP = 1e-30  # of a token that is 0 throughout
 LEAST_SHARE = 0.5  # of the encoder's weights that must be in layers that compute in int8
 WHOLE = 0.99  # share that need not be told
+AGREEMENT = Text(
+    "{same:,} of {rows:,} compared rows keep the label of fp32", "比较的 {rows:,} 行中有 {same:,} 行与 fp32 的标签相同"
+)
+IN_INT8 = Text("int8: {agreement}", "int8：{agreement}")
+PARTLY_IN_INT8 = Text(
+    "int8 (of {share:.0%} of the encoder's weights): {agreement}", "int8（编码器 {share:.0%} 的参数）：{agreement}"
+)
+TOO_FEW_AGREE = Text(
+    "--precision int8: {agreement}, less than --min_agreement {least:g}; leave it out, or lower that",
+    "--precision int8：{agreement}，低于 --min_agreement {least:g}；请不用 int8，或调低这个值",
+)
 
 
 @dataclass(frozen=True)
@@ -195,7 +207,7 @@ def every(total: int) -> int:
     return max(1, -(-total // MAX_COMPARED_ROWS))
 
 
-def check_labels(model: PreTrainedModel, predict: Callable[[], np.ndarray], min_agreement: float) -> str:
+def check_labels(model: PreTrainedModel, predict: Callable[[], np.ndarray], min_agreement: float) -> Text:
     """Compare the labels that a model gives in int8 with those in fp32, and return a sentence about it.
 
     `predict` returns the labels (N,) of some rows. Raises UserError if fewer than this share of them are the same.
@@ -203,11 +215,10 @@ def check_labels(model: PreTrainedModel, predict: Callable[[], np.ndarray], min_
     with without_int8(model):
         expected = predict()
     same = int((predict() == expected).sum())
-    agreement = f"{same:,} of {len(expected):,} compared rows keep the label of fp32"
+    agreement = AGREEMENT.fill(same=same, rows=len(expected))
     if same < min_agreement * len(expected):
-        raise UserError(
-            f"--precision int8: {agreement}, less than --min_agreement {min_agreement:g}; leave it out, or lower that"
-        )
+        raise UserError(TOO_FEW_AGREE.fill(agreement=agreement, least=min_agreement))
     share = int8_share(model)
-    of_it = "" if share >= WHOLE else f" (of {share:.0%} of the encoder's weights)"
-    return f"int8{of_it}: {agreement}"
+    if share >= WHOLE:
+        return IN_INT8.fill(agreement=agreement)
+    return PARTLY_IN_INT8.fill(share=share, agreement=agreement)

@@ -15,13 +15,15 @@ from transformers import (
 )
 
 from toolkit.base.errors import UserError, kind_and_line
+from toolkit.base.languages import Text
+from toolkit.models.texts import CONFIGURATION
 
 DROPOUT = re.compile("dropout|pdrop$|dropatt$")  # in the names under which the families of models keep a dropout
 OWN_LIMIT = "base_model_max_length"  # in tokenizer_config.json: the tokenizer's limit before a run set its --max_length
 NO_LIMIT = 10**9  # tokens; tokenizers without a limit say 10**30
 
 
-def make_usable(config: PretrainedConfig) -> list[str]:
+def make_usable(config: PretrainedConfig) -> list[Text]:
     """Change what in a configuration would keep the model from working here; return what has to be said of it.
 
     Outputs come by name. Attention that depends on which texts came before (BigBird takes full attention for good after
@@ -32,17 +34,17 @@ def make_usable(config: PretrainedConfig) -> list[str]:
     config.output_hidden_states = False
     config.output_attentions = False
     config.torchscript = False
-    notes = []
+    notes: list[Text] = []
     if getattr(config, "auto_map", None):
         del config.auto_map  # the saved model would name code that is not beside it
-        notes.append(f"the code that config.json names (auto_map) is not run: transformers has a {config.model_type}")
+        notes.append(CONFIGURATION["auto_map"].fill(type=config.model_type))
     if getattr(config, "attention_type", None) == "block_sparse":
         config.attention_type = "original_full"
-        notes.append("attention is computed in full, not in blocks: otherwise scores depend on the texts before")
+        notes.append(CONFIGURATION["blocks"])
     parts = getattr(config, "segment_means_seq_len", None)
     if parts is not None and getattr(config, "num_landmarks", parts) != parts:
         config.num_landmarks = parts
-        notes.append(f"attention is computed in full, not by landmarks: these need texts of {parts} tokens exactly")
+        notes.append(CONFIGURATION["landmarks"].fill(parts=parts))
     return notes
 
 

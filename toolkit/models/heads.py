@@ -14,7 +14,9 @@ import torch
 from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import AND_MORE, COMMA, LIST_COMMA, Text, joined
 from toolkit.models.head_design import HeadDesign
+from toolkit.models.texts import HEAD, HEAD_PROBLEMS
 from toolkit.models.trust import read_object, short
 
 NUMBERED = re.compile(r"LABEL_\d+")  # what transformers calls labels that were given no names
@@ -26,7 +28,7 @@ class Head:
     """What becomes of the head that a model brings."""
 
     order: list[int] | None  # which of its outputs is that of each label of the data; None: a new head
-    note: str = ""  # what has to be said of it
+    note: Text | None = None  # what has to be said of it
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class OwnHead:
     """What a model directory says of the head that it brings."""
 
     labels: list[str]  # in the order of its outputs
-    problem: str  # why it cannot be a head of ours, "" if it can
+    problem: Text | None  # why it cannot be a head of ours, None if it can
 
     @property
     def has_names(self) -> bool:
@@ -58,11 +60,11 @@ def own_head(folder: Path, config: PretrainedConfig, design: HeadDesign | None =
     if kinds and not any(kind.endswith("ForSequenceClassification") for kind in kinds):
         if not any(kind.endswith(("Classification", "QuestionAnswering", "MultipleChoice")) for kind in kinds):
             return None
-        problem = f"is that of a {kinds[0]}"
+        problem = HEAD_PROBLEMS["kind"].fill(kind=kinds[0])
     elif config.problem_type == "multi_label_classification":
-        problem = "is for several labels a text"
+        problem = HEAD_PROBLEMS["several_labels"]
     elif config.problem_type == "regression" or config.num_labels == 1:
-        problem = "predicts a number"
+        problem = HEAD_PROBLEMS["number"]
     elif not kinds and all(NUMBERED.fullmatch(label) for label in labels):
         return None
     return OwnHead(labels, problem)
@@ -77,15 +79,15 @@ def saved_design(folder: Path) -> HeadDesign | None:
         raise UserError(f"{path}: cannot be read ({error})") from None
 
 
-def _other_design(own: HeadDesign | None, wanted: HeadDesign | None) -> str:
-    """Return why a head of one design (None: the architecture's) is of no use to a model with another, "" if it is."""
+def _other_design(own: HeadDesign | None, wanted: HeadDesign | None) -> Text | None:
+    """Return why a head of one design (None: the architecture's) is of no use to one with another, None if it is."""
     if own is None and wanted is None:
-        return ""
+        return None
     if own is None:
-        return f"is its architecture's, and this is {wanted}"
+        return HEAD_PROBLEMS["architecture"].fill(wanted=str(wanted))
     if own.has_weights_of(wanted):
-        return ""
-    return f"is that of {own}"
+        return None
+    return HEAD_PROBLEMS["design"].fill(own=str(own))
 
 
 def choose_head(own: OwnHead | None, labels: Sequence[str], keep_head: bool) -> Head:
@@ -99,21 +101,21 @@ def choose_head(own: OwnHead | None, labels: Sequence[str], keep_head: bool) -> 
     if own is None:
         return Head(None)
     if own.problem:
-        return Head(None, f"the head of this model {own.problem}, so a new one is begun")
+        return Head(None, HEAD["problem"].fill(problem=own.problem))
     order = _matched(own.labels, labels, lambda label: label)
     if order is not None:
         if order == list(range(len(labels))):
             return Head(order)
-        return Head(order, f"the head is kept, its labels in the order of ours: {_listed(labels)}")
+        return Head(order, HEAD["order"].fill(listed=_listed(labels)))
     order = _matched(own.labels, labels, lambda label: "".join(label.casefold().split()))
     if order is not None:
-        names = ", ".join(f"{short(own.labels[i])} is {short(ours)}" for i, ours in zip(order, labels, strict=True))
-        return Head(order, f"the head is kept, its labels are ours but for case and blanks: {names}")
+        names = _pairs([own.labels[i] for i in order], labels)
+        return Head(order, HEAD["folded"].fill(names=names))
     if len(own.labels) != len(labels):
-        return Head(None, f"the head of this model has {len(own.labels)} labels, not {len(labels)}: a new one is begun")
+        return Head(None, HEAD["other_count"].fill(own=len(own.labels), ours=len(labels)))
     if not own.has_names:
-        return Head(None, "the head of this model does not say which labels it has: a new one is begun (--keep_head)")
-    return Head(None, f"the head of this model has other labels ({_listed(own.labels)}): a new one is begun")
+        return Head(None, HEAD["no_names"])
+    return Head(None, HEAD["other_labels"].fill(listed=_listed(own.labels)))
 
 
 def _kept_by_position(own: OwnHead | None, labels: Sequence[str]) -> Head:
@@ -123,8 +125,13 @@ def _kept_by_position(own: OwnHead | None, labels: Sequence[str]) -> Head:
         raise UserError(f"--keep_head: {problem}; leave it out, and a new one is begun")
     if len(own.labels) != len(labels):
         raise UserError(f"--keep_head: the head of this model has {len(own.labels)} labels, the data {len(labels)}")
-    names = ", ".join(f"{short(theirs)} is {short(ours)}" for theirs, ours in zip(own.labels, labels, strict=True))
-    return Head(list(range(len(labels))), f"the head is kept by position (--keep_head): {names}")
+    return Head(list(range(len(labels))), HEAD["by_position"].fill(names=_pairs(own.labels, labels)))
+
+
+def _pairs(theirs: Sequence[str], labels: Sequence[str]) -> Text:
+    """Return which label of a model's own head is which of ours."""
+    pairs = zip(theirs, labels, strict=True)
+    return joined([HEAD["is"].fill(theirs=short(their), ours=short(our)) for their, our in pairs], COMMA)
 
 
 def _matched(own: Sequence[str], labels: Sequence[str], folded: Any) -> list[int] | None:
@@ -136,9 +143,9 @@ def _matched(own: Sequence[str], labels: Sequence[str], folded: Any) -> list[int
     return [places[label] for label in ours]
 
 
-def _listed(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
-    return ", ".join(short(label) for label in labels[:LISTED]) + more
+def _listed(labels: Sequence[str]) -> Text:
+    listed = joined([short(label) for label in labels[:LISTED]], LIST_COMMA)
+    return listed if len(labels) <= LISTED else AND_MORE.fill(listed=listed, count=len(labels) - LISTED)
 
 
 # -- its weights ------------------------------------------------------------------------------------------------------

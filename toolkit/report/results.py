@@ -5,6 +5,7 @@ from pathlib import Path
 from toolkit.cli.console import Log
 from toolkit.cli.sections import ReportOptions
 from toolkit.evaluation.compare import comparison_lines
+from toolkit.report.advice import advise
 from toolkit.report.explanations import Explainer, explain_errors
 from toolkit.report.page import write_report
 from toolkit.report.scores import ScoredRun, score_lines, write_scores
@@ -16,6 +17,9 @@ def write_results(folder: Path, scored_run: ScoredRun, explainer: Explainer, opt
     Raises UserError, and writes nothing, if the model that was scored is no longer in its directory.
     """
     scores = write_scores(folder, scored_run)
-    log("\n".join(["", *score_lines(scores), *comparison_lines(scored_run.comparison)]))
+    advice = advise(scores, scored_run.run, scored_run.history, scored_run.train_table)
+    lines = score_lines(scores, advice, log.language)
+    log("\n".join(["", *lines, *comparison_lines(scored_run.comparison, log.language)]))
+    language = log.language if options.report_language == "auto" else options.report_language
     explanations = explain_errors(scored_run, explainer, options.explain_rows, log)
-    write_report(folder, scored_run, scores, explanations, options.report_language)
+    write_report(folder, scored_run, scores, explanations, language)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.base.disk import write_bytes, write_json
+from toolkit.base.languages import Text
 from toolkit.cli.console import display_width, one_line, pad, shown_label
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
@@ -22,7 +23,8 @@ from toolkit.models.model_files import ModelFiles
 from toolkit.models.trust import fingerprint_weights
 from toolkit.predictions.added_columns import scored_columns
 from toolkit.predictions.writers import TextWriter
-from toolkit.report.advice import advise, headline
+from toolkit.report.advice import Advice, advise, headline
+from toolkit.report.texts import SCREEN
 from toolkit.runs.run_json import RunFacts, table_facts, versions
 
 MAX_PRINTED_LABELS = 10  # of more, the confusion matrix is not printed
@@ -144,27 +146,32 @@ def _predictions(scored_run: ScoredRun) -> bytes:
     return writer.header + writer.encode([rows[number] for number in order])
 
 
-def score_lines(scores: Mapping[str, Any]) -> list[str]:
-    """Return the content of metrics.json as lines to read: a row a label, the averages, and where the errors go."""
+def score_lines(scores: Mapping[str, Any], advice: Sequence[Advice] = (), language: str = "en") -> list[str]:
+    """Return the content of metrics.json as lines to read: a row a label, the averages, and where the errors go.
+
+    `advice` is what follows from it, of which the worst is told.
+    """
     names = [shown_label(label) for label in scores["labels"]]
     width = max(MIN_LABEL_WIDTH, *map(display_width, names))
-    lines = [*_label_lines(scores, names, width), ""]
-    lines += [_accuracy_line(scores), _calibration_line(scores["calibration"])]
-    lines += [f"warning: {one_line(piece['what'])}" for piece in scores["advice"] if piece["level"] == "bad"]
+    lines = [*_label_lines(scores, names, width, language), ""]
+    lines += [_accuracy_line(scores)[language], _calibration_line(scores["calibration"])[language]]
+    warnings = [one_line(piece.sentence(language)) for piece in advice if piece.level == "bad"]
+    lines += [SCREEN["warning"].fill(sentence=sentence)[language] for sentence in warnings]
     if len(names) <= MAX_PRINTED_LABELS:
-        lines += ["", *_confusion_lines(names, scores["confusion_matrix"], width)]
-    return [*lines, "", *baseline_lines(scores["baselines"])]
+        matrix = _confusion_lines(names, scores["confusion_matrix"], width, SCREEN["true_as"][language])
+        lines += ["", *matrix]
+    return [*lines, "", *baseline_lines(scores["baselines"], language)]
 
 
-def _label_lines(scores: Mapping[str, Any], names: Sequence[str], width: int) -> list[str]:
+def _label_lines(scores: Mapping[str, Any], names: Sequence[str], width: int, language: str) -> list[str]:
     """Return precision, recall, F1 and rows of each label, by the names as they are printed, and their means."""
-    lines = [" " * width + "  precision  recall      f1  support"]
+    lines = [" " * width + SCREEN["columns"][language]]
     for name, label in zip(names, scores["labels"], strict=True):
         entry = scores["per_class"][label]
         lines.append(pad(name, width) + _numbers(entry["precision"], entry["recall"], entry["f1"], entry["support"]))
     for mean in ("macro", "weighted"):
         precision, recall, f1 = (scores[f"{mean}_{score}"] for score in ("precision", "recall", "f1"))
-        lines.append(pad(f"{mean} mean", width) + _numbers(precision, recall, f1, scores["rows"]))
+        lines.append(pad(SCREEN[f"mean_{mean}"][language], width) + _numbers(precision, recall, f1, scores["rows"]))
     return lines
 
 
@@ -172,35 +179,43 @@ def _numbers(precision: float, recall: float, f1: float, support: int) -> str:
     return f"  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {support:7,}"
 
 
-def _accuracy_line(scores: Mapping[str, Any]) -> str:
+def _accuracy_line(scores: Mapping[str, Any]) -> Text:
     low, high = scores["intervals"]["accuracy"]
-    of_label = "" if scores["positive_label"] is None else f" of {shown_label(scores['positive_label'])}"
-    return (
-        f"accuracy {scores['accuracy']:.4f} (95% interval {low:.4f} to {high:.4f}), MCC {scores['mcc']:.4f}, "
-        f"ROC-AUC{of_label} {_number(scores['roc_auc'])}, "
-        f"average precision{of_label} {_number(scores['average_precision'])}"
+    of_label: str | Text = ""
+    if scores["positive_label"] is not None:
+        of_label = SCREEN["of_label"].fill(label=shown_label(scores["positive_label"]))
+    return SCREEN["accuracy"].fill(
+        accuracy=scores["accuracy"],
+        low=low,
+        high=high,
+        mcc=scores["mcc"],
+        of_label=of_label,
+        roc_auc=_number(scores["roc_auc"]),
+        average_precision=_number(scores["average_precision"]),
     )
 
 
-def _number(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.4f}"
+def _number(value: float | None) -> str | Text:
+    return SCREEN["not_defined"] if value is None else f"{value:.4f}"
 
 
-def _calibration_line(calibration: Mapping[str, Any]) -> str:
+def _calibration_line(calibration: Mapping[str, Any]) -> Text:
     after = calibration["after"]
     before = calibration["before"]
-    return (
-        f"calibration error {after['calibration_error']:.4f}, Brier score {after['brier_score']:.4f} "
-        f"(before calibration {before['calibration_error']:.4f}, {before['brier_score']:.4f}; "
-        f"temperature {calibration['temperature']:.2f})"
+    return SCREEN["calibration"].fill(
+        error=after["calibration_error"],
+        brier=after["brier_score"],
+        error_before=before["calibration_error"],
+        brier_before=before["brier_score"],
+        temperature=calibration["temperature"],
     )
 
 
-def _confusion_lines(names: Sequence[str], matrix: Sequence[Sequence[int]], width: int) -> list[str]:
-    """Return the confusion matrix (C, C), a line for each true label."""
+def _confusion_lines(names: Sequence[str], matrix: Sequence[Sequence[int]], width: int, corner: str) -> list[str]:
+    """Return the confusion matrix (C, C), a line for each true label; `corner` stands above the labels."""
     widths = [max(display_width(name), MIN_COUNT_WIDTH) for name in names]
     header = [pad(name, column, right=True) for name, column in zip(names, widths, strict=True)]
-    lines = ["  ".join([pad("true / as", width), *header])]
+    lines = ["  ".join([pad(corner, width), *header])]
     for name, row in zip(names, matrix, strict=True):
         counts = [f"{count:>{column},}" for count, column in zip(row, widths, strict=True)]
         lines.append("  ".join([pad(name, width), *counts]))

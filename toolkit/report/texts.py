@@ -7,7 +7,7 @@ asks for `TEXTS[name][language]`, and fills its gaps with str.format.
 
 from typing import Any
 
-from toolkit.base.languages import Message, Text, in_language
+from toolkit.base.languages import PLACES, Message, Text, in_language
 
 SECTIONS: dict[str, Text] = {  # in the order of the page
     "score": Text("Score", "分数"),
@@ -44,12 +44,6 @@ LEVELS: dict[str, Text] = {  # of advice
     "good": Text("good", "良好"),
     "look": Text("note", "注意"),
     "bad": Text("warning", "当心"),
-}
-UNITS: dict[str, Text] = {  # what a row's number counts
-    "line": Text("line {number}", "第 {number} 行"),
-    "object": Text("object {number}", "第 {number} 个对象"),
-    "row": Text("row {number}", "第 {number} 行"),
-    "file": Text("file {number}", "文件 {number}"),
 }
 UNEXPLAINED: dict[str, Text] = {  # why no words are marked, or not those of every row
     "some": Text(
@@ -130,12 +124,12 @@ PAGE: dict[str, Text] = {
         "校准后的概率不低于这个值时预测为 {label}：",
     ),
     "threshold": Text("Threshold", "阈值"),
-    "true_positives": Text("True positives", "真阳性"),
-    "false_positives": Text("False positives", "假阳性"),
-    "false_negatives": Text("False negatives", "假阴性"),
-    "true_negatives": Text("True negatives", "真阴性"),
-    "cost_fp": Text("A false positive costs", "一个假阳性的代价"),
-    "cost_fn": Text("a false negative", "一个假阴性的代价"),
+    "true_positives": Text("True positives", "真正例"),
+    "false_positives": Text("False positives", "假正例"),
+    "false_negatives": Text("False negatives", "假负例"),
+    "true_negatives": Text("True negatives", "真负例"),
+    "cost_fp": Text("A false positive costs", "一个假正例的代价"),
+    "cost_fn": Text("a false negative", "一个假负例的代价"),
     "cost": Text("Cost of these errors:", "这些错误的总代价："),
     "cheapest": Text("cheapest at", "代价最小的阈值"),
     "threshold_use": Text(
@@ -148,8 +142,8 @@ PAGE: dict[str, Text] = {
             "infer.py --threshold 可以用任意值。"
         ),
     ),
-    "fpr": Text("False positive rate", "假阳性率"),
-    "tpr": Text("True positive rate", "真阳性率"),
+    "fpr": Text("False positive rate", "假正例率"),
+    "tpr": Text("True positive rate", "真正例率"),
     "pr": Text("Precision and recall", "精确率与召回率"),
     "calibration_hint": Text(
         "A bar reaches the dashed line where, say, 80 of 100 predictions given 80% are right.",
@@ -309,7 +303,7 @@ ADVICE: dict[str, Message] = {
                 "the difference lies between {low:+.1f} and {high:+.1f} points"
             ),
             (
-                "看不出比总是回答最常见的标签更好：后者的 {metric} 是 {value:.1%}，相差在 {low:+.1f} 到 {high:+.1f} "
+                "看不出比总是回答最常见的标签更好：后者是 {value:.1%}（{metric}），相差在 {low:+.1f} 到 {high:+.1f} "
                 "个百分点之间"
             ),
         ),
@@ -321,7 +315,7 @@ ADVICE: dict[str, Message] = {
     "worse_than_simple": Message(
         Text(
             "TF-IDF and a linear classifier reach {metric} {value:.1%}, {less:.1f} points more",
-            "TF-IDF 加线性分类器的 {metric} 达到 {value:.1%}，高出 {less:.1f} 个百分点",
+            "TF-IDF 加线性分类器达到 {value:.1%}（{metric}），高出 {less:.1f} 个百分点",
         ),
         Text(
             "use them instead, as long as this model is not better",
@@ -334,7 +328,7 @@ ADVICE: dict[str, Message] = {
                 "TF-IDF and a linear classifier reach {metric} {value:.1%}; the difference lies between {low:+.1f} and "
                 "{high:+.1f} points"
             ),
-            "TF-IDF 加线性分类器的 {metric} 达到 {value:.1%}；相差在 {low:+.1f} 到 {high:+.1f} 个百分点之间",
+            "TF-IDF 加线性分类器达到 {value:.1%}（{metric}）；相差在 {low:+.1f} 到 {high:+.1f} 个百分点之间",
         ),
         Text(
             "a BERT is not shown to be worth its cost here; more test rows would tell",
@@ -348,7 +342,7 @@ ADVICE: dict[str, Message] = {
                 "({value:.1%}; between {low:+.1f} and {high:+.1f})"
             ),
             (
-                "在这里值得用 BERT：{metric} 比 TF-IDF 加线性分类器（{value:.1%}）高 {difference:.1f} "
+                "在这里值得用 BERT：{metric}比 TF-IDF 加线性分类器（{value:.1%}）高 {difference:.1f} "
                 "个百分点（{low:+.1f} 到 {high:+.1f} 之间）"
             ),
         ),
@@ -489,7 +483,68 @@ def template_texts(language: str) -> dict[str, Any]:
         "metrics": METRICS,
         "baselines": BASELINES,
         "levels": LEVELS,
-        "units": UNITS,
+        "units": PLACES,
         "facts": FACTS,
     }
     return {**in_language(PAGE, language), **{name: in_language(texts, language) for name, texts in groups.items()}}
+
+
+SCREEN: dict[str, Text] = {  # the lines that are printed of a scored test set
+    "columns": Text("  precision  recall      f1  support", "     精确率  召回率      F1     行数"),
+    "mean_macro": Text("macro mean", "宏平均"),
+    "mean_weighted": Text("weighted mean", "加权平均"),
+    "accuracy": Text(
+        (
+            "accuracy {accuracy:.4f} (95% interval {low:.4f} to {high:.4f}), MCC {mcc:.4f}, ROC-AUC{of_label} "
+            "{roc_auc}, average precision{of_label} {average_precision}"
+        ),
+        (
+            "准确率 {accuracy:.4f}（95% 区间 {low:.4f} 到 {high:.4f}），MCC {mcc:.4f}，ROC-AUC{of_label} {roc_auc}，"
+            "平均精确率{of_label} {average_precision}"
+        ),
+    ),
+    "of_label": Text(" of {label}", "（{label}）"),
+    "not_defined": Text("not defined", "无定义"),
+    "calibration": Text(
+        (
+            "calibration error {error:.4f}, Brier score {brier:.4f} (before calibration {error_before:.4f}, "
+            "{brier_before:.4f}; temperature {temperature:.2f})"
+        ),
+        (
+            "校准误差 {error:.4f}，Brier 分数 {brier:.4f}（校准之前 {error_before:.4f}、{brier_before:.4f}；"
+            "温度 {temperature:.2f}）"
+        ),
+    ),
+    "warning": Text("warning: {sentence}", "当心：{sentence}"),
+    "true_as": Text("true / as", "真实 / 预测"),
+    "no_explanations": Text(
+        "report.html comes without explanations: {reason}", "report.html 没有标出起作用的词：{reason}"
+    ),
+    "average": Text(
+        "words are marked for one model, and this is the mean of several", "只能对单个模型标出，而这里是几个模型的平均"
+    ),
+    "too_long": Text(
+        "report.html comes without the words of {rows}, too long for the memory even alone",
+        "report.html 没有标出 {rows}起作用的词：太长，单独一行内存也不足",
+    ),
+    "scores_in": Text(
+        "the scores are in {metrics}; {report} shows what they are worth", "分数在 {metrics}；{report} 说明分数是否可信"
+    ),
+    "predictions_in": Text(
+        "{file} has all rows, the errors ({errors:,}) first, most confident first",
+        "{file} 有全部数据行，预测错的（{errors:,} 行）在前，最有把握的最前",
+    ),
+    "model": Text(
+        "{models}, from {base_model}, on {device} in {precision}", "{models}，来自 {base_model}，{device}，{precision}"
+    ),
+    "mean_of": Text("the mean of {models}", "{models} 的平均"),
+    "together": Text("{model}, {processes}", "{model}，{processes}"),
+}
+VERDICT: dict[str, Text] = {  # on a run that is worse than simple methods
+    "worse": Text(
+        ("warning: on the validation rows this model is worse than {method}: {metric} {model:.4f}, not {simple:.4f}"),
+        "当心：在验证集上，这个模型不如简单方法（{method}）：{metric} {model:.4f}，而不是 {simple:.4f}",
+    ),
+    "may_help": Text("what may help: ", "可以试试："),
+    "to_try": Text("to try it: {command}", "试一试：{command}"),
+}

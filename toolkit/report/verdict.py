@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.cli.command import training_command
+from toolkit.cli.console import display_width
 from toolkit.cli.sections import FineTuningOptions
 from toolkit.data.tables import Table
-from toolkit.evaluation.baselines import DESCRIPTIONS
+from toolkit.evaluation.texts import METHODS
 from toolkit.report.remedies import Remedy, remedies
+from toolkit.report.texts import VERDICT
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.run_json import RunFacts
+from toolkit.runs.texts import SCORES
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Shortfall:
 
     metric: str
     model: float
-    method: str  # a key of DESCRIPTIONS
+    method: str  # a key of METHODS
     simple: float
 
 
@@ -32,16 +35,20 @@ class Verdict:
     remedies: list[Remedy]
     command: str
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, language: str = "en") -> Iterator[str]:
         """Yield it as lines to read."""
         for shortfall in self.shortfalls:
-            yield (
-                f"warning: on the validation rows this model is worse than {DESCRIPTIONS[shortfall.method]}: "
-                f"{shortfall.metric.replace('_', ' ')} {shortfall.model:.4f}, not {shortfall.simple:.4f}"
-            )
+            yield VERDICT["worse"].fill(
+                method=METHODS[shortfall.method],
+                metric=SCORES[shortfall.metric],
+                model=shortfall.model,
+                simple=shortfall.simple,
+            )[language]
+        first_words = VERDICT["may_help"][language]
         for number, remedy in enumerate(self.remedies):
-            yield f"{'what may help:' if number == 0 else ' ' * 14} {remedy.sentence()}"
-        yield f"to try it: {self.command}"
+            words = first_words if number == 0 else " " * display_width(first_words)
+            yield f"{words}{remedy.sentence(language)}"
+        yield VERDICT["to_try"].fill(command=self.command)[language]
 
     def as_json(self) -> dict[str, Any]:
         """Return it for run.json, without the command, which depends on where the run is and whether it was resumed."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.base.errors import UserError
+from toolkit.runs.texts import IN_THE_WAY
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,11 @@ def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
     """Raise UserError if a run, finished or not, is in the way and may not be replaced, or something that is no run."""
     paths = RunPaths(output_dir)
     if paths.hold_a_run and not overwrite:
-        raise UserError(
-            f"{output_dir} already holds a run; --overwrite replaces it, --resume continues it, "
-            "and another --output_dir leaves it alone"
-        )
+        raise UserError(IN_THE_WAY["run"].fill(folder=output_dir))
     model_dir = paths.model_dir
     is_empty = model_dir.is_dir() and not any(model_dir.iterdir())
     if model_dir.exists() and not is_empty and not paths.run_json.is_file():
-        raise UserError(f"{model_dir} is in the way: main.py did not write it; move it, or choose another --output_dir")
+        raise UserError(IN_THE_WAY["other_model"].fill(folder=model_dir))
 
 
 def refuse_to_replace_base(output_dir: Path, model: str | None, train: str | None) -> None:

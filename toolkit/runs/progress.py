@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from toolkit.base.languages import Text
+from toolkit.runs.texts import PROGRESS, SCORES
+
 
 class Speed(NamedTuple):
     """How fast a run has trained."""
@@ -113,20 +116,21 @@ class Progress:
         tokens_per_second = self.real_tokens / self.train_seconds if self.train_seconds else 0.0
         return Speed(round(self.train_seconds, 3), round(tokens_per_second, 1))
 
-    def speed_line(self) -> str:
+    def speed_words(self) -> Text:
         """Return the speed as words to read."""
         speed = self.speed()
-        return f"{speed.train_seconds:.0f} s, {speed.real_tokens_per_second:,.0f} tokens a second"
+        return PROGRESS["speed"].fill(seconds=speed.train_seconds, speed=speed.real_tokens_per_second)
 
-    def last_line(self, metric: str) -> str:
+    def last_line(self, metric: str, language: str = "en") -> str:
         """Return the last evaluation as a line to read."""
         entry = self.history[-1]
         shown = dict.fromkeys(["train_loss", "valid_loss", "accuracy", "macro_f1", metric])
         shown.pop("loss", None)
-        numbers = "  ".join(f"{name.replace('_', ' ')} {_number(entry[name])}" for name in shown)
-        mark = "  best so far" if entry["step"] == self.best_step else ""
-        return f"epoch {entry['epoch']:<5g} step {entry['step']:<6} {numbers}{mark}"
+        numbers = "  ".join(f"{SCORES[name][language]} {_number(entry[name], language)}" for name in shown)
+        mark = PROGRESS["best"][language] if entry["step"] == self.best_step else ""
+        line = PROGRESS["evaluation"][language]
+        return line.format(epoch=entry["epoch"], step=entry["step"], scores=numbers, mark=mark)
 
 
-def _number(value: float | None) -> str:
-    return "no number" if value is None else f"{value:.4f}"
+def _number(value: float | None, language: str) -> str:
+    return PROGRESS["no_number"][language] if value is None else f"{value:.4f}"

@@ -11,6 +11,7 @@ from toolkit.compute.processes import Processes
 from toolkit.runs.checkpoint import SavedState, TrainerState, read_checkpoint, read_state, restore, resumed_with
 from toolkit.runs.paths import refuse_to_overwrite
 from toolkit.runs.run_json import RunFacts, TableFacts, VocabularyFacts
+from toolkit.runs.texts import RUNS
 
 # What --resume may change, because it does not say what a step does: where files are (that their content is the same is
 # checked, as is the number format), how often to save, how a batch is cut to fit the memory, when to give up.
@@ -18,7 +19,7 @@ from toolkit.runs.run_json import RunFacts, TableFacts, VocabularyFacts
 MAY_CHANGE = frozenset({
     "resume", "check_data", "output_dir", "overwrite", "device", "data_dir", "train_file", "valid_file", "test_file",
     "unlabelled_file", "precision",
-    "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "report_language", "explain_rows",
+    "save_steps", "micro_batch_size", "max_bad_steps", "tensorboard", "language", "report_language", "explain_rows",
     "merge",
 })  # fmt: skip
 MAY_GROW = frozenset({"epochs"})
@@ -46,7 +47,7 @@ def _resumed_options(options: FineTuningOptions, log: Log, is_one_of_several: bo
     if state is None:
         if not is_one_of_several:
             refuse_to_overwrite(folder, options.output.overwrite)
-        log.item("resume", f"there is no run in {folder} yet, so a new one begins")
+        log.item("resume", RUNS["none_yet"].fill(folder=folder))
         return options_from(FineTuningOptions, options.as_dict() | {"resume": False}, options.on_command_line)
     return agreed_options(options, state.facts.options, MAY_GROW)
 
@@ -66,7 +67,10 @@ def agreed_options(options: FineTuningOptions, saved: Mapping[str, Any], may_gro
             problems.append(f"--{name} {value}: the run to resume has {saved[name]}")
     if problems:
         raise UserError(*problems)
-    of_this_command = {"output_dir": options.output.output_dir, "overwrite": options.output.overwrite, "resume": True}
+    output = options.output
+    of_this_command = {
+        "output_dir": output.output_dir, "overwrite": output.overwrite, "language": output.language, "resume": True,
+    }  # fmt: skip
     return options_from(FineTuningOptions, saved | changed | of_this_command, options.on_command_line)
 
 

@@ -14,6 +14,7 @@ from toolkit.base.errors import UserError
 from toolkit.files.columns import Columns
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.trust import pickles, stray_files
+from toolkit.runs.texts import MODEL_DIRECTORY
 
 if TYPE_CHECKING:  # they import pandas and torch, which takes seconds; a mistake is answered before that
     from torch.utils.data import TensorDataset
@@ -210,10 +211,10 @@ def read_run(model_dir: Path, option: str = "--model_dir") -> RunFacts:
             raise UserError(*(f"{option} {model_dir}: {problem}" for problem in problems))
         return RunFacts.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
-        problem = "it has no run.json" if model_dir.is_dir() else "there is no such directory"
-        raise UserError(f"{option} {model_dir}: {problem}; python main.py writes a model directory") from None
+        problem = MODEL_DIRECTORY["no_run_json" if model_dir.is_dir() else "no_directory"]
+        raise UserError(MODEL_DIRECTORY["none"].fill(option=option, folder=model_dir, problem=problem)) from None
     except (ValueError, TypeError, OSError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
+        raise UserError(MODEL_DIRECTORY["unreadable"].fill(file=path, reason=str(error))) from None
 
 
 def _foreign_files(model_dir: Path) -> list[str]:

@@ -16,6 +16,7 @@ from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.options import LARGEST_SEED
 from toolkit.cli.sections import FineTuningOptions, options_from
+from toolkit.cli.spoken_language import spoken_language
 from toolkit.compute.processes import Processes
 from toolkit.runs.kept_run import drop_checkpoint, drop_model, place_run
 from toolkit.runs.overwrite import (
@@ -31,6 +32,7 @@ from toolkit.runs.paths import RunPaths, refuse_to_overwrite
 from toolkit.runs.resume import agreed_options, check_unchanged
 from toolkit.runs.run_json import RunFacts
 from toolkit.runs.seeds_json import SeedsRecord, finished_run, read_seeds, seed_lines, write_seeds
+from toolkit.runs.texts import RUNS
 
 # Finished runs are not resumed, so that none of them can get more epochs than the others: --epochs may not grow.
 MAY_GROW = frozenset({"seeds"})
@@ -68,8 +70,9 @@ def each_seed(options: FineTuningOptions, processes: Processes) -> Iterator[tupl
     named on the command line. To check the data, only the first is yielded. Raises UserError if --resume does not fit
     the runs that there are, or if another process writes there.
     """
-    log = Log(sys.stdout if processes.is_main else None)
-    seeds = Seeds(Path(options.output.output_dir), processes.is_main and not options.data.check_data)
+    language = spoken_language(options.output.language)
+    log = Log(sys.stdout if processes.is_main else None, language)
+    seeds = Seeds(Path(options.output.output_dir), processes.is_main and not options.data.check_data, language)
     plan = _plan_together(seeds, options, processes)
     if plan is None:
         yield options, None
@@ -79,7 +82,7 @@ def each_seed(options: FineTuningOptions, processes: Processes) -> Iterator[tupl
         run_dir = str(seeds.paths.of_seed(run.seed).folder)
         own = of_all.with_values(seed=run.seed, seeds=1, split_seed=of_all.split_seed, output_dir=run_dir)
         resume = options.output.resume and not run.replaces_another
-        log.item("seed", f"{run.seed}, run {run.number} of {of_all.training.seeds}")
+        log.item("seed", RUNS["seed_of"].fill(seed=run.seed, number=run.number, count=of_all.training.seeds))
         yield options_from(FineTuningOptions, own.as_dict() | {"resume": resume}, own.on_command_line), seeds
         seeds.finish_run(run.seed)
         log()
@@ -100,10 +103,11 @@ def _plan_together(seeds: "Seeds", options: FineTuningOptions, processes: Proces
 class Seeds:
     """Several runs of one command, with the record of them in seeds.json; in a process that does not write, neither."""
 
-    def __init__(self, folder: Path, writes: bool):
+    def __init__(self, folder: Path, writes: bool, language: str = "en"):
         self.folder = folder
         self.paths = RunPaths(folder)
         self.writes = writes
+        self.language = language  # of what is said in the end
         self.lock = DirectoryLock(folder, writes)
         self.has_begun = False
         self.added: Sequence[int] = ()  # seeds that had no run before
@@ -261,8 +265,12 @@ class Seeds:
         self._record = self.record.completed()
         self._write()
         self._place()
-        for line in seed_lines(self.record, self.folder):
+        for line in self._lines():
             log(line)
+
+    def _lines(self) -> list[str]:
+        """Return what all runs have come to."""
+        return seed_lines(self.record, self.folder, self.language)
 
     def _place(self) -> None:
         """Put the kept run, if there is one yet, in its place, or finish that; then remove the runs it replaces."""
@@ -270,7 +278,7 @@ class Seeds:
             return
         self._drop_weights()
         kept = self.record.kept_run()
-        place_run(self.paths.of_seed(kept.seed), self.paths, kept, seed_lines(self.record, self.folder))
+        place_run(self.paths.of_seed(kept.seed), self.paths, kept, self._lines())
         for seed in self.record.replaces:
             remove_seed_run(self.paths.of_seed(seed))
         if self.record.replaces:

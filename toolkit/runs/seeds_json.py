@@ -9,8 +9,10 @@ from typing import Any
 
 from toolkit.base.disk import write_json
 from toolkit.base.errors import UserError
+from toolkit.cli.console import display_width, pad
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.run_json import TableFacts
+from toolkit.runs.texts import RUNS, SCORES
 
 TEST_SCORES = ("test_accuracy", "test_macro_f1")
 NEEDED = ("seeds", "runs", "options", "metric", "precision", "data", "kept")
@@ -131,20 +133,22 @@ def finished_run(paths: RunPaths, seed: int) -> SeedRun:
     return SeedRun(seed, scores)
 
 
-def seed_lines(record: SeedsRecord, folder: Path) -> list[str]:
+def seed_lines(record: SeedsRecord, folder: Path, language: str = "en") -> list[str]:
     """Return what all runs have come to as lines to read: one for each, one for all, and where the best is kept."""
     assert record.mean is not None
     assert record.sd is not None
     names = record.score_names
-    rows = {f"seed {run.seed}": [f"{run.scores[name]:.4f}" for name in names] for run in record.runs}
-    rows["mean ± sd"] = [f"{record.mean[name]:.4f} ± {record.sd[name]:.4f}" for name in names]
-    width = max(map(len, rows))
+    rows = {
+        RUNS["seed"].fill(seed=run.seed)[language]: [f"{run.scores[name]:.4f}" for name in names] for run in record.runs
+    }
+    rows[RUNS["mean"][language]] = [f"{record.mean[name]:.4f} ± {record.sd[name]:.4f}" for name in names]
+    width = max(map(display_width, rows))
     lines = []
     for row, values in rows.items():
-        cells = [f"{name.replace('_', ' ')} {value}" for name, value in zip(names, values, strict=True)]
-        lines.append("  ".join([f"{row:<{width}}", *cells]))
-    score = record.score.replace("_", " ")
-    return [*lines, f"seed {record.kept} has the best {score}; its run is kept in {folder}"]
+        cells = [f"{SCORES[name][language]} {value}" for name, value in zip(names, values, strict=True)]
+        lines.append("  ".join([pad(row, width), *cells]))
+    kept = RUNS["kept"].fill(seed=record.kept, score=SCORES[record.score], folder=folder)
+    return [*lines, kept[language]]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

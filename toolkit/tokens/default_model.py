@@ -4,10 +4,12 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from toolkit.base.languages import Text
 from toolkit.compute.processes import Processes
 from toolkit.models.locate import EMBEDDED, resolve_model
 from toolkit.models.multilingual import FULL_NAME, MULTILINGUAL, how_to_install, is_installed
 from toolkit.models.pretrained import load_tokenizer
+from toolkit.models.texts import CHOICE
 from toolkit.tokens.unknown_characters import sampled, unknown_characters
 
 MAX_OTHER_LETTERS = 0.5  # of another alphabet than the Latin one, in texts for the English model
@@ -19,7 +21,7 @@ class ChosenModel:
 
     name: str  # as run.json has it, and as --model may name it
     source: str  # its directory, or its id on the hub
-    notes: tuple[str, ...] = ()  # what has to be said of the choice
+    notes: tuple[Text, ...] = ()  # what has to be said of the choice
 
 
 def choose_model(name: str | None, texts: Sequence[str], max_unknown: float) -> ChosenModel:
@@ -34,15 +36,17 @@ def choose_model(name: str | None, texts: Sequence[str], max_unknown: float) -> 
     unknown_share, _ = unknown_characters(load_tokenizer(english), texts)
     other_share = share_of_other_letters(texts)
     if unknown_share > max_unknown:
-        reason = f"{unknown_share:.0%} of the characters are unknown to {EMBEDDED}"
+        reason = CHOICE["unknown"].fill(share=unknown_share, model=EMBEDDED)
     elif other_share > MAX_OTHER_LETTERS:
-        reason = f"{other_share:.0%} of the letters are not Latin, and {EMBEDDED} reads English"
+        reason = CHOICE["letters"].fill(share=other_share, model=EMBEDDED)
     else:
         return ChosenModel(EMBEDDED, english)
     if is_installed():
         source = resolve_model(MULTILINGUAL)
-        return ChosenModel(MULTILINGUAL, source, (f"{FULL_NAME} in {source}, chosen because {reason}",))
-    return ChosenModel(EMBEDDED, english, (f"{reason}; for a model that reads 100 languages: {how_to_install()}",))
+        note = CHOICE["multilingual"].fill(model=FULL_NAME, folder=source, reason=reason)
+        return ChosenModel(MULTILINGUAL, source, (note,))
+    note = CHOICE["install"].fill(reason=reason, command=how_to_install())
+    return ChosenModel(EMBEDDED, english, (note,))
 
 
 def share_model(processes: Processes, chosen: ChosenModel | None) -> ChosenModel:

@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 
 from toolkit.base.errors import UserError, is_out_of_memory, kind_and_line
+from toolkit.base.languages import Text
 from toolkit.compute.machine import Machine
+from toolkit.models.texts import FIT
 from toolkit.models.vocabulary import can_cut_embeddings
 from toolkit.tokens.encoder import Encoder
 
@@ -31,7 +33,7 @@ class Fit:
     max_length: int  # tokens
     equal_lengths: bool  # only rows of one length stand in a batch
     precision: str
-    notes: tuple[str, ...] = ()  # what of this has to be said
+    notes: tuple[Text, ...] = ()  # what of this has to be said
     has_table: bool = False  # its tokens are rows of a table, of which those that no text needs can be left out
 
 
@@ -54,7 +56,7 @@ def probe(name: str, model: Any, encoder: Encoder, machine: Machine, may_shorten
     used: it fails on any text, its scores of a text depend on those of others whatever the batches, or it fails in the
     number format that was asked for. `may_shorten` says whether fewer tokens than the encoder's max_length will do.
     """
-    notes = []
+    notes: list[Text] = []
     with _undisturbed(model):
         rows = [_made_up(encoder, length, number) for number, length in enumerate(SHORT_ROWS)]
         alone = _scored_alone(name, model, encoder, rows)
@@ -63,7 +65,7 @@ def probe(name: str, model: Any, encoder: Encoder, machine: Machine, may_shorten
             if not may_shorten:
                 problem = f"--max_length {encoder.max_length}: this model takes at most {max_length} tokens"
                 raise UserError(f"{problem}, fewer than its configuration says")
-            notes.append(f"takes at most {max_length} tokens, fewer than its configuration says")
+            notes.append(FIT["length"].fill(max_length=max_length))
         if not _agree(_score(model, encoder, rows[:1]), alone[:1]):
             raise UserError(f"model {name}: it scores the same text differently when it scores it again")
         equal_lengths = not _is_same_together(model, encoder, rows, alone)
@@ -71,12 +73,12 @@ def probe(name: str, model: Any, encoder: Encoder, machine: Machine, may_shorten
             of_one_length = [row for row in rows if len(row.input_ids) == len(rows[-1].input_ids)]
             if not _is_same_together(model, encoder, of_one_length, alone[-len(of_one_length) :]):
                 raise UserError(f"model {name}: its scores of a text depend on the other texts of the batch")
-            notes.append("padding changes its scores, so all rows of a batch have the same length")
+            notes.append(FIT["padding"])
             rows = of_one_length
         model.to(machine.device)
         precision = _usable_precision(name, model, encoder, rows, machine)
     if precision != machine.precision.name:
-        notes.append(f"cannot compute in {machine.precision.name}, so it does in {precision}")
+        notes.append(FIT["precision"].fill(wanted=machine.precision.name, precision=precision))
     return Fit(max_length, equal_lengths, precision, tuple(notes), can_cut_embeddings(model))
 
 

@@ -10,6 +10,7 @@ import torch
 from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.cli.console import bar
 from toolkit.compute.processes import Processes
 from toolkit.models.vocabulary import Vocabulary, always_kept, cut_tokenizer, token_ids_of, up_to_padding
@@ -17,6 +18,8 @@ from toolkit.tokens.dataset import TokenDataset
 from toolkit.tokens.encoder import Encoder
 
 ENCODED_AT_ONCE = 1000  # rows
+TOKENS_OF = Text("tokens of {name}", "{name} 的词元")
+ONCE_MORE = Text("tokens of {name}, once more", "{name} 的词元，再来一遍")
 
 
 @dataclass(frozen=True)
@@ -28,19 +31,24 @@ class Trimmed:
     changed_share: float  # of the validation rows, had the vocabulary been cut to the tokens of the training rows alone
 
 
-def trim_vocabulary(encoder: Encoder, config: PretrainedConfig, frames: Mapping[str, pd.DataFrame]) -> Trimmed:
+def trim_vocabulary(
+    encoder: Encoder, config: PretrainedConfig, frames: Mapping[str, pd.DataFrame], language: str = "en"
+) -> Trimmed:
     """Return the encoder of a model, whose configuration is `config`, with a vocabulary cut to the tokens of tables.
 
-    `frames` are the tables by name, train and valid among them, with the columns text and, for pairs, text_pair.
+    `frames` are the tables by name, train and valid among them, with the columns text and, for pairs, text_pair;
+    `language` is that of the progress bars.
     Raises UserError if the tokenizer's vocabulary cannot be cut so that it splits these texts as before.
     """
-    token_ids = {name: list(_token_ids(encoder, frame, f"tokens of {name}")) for name, frame in frames.items()}
+    token_ids = {
+        name: list(_token_ids(encoder, frame, TOKENS_OF.fill(name=name)[language])) for name, frame in frames.items()
+    }
     used = {name: _distinct(rows) for name, rows in token_ids.items()}
     cut = cut_tokenizer(encoder.tokenizer, config, _distinct(used.values()))
     trimmed = replace(encoder, tokenizer=cut.tokenizer)
     new_ids = cut.vocabulary.new_ids
     for name, frame in frames.items():
-        ids_now = _token_ids(trimmed, frame, f"tokens of {name}, once more")
+        ids_now = _token_ids(trimmed, frame, ONCE_MORE.fill(name=name)[language])
         if not all(np.array_equal(new_ids[before], now) for before, now in zip(token_ids[name], ids_now, strict=True)):
             raise UserError("--trim_vocabulary: this tokenizer splits texts otherwise without the tokens that none has")
     known = np.zeros(cut.vocabulary.size, bool)

@@ -9,6 +9,7 @@ import numpy as np
 
 from toolkit.base.errors import UserError
 from toolkit.models.multilingual import MULTILINGUAL, how_to_install, is_installed
+from toolkit.models.texts import LOCATE
 
 SAMPLED_TEXTS = 1000  # that are looked at, or up to twice as many
 SAMPLED_CHARACTERS = 10_000  # of each of them, from its beginning; more than a model reads
@@ -50,12 +51,10 @@ def check_unknown(tokenizer: Any, texts: Sequence[str], name: str, max_share: fl
     share, scripts = unknown_characters(tokenizer, texts)
     if share > max_share:
         suggestion = MODEL_FOR_SCRIPT.get(scripts.most_common(1)[0][0], MULTILINGUAL_MODEL)
-        raise UserError(
-            f"{name}: {share:.0%} of the characters are unknown to this model's tokenizer "
-            f"(--max_unknown {max_share:g}), so it cannot learn from them; "
-            f"choose a model for that language, such as --model {suggestion}, or one that reads 100 languages and "
-            f"needs no hub: {_multilingual_choice()}"
+        problem = LOCATE["unknown_characters"].fill(
+            file=name, share=share, most=max_share, model=suggestion, command=_multilingual_choice()
         )
+        raise UserError(problem)
     return share
 
 

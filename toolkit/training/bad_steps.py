@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import PLACES, Text, count_of
 from toolkit.base.torch_versions import GradScaler
 from toolkit.cli.console import Log
 from toolkit.compute.processes import ALONE, Processes
 from toolkit.data.tables import Table
 from toolkit.runs.progress import Progress
+from toolkit.training.texts import RUN
 
 MAX_LISTED_ROWS = 32
 
@@ -127,22 +128,16 @@ class BadStepMonitor:
         """
         scaler = self.guard.scaler
         if scaler.is_enabled() and scaler.get_scale() < 1:
-            raise UserError(
-                "gradients overflow fp16 at any scale; "
-                "start a new run with --precision bf16 or fp32, or with a lower --learning_rate"
-            )
+            raise UserError(RUN["overflow"])
         if self.progress.bad_steps > self.max_bad_steps:
-            raise UserError(
-                f"the loss or its gradient was not a number in {counted(self.progress.bad_steps, 'step')} "
-                f"(--max_bad_steps {self.max_bad_steps}); "
-                "lower --learning_rate, or check the rows of these steps, which train.log lists"
-            )
+            steps = count_of(self.progress.bad_steps, "step")
+            raise UserError(RUN["too_many_bad_steps"].fill(steps=steps, most=self.max_bad_steps))
 
     def _log_rows(self, bad_step: BadStep) -> None:
         """Log a bad step with the lines in the file of its rows."""
         if not self.tables:
             return
-        self.log(f"step {bad_step.step + 1}: the loss or its gradient is not a number, so the weights stay as they are")
+        self.log(RUN["bad_step"].fill(step=bad_step.step + 1))
         first = 0  # number of the table's first row
         for table in self.tables:
             index = table.frame.index
@@ -152,5 +147,7 @@ class BadStepMonitor:
             if len(lines) > MAX_LISTED_ROWS:
                 listed += ", ..."
             if lines:
-                self.log(f"           its rows: {table.path}, {index.name}s {listed}")
+                unit = str(index.name or "line")
+                place = Text(f"{unit}s {listed}", PLACES[unit].fill(number=listed)["zh"])
+                self.log(RUN["bad_rows"].fill(file=table.path, place=place))
             first += len(index)

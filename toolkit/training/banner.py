@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from toolkit.base.languages import counted
-from toolkit.cli.console import Log, one_line, shown_label
+from toolkit.base.languages import AND_MORE, COMMA, LIST_COMMA, Text, count_of, joined
+from toolkit.cli.console import Log, shown_label
 from toolkit.compute.batches import padding_share, training_batches
 from toolkit.data.tables import Table
 from toolkit.files.source import short_repr
@@ -20,6 +20,7 @@ from toolkit.tokens.dataset import TokenDataset, TokenFacts
 from toolkit.tokens.trimming import Trimmed
 from toolkit.tokens.windows import Windows
 from toolkit.training.recipe import Recipe, recipe_lines
+from toolkit.training.texts import LENGTHS, MACHINE, MODEL, ROWS, STEPS, VOCABULARY
 
 MAX_LISTED = 20  # labels
 MAX_REJECTED = 3  # rows of a file
@@ -29,24 +30,24 @@ def say_rows(log: Log, name: str, table: Table) -> None:
     """Say what became of the rows of a file, and why the first few of those that are left out are."""
     log.item(name, table.accounts())
     for row in table.rejected[:MAX_REJECTED]:
-        log.item("", f"    left out: {row.unit} {row.line}: {one_line(row.reason)}")
+        log.item("", ROWS["left_out"].fill(place=row.place, reason=row.shown_reason))
     if len(table.rejected) > MAX_REJECTED:
-        log.item("", f"    and {len(table.rejected) - MAX_REJECTED:,} more")
+        log.item("", ROWS["more_left_out"].fill(count=len(table.rejected) - MAX_REJECTED))
 
 
 def say_unused_names(log: Log, labels: Sequence[str]) -> None:
     """Say which labels --map_labels renames that no row has, if there are any."""
     if labels:
-        log.item("", f"--map_labels: no row has the label {', '.join(map(short_repr, labels))}")
+        log.item("", ROWS["unused_names"].fill(listed=joined(map(short_repr, labels), LIST_COMMA)))
 
 
 def say_labels(log: Log, labels: Sequence[str], label_ids: np.ndarray) -> None:
     """Log how many rows each label has, label_ids (N,)."""
     counts = np.bincount(label_ids, minlength=len(labels)).tolist()
     entries = [f"{shown_label(label)} {count:,}" for label, count in zip(labels, counts, strict=True)]
-    line = ", ".join(entries[:MAX_LISTED])
+    line = joined(entries[:MAX_LISTED], COMMA)
     if len(entries) > MAX_LISTED:
-        line += f" and {len(entries) - MAX_LISTED} more"
+        line = AND_MORE.fill(listed=line, count=len(entries) - MAX_LISTED)
     log.item("labels", line)
 
 
@@ -54,55 +55,59 @@ def say_lengths(log: Log, full_lengths: np.ndarray, max_length: int, truncation:
     """Log how long the rows are in tokens before truncation, full_lengths (N,), and what to do about long ones."""
     truncated_share = float((full_lengths > max_length).mean())
     _say_percentiles(log, full_lengths)
-    log.item("", f"--max_length {max_length} truncates {truncated_share:.1%} of the rows")
+    log.item("", LENGTHS["truncated"].fill(max_length=max_length, share=truncated_share))
     if truncated_share > 0.05 and truncation != "head_tail":
-        better = "--max_length, --truncation head_tail or --long_texts windows"
-        log.item("", f"many rows lose their end: a higher {better} may score better")
+        log.item("", LENGTHS["lost"])
 
 
 def say_windows(log: Log, facts: TokenFacts, window_counts: np.ndarray, max_length: int, windows: Windows) -> None:
     """Log how long the rows are in tokens, and how many windows (N,) of at most `max_length` tokens they become."""
     _say_percentiles(log, facts.counts)
     longer = int((window_counts > 1).sum())
-    line = f"--long_texts windows: {counted(longer, 'row')} of {len(window_counts):,} are longer than {max_length}"
-    log.item(
-        "", f"{line}; all rows become {counted(int(window_counts.sum()), 'window')}, overlapping by {windows.stride}"
+    line = LENGTHS["windows"].fill(
+        longer=count_of(longer, "row"),
+        rows=len(window_counts),
+        max_length=max_length,
+        windows=count_of(int(window_counts.sum()), "window"),
+        stride=windows.stride,
     )
+    log.item("", line)
     cut = int((facts.counts > facts.max_length).sum())
     if cut:
-        line = f"longer than {counted(windows.max_windows, 'window')} (--max_windows): {counted(cut, 'row')}"
-        log.item("", f"{line}, of which as many are read, evenly spaced")
+        most = count_of(windows.max_windows, "window")
+        log.item("", LENGTHS["cut"].fill(windows=most, rows=count_of(cut, "row")))
 
 
 def say_vocabulary(log: Log, trimmed: Trimmed) -> None:
     """Log how many tokens --trim_vocabulary has kept, and how many new texts will be split otherwise for that."""
     kept = len(trimmed.vocabulary.kept)
-    log.item("vocabulary", f"{kept:,} of {trimmed.vocabulary.size:,} tokens: those of these files, single characters")
-    log.item("", f"{trimmed.changed_share:.0%} of the validation rows have a token that no training row has;")
-    log.item("", "of that many new texts, words will be split into shorter pieces (--trim_vocabulary)")
+    log.item("vocabulary", VOCABULARY["kept"].fill(kept=kept, size=trimmed.vocabulary.size))
+    log.item("", VOCABULARY["changed"].fill(share=trimmed.changed_share))
+    log.item("", VOCABULARY["split"])
 
 
 def _say_percentiles(log: Log, full_lengths: np.ndarray) -> None:
     shares = (50, 90, 99, 100)
     median, most, nearly_all, longest = np.percentile(full_lengths, shares, method="higher").astype(int).tolist()
-    log.item("tokens", f"median {median}, 90% {most}, 99% {nearly_all}, longest {longest}")
+    line = LENGTHS["percentiles"].fill(median=median, most=most, nearly_all=nearly_all, longest=longest)
+    log.item("tokens", line)
 
 
 def say_model(
-    log: Log, name: str, source: str, weight_count: int, new_weights: Sequence[str], notes: Sequence[str] = ()
+    log: Log, name: str, source: str, weight_count: int, new_weights: Sequence[str], notes: Sequence[str | Text] = ()
 ) -> None:
     """Log which model is fine-tuned, which of its weights are new, and which files of its directory are not read.
 
     `notes` are what else there is to say of it.
     """
-    log.item("model", f"{name}, {weight_count:,} weights")
+    log.item("model", MODEL["weights"].fill(name=name, count=weight_count))
     if new_weights:
-        log.item("", f"{', '.join(new_weights)} are new: this model has yet to learn these labels")
+        log.item("", MODEL["new"].fill(names=joined(new_weights, LIST_COMMA)))
     for note in notes:
         log.item("", note)
     unread = pickles(Path(source)) if Path(source).is_dir() else []
     if unread:
-        log.item("", f"not read, because pickles can run code: {', '.join(unread)}")
+        log.item("", MODEL["unread"].fill(files=joined(unread, LIST_COMMA)))
 
 
 def say_trained(log: Log, model: torch.nn.Module, part: TrainedPart) -> None:
@@ -110,8 +115,8 @@ def say_trained(log: Log, model: torch.nn.Module, part: TrainedPart) -> None:
     if part.is_all:
         return
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    rest = "LoRA's and the head's; the others stay" if part.kind == "lora" else "the others stay, and draw no dropout"
-    log.item("trained", f"{trained:,} weights (--train {part}); {rest}")
+    rest = MODEL["lora"] if part.kind == "lora" else MODEL["frozen"]
+    log.item("trained", MODEL["trained_part"].fill(count=trained, part=str(part), rest=rest))
 
 
 def say_recipe(log: Log, recipe: Recipe) -> None:
@@ -151,10 +156,11 @@ def say_steps(
         share = padding_share(dataset.lengths, _padded_together(dataset, batches, count.micro_batch_size))
     together = _padded_together(dataset, random_batches, count.micro_batch_size)
     share_in_random_order = padding_share(dataset.lengths, together)
-    log.item("padding", f"{share:.1%} of the tokens (padded batches in random order: {share_in_random_order:.1%})")
-    line = f"{count.epochs * len(batches):,} ({len(batches):,} an epoch), {counted(batch_size, 'row')} each"
+    log.item("padding", STEPS["padding"].fill(share=share, random=share_in_random_order))
+    steps = count.epochs * len(batches)
+    line = STEPS["steps"].fill(steps=steps, steps_an_epoch=len(batches), rows=count_of(batch_size, "row"))
     if count.done_steps:
-        line += f", {count.done_steps:,} of them done"
+        line = joined([line, STEPS["done"].fill(done=count.done_steps)], "")
     log.item("steps", line)
     return round(share, 4)
 
@@ -175,15 +181,15 @@ def _padded_together(dataset: TokenDataset, batches: Sequence[np.ndarray], limit
 
 def say_machine(log: Log, model: torch.nn.Module, device: torch.device, processes: int, precision: str) -> None:
     """Log where the run computes, in which number format, and with which packages."""
-    place = str(device)
+    place = Text(str(device), str(device))
     if processes > 1:
-        place = f"{processes} processes, {device.type}"
+        place = MACHINE["several"].fill(several=count_of(processes, "process"), device=device.type)
     elif isinstance(model, torch.nn.DataParallel):
-        place = f"{len(model.device_ids)} devices, {device}"
-    line = f"{place} in {precision}"
+        place = MACHINE["several"].fill(several=count_of(len(model.device_ids), "device"), device=str(device))
+    line = MACHINE["place"].fill(place=place, precision=precision)
     if device.type == "cpu":
-        line += f", {counted(torch.get_num_threads(), 'thread')}"
-        if processes > 1:
-            line += " each"
+        threads = MACHINE["threads_each" if processes > 1 else "threads"]
+        line = joined([line, threads.fill(threads=count_of(torch.get_num_threads(), "thread"))], "")
     installed = versions()
-    log.item("machine", f"{line}, torch {installed['torch']}, transformers {installed['transformers']}")
+    line = MACHINE["versions"].fill(place=line, torch=installed["torch"], transformers=installed["transformers"])
+    log.item("machine", line)

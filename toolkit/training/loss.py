@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import AND_MORE, COMMA, SEMICOLON, joined
 from toolkit.cli.console import Log, shown_label
 from toolkit.cli.sections import LossOptions
+from toolkit.training.texts import LOSS
 
 FOCAL_GAMMA = 2.0  # the best one of Lin et al. 2017, Table 1b
 LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
@@ -119,13 +121,15 @@ def say_loss(log: Log, loss: Loss, labels: Sequence[str]) -> None:
     """Say what the steps make smaller if it is not the plain cross entropy."""
     parts = []
     if loss.gamma:
-        parts.append(f"focal, gamma {loss.gamma:g}")
+        parts.append(LOSS["focal"].fill(gamma=loss.gamma))
     if loss.smoothing:
-        parts.append(f"cross entropy, {loss.smoothing:g} of the target shared by all labels")
+        parts.append(LOSS["smoothing"].fill(share=loss.smoothing))
     if loss.weights is not None:
         entries = [f"{shown_label(label)} {w:.3g}" for label, w in zip(labels, loss.weights.tolist(), strict=True)]
-        more = f" and {len(entries) - MAX_LISTED} more" if len(entries) > MAX_LISTED else ""
-        parts.append(f"a row weighs as its label: {', '.join(entries[:MAX_LISTED])}{more}")
+        listed = joined(entries[:MAX_LISTED], COMMA)
+        if len(entries) > MAX_LISTED:
+            listed = AND_MORE.fill(listed=listed, count=len(entries) - MAX_LISTED)
+        parts.append(LOSS["weights"].fill(listed=listed))
     if parts:
-        log.item("loss", "; ".join(parts))
-        log.item("", "valid loss stays the plain cross entropy, which probabilities are judged by")
+        log.item("loss", joined(parts, SEMICOLON))
+        log.item("", LOSS["valid_loss"])

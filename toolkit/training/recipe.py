@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolkit.base.languages import counted
+from toolkit.base.languages import LIST_COMMA, Text, count_of, joined
 from toolkit.cli.sections import TrainingOptions
 from toolkit.models.trained_part import rate_factor
+from toolkit.training.texts import RECIPE
 
 FEWEST_STEPS = 400  # of a run: with 3 epochs small sets have too few (Zhang et al. 2021, section 5.1)
 FEWEST_EPOCHS = 3
@@ -44,7 +45,7 @@ class Recipe:
     learning_rate: float
     eval_steps: int  # 0: at the end of each epoch alone
     early_stopping: int  # evaluations; 0: off
-    reasons: Mapping[str, str] = field(default_factory=dict)  # by the names of the options that were auto
+    reasons: Mapping[str, Text] = field(default_factory=dict)  # by the names of the options that were auto
 
     def values(self) -> dict[str, Any]:
         """Return the values of the options by their names."""
@@ -53,8 +54,8 @@ class Recipe:
 
 def choose_recipe(options: TrainingOptions, circumstances: Circumstances) -> Recipe:
     """Return the recipe of a run; options that are not auto keep their values."""
-    of_rows = counted(circumstances.train_rows, "training row")
-    reasons: dict[str, str] = {}
+    of_rows = count_of(circumstances.train_rows, "training row")
+    reasons: dict[str, Text] = {}
     steps_per_epoch = -(-circumstances.train_rows // options.batch_size)
     epochs = options.epochs
     if isinstance(epochs, str):
@@ -63,11 +64,11 @@ def choose_recipe(options: TrainingOptions, circumstances: Circumstances) -> Rec
     rate = options.learning_rate
     if isinstance(rate, str):
         rate = _learning_rate(circumstances.hidden_size) * rate_factor(options.train or "all")
-        reasons["learning_rate"] = f"hidden states of {circumstances.hidden_size} values"
+        reasons["learning_rate"] = RECIPE["hidden_size"].fill(size=circumstances.hidden_size)
     eval_steps = options.eval_steps
     if isinstance(eval_steps, str):
         eval_steps = _eval_steps(epochs, steps_per_epoch, circumstances)
-        reasons["eval_steps"] = counted(circumstances.valid_rows, "validation row")
+        reasons["eval_steps"] = count_of(circumstances.valid_rows, "validation row")
     early_stopping = options.early_stopping
     if isinstance(early_stopping, str):
         early_stopping = _patience(epochs, steps_per_epoch, eval_steps) if circumstances.keeps_best else 0
@@ -75,15 +76,18 @@ def choose_recipe(options: TrainingOptions, circumstances: Circumstances) -> Rec
     return Recipe(epochs, rate, eval_steps, early_stopping, reasons)
 
 
-def recipe_lines(recipe: Recipe) -> list[str]:
+def recipe_lines(recipe: Recipe) -> list[Text]:
     """Return what of a recipe was chosen, and for which data and model; no line if the options say it all."""
     if not recipe.reasons:
         return []
-    evaluated = f"every {counted(recipe.eval_steps, 'step')} and epoch" if recipe.eval_steps else "every epoch"
-    line = f"{counted(recipe.epochs, 'epoch')} at a learning rate of {recipe.learning_rate:g}, evaluated {evaluated}"
+    often = RECIPE["every_epoch"]
+    if recipe.eval_steps:
+        often = RECIPE["every_steps"].fill(steps=count_of(recipe.eval_steps, "step"))
+    line = RECIPE["values"].fill(epochs=count_of(recipe.epochs, "epoch"), rate=recipe.learning_rate, often=often)
     if recipe.early_stopping:
-        line += f", stopped after {counted(recipe.early_stopping, 'evaluation')} without improvement"
-    return [line, f"chosen for {', '.join(dict.fromkeys(recipe.reasons.values()))}"]
+        patience = RECIPE["patience"].fill(evaluations=count_of(recipe.early_stopping, "evaluation"))
+        line = joined([line, patience], "")
+    return [line, RECIPE["chosen_for"].fill(reasons=joined(dict.fromkeys(recipe.reasons.values()), LIST_COMMA))]
 
 
 def _learning_rate(hidden_size: int) -> float:

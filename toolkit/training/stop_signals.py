@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from toolkit.base.errors import Stopped
+from toolkit.base.languages import joined
 from toolkit.cli.exits import handleable_signals
 from toolkit.compute.memory import NO_LIMIT, RowLimit
 from toolkit.compute.processes import Processes
+from toolkit.training.texts import RUN
 
 SIGNALS = (
     "SIGTERM",  # a machine that is taken away
@@ -74,14 +76,10 @@ class StopSignals:
         if not self.should_stop():
             return
         if not self.resumable:
-            raise Stopped(
-                f"stopped by {self.signal_name}; nothing of this work was kept; run the same command to start again"
-            )
-        start = "python main.py" if self.processes.size == 1 else "the same launcher and main.py"
-        raise Stopped(
-            f"stopped by {self.signal_name}; step {step} is saved. To continue: "
-            f"{start} --output_dir {shlex.quote(output_dir)} --resume"
-        )
+            raise Stopped(RUN["stopped_without_trace"].fill(signal=self.signal_name))
+        start = "python main.py" if self.processes.size == 1 else RUN["same_launcher"]
+        command = joined([start, f"--output_dir {shlex.quote(output_dir)} --resume"], " ")
+        raise Stopped(RUN["stopped"].fill(signal=self.signal_name, step=step, command=command))
 
     def until_stop(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield batches until there are no more or all processes are to stop."""

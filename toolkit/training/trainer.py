@@ -235,7 +235,7 @@ def describe_run(
         device=str(machine.device),
         processes=machine.processes.size,
         options=options.as_dict() | chosen,
-        recipe=dict(recipe.reasons),
+        recipe={name: str(reason) for name, reason in recipe.reasons.items()},
         data=table_facts(data.all_tables, {"train": data.train, "valid": data.valid}),
         findings=[finding.as_json() for finding in data.findings],
     )

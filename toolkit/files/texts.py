@@ -1,0 +1,83 @@
+"""What is said of how a file was read, where that is not obvious, in English and Chinese side by side."""
+
+from toolkit.base.languages import Text
+
+REMARKS: dict[str, Text] = {
+    "folder_of_labels": Text("one folder a label", "每个标签一个文件夹"),
+    "folder_of_texts": Text("a folder of texts", "文本文件夹"),
+    "without": Text("without {name}", "不含 {name}"),
+    "gzip": Text("packed with gzip", "gzip 压缩"),
+    "zip": Text("zip of {name}", "{name} 的 zip 压缩包"),
+    "files": Text("{count:,} files", "{count:,} 个文件"),
+    "first_header": Text("only the first has a header", "只有第一个有表头"),
+    "without_header": Text("{count:,} of them without a header", "其中 {count:,} 个没有表头"),
+    "no_header": Text("no header (columns {names})", "没有表头（列为 {names}）"),
+    "read_as": Text("read as {encoding}", "按 {encoding} 读取"),
+    "most_likely": Text("most likely {encoding}", "编码很可能是 {encoding}"),
+    "column": Text("{role} from {column}", "{role}取自 {column} 列"),
+    "text": Text("text", "文本"),
+    "second_text": Text("the second text", "第二段文本"),
+    "label": Text("label", "标签"),
+    "sheet": Text("sheet {name}", "工作表 {name}"),
+    "first_sheet": Text(
+        "sheet {name}, the first of {count} with rows", "工作表 {name}（{count} 个有数据的表中的第一个）"
+    ),
+    "doccano": Text(
+        "{column} from lists of one, as doccano writes them", "{column} 取自只有一项的列表（doccano 的写法）"
+    ),
+    "dataset": Text("a dataset that save_to_disk wrote", "save_to_disk 保存的数据集"),
+    "classes": Text("{column}: names of its classes", "{column}：用类别的名称"),
+    "content": Text("{format} by its content", "按内容是 {format}"),
+    "workbook": Text("an Excel workbook", "Excel 工作簿"),
+    "tabs": Text("tab-separated", "制表符分隔"),
+    "separated": Text("{separator}-separated", "以 {separator} 分隔"),
+    "bars_with_header": Text("{separator}-separated with a header", "以 {separator} 分隔，有表头"),
+    "bars": Text("{separator}-separated ({columns})", "以 {separator} 分隔（{columns}）"),
+    "other_way": Text(
+        "{columns} (it may be the other way round: --columns label,text)",
+        "{columns}（也可能相反：--columns label,text）",
+    ),
+    "comma": Text("comma", "逗号"),
+    "semicolon": Text("semicolon", "分号"),
+    "tab": Text("tab", "制表符"),
+    "bar": Text("bar", "竖线"),
+    "escaped_quotes": Text("a backslash before quotes", "引号前有反斜杠"),
+    "skipped_blanks": Text("blanks before quotes", "引号前有空格"),
+    "text_backslashes": Text("backslashes are text", "反斜杠是文本"),
+    "text_quotes": Text("quotes are text", "引号是文本"),
+    "json_list": Text("json, a list a column", "json，每列一个列表"),
+    "pandas_split": Text("json of pandas (split)", "pandas 的 json（split）"),
+    "pandas_index": Text("json of pandas (index)", "pandas 的 json（index）"),
+    "pandas_columns": Text("json of pandas (columns)", "pandas 的 json（columns）"),
+    "pandas_table": Text("json of pandas (table)", "pandas 的 json（table）"),
+    "list_of_object": Text("the list {name} of a json object", "json 对象里的列表 {name}"),
+}
+PROBLEMS: dict[str, Text] = {  # why a file cannot be had or read
+    "unreadable": Text("{file}: cannot be read ({reason})", "{file}：无法读取（{reason}）"),
+    "two_files": Text(
+        "found both {first} and {second}; remove one, or name the file to use",
+        "同时有 {first} 和 {second}；请去掉一个，或用选项指定文件",
+    ),
+    "no_file": Text(
+        "there is no {stem}.csv (.tsv, .json, ...) in {folder}; {option} can name another file",
+        "{folder} 里没有 {stem}.csv（.tsv、.json 等）；可用 {option} 指定别的文件",
+    ),
+    "no_match": Text(
+        "{pattern}: no file is called so (* stands for any characters, ? for one)",
+        "{pattern}：没有这样的文件（* 代表任意字符，? 代表一个字符）",
+    ),
+    "two_columns": Text("{place}: two columns are called {name}", "{place}：有两列都叫 {name}"),
+    "unknown_encoding": Text(
+        "--encoding {encoding}: unknown text encoding (try utf-8, gb18030 or utf-16)",
+        "--encoding {encoding}：不认识这种编码（可试 utf-8、gb18030 或 utf-16）",
+    ),
+    "no_encoding": Text(
+        "{file} is neither utf-8, GB18030 nor UTF-16 text; --encoding can name another encoding",
+        "{file} 不是 utf-8、GB18030 或 UTF-16 文本；可用 --encoding 指定别的编码",
+    ),
+    "encoding_in_doubt": Text(
+        "{file} is not utf-8 text; it may be {listed}", "{file} 不是 utf-8 文本；可能是 {listed}"
+    ),
+    "or": Text(" or ", " 或 "),
+    "encoding_option": Text("{name}: --encoding {codec}", "{name}：--encoding {codec}"),
+}
