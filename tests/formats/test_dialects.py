@@ -42,7 +42,9 @@ def write(path: Path, text: str) -> Path:
 def read(path: Path, known: TableReading = KNOWN) -> tuple[list[str], list, list[str]]:
     """Return the columns of a file, its rows (what is wrong in place of one that is bad), and what it was taken for."""
     with open_source(path, encoding="utf-8", known=known) as source:
-        rows = [list(record.values.values()) if record.problem is None else record.problem for record in source.records]
+        rows = [
+            list(record.values.values()) if record.problem is None else str(record.problem) for record in source.records
+        ]
         return source.columns, rows, [*map(str, source.taken_for)]
 
 

@@ -36,10 +36,10 @@ def test_blanks_behind_a_separator_are_left_out_where_the_dialect_says_so():
 def test_a_row_that_is_still_open_where_the_lines_are_cut_is_no_row_yet():
     lines = ["a,b\n", '"c\n', "d,e\n"]
     assert [row.values for row in split_rows(lines, Dialect(), is_cut=True)] == [["a", "b"]]
-    assert [(row.line, row.problem) for row in split_rows(lines, Dialect())] == [
-        (1, None),
+    assert [(row.line, str(row.problem)) for row in split_rows(lines, Dialect())] == [
+        (1, "None"),
         (2, "a quoted field is never closed"),
-        (3, None),
+        (3, "None"),
     ]
 
 

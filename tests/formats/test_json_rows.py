@@ -108,7 +108,7 @@ def test_blanks_before_the_first_object_do_not_change_the_line_numbers(tmp_path,
 def test_a_line_that_is_not_an_object_is_one_bad_row_and_the_others_are_read(tmp_path, bad, problem):
     _, records = read(tmp_path / "rows.jsonl", f'{{"text": "a"}}\n{bad}\n{{"text": "z"}}\n', read_jsonl)
     assert [(record.line, record.values) for record in records] == [(1, {"text": "a"}), (2, None), (3, {"text": "z"})]
-    assert records[1].problem.startswith(problem)
+    assert str(records[1].problem).startswith(problem)
 
 
 def test_a_bad_first_line_is_a_bad_row_too(tmp_path):

@@ -100,7 +100,7 @@ def test_what_follows_the_lines_that_are_looked_at_is_read_as_they_are_and_the_l
         {"label": LABELS[(HEAD_LINES + 49) % 20], "text": TEXTS[(HEAD_LINES + 49) % 20]},
         None,
     )
-    assert "no tab between text and label, although the first line has one" in records[300].problem
+    assert "no tab between text and label, although the first line has one" in str(records[300].problem)
 
 
 def test_lines_without_tabs_are_texts():
@@ -165,7 +165,7 @@ def test_the_headlines_of_toutiao_have_their_columns():
 
 def test_a_line_of_another_number_of_cells_is_a_bad_row():
     records = seen(opened(*TOUTIAO, "1_!_2_!_news_a_!_b", *TOUTIAO))
-    assert [record.problem for record in records if record.problem] == ["4 cells where the first line has 5"]
+    assert [str(record.problem) for record in records if record.problem] == ["4 cells where the first line has 5"]
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -44,6 +44,7 @@ NOUNS: dict[str, str] = {  # what is counted, in English in the singular, and af
     "device": "个设备",
     "epoch": "轮",
     "evaluation": "次评估",
+    "field": "个字段",
     "file": "个文件",
     "process": "个进程",
     "row": "行",

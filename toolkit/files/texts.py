@@ -53,6 +53,8 @@ REMARKS: dict[str, Text] = {
     "list_of_object": Text("the list {name} of a json object", "json 对象里的列表 {name}"),
 }
 PROBLEMS: dict[str, Text] = {  # why a file cannot be had or read
+    "at": Text("{file}, {place}: {reason}", "{file}，{place}：{reason}"),
+    "empty": Text("{file}, line 1: the file is empty", "{file}，第 1 行：文件是空的"),
     "unreadable": Text("{file}: cannot be read ({reason})", "{file}：无法读取（{reason}）"),
     "two_files": Text(
         "found both {first} and {second}; remove one, or name the file to use",
@@ -80,4 +82,22 @@ PROBLEMS: dict[str, Text] = {  # why a file cannot be had or read
     ),
     "or": Text(" or ", " 或 "),
     "encoding_option": Text("{name}: --encoding {codec}", "{name}：--encoding {codec}"),
+}
+BAD_ROWS: dict[str, Text] = {  # why a row cannot be read
+    "fields": Text("{fields} where the header has {columns}", "有 {fields}，而表头有 {columns} 个"),
+    "never_closed": Text("a quoted field is never closed", "引号没有结束"),
+    "after_quote": Text(
+        'text follows a closing quote (a quote inside a quoted field is written "")',
+        '引号结束后还有文字（引号里面的引号要写成 ""）',
+    ),
+    "no_separator": Text(
+        "no {sign} between text and label, although the first line has one",
+        "文本和标签之间没有{sign}，而第一行有",
+    ),
+    "cells": Text("{cells} cells where the first line has {columns}", "有 {cells} 个单元，而第一行有 {columns} 个"),
+    "no_object": Text(
+        'a json {type} where an object such as {{"text": ...}} belongs',
+        '这里应是 {{"text": ...}} 这样的 json 对象，而不是 {type}',
+    ),
+    "no_json": Text("not valid json ({reason})", "不是有效的 json（{reason}）"),
 }

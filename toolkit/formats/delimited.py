@@ -5,8 +5,9 @@ from itertools import chain
 from typing import TextIO
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text
+from toolkit.base.languages import PLACES, Text, count_of
 from toolkit.files.source import Header, Record, Source
+from toolkit.files.texts import BAD_ROWS, PROBLEMS
 from toolkit.formats.dialects import UNKNOWN, Reading, TableReading, read_head, tell_dialect, without_separator_line
 from toolkit.formats.fields import Fields, split_rows
 from toolkit.formats.header import described, tell_header
@@ -39,10 +40,11 @@ def read_table_text(
 def _header(name: str, reading: Reading, known: TableReading) -> Header:
     """Return the names of the columns: the first row, or where that is a row like the others, by what is in them."""
     if not reading.rows:
-        raise UserError(f"{name}, line 1: the file is empty")
+        raise UserError(PROBLEMS["empty"].fill(file=name))
     first = reading.rows[0]
     if first.problem is not None:
-        raise UserError(f"{name}, line {first.line}: {first.problem}")
+        place = PLACES["line"].fill(number=first.line)
+        raise UserError(PROBLEMS["at"].fill(file=name, place=place, reason=first.problem))
     rows = [row.values for row in reading.rows if row.problem is None]
     return tell_header(name, first.line, rows, known)
 
@@ -51,8 +53,7 @@ def _record(row: Fields, columns: list[str]) -> Record:
     """Return the record of a row, with what is wrong where it is not as long as the columns are many."""
     problem = row.problem
     if problem is None and len(row.values) != len(columns):
-        fields = "1 field" if len(row.values) == 1 else f"{len(row.values)} fields"
-        problem = f"{fields} where the header has {len(columns)}"
+        problem = BAD_ROWS["fields"].fill(fields=count_of(len(row.values), "field"), columns=len(columns))
     if problem is None:
         return Record(row.line, dict(zip(columns, row.values, strict=True)))
     if row.problem is None and len(row.values) < len(columns):

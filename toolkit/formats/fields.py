@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from toolkit.base.languages import COMMA, Text, joined
-from toolkit.files.texts import REMARKS
+from toolkit.files.texts import BAD_ROWS, REMARKS
 
 csv.field_size_limit(2**31 - 1)
 
@@ -54,7 +54,7 @@ class Fields:
 
     line: int
     values: list[str]
-    problem: str | None = None
+    problem: str | Text | None = None
     raw: str = ""  # its lines
     is_split: bool = False  # its quotes made no sense, so the line was cut at its separators
 
@@ -165,10 +165,10 @@ def _is_open_at_end(message: str) -> bool:
     return "end of data" in message
 
 
-def _problem(message: str) -> str:
+def _problem(message: str) -> str | Text:
     """Return what is wrong with a row, from what Python's csv says of it."""
     if _is_open_at_end(message):
-        return "a quoted field is never closed"
+        return BAD_ROWS["never_closed"]
     if "expected after" in message:
-        return 'text follows a closing quote (a quote inside a quoted field is written "")'
+        return BAD_ROWS["after_quote"]
     return message

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from toolkit.base.errors import UserError
 from toolkit.files.source import Record, Source
+from toolkit.files.texts import BAD_ROWS
 from toolkit.formats.json_layouts import rows_of_object
 
 UNREADABLE = (ValueError, RecursionError)  # json's own errors are ValueErrors, as is a number of thousands of digits
@@ -14,7 +15,6 @@ HEAD_OBJECTS = 256  # whose keys are taken for the columns
 BLOCK_CHARACTERS = 1 << 20  # read at once
 MAX_LEVELS = 100  # few enough for whatever is done to a value later, in every version of Python
 TOO_DEEP = "nested too deeply"
-NO_OBJECT = 'a json {} where an object such as {{"text": ...}} belongs'
 
 
 def read_json(name: str, stream: TextIO) -> Source:
@@ -96,7 +96,7 @@ def read_jsonl(name: str, stream: TextIO, lines_read: Iterable[str] = (), line: 
 def _source(name: str, kind: str, records: Iterator[Record], stream: TextIO) -> Source:
     """Return the source; its columns are the keys of its first objects, in the order of their appearance."""
     head = list(islice(records, HEAD_OBJECTS))
-    if kind == "json" and head and all(record.problem == NO_OBJECT.format("list") for record in head):
+    if kind == "json" and head and all(record.problem == BAD_ROWS["no_object"].fill(type="list") for record in head):
         raise UserError(f"{name}: its rows are lists without names of columns; pandas names them with orient='records'")
     columns = list(dict.fromkeys(key for record in head for key in record.values or ()))
     columns_of_first = HEAD_OBJECTS if len(head) == HEAD_OBJECTS else None
@@ -110,7 +110,7 @@ def _parse(line: int, text: str) -> Record:
     try:
         return _record(line, json.loads(text))
     except UNREADABLE as error:
-        return Record(line, None, f"not valid json ({_reason(error)})", text.rstrip("\n"))
+        return Record(line, None, BAD_ROWS["no_json"].fill(reason=_reason(error)), text.rstrip("\n"))
 
 
 def _reason(error: Exception) -> str:
@@ -123,10 +123,10 @@ def _reason(error: Exception) -> str:
 def _record(line: int, value: object) -> Record:
     """Return the record of a json value, with what is wrong where it is no object."""
     if _is_too_deep(value):
-        return Record(line, None, f"not valid json ({TOO_DEEP})")
+        return Record(line, None, BAD_ROWS["no_json"].fill(reason=TOO_DEEP))
     if isinstance(value, dict):
         return Record(line, value)
-    return Record(line, None, NO_OBJECT.format(type(value).__name__))
+    return Record(line, None, BAD_ROWS["no_object"].fill(type=type(value).__name__))
 
 
 def _is_too_deep(value: object) -> bool:

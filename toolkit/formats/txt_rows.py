@@ -8,7 +8,7 @@ from typing import TextIO, TypeAlias
 from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
 from toolkit.files.source import Record, Source
-from toolkit.files.texts import REMARKS
+from toolkit.files.texts import BAD_ROWS, REMARKS
 from toolkit.formats.column_names import LABEL_NAMES, TEXT_NAMES, TITLES, plain_name
 from toolkit.formats.header import header_of_repeated
 
@@ -83,8 +83,7 @@ def _text_and_label(
 ) -> Source:
     """Return the source of lines of a text and a label, in the order of `names`, or in whichever order they are."""
     shown = "<TAB>" if separator == TAB else separator
-    sign = "tab" if separator == TAB else separator
-    missing = f"no {sign} between text and label, although the first line has one"
+    missing = BAD_ROWS["no_separator"].fill(sign=REMARKS["tab"] if separator == TAB else separator)
     is_text_first = names[0] == "text" if names else _labels_come_last(head, separator)
     columns = ["label", "text"] if is_text_first is False else ["text", "label"]
 
@@ -190,5 +189,5 @@ def _cells_record(number: int, line: str, columns: Sequence[str]) -> Record:
     """Return the record of a line of cells, with what is wrong where it has more or fewer than there are columns."""
     cells = line.split(BARS)
     if len(cells) != len(columns):
-        return Record(number, None, f"{len(cells)} cells where the first line has {len(columns)}", cells)
+        return Record(number, None, BAD_ROWS["cells"].fill(cells=len(cells), columns=len(columns)), cells)
     return Record(number, dict(zip(columns, cells, strict=True)))
