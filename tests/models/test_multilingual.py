@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import cached_assets_path
 from safetensors import safe_open
 from transformers import AutoModel, AutoTokenizer
 
@@ -136,6 +137,15 @@ def test_what_is_not_installed_is_an_error_with_the_command(cache, monkeypatch):
     with pytest.raises(UserError, match="--model multilingual: no-such-package==0.3.0 is not installed; "):
         resolve_model("multilingual")
     assert list(cache.glob("multilingual-e5-small-1")) == []
+
+
+def test_a_cache_that_cannot_be_is_an_error_that_names_the_variable(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    monkeypatch.setattr(
+        multilingual, "cached_assets_path", lambda *names: cached_assets_path(*names, assets_dir=tmp_path / "file")
+    )
+    with pytest.raises(UserError, match="--model multilingual: there is no place for its directory .*; HF_HOME names"):
+        resolve_model("multilingual")
 
 
 @needs_packages

@@ -24,7 +24,7 @@ from huggingface_hub import cached_assets_path
 from safetensors.numpy import save_file
 
 from toolkit.base.disk import filling, fingerprint, install_directory, recover, write_json
-from toolkit.base.errors import UserError
+from toolkit.base.errors import UserError, first_line
 
 MULTILINGUAL = "multilingual"  # what --model calls it
 FULL_NAME = "multilingual-e5-small"
@@ -152,7 +152,13 @@ def multilingual_directory() -> Path:
     Processes that need it at the same time wait for the first. Raises UserError if its packages are not installed, or
     are not what they were when this was written, or if the directory cannot be written.
     """
-    target = cached_assets_path("bert-classifier", "models") / f"{FULL_NAME}-{LAYOUT}"
+    try:
+        cache = cached_assets_path("bert-classifier", "models")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"--model {MULTILINGUAL}: there is no place for its directory ({first_line(error)}); HF_HOME names another"
+        ) from None
+    target = cache / f"{FULL_NAME}-{LAYOUT}"
     with FileLock(target.with_suffix(".lock")):
         recover(target)
         if not (target / "config.json").is_file():
