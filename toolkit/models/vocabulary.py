@@ -244,27 +244,36 @@ class WholeEmbeddings:
 
     @contextmanager
     def back_in(self, model: Any) -> Iterator[None]:
-        """Give a model its whole vocabulary for as long as the context lasts, with what its rows have learned."""
+        """Give a model its whole vocabulary for as long as the context lasts, to be saved.
+
+        The whole table is on the CPU, so that a card needs no memory for it.
+        """
         tables = _embedding_tables(model)
         weight = _weight(tables)
-        changed = {name: getattr(model.config, name) for name in self.config}
         padding = tables[0].padding_idx
-        self.put_back(model)
+        changed = {name: getattr(model.config, name) for name in self.config}
+        _put_weight(tables, self._whole(weight), self.padding_idx)
+        _set_config(model, self.config)
         try:
             yield
         finally:
             _put_weight(tables, weight, padding)
             _set_config(model, changed)
 
-    @torch.no_grad()
     def put_back(self, model: Any) -> None:
         """Give a model its whole vocabulary for good."""
         tables = _embedding_tables(model)
         weight = _weight(tables)
+        whole = self._whole(weight)
+        whole.data = whole.data.to(weight.device)
+        _put_weight(tables, whole, self.padding_idx)
+        _set_config(model, self.config)
+
+    def _whole(self, weight: torch.nn.Parameter) -> torch.nn.Parameter:
+        """Return the whole table (V, H) on the CPU, with what a cut one, (K, H), has learned."""
         whole = self.table.clone()
         whole[torch.from_numpy(self.vocabulary.kept)] = weight.detach().to("cpu", whole.dtype)
-        _put_weight(tables, torch.nn.Parameter(whole.to(weight.device), weight.requires_grad), self.padding_idx)
-        _set_config(model, self.config)
+        return torch.nn.Parameter(whole, weight.requires_grad)
 
 
 def can_cut_embeddings(model: Any) -> bool:
