@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoTokenizer,
     BertConfig,
@@ -188,6 +189,14 @@ def test_a_model_that_cannot_classify_texts_is_told_in_a_line(tmp_path, config, 
     with pytest.raises(UserError, match=reason) as caught:
         load_config(str(tmp_path))
     assert len(caught.value.lines()) == 1
+
+
+@pytest.mark.skipif("nezha" in CONFIG_MAPPING, reason="this version of transformers has it")
+def test_of_a_model_that_transformers_has_left_out_the_version_that_has_it_is_told(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "nezha", "max_relative_position": 64}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r'no longer has .* nezha, .*version 4 has \(pip install "transformers<5"\)$'):
+        load_config(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["tf_model.h5", "flax_model.msgpack", "model.onnx", "model.gguf"])

@@ -68,3 +68,10 @@ def test_weights_of_another_kind_of_model_are_named_as_the_directory_has_them(tm
     shutil.copyfile(tmp_path / "ernie" / "model.safetensors", tmp_path / "bert" / "model.safetensors")
     with pytest.raises(UserError, match=r"missing or of the wrong size, .*; its files have ernie\.embeddings\.\S+: is"):
         load_classifier(str(tmp_path / "bert"), load_config(str(tmp_path / "bert")))
+
+
+def test_weights_without_any_are_told_as_missing(tmp_path):
+    save_at_hand(tmp_path, "BertModel", ["[PAD]", "[UNK]"], lambda weights: {}, model_type="bert")
+    assert not is_of_parallel(tmp_path)
+    with pytest.raises(UserError, match="weights missing or of the wrong size, such as"):
+        load_classifier(str(tmp_path), load_config(str(tmp_path)))

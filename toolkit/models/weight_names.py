@@ -41,8 +41,8 @@ def names_in_model(stored: str) -> set[str]:
 
 def is_of_parallel(folder: Path) -> bool:
     """Say whether the weights of a directory were saved out of DataParallel."""
+    names: list[str] = []
     for path in weight_files(folder):
         with safe_open(path, framework="pt") as weights:
-            if not all(name.startswith(PREFIX) for name in weights.keys()):  # noqa: SIM118 (it is no dict)
-                return False
-    return True
+            names += weights.keys()
+    return bool(names) and all(name.startswith(PREFIX) for name in names)
