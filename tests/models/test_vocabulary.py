@@ -9,7 +9,7 @@ from transformers import AutoModel, BertConfig, BertModel, PreTrainedTokenizerFa
 
 import utils
 from tests.conftest import ROOT, WORDS, bert_tokenizer
-from tests.models.architectures import BY_NAME, SENTENCES, save
+from tests.models.architectures import ARCHITECTURES, BY_NAME, SENTENCES, save
 from toolkit.base.errors import UserError
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.models.vocabulary import (
@@ -78,6 +78,7 @@ def template(tokenizer: Tokenizer):
     return processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", special)
 
 
+THERE = [each.name for each in ARCHITECTURES if each.is_there and each.name != "Reformer"]  # it draws as it scores
 WITHOUT_TABLE = {"I-BERT"}  # its table is one of integers
 KINDS = {kind.__name__: kind for kind in (wordpiece, unigram, byte_bpe, bpe_with_word_ends)}
 
