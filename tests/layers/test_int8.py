@@ -158,11 +158,11 @@ def test_labels_that_change_are_counted_and_refused_when_there_are_too_many():
     def predict() -> np.ndarray:
         return in_int8 if linear.on else in_fp32
 
-    assert "998 of 1,000 compared rows" in check_labels(model, predict, 0.998)
+    assert "998 of 1,000 compared rows" in str(check_labels(model, predict, 0.998))
     with pytest.raises(UserError, match="998 of 1,000 compared rows .* less than --min_agreement 0.999"):
         check_labels(model, predict, 0.999)
     assert linear.on
-    assert "0 of 0 compared rows" in check_labels(model, lambda: np.zeros(0, int), 1.0)
+    assert "0 of 0 compared rows" in str(check_labels(model, lambda: np.zeros(0, int), 1.0))
 
 
 @pytest.mark.parametrize("total", [0, 1, 999, 1000, 1001, 2000, 2001, 123_456])
@@ -219,6 +219,6 @@ def test_a_model_of_which_a_part_is_in_int8_says_which_share(tmp_path):
     model = load_classifier(str(save(BY_NAME["ConvBERT"], tmp_path)), load_config(str(tmp_path))).model
     make_int8(model)
     assert 0.5 < int8_share(model) < 1
-    said = check_labels(model, lambda: np.zeros(3, int), 1.0)
+    said = str(check_labels(model, lambda: np.zeros(3, int), 1.0))
     share = f"int8 (of {int8_share(model):.0%} of the encoder's weights)"
     assert said == f"{share}: 3 of 3 compared rows keep the label of fp32"
