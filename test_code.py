@@ -20,6 +20,7 @@ from toolkit.files.source import need_file
 from toolkit.models.model_files import ModelFiles
 from toolkit.runs.averaged_runs import as_one_run, read_runs
 from toolkit.runs.run_json import RunFacts
+from toolkit.runs.texts import SEVERAL_MODELS
 
 
 def read_options() -> ScoringOptions:
@@ -27,8 +28,7 @@ def read_options() -> ScoringOptions:
     options = scoring_options()
     read_runs(list(map(Path, options.model_dirs)), options.columns)
     if len(options.model_dirs) > 1 and options.output_dir is None:
-        several = f"--model_dir names {len(options.model_dirs)} models"
-        raise UserError(f"{several}; --output_dir says where their common scores go")
+        raise UserError(SEVERAL_MODELS.fill(count=len(options.model_dirs)))
     if this_process().is_main:
         find_test_file(options)
     return options

@@ -192,7 +192,7 @@ def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
     one_line_each = source.format not in ("json", "parquet")  # objects of an array may share a line
     require(used == sorted(used) and rejected == sorted(rejected), "the lines do not ascend")
     require(not one_line_each or len({*used, *rejected}) == records, "two rows begin on one line")
-    require(all(row.reason.strip() for row in table.rejected), "a row is rejected without a reason")
+    require(all(str(row.reason).strip() for row in table.rejected), "a row is rejected without a reason")
     check_cells([*table.texts, *table.frame["label"]])
     tally.update(read=1, used=len(used), rejected=len(rejected))
     try:

@@ -107,7 +107,7 @@ def outcome(name: str, data: bytes, encoding: str | None) -> tuple[list, list]:
         except UserError as error:  # that none can be used is one for the whole file
             lines = [str(line).removeprefix(f"{path}, ") for line in error.args]
             return [], [(int(line.split()[1].rstrip(":")), line.split(": ", 1)[1]) for line in lines]
-    return list(table.frame.itertuples(name=None)), [(row.line, row.reason) for row in table.rejected]
+    return list(table.frame.itertuples(name=None)), [(row.line, str(row.reason)) for row in table.rejected]
 
 
 def wanted(rows: list[tuple], lines: list[int], nul: str = "") -> tuple[list, list]:

@@ -80,7 +80,7 @@ def test_a_table_is_the_file_as_pandas_reads_it(reviews):
     assert table.frame["label"].tolist() == expected["label"].tolist()
     assert list(table.frame.columns) == ["text", "label"]
     assert table.frame.index.tolist() == list(range(2, 62))
-    assert table.accounts().endswith("60 rows = 60 used + 0 rejected")
+    assert str(table.accounts()).endswith("60 rows = 60 used + 0 rejected")
 
 
 def test_bad_rows_stop_the_reading_with_their_lines_or_are_left_out(tmp_path):
@@ -91,7 +91,7 @@ def test_bad_rows_stop_the_reading_with_their_lines_or_are_left_out(tmp_path):
     assert caught.value.lines()[:2] == [f"{path}, line 4: text is empty", f"{path}, line 5: label is empty"]
     table = utils.read_table(path, COLUMNS, ReadingOptions(None, "skip"))
     assert table.frame["text"].tolist() == ["two\nlines", "last"]
-    assert [(row.line, row.reason) for row in table.rejected] == [(4, "text is empty"), (5, "label is empty")]
+    assert [(row.line, str(row.reason)) for row in table.rejected] == [(4, "text is empty"), (5, "label is empty")]
 
 
 def test_labels_that_the_training_file_lacks_are_listed_with_a_line(tmp_path, reviews):

@@ -37,7 +37,7 @@ def test_a_mistake_is_told_in_the_language_of_the_command(capsys, monkeypatch):
     ]
     assert run_script(fails_with(Stopped(Text("stopped", "已停止")))) == 75
     assert run_script(fails_with(OSError(errno.ENOSPC, "No space left on device"))) == 2
-    assert capsys.readouterr().err.splitlines() == ["已停止", "错误：输出：No space left on device"]
+    assert capsys.readouterr().err.splitlines() == ["已停止", "错误：输出：磁盘已满"]
 
 
 def test_several_mistakes_are_a_line_each(capsys):

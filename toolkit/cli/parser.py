@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 
 FREE_TEXT = {"--text", "--text_pair"}  # their value may begin with @ without naming an argument file
+UNKNOWN_OPTION = Text("unknown option {word}; --help lists them all", "没有 {word} 这个选项；--help 列出全部选项")
+UNKNOWN_OPTION_NEAR = Text("unknown option {word}; did you mean {near}?", "没有 {word} 这个选项；是不是 {near}？")
+UNEXPECTED = Text("unexpected argument {word}; --help lists the options", "多余的参数 {word}；--help 列出全部选项")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -48,16 +52,16 @@ class Parser(argparse.ArgumentParser):
         namespace, unknown = self.parse_known_args(self.words)
         if unknown:
             problems = [self._unknown_option(word) for word in unknown if word.startswith("-")]
-            raise UserError(*problems or [f"unexpected argument {unknown[0]!r}; --help lists the options"])
+            raise UserError(*problems or [UNEXPECTED.fill(word=repr(unknown[0]))])
         self.check(namespace)
         return namespace
 
-    def _unknown_option(self, word: str) -> str:
+    def _unknown_option(self, word: str) -> Text:
         """Return what to say of an option that there is not."""
         near_names = difflib.get_close_matches(word.split("=")[0], self._option_string_actions, n=1)
         if near_names:
-            return f"unknown option {word}; did you mean {near_names[0]}?"
-        return f"unknown option {word}; --help lists them all"
+            return UNKNOWN_OPTION_NEAR.fill(word=word, near=near_names[0])
+        return UNKNOWN_OPTION.fill(word=word)
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError in place of argparse's usage text."""

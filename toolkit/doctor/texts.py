@@ -208,7 +208,7 @@ LABEL_ERRORS: dict[str, Text] = {
     ),
     "none_suspicious": Text(
         "{errors:,} of {rows:,} rows worth a second look; {file} is empty",
-        "{rows:,} 行中没有可疑的行；{file} 是空的",
+        "{rows:,} 行中有 {errors:,} 行值得再看一遍；{file} 是空的",
     ),
     "looks_like": Text("    {row} looks like {label}", "    {row} 更像是 {label}"),
     "not_judged": Text(

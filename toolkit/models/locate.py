@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text, joined
 from toolkit.models.multilingual import FULL_NAME, MULTILINGUAL, multilingual_directory
 from toolkit.models.texts import LOCATE
 from toolkit.models.trust import DOCUMENTED, conversion, has_weights, pickled_weights
@@ -186,12 +187,12 @@ def _has_form_of_path(name: str) -> bool:
     return "\\" in name or DRIVE.match(name) is not None  # as on Windows
 
 
-def _did_you_mean(name: str, path: Path) -> str:
+def _did_you_mean(name: str, path: Path) -> str | Text:
     """Return the end of a sentence that names the directories to which a missing path is near, if any."""
     if "\\" in name and os.sep != "\\":
         path = Path(name.replace("\\", "/"))
         if path.is_dir():
-            return f"; did you mean {path}?"
+            return LOCATE["near"].fill(near=path)
     missing = path
     while not missing.parent.is_dir() and missing.parent != missing:
         missing = missing.parent
@@ -200,4 +201,6 @@ def _did_you_mean(name: str, path: Path) -> str:
     except OSError:  # a directory that may not be listed
         return ""
     near = difflib.get_close_matches(missing.name, neighbours)
-    return f"; did you mean {' or '.join(str(missing.parent / neighbour) for neighbour in near)}?" if near else ""
+    if not near:
+        return ""
+    return LOCATE["near"].fill(near=joined([str(missing.parent / neighbour) for neighbour in near], LOCATE["or"]))

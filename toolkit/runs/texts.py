@@ -20,6 +20,9 @@ PROGRESS: dict[str, Text] = {
     "speed": Text("{seconds:.0f} s, {speed:,.0f} tokens a second", "{seconds:.0f} 秒，每秒 {speed:,.0f} 个词元"),
 }
 RUNS: dict[str, Text] = {
+    "changed": Text(
+        "--{option} {value}: the run to resume has {before}", "--{option} {value}：要接着训练的这次训练用的是 {before}"
+    ),
     "none_yet": Text("there is no run in {folder} yet, so a new one begins", "{folder} 里还没有训练，所以重新开始"),
     "seed_of": Text("{seed}, run {number} of {count}", "{seed}，第 {number} 次训练（共 {count} 次）"),
     "seed": Text("seed {seed}", "种子 {seed}"),
@@ -51,3 +54,7 @@ MODEL_DIRECTORY: dict[str, Text] = {
     "no_directory": Text("there is no such directory", "没有这个目录"),
     "unreadable": Text("{file}: cannot be read ({reason})", "{file}：无法读取（{reason}）"),
 }
+SEVERAL_MODELS = Text(
+    "--model_dir names {count} models; --output_dir says where their common scores go",
+    "--model_dir 有 {count} 个模型；请用 --output_dir 指定它们共同的分数写到哪里",
+)

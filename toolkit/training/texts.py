@@ -7,7 +7,7 @@ ROWS: dict[str, Text] = {  # what becomes of the rows of a file
     "more_left_out": Text("    and {count:,} more", "    另有 {count:,} 行"),
     "unused_names": Text("--map_labels: no row has the label {listed}", "--map_labels：没有一行的标签是 {listed}"),
     "held_out": Text(
-        "{rows} of these held out for validation (--valid_ratio)", "其中 {rows} 留作验证集（--valid_ratio）"
+        "{rows} of these held out for validation (--valid_ratio)", "其中 {rows}留作验证集（--valid_ratio）"
     ),
 }
 LENGTHS: dict[str, Text] = {  # how long the rows are
