@@ -152,7 +152,7 @@ def require(condition: object, message: str) -> None:
 def check_lines(error) -> None:
     """See that what a UserError prints is lines that a person can read."""
     require(error.lines(), "a UserError without a message")
-    for line in error.lines():
+    for line in [*error.lines("en"), *error.lines("zh")]:
         require(line.strip() and len(line.splitlines()) == 1, f"a message of {len(line.splitlines())} lines: {line!r}")
         require(len(line) <= LONGEST_LINE, f"a message of {len(line):,} characters: {line[:200]!r}")
 
@@ -181,7 +181,7 @@ def check_training(path: Path, encoding: str | None, tally: Counter) -> None:
         )
     except UserError as error:
         check_lines(error)
-        bad_rows = [] if table is None else [row for row in table.rejected if row.stops]
+        bad_rows = [] if table is None else [row.problem for row in table.rejected if row.stops]
         require(table is None or list(error.args) == bad_rows, "stop and skip reject different rows")
     if table is None:
         return
