@@ -16,6 +16,9 @@ RECIPE = ("--learning_rate", "3e-3", "--scheduler", "constant", "--warmup_ratio"
           "--device", "cpu", "--precision", "fp32", "--dropout", "0", "--adam_epsilon", "1e-4")  # fmt: skip
 
 
+FEW = "import toolkit.models.vocabulary as v; v.MOST_OF_ALPHABET = 0\n"  # or a small vocabulary would stay as it is
+
+
 def fine_tune(data, model, output, *options) -> list:
     return ["main.py", "--data_dir", data, "--model", model, "--output_dir", output, *RECIPE, *options]
 
@@ -35,7 +38,9 @@ def probabilities(output, data) -> np.ndarray:
 
 
 def test_a_trimmed_run_is_the_same_but_for_the_words_that_no_text_has(reviews, english_bert, tmp_path):
-    said = script(*fine_tune(reviews, english_bert, tmp_path / "cut", "--epochs", "2", "--trim_vocabulary")).stdout
+    said = script(
+        *fine_tune(reviews, english_bert, tmp_path / "cut", "--epochs", "2", "--trim_vocabulary"), before=FEW
+    ).stdout
     script(*fine_tune(reviews, english_bert, tmp_path / "whole", "--epochs", "2"))
     cut, whole = weights_of(tmp_path / "cut"), weights_of(tmp_path / "whole")
     table = "bert.embeddings.word_embeddings.weight"
@@ -58,11 +63,11 @@ def test_a_trimmed_run_is_the_same_but_for_the_words_that_no_text_has(reviews, e
 
 
 def test_it_goes_on_where_it_was_and_is_the_same_for_two_processes(reviews, english_bert, tmp_path):
-    script(*fine_tune(reviews, english_bert, tmp_path / "one", "--trim_vocabulary", "--epochs", "2"))
-    script(*fine_tune(reviews, english_bert, tmp_path / "resumed", "--trim_vocabulary", "--epochs", "1"))
-    script("main.py", "--output_dir", tmp_path / "resumed", "--epochs", "2", "--resume")
+    script(*fine_tune(reviews, english_bert, tmp_path / "one", "--trim_vocabulary", "--epochs", "2"), before=FEW)
+    script(*fine_tune(reviews, english_bert, tmp_path / "resumed", "--trim_vocabulary", "--epochs", "1"), before=FEW)
+    script("main.py", "--output_dir", tmp_path / "resumed", "--epochs", "2", "--resume", before=FEW)
     words = ("--trim_vocabulary", "--epochs", "2")
-    with processes(2, *fine_tune(reviews, english_bert, tmp_path / "two", *words)) as started:
+    with processes(2, *fine_tune(reviews, english_bert, tmp_path / "two", *words), before=FEW) as started:
         assert ended(started) == [(0, "")] * 2
     one, resumed, two = (weights_of(tmp_path / name) for name in ("one", "resumed", "two"))
     assert all(torch.equal(one[name], resumed[name]) for name in one)
@@ -70,10 +75,11 @@ def test_it_goes_on_where_it_was_and_is_the_same_for_two_processes(reviews, engl
 
 
 def test_a_run_whose_test_file_has_other_words_now_is_not_resumed(reviews, english_bert, tmp_path):
-    script(*fine_tune(reviews, english_bert, tmp_path / "run", "--trim_vocabulary", "--epochs", "1"))
+    script(*fine_tune(reviews, english_bert, tmp_path / "run", "--trim_vocabulary", "--epochs", "1"), before=FEW)
     with (reviews / "testset.csv").open("a", encoding="utf-8") as file:
         file.write("always again,pro\n")
-    refused = script("main.py", "--output_dir", tmp_path / "run", "--epochs", "2", "--resume", status=2)
+    words = ("--output_dir", tmp_path / "run", "--epochs", "2", "--resume")
+    refused = script("main.py", *words, status=2, before=FEW)
     assert "--trim_vocabulary leaves another vocabulary" in refused.stderr
 
 

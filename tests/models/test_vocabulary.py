@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ import utils
 from tests.conftest import ROOT, WORDS, bert_tokenizer
 from tests.models.architectures import ARCHITECTURES, BY_NAME, SENTENCES, save
 from toolkit.base.errors import UserError
+from toolkit.models import vocabulary as vocabulary_room
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.models.vocabulary import (
     Vocabulary,
     always_kept,
     can_cut_embeddings,
+    common_tokens,
     cut_embeddings,
     cut_tokenizer,
 )
@@ -156,6 +159,17 @@ def test_the_tokenizer_of_a_bert_class_is_cut_too(tmp_path):
     cut.tokenizer.save_pretrained(tmp_path / "cut")
     for path in Path(tmp_path / "cut").glob("vocab.txt"):
         assert len(path.read_text(encoding="utf-8").splitlines()) == len(cut.vocabulary.kept)
+
+
+def test_the_common_tokens_are_the_first_in_these_letters_and_those_without_any(tokenizer, monkeypatch):
+    monkeypatch.setattr(vocabulary_room, "MOST_OF_ALPHABET", 50)
+    added = set(tokenizer.added_tokens_decoder)
+    words = sorted((n, word) for word, n in tokenizer.get_vocab().items())
+    names = {n: {unicodedata.name(c).split()[0] for c in word if c.isalpha()} for n, word in words}
+    chinese = [n for n, own in names.items() if own == {"CJK"} and n not in added]
+    without_letters = [n for n, own in names.items() if not own and n not in added]
+    common = set(common_tokens(tokenizer, {"CJK"}).tolist()) - added
+    assert common == {*chinese[:50], *without_letters[:50]}
 
 
 def test_one_that_is_not_fast_is_refused():

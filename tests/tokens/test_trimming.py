@@ -16,6 +16,12 @@ TRAIN = ["the food was good", "the bed was dirty"]
 VALID = ["the food was dirty", "the phone was good", "the lamp"]
 
 
+@pytest.fixture(autouse=True)
+def few_common_tokens(monkeypatch):
+    """Or a small vocabulary would stay as it is."""
+    monkeypatch.setattr(cutting, "MOST_OF_ALPHABET", 0)
+
+
 def encoder(pairs: bool = False) -> Encoder:
     return Encoder(bert_tokenizer(WORDS), 8, "longest_first", pairs, token_types=True)
 
@@ -64,3 +70,14 @@ def test_alone_a_process_shares_the_vocabulary_with_itself():
     assert shared.kept.tolist() == [0, 2, 5]
     assert shared.size == 9
     assert share_vocabulary(ALONE, None) is None
+
+
+def test_common_tokens_in_the_letters_of_the_texts_are_kept_and_count_as_known(monkeypatch):
+    monkeypatch.setattr(cutting, "MOST_OF_ALPHABET", 20)
+    whole = encoder()
+    trimmed = trim_vocabulary(whole, CONFIG, frames(train=["the lamp"], valid=["the a an it was", "the chair"]))
+    kept = trimmed.encoder.tokenizer.get_vocab()
+    latin = sorted((n, word) for word, n in whole.tokenizer.get_vocab().items() if any(map(str.isalpha, word)))
+    assert {word for _, word in latin[:20]} <= set(kept)
+    assert "service" not in kept
+    assert trimmed.changed_share == 0.5  # only "chair" is neither common nor in the training rows

@@ -4,16 +4,20 @@ A cut tokenizer splits those texts as the whole one does. All kinds of tokenizer
 of their vocabulary: WordPiece takes the longest one in turn, Unigram the likeliest sequence of them, BPE joins two
 neighbours at a time. Pieces that were not chosen can be taken away without changing a choice, as long as that stays by
 which a choice is made: the least score of Unigram, which rates unknown characters, and each merge of BPE on the way to
-a piece. Other texts fall back on shorter pieces: all tokens of one character, or byte, are kept.
+a piece. Other texts fall back on shorter pieces: all tokens of one character, or byte, are kept. So are the commonest
+tokens in the alphabets of the texts, so that this happens to few of them.
 
 V tokens of the whole vocabulary, K of the cut one, H hidden size.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +31,7 @@ from toolkit.base.errors import UserError, first_line
 from toolkit.models.pretrained import load_tokenizer
 
 LATEST_COUNTED_PADDING = 100  # the id of the padding token in models that count positions from it is below this
+MOST_OF_ALPHABET = 20_000  # tokens in the letters of one, or of one mixture, that are kept although no text has them
 TOKENIZER_FILES = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "config.json"}
 
 
@@ -78,6 +83,28 @@ def always_kept(tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
     elif model.get("unk_token") in ids:
         kept.add(ids[model["unk_token"]])
     return np.array(sorted(kept))
+
+
+def common_tokens(tokenizer: PreTrainedTokenizerBase, alphabets: Set[str]) -> np.ndarray:
+    """Return the ids, ascending, of the tokens that a new text in these alphabets is likely to have.
+
+    An alphabet is called by the first word of the Unicode names of its letters, such as LATIN or CJK. The tokens are
+    those without a letter, and of those in letters of these alphabets, or of a mixture of them, the first 20,000 by id:
+    vocabularies begin with what is common, and only few alphabets have more.
+    """
+    common = []
+    counts: Counter[frozenset[str]] = Counter()
+    for piece, number in sorted(_ids(_state(tokenizer)["model"]).items(), key=itemgetter(1)):
+        own = frozenset(alphabet_of(character) for character in piece if character.isalpha())
+        counts[own] += 1
+        if own <= alphabets and counts[own] <= MOST_OF_ALPHABET:
+            common.append(number)
+    return np.array(common, np.int64)
+
+
+def alphabet_of(letter: str) -> str:
+    """Return the first word of a letter's Unicode name, by which alphabets are told apart here; "" if it has none."""
+    return unicodedata.name(letter, "").partition(" ")[0]
 
 
 def up_to_padding(pad_id: int) -> range:

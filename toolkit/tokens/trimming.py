@@ -1,5 +1,6 @@
 """Cut a model's vocabulary to the tokens of the texts of a run, and find out what that does to other texts."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,11 +14,21 @@ from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
 from toolkit.cli.console import bar
 from toolkit.compute.processes import Processes
-from toolkit.models.vocabulary import Vocabulary, always_kept, cut_tokenizer, token_ids_of, up_to_padding
+from toolkit.models.vocabulary import (
+    Vocabulary,
+    alphabet_of,
+    always_kept,
+    common_tokens,
+    cut_tokenizer,
+    token_ids_of,
+    up_to_padding,
+)
 from toolkit.tokens.dataset import TokenDataset
 from toolkit.tokens.encoder import Encoder
+from toolkit.tokens.unknown_characters import sampled
 
 ENCODED_AT_ONCE = 1000  # rows
+LEAST_SHARE = 0.1  # of the letters of texts, for an alphabet that counts as theirs
 TOKENS_OF = Text("tokens of {name}", "{name} 的词元")
 ONCE_MORE = Text("tokens of {name}, once more", "{name} 的词元，再来一遍")
 
@@ -44,7 +55,8 @@ def trim_vocabulary(
         name: list(_token_ids(encoder, frame, TOKENS_OF.fill(name=name)[language])) for name, frame in frames.items()
     }
     used = {name: _distinct(rows) for name, rows in token_ids.items()}
-    cut = cut_tokenizer(encoder.tokenizer, config, _distinct(used.values()))
+    common = common_tokens(encoder.tokenizer, _alphabets(frames["train"]))
+    cut = cut_tokenizer(encoder.tokenizer, config, _distinct([*used.values(), common]))
     trimmed = replace(encoder, tokenizer=cut.tokenizer)
     new_ids = cut.vocabulary.new_ids
     for name, frame in frames.items():
@@ -53,9 +65,17 @@ def trim_vocabulary(
             raise UserError("--trim_vocabulary: this tokenizer splits texts otherwise without the tokens that none has")
     known = np.zeros(cut.vocabulary.size, bool)
     known[used["train"]] = True
+    known[common] = True
     known[always_kept(encoder.tokenizer)] = True
     changed = [not known[row].all() for row in token_ids["valid"]]
     return Trimmed(trimmed, cut.vocabulary, sum(changed) / max(len(changed), 1))
+
+
+def _alphabets(frame: pd.DataFrame) -> set[str]:
+    """Return the alphabets, see common_tokens, of which at least a tenth of the letters of a table's texts are."""
+    texts = frame["text"].tolist()
+    counts = Counter(alphabet_of(character) for text in sampled(texts) for character in text if character.isalpha())
+    return {alphabet for alphabet, count in counts.items() if count >= LEAST_SHARE * counts.total()}
 
 
 def used_vocabulary(datasets: Iterable[TokenDataset], tokenizer: Any, config: PretrainedConfig) -> Vocabulary:

@@ -37,8 +37,8 @@ LENGTHS: dict[str, Text] = {  # how long the rows are
 }
 VOCABULARY: dict[str, Text] = {
     "kept": Text(
-        "{kept:,} of {size:,} tokens: those of these files, single characters",
-        "保留 {size:,} 个词元中的 {kept:,} 个：这些文件里出现的，以及单个字符",
+        "{kept:,} of {size:,} tokens: those of these files, common ones in their letters, characters",
+        "保留 {size:,} 个词元中的 {kept:,} 个：这些文件里出现的、同类文字里常见的，以及单个字符",
     ),
     "changed": Text(
         "{share:.0%} of the validation rows have a token that no training row has;",
