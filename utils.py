@@ -112,7 +112,6 @@ from toolkit.training.texts import BARS, MODEL, ROWS, TEACHERS
 from toolkit.training.training_data import TrainingData
 
 ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
-TOKENIZED_AT_ONCE = 1000  # texts
 PROBED_AT_ONCE = 32  # rows
 FEW_TRUNCATED = 0.05  # share of the training rows
 ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
@@ -322,24 +321,18 @@ def tokenize(
 
     Raises UserError for a row that is too long for a tokenizer that cannot cut it.
     """
-    texts = frame["text"].tolist()
-    second_texts = frame["text_pair"].tolist() if encoder.pairs else None
     token_ids: list[np.ndarray] = []
     token_types: list[np.ndarray] = []
     full_lengths: list[int] = []
     row_ids: list[int] = []
-    with bar(len(texts), BARS["tokenizing"].fill(file=file), "rows", language=language) as progress_bar:
-        for start in range(0, len(texts), TOKENIZED_AT_ONCE):
-            part = slice(start, start + TOKENIZED_AT_ONCE)
-            encoded = encoder.encode(texts[part], second_texts[part] if second_texts is not None else None)
-            for row, ids in enumerate(encoded["input_ids"]):
-                for kept in encoder.kept_positions(encoded, row, file):
-                    token_ids.append(np.array(ids, np.int32)[kept])
-                    if encoder.token_types:
-                        token_types.append(np.array(encoded["token_type_ids"][row], np.uint8)[kept])
-                    row_ids.append(start + row)
-                full_lengths.append(len(ids))
-            progress_bar.update(len(encoded["input_ids"]))
+    for start, encoded in encoder.encode_table(frame, BARS["tokenizing"].fill(file=file), language):
+        for row, ids in enumerate(encoded["input_ids"]):
+            for kept in encoder.kept_positions(encoded, row, file):
+                token_ids.append(np.array(ids, np.int32)[kept])
+                if encoder.token_types:
+                    token_types.append(np.array(encoded["token_type_ids"][row], np.uint8)[kept])
+                row_ids.append(start + row)
+            full_lengths.append(len(ids))
     types = token_types if encoder.token_types else None
     rows_of_windows = None if encoder.windows is None else np.array(row_ids, np.int64)
     dataset = dataset_of(token_ids, types, encoder.tokenizer.pad_token_id, label_ids, rows_of_windows)

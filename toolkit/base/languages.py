@@ -1,6 +1,6 @@
 """Texts in each language that the scripts and the report speak, with both languages side by side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,14 @@ def count_of(number: int, noun: str) -> Text:
 def in_words(words: Any, language: str) -> Any:
     """Return a Text in one of LANGUAGES, and anything else as it is."""
     return words[language] if isinstance(words, Text) else words
+
+
+def shortened(shown: Sequence[str | Text], total: int, separator: str | Text) -> Text:
+    """Return the first of some things as a list, and how many of `total` it does not show."""
+    words = joined(shown, separator)
+    if total <= len(shown):
+        return words
+    return AND_MORE.fill(listed=words, count=total - len(shown))
 
 
 def joined(parts: Iterable[str | Text], separator: str | Text) -> Text:

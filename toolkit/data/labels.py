@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import AND_MORE, COMMA, PLACES, Text, count_of, joined
+from toolkit.base.languages import COMMA, PLACES, Text, count_of, shortened
 from toolkit.cli.console import display_width
 from toolkit.data.rows import Rejected
 from toolkit.data.spellings import certain_form, kind_of, likely_spellings, map_labels_option, plain_label
@@ -183,10 +183,7 @@ def _listed(labels: pd.Series) -> Text:
         LABELS["at"].fill(label=short_repr(label), place=PLACES[unit].fill(number=line))
         for line, label in first.head(MAX_LISTED_LABELS).items()
     ]
-    listed = joined(entries, COMMA)
-    if len(first) > MAX_LISTED_LABELS:
-        return AND_MORE.fill(listed=listed, count=len(first) - MAX_LISTED_LABELS)
-    return listed
+    return shortened(entries, len(first), COMMA)
 
 
 def stratified_sample(labels: np.ndarray, ratio: float, seed: int) -> np.ndarray:

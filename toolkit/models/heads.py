@@ -14,7 +14,7 @@ import torch
 from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import AND_MORE, COMMA, LIST_COMMA, Text, joined
+from toolkit.base.languages import COMMA, LIST_COMMA, Text, joined, shortened
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.texts import HEAD, HEAD_PROBLEMS
 from toolkit.models.trust import read_object, short
@@ -144,8 +144,7 @@ def _matched(own: Sequence[str], labels: Sequence[str], folded: Any) -> list[int
 
 
 def _listed(labels: Sequence[str]) -> Text:
-    listed = joined([short(label) for label in labels[:LISTED]], LIST_COMMA)
-    return listed if len(labels) <= LISTED else AND_MORE.fill(listed=listed, count=len(labels) - LISTED)
+    return shortened([short(label) for label in labels[:LISTED]], len(labels), LIST_COMMA)
 
 
 # -- its weights ------------------------------------------------------------------------------------------------------

@@ -60,6 +60,7 @@ class CutTokenizer:
 
     tokenizer: PreTrainedTokenizerBase
     vocabulary: Vocabulary
+    always_kept: np.ndarray  # ids in the whole vocabulary, see the function of this name
 
 
 # -- the tokenizer ----------------------------------------------------------------------------------------------------
@@ -103,8 +104,8 @@ def common_tokens(tokenizer: PreTrainedTokenizerBase, alphabets: Set[str]) -> np
 
 
 def alphabet_of(letter: str) -> str:
-    """Return the first word of a letter's Unicode name, by which alphabets are told apart here; "" if it has none."""
-    return unicodedata.name(letter, "").partition(" ")[0]
+    """Return the first word of a letter's Unicode name, by which alphabets are told apart here; "?" if it has none."""
+    return unicodedata.name(letter, "?").partition(" ")[0]
 
 
 def up_to_padding(pad_id: int) -> range:
@@ -123,7 +124,8 @@ def cut_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, 
     state = _state(tokenizer)
     size = max(len(tokenizer), max(_ids(state["model"]).values()) + 1)
     named = {number for number in token_ids_of(config).values() if number < size}
-    kept = set(always_kept(tokenizer).tolist()) | set(used.tolist()) | named
+    always = always_kept(tokenizer)
+    kept = set(always.tolist()) | set(used.tolist()) | named
     if state["model"]["type"] == "BPE":
         kept = _with_parts(state["model"], kept)
     vocabulary = Vocabulary(np.array(sorted(kept)), size)
@@ -134,7 +136,7 @@ def cut_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, 
     _renumber(state.get("post_processor"), new_ids)
     state["padding"] = None
     state["truncation"] = None
-    return CutTokenizer(_tokenizer_of(tokenizer, config, state, new_ids), vocabulary)
+    return CutTokenizer(_tokenizer_of(tokenizer, config, state, new_ids), vocabulary, always)
 
 
 def _state(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import AND_MORE, LIST_COMMA, Text, count_of, joined
+from toolkit.base.languages import LIST_COMMA, Text, count_of, shortened
 from toolkit.base.streams import StandardOutput, writes_utf8
 from toolkit.cli.console import Log
 from toolkit.cli.sections import InferenceOptions
@@ -111,10 +111,9 @@ class Predictions(ABC):
 
     def _replace(self, rows: UnlabelledRows, taken: Sequence[str]) -> None:
         """Replace columns of the input; UserError if that is not wanted, or one of them has the texts."""
-        listed = joined(map(short_repr, taken[:MAX_LISTED_COLUMNS]), LIST_COMMA)
-        if len(taken) > MAX_LISTED_COLUMNS:
-            listed = AND_MORE.fill(listed=listed, count=len(taken) - MAX_LISTED_COLUMNS)
-        columns = COLUMNS["column" if len(taken) == 1 else "columns"].fill(listed=listed)
+        names = [short_repr(name) for name in taken[:MAX_LISTED_COLUMNS]]
+        noun = COLUMNS["column" if len(taken) == 1 else "columns"]
+        columns = noun.fill(listed=shortened(names, len(taken), LIST_COMMA))
         keep_both = f"--prediction_prefix {self.added.prefix}new_"
         if set(taken) & set(rows.used_columns):
             raise UserError(COLUMNS["used"].fill(file=rows.name, columns=columns, keep_both=keep_both))

@@ -1,6 +1,5 @@
 """Choose the pretrained model of a run that names none: English, or multilingual where the texts are not in English."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,10 @@ from toolkit.models.locate import EMBEDDED, resolve_model
 from toolkit.models.multilingual import FULL_NAME, MULTILINGUAL, how_to_install, is_installed
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.models.texts import CHOICE
+from toolkit.models.vocabulary import alphabet_of
 from toolkit.tokens.unknown_characters import sampled, unknown_characters
 
+LATIN = ("LATIN", "FULLWIDTH")  # alphabet_of its letters
 MAX_OTHER_LETTERS = 0.5  # of another alphabet than the Latin one, in texts for the English model
 
 
@@ -60,5 +61,5 @@ def share_model(processes: Processes, chosen: ChosenModel | None) -> ChosenModel
 def share_of_other_letters(texts: Sequence[str]) -> float:
     """Return the share of the letters of some of the texts that are of another alphabet than the Latin one."""
     letters = [character for text in sampled(texts) for character in text if character.isalpha()]
-    others = sum(not unicodedata.name(letter, "").startswith(("LATIN", "FULLWIDTH LATIN")) for letter in letters)
+    others = sum(alphabet_of(letter) not in LATIN for letter in letters)
     return others / max(len(letters), 1)

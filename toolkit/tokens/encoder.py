@@ -1,15 +1,19 @@
 """A tokenizer and how it is used for one model: single texts or pairs, cut to the length that the model takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pandas as pd
 from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
+from toolkit.cli.console import bar
 from toolkit.models.configuration import has_token_types, input_limit
 from toolkit.tokens.windows import Windows, window_positions
 
+ENCODED_AT_ONCE = 1000  # rows
 DEFAULT_LENGTH = 512  # tokens, for a model without a limit
 HEAD_TOKENS = 128  # of head_tail, Sun et al. 2019, section 5.3.1
 
@@ -35,6 +39,20 @@ class Encoder:
             return_token_type_ids=self.token_types,
             return_attention_mask=False,
         )
+
+    def encode_table(self, frame: pd.DataFrame, activity: Text, language: str = "en") -> Iterator[tuple[int, Any]]:
+        """Yield, for a thousand rows at a time, the number of the first and what `encode` returns for them.
+
+        The table has the columns text and, for pairs, text_pair; `activity` is what the progress bar says, in
+        `language`.
+        """
+        texts = frame["text"].tolist()
+        second_texts = frame["text_pair"].tolist() if self.pairs else None
+        with bar(len(texts), activity, "rows", language=language) as progress_bar:
+            for start in range(0, len(texts), ENCODED_AT_ONCE):
+                part = slice(start, start + ENCODED_AT_ONCE)
+                yield start, self.encode(texts[part], second_texts[part] if second_texts is not None else None)
+                progress_bar.update(len(texts[part]))
 
     @property
     def capacity(self) -> int:

@@ -1,7 +1,7 @@
 """Cut a model's vocabulary to the tokens of the texts of a run, and find out what that does to other texts."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +12,10 @@ from transformers import PretrainedConfig
 
 from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
-from toolkit.cli.console import bar
 from toolkit.compute.processes import Processes
 from toolkit.models.vocabulary import (
     Vocabulary,
     alphabet_of,
-    always_kept,
     common_tokens,
     cut_tokenizer,
     token_ids_of,
@@ -27,7 +25,6 @@ from toolkit.tokens.dataset import TokenDataset
 from toolkit.tokens.encoder import Encoder
 from toolkit.tokens.unknown_characters import sampled
 
-ENCODED_AT_ONCE = 1000  # rows
 LEAST_SHARE = 0.1  # of the letters of texts, for an alphabet that counts as theirs
 TOKENS_OF = Text("tokens of {name}", "{name} 的词元")
 ONCE_MORE = Text("tokens of {name}, once more", "{name} 的词元，再来一遍")
@@ -52,7 +49,7 @@ def trim_vocabulary(
     Raises UserError if the tokenizer's vocabulary cannot be cut so that it splits these texts as before.
     """
     token_ids = {
-        name: list(_token_ids(encoder, frame, TOKENS_OF.fill(name=name)[language])) for name, frame in frames.items()
+        name: list(_token_ids(encoder, frame, TOKENS_OF.fill(name=name), language)) for name, frame in frames.items()
     }
     used = {name: _distinct(rows) for name, rows in token_ids.items()}
     common = common_tokens(encoder.tokenizer, _alphabets(frames["train"]))
@@ -60,13 +57,13 @@ def trim_vocabulary(
     trimmed = replace(encoder, tokenizer=cut.tokenizer)
     new_ids = cut.vocabulary.new_ids
     for name, frame in frames.items():
-        ids_now = _token_ids(trimmed, frame, ONCE_MORE.fill(name=name)[language])
+        ids_now = _token_ids(trimmed, frame, ONCE_MORE.fill(name=name), language)
         if not all(np.array_equal(new_ids[before], now) for before, now in zip(token_ids[name], ids_now, strict=True)):
             raise UserError("--trim_vocabulary: this tokenizer splits texts otherwise without the tokens that none has")
     known = np.zeros(cut.vocabulary.size, bool)
     known[used["train"]] = True
     known[common] = True
-    known[always_kept(encoder.tokenizer)] = True
+    known[cut.always_kept] = True
     changed = [not known[row].all() for row in token_ids["valid"]]
     return Trimmed(trimmed, cut.vocabulary, sum(changed) / max(len(changed), 1))
 
@@ -95,17 +92,11 @@ def share_vocabulary(processes: Processes, vocabulary: Vocabulary | None) -> Voc
     return None if tensors is None else Vocabulary(tensors["kept"].numpy(), size)
 
 
-def _token_ids(encoder: Encoder, frame: pd.DataFrame, activity: str) -> Iterator[np.ndarray]:
+def _token_ids(encoder: Encoder, frame: pd.DataFrame, activity: Text, language: str) -> Iterator[np.ndarray]:
     """Yield the ids of all tokens of each row, (L,), before anything is truncated."""
-    texts: Sequence[str] = frame["text"].tolist()
-    second_texts: Sequence[str] | None = frame["text_pair"].tolist() if encoder.pairs else None
-    with bar(len(texts), activity, "rows") as progress_bar:
-        for start in range(0, len(texts), ENCODED_AT_ONCE):
-            part = slice(start, start + ENCODED_AT_ONCE)
-            encoded = encoder.encode(texts[part], None if second_texts is None else second_texts[part])
-            for ids in encoded["input_ids"]:
-                yield np.array(ids, np.int32)
-            progress_bar.update(len(encoded["input_ids"]))
+    for _, encoded in encoder.encode_table(frame, activity, language):
+        for ids in encoded["input_ids"]:
+            yield np.array(ids, np.int32)
 
 
 def _distinct(rows: Iterable[np.ndarray]) -> np.ndarray:

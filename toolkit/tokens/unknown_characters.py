@@ -1,6 +1,5 @@
 """Notice a model that cannot read the text: the characters that its tokenizer turns into the unknown token."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from toolkit.base.errors import UserError
 from toolkit.models.multilingual import MULTILINGUAL, how_to_install, is_installed
 from toolkit.models.texts import LOCATE
+from toolkit.models.vocabulary import alphabet_of
 
 SAMPLED_TEXTS = 1000  # that are looked at, or up to twice as many
 SAMPLED_CHARACTERS = 10_000  # of each of them, from its beginning; more than a model reads
@@ -42,7 +42,7 @@ def unknown_characters(tokenizer: Any, texts: Sequence[str]) -> tuple[float, Cou
     for text, ids, offsets in zip(sample, encoded["input_ids"], encoded["offset_mapping"], strict=True):
         for token, (start, end) in zip(ids, offsets, strict=True):
             if token == tokenizer.unk_token_id:
-                scripts.update(unicodedata.name(c, "?").split()[0] for c in text[start:end] if not c.isspace())
+                scripts.update(alphabet_of(c) for c in text[start:end] if not c.isspace())
     return scripts.total() / max(total, 1), scripts
 
 

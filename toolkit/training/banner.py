@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from toolkit.base.languages import AND_MORE, COMMA, LIST_COMMA, Text, count_of, joined
+from toolkit.base.languages import COMMA, LIST_COMMA, Text, count_of, joined, shortened
 from toolkit.cli.console import Log, shown_label
 from toolkit.compute.batches import padding_share, training_batches
 from toolkit.data.tables import Table
@@ -45,10 +45,7 @@ def say_labels(log: Log, labels: Sequence[str], label_ids: np.ndarray) -> None:
     """Log how many rows each label has, label_ids (N,)."""
     counts = np.bincount(label_ids, minlength=len(labels)).tolist()
     entries = [f"{shown_label(label)} {count:,}" for label, count in zip(labels, counts, strict=True)]
-    line = joined(entries[:MAX_LISTED], COMMA)
-    if len(entries) > MAX_LISTED:
-        line = AND_MORE.fill(listed=line, count=len(entries) - MAX_LISTED)
-    log.item("labels", line)
+    log.item("labels", shortened(entries[:MAX_LISTED], len(entries), COMMA))
 
 
 def say_lengths(log: Log, full_lengths: np.ndarray, max_length: int, truncation: str) -> None:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import AND_MORE, COMMA, SEMICOLON, joined
+from toolkit.base.languages import COMMA, SEMICOLON, joined, shortened
 from toolkit.cli.console import Log, shown_label
 from toolkit.cli.sections import LossOptions
 from toolkit.training.texts import LOSS
@@ -126,10 +126,7 @@ def say_loss(log: Log, loss: Loss, labels: Sequence[str]) -> None:
         parts.append(LOSS["smoothing"].fill(share=loss.smoothing))
     if loss.weights is not None:
         entries = [f"{shown_label(label)} {w:.3g}" for label, w in zip(labels, loss.weights.tolist(), strict=True)]
-        listed = joined(entries[:MAX_LISTED], COMMA)
-        if len(entries) > MAX_LISTED:
-            listed = AND_MORE.fill(listed=listed, count=len(entries) - MAX_LISTED)
-        parts.append(LOSS["weights"].fill(listed=listed))
+        parts.append(LOSS["weights"].fill(listed=shortened(entries[:MAX_LISTED], len(entries), COMMA)))
     if parts:
         log.item("loss", joined(parts, SEMICOLON))
         log.item("", LOSS["valid_loss"])
