@@ -14,8 +14,14 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 
 LOCK_FILE = ".lock"
+UNWRITABLE = Text("{folder}: cannot be written ({reason})", "{folder}：无法写入（{reason}）")
+IN_USE = Text(
+    "{folder}: another run is writing there; wait for it to end, or choose another directory",
+    "{folder}：另一次运行正在写这个目录；请等它结束，或换一个目录",
+)
 
 
 def hidden_sibling(path: Path, state: str) -> Path:
@@ -85,7 +91,7 @@ def filling(folder: Path) -> Iterator[Path]:
         # Libraries that write in Rust have exceptions of their own for a full disk: the tokenizers a plain Exception.
         is_of_tokenizers = type(error) is Exception and "os error" in str(error)
         if isinstance(error, SafetensorError) or is_of_tokenizers:
-            raise UserError(f"{folder}: cannot be written ({error})") from None
+            raise UserError(UNWRITABLE.fill(folder=folder, reason=error)) from None
         raise
 
 
@@ -156,9 +162,7 @@ def lock_directory(folder: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(
-            f"{folder}: another run is writing there; wait for it to end, or choose another directory"
-        ) from None
+        raise UserError(IN_USE.fill(folder=folder)) from None
     return lock
 
 

@@ -73,6 +73,13 @@ def reason_of(error: BaseException) -> Text:
     return Text(reason, REASONS.get(number, reason) if number is not None else reason)
 
 
+def message_of(error: BaseException) -> Text:
+    """Return what an exception says, in Chinese too if it was raised with a Text or its reason is well known."""
+    if error.args and isinstance(error.args[0], Text):
+        return error.args[0]
+    return Text(str(error), reason_of(error).zh)
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type if it has none."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,6 +7,11 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
+
+CLOSED_OUTPUT = Text(
+    "standard output is closed; --output_file names a file", "标准输出已关闭；请用 --output_file 指定文件"
+)
 
 
 def prepare_streams() -> None:
@@ -51,7 +56,7 @@ class StandardOutput:
 
     def __init__(self) -> None:
         if sys.__stdout__ is None and isinstance(sys.stdout, TextIOWrapper):  # the null device stands in its place
-            raise UserError("standard output is closed; --output_file names a file")
+            raise UserError(CLOSED_OUTPUT)
 
     def write(self, content: bytes) -> None:
         """Write bytes, at once."""

@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from toolkit.base.errors import UserError
+from toolkit.base.errors import UserError, message_of
 from toolkit.cli.label_names import split_at_equals
 from toolkit.cli.parser import GatheredWords, number
+from toolkit.cli.texts import CLASS_WEIGHTS
 
 NAMES = ("none", "balanced")
 _weight = number(float, 0, above=True)
@@ -31,11 +32,11 @@ def class_weight(words: Sequence[str]) -> str | dict[str, float]:
     for word in words:
         label, weight = split_at_equals(word)
         if not label or not weight:
-            raise UserError(f"--class_weight {word}: should be none, balanced, or LABEL=WEIGHT for some of the labels")
+            raise UserError(CLASS_WEIGHTS["word"].fill(word=word))
         if label in weights:
-            raise UserError(f"--class_weight {word}: the label has a weight already")
+            raise UserError(CLASS_WEIGHTS["twice"].fill(word=word))
         try:
             weights[label] = _weight(weight)
         except argparse.ArgumentTypeError as error:
-            raise UserError(f"--class_weight {word}: the weight {error}") from None
+            raise UserError(CLASS_WEIGHTS["weight"].fill(word=word, reason=message_of(error))) from None
     return weights

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from toolkit.base.errors import UserError
+from toolkit.base.errors import UserError, message_of
 from toolkit.cli.parser import GatheredWords, path
+from toolkit.cli.texts import LABEL_NAMES
 
 EQUALS_SIGN = re.compile(r"(?<!\\)=")  # \= is part of a label
 FILE_ENDINGS = (".csv", ".json")
@@ -31,7 +32,7 @@ def label_names(word: str) -> dict[str, str]:
         return _names_of_file(word)
     old, new = split_at_equals(word)
     if not old or not new:
-        raise UserError(f"--map_labels {word}: should be OLD=NEW, or a csv or json file of old and new names")
+        raise UserError(LABEL_NAMES["word"].fill(word=word))
     return {old: new}
 
 
@@ -52,17 +53,16 @@ def _names_of_file(name: str) -> dict[str, str]:
             pairs = pairs[1:] if pairs and pairs[0] == ("old", "new") else pairs
         names = {old.strip(): _label(new) for old, new in pairs}
     except (OSError, ValueError, AttributeError, csv.Error) as error:
-        needed = "a json object of old and new names, or a csv file of two columns, old and new"
-        raise UserError(f"--map_labels {name}: {error}; it should be {needed}") from None
+        raise UserError(LABEL_NAMES["file"].fill(name=name, reason=message_of(error))) from None
     if not all([*names, *names.values()]):
-        raise UserError(f"--map_labels {name}: a name in it is empty")
+        raise UserError(LABEL_NAMES["empty"].fill(name=name))
     return names
 
 
 def _label(value: object) -> str:
     """Return a new name; ValueError if it is neither text nor a whole number."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"{value!r} is no name of a label")
+        raise ValueError(LABEL_NAMES["no_name"].fill(value=repr(value)))
     return str(value).strip()
 
 

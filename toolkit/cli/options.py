@@ -18,6 +18,7 @@ from toolkit.cli.sections import (
     ScoringOptions,
     options_from,
 )
+from toolkit.cli.texts import COMBINATIONS, PACKAGES, VALUES
 
 # fmt: off
 LARGEST_SEED = 2**63 - 1
@@ -50,14 +51,14 @@ def _separator(word: str) -> str:
         return word
     word = {"\\t": "\t"}.get(word, word)
     if len(word) != 1 or word in "\"\\\r\n\0":
-        raise argparse.ArgumentTypeError(f"{word!r} is neither auto, comma, semicolon, tab, bar nor one character that can separate fields")
+        raise argparse.ArgumentTypeError(VALUES["separator"].fill(word=repr(word)))
     return word
 
 
 def _trained_part(word: str) -> str:
     """Return all, head, lora or top:N, which say what is trained."""
     if not re.fullmatch("all|head|lora|top:[1-9][0-9]{0,3}", word):
-        raise argparse.ArgumentTypeError(f"{word!r} is neither all, head, lora nor top:N, as in top:3")
+        raise argparse.ArgumentTypeError(VALUES["trained_part"].fill(word=repr(word)))
     return word
 
 
@@ -65,7 +66,7 @@ def _column_names(words: str) -> str:
     """Return names of columns with commas between, without blanks around them."""
     names = [name.strip() for name in words.split(",")]
     if not all(names) or len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"{words!r} names no columns, or one of them twice; they are written as label,text")
+        raise argparse.ArgumentTypeError(VALUES["column_names"].fill(words=repr(words)))
     return ",".join(names)
 
 
@@ -187,44 +188,44 @@ def _check_windows(args: argparse.Namespace) -> None:
     """Raise UserError for an option of windows where there are none; with --resume the run decides that."""
     for name in ("stride", "max_windows"):
         if getattr(args, name) is not None and args.long_texts != "windows" and not args.resume:
-            raise UserError(f"--{name} is for --long_texts windows")
+            raise UserError(COMBINATIONS["windows"].fill(name=name))
 
 
 def _check_teaching(args: argparse.Namespace) -> None:
     """Raise UserError for options that --teacher cannot go with; with --resume the run decides whether it has one."""
     if args.teacher is None:
         if args.unlabelled_file is not None and not args.resume:
-            raise UserError("--unlabelled_file is for --teacher, which predicts the labels of its texts")
+            raise UserError(COMBINATIONS["unlabelled"])
         return
-    problems = []
+    conflicting = []
     if args.loss != "cross_entropy":
-        problems.append(f"--loss {args.loss}")
+        conflicting.append(f"--loss {args.loss}")
     if args.class_weight != "none":
-        problems.append("--class_weight")
+        conflicting.append("--class_weight")
     if args.find_label_errors:
-        problems.append("--find_label_errors")
-    if problems:
-        raise UserError(*(f"--teacher cannot be combined with {problem}" for problem in problems))
+        conflicting.append("--find_label_errors")
+    if conflicting:
+        raise UserError(*(COMBINATIONS["with"].fill(option="--teacher", other=option) for option in conflicting))
 
 
 def _check_training(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for one whose package is not there."""
     if args.train == "lora" and find_spec("peft") is None:
-        raise UserError("--train lora needs the package peft, which brings accelerate (pip install peft)")
+        raise UserError(PACKAGES["peft"])
     for name, loss in (("focal_gamma", "focal"), ("label_smoothing", "label_smoothing")):
         if getattr(args, name) is not None and args.loss != loss:
-            raise UserError(f"--{name} is for --loss {loss}, and this is --loss {args.loss}")
+            raise UserError(COMBINATIONS["loss"].fill(name=name, loss=loss, own=args.loss))
     for name in ("head_layers", "head_dropout"):
         if getattr(args, name) is not None and args.head == "model":
-            raise UserError(f"--{name} is for --head cls, mean and mlp, and this is --head model")
+            raise UserError(COMBINATIONS["head"].fill(name=name))
     _check_windows(args)
     _check_teaching(args)
     if args.pooling == "mean" and args.head != "model":
-        raise UserError(f"--pooling mean is for --head model, and this is --head {args.head}; --head mean reads the mean")
+        raise UserError(COMBINATIONS["pooling_head"].fill(head=args.head))
     if args.pooling == "mean" and args.train != "all":
-        raise UserError(f"--pooling mean adds a layer, of which --train {args.train} would save nothing; --head mean does without")
+        raise UserError(COMBINATIONS["pooling_part"].fill(train=args.train))
     if args.trim_vocabulary and args.train != "all":
-        raise UserError(f"--trim_vocabulary makes the saved model smaller, and --train {args.train} saves no vocabulary; leave one of them out")
+        raise UserError(COMBINATIONS["vocabulary_part"].fill(train=args.train))
     if args.find_label_errors:
         _check_label_search(args)
 
@@ -237,9 +238,9 @@ def _check_label_search(args: argparse.Namespace) -> None:
     if args.seeds > 1:
         conflicting.append("seeds")
     if conflicting:
-        raise UserError(*(f"--find_label_errors cannot be combined with --{name}" for name in conflicting))
+        raise UserError(*(COMBINATIONS["with"].fill(option="--find_label_errors", other=f"--{name}") for name in conflicting))
     if find_spec("cleanlab") is None:
-        raise UserError("--find_label_errors needs the package cleanlab (pip install cleanlab)")
+        raise UserError(PACKAGES["cleanlab"])
 
 
 def training_parser() -> Parser:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from toolkit.base.errors import UserError
+from toolkit.base.errors import UserError, message_of
 from toolkit.base.languages import Text
+from toolkit.cli.argparse_messages import in_both_languages, problem_of_argument
+from toolkit.cli.texts import ARGUMENT_FILES, VALUES, WORDS
 
 FREE_TEXT = {"--text", "--text_pair"}  # their value may begin with @ without naming an argument file
-UNKNOWN_OPTION = Text("unknown option {word}; --help lists them all", "没有 {word} 这个选项；--help 列出全部选项")
-UNKNOWN_OPTION_NEAR = Text("unknown option {word}; did you mean {near}?", "没有 {word} 这个选项；是不是 {near}？")
-UNEXPECTED = Text("unexpected argument {word}; --help lists the options", "多余的参数 {word}；--help 列出全部选项")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -37,7 +36,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser that knows no abbreviations, reads @files and answers a mistake with one line."""
 
     def __init__(self, check: Callable[[argparse.Namespace], None] = lambda options: None, **kwargs: Any):
-        super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
+        super().__init__(allow_abbrev=False, exit_on_error=False, formatter_class=_Help, **kwargs)
         self.check = check  # raises UserError for options that do not go together
         self.words: list[str] = []  # what was parsed last, argument files expanded
 
@@ -48,11 +47,14 @@ class Parser(argparse.ArgumentParser):
         self.words = expand_argument_files(sys.argv[1:] if args is None else args)
         for word in self.words:
             if SURROGATE.search(word):  # bytes that are no text in this system
-                raise UserError(f"{word!r} is not utf-8 text; rename the file")
-        namespace, unknown = self.parse_known_args(self.words)
+                raise UserError(WORDS["no_text"].fill(word=repr(word)))
+        try:
+            namespace, unknown = self.parse_known_args(self.words)
+        except argparse.ArgumentError as error:
+            raise UserError(problem_of_argument(error)) from None
         if unknown:
             problems = [self._unknown_option(word) for word in unknown if word.startswith("-")]
-            raise UserError(*problems or [UNEXPECTED.fill(word=repr(unknown[0]))])
+            raise UserError(*problems or [WORDS["unexpected"].fill(word=repr(unknown[0]))])
         self.check(namespace)
         return namespace
 
@@ -60,12 +62,12 @@ class Parser(argparse.ArgumentParser):
         """Return what to say of an option that there is not."""
         near_names = difflib.get_close_matches(word.split("=")[0], self._option_string_actions, n=1)
         if near_names:
-            return UNKNOWN_OPTION_NEAR.fill(word=word, near=near_names[0])
-        return UNKNOWN_OPTION.fill(word=word)
+            return WORDS["unknown_near"].fill(word=word, near=near_names[0])
+        return WORDS["unknown"].fill(word=word)
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError in place of argparse's usage text."""
-        raise UserError(message)
+        raise UserError(in_both_languages(message))
 
 
 def options_on_command_line(parser: Parser) -> dict[str, Any]:
@@ -85,12 +87,12 @@ def expand_argument_files(words: Sequence[str]) -> list[str]:
         try:
             content = Path(path(word[1:])).read_text(encoding="utf-8-sig")
             if "\0" in content:
-                raise ValueError("contains a NUL character")
+                raise ValueError(ARGUMENT_FILES["nul"])
             expanded += shlex.split(content, comments=True)
         except UnicodeDecodeError:
-            raise UserError(f"argument file {word[1:]}: it is not utf-8 text; save it as utf-8") from None
+            raise UserError(ARGUMENT_FILES["problem"].fill(name=word[1:], reason=ARGUMENT_FILES["no_text"])) from None
         except (OSError, ValueError) as error:
-            raise UserError(f"argument file {word[1:]}: {error}") from None
+            raise UserError(ARGUMENT_FILES["problem"].fill(name=word[1:], reason=message_of(error))) from None
     return expanded
 
 
@@ -127,12 +129,12 @@ def number(kind: type, least: float, most: float = math.inf, above: bool = False
             value = kind(word)
             float(value)  # a whole number may be too large for that, and so for us
         except (ValueError, OverflowError):
-            name = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"{word!r} is not {name}") from None
+            problem = VALUES["no_whole_number" if kind is int else "no_number"]
+            raise argparse.ArgumentTypeError(problem.fill(word=repr(word))) from None
         if not math.isfinite(value) or not least <= value <= most or (above and value == least):
-            low = f"above {least:g}" if above else f"at least {least:g}"
-            high = "" if most == math.inf else f" and at most {most:g}"
-            raise argparse.ArgumentTypeError(f"must be {low}{high} and finite, not {word}")
+            low = VALUES["above" if above else "at_least"].fill(least=least)
+            bounds = low if most == math.inf else VALUES["between"].fill(low=low, most=most)
+            raise argparse.ArgumentTypeError(VALUES["out_of_range"].fill(bounds=bounds, word=word))
         return value
 
     return parse

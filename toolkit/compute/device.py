@@ -7,10 +7,11 @@ import torch
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import Text, counted
 from toolkit.base.process import Process
 from toolkit.base.torch_versions import buffer_option, set_autocast_dtype
 from toolkit.compute.processes import ALONE, Processes
+from toolkit.compute.texts import DEVICE
 
 
 def choose_device(name: str, process: Process = ALONE.process) -> torch.device:
@@ -23,17 +24,16 @@ def choose_device(name: str, process: Process = ALONE.process) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UserError(
-            f"--device {name}: there is no such device; use cpu, cuda, cuda:1 (the second card) or mps"
-        ) from None
+        raise UserError(DEVICE["none"].fill(name=name)) from None
     if process.size > 1:
         if device.index is not None:
-            raise UserError(f"--device {name}: each of several processes uses a card of its own; use --device cuda")
+            raise UserError(DEVICE["several_processes"].fill(name=name))
         if device.type == "cuda":
             device = torch.device("cuda", process.local_rank)
     available = _devices_of_type(device.type)
     if (device.index or 0) >= available:
-        raise UserError(f"--device {device}: this machine has {counted(available, f'{device.type} device')}")
+        devices = Text(counted(available, f"{device.type} device"), f"{available:,} 个 {device.type} 设备")
+        raise UserError(DEVICE["too_few"].fill(name=device, devices=devices))
     if process.size > 1 and device.type == "cuda":
         torch.cuda.set_device(device)
     return device

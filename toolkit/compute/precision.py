@@ -9,6 +9,7 @@ import torch
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import GradScaler, grad_scaler
 from toolkit.compute.processes import Processes
+from toolkit.compute.texts import DEVICE, PRECISION
 from toolkit.layers.int8 import can_int8
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.float32}
@@ -47,17 +48,13 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name == "auto":
         return Precision(_fastest_format(device), device_type, is_automatic=True)
     if name == "fp16" and device_type != "cuda":
-        raise UserError(
-            f"--precision fp16 needs a CUDA device, but this one is {device_type}; --precision auto chooses what works"
-        )
+        raise UserError(PRECISION["fp16"].fill(device=device_type))
     if name == "int8" and device_type != "cpu":
-        raise UserError(f"--precision int8 works only on the CPU, but this device is {device_type}; add --device cpu")
+        raise UserError(PRECISION["int8_device"].fill(device=device_type))
     if name == "int8" and not can_int8():
-        raise UserError(
-            "--precision int8 needs an x86 processor and a torch built with oneDNN; --precision auto chooses what works"
-        )
+        raise UserError(PRECISION["int8_processor"])
     if name == "bf16" and device_type == "mps":
-        raise UserError("--precision bf16 does not work on mps; --precision auto chooses what works")
+        raise UserError(PRECISION["mps"])
     return Precision(name, device_type)
 
 
@@ -68,9 +65,7 @@ def common_precision(name: str, device: torch.device, processes: Processes) -> P
     """
     main_device_type = processes.broadcast(device.type)
     if main_device_type != device.type:
-        raise UserError(
-            f"--device {device.type}: the main process uses {main_device_type}, and all need the same kind of device"
-        )
+        raise UserError(DEVICE["other_type"].fill(own=device.type, main=main_device_type))
     chosen = processes.on_main(lambda: choose_precision(name, device).name)
     return replace(choose_precision(chosen, device), is_automatic=name == "auto")
 

@@ -22,6 +22,7 @@ from toolkit.base.errors import Stopped, UserError, first_line, kind_and_line
 from toolkit.base.languages import LANGUAGES, Text
 from toolkit.base.process import Process
 from toolkit.cli.exits import MAIN_HEAD_START
+from toolkit.compute.texts import PROCESSES
 
 TIME_TO_START = timedelta(minutes=10)  # for all processes to have begun
 TIME_TO_WAIT = timedelta(days=7)  # for one that prepares while the others wait; one that has died is noticed at once
@@ -58,7 +59,7 @@ class Processes:
             self._connect()
         except (ValueError, RuntimeError) as error:
             address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-            raise UserError(f"the other processes cannot be reached at {address} ({first_line(error)})") from None
+            raise UserError(PROCESSES["unreachable"].fill(address=address, reason=first_line(error))) from None
         return self
 
     def __exit__(
@@ -100,7 +101,7 @@ class Processes:
         nothing to say.
         """
         if is_lost:  # a connection breaks when its other end dies
-            error = UserError(f"another process has ended or cannot be reached ({_cause(error)})")
+            error = UserError(PROCESSES["lost"].fill(reason=_cause(error)))
         first = self._first_failure(error)
         if first.rank == self.rank or (self.is_main and not is_lost):
             if is_lost:

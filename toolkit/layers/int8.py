@@ -29,6 +29,13 @@ FEW_WEIGHT_LEVELS = 63  # of a processor that adds two products up in 16 bits
 SMALLEST_STEP = 1e-30  # of a token that is 0 throughout
 LEAST_SHARE = 0.5  # of the encoder's weights that must be in layers that compute in int8
 WHOLE = 0.99  # share that need not be told
+TOO_FEW_LAYERS = Text(
+    (
+        "--precision int8: {share:.0%} of the encoder's weights of a {model} are in layers that can be computed in "
+        "int8; leave it out"
+    ),
+    "--precision int8：{model} 的编码器只有 {share:.0%} 的权重在能用 int8 计算的层里；请去掉这个选项",
+)
 AGREEMENT = Text(
     "{same:,} of {rows:,} compared rows keep the label of fp32", "比较的 {rows:,} 行中有 {same:,} 行与 fp32 的标签相同"
 )
@@ -158,10 +165,7 @@ def make_int8(model: PreTrainedModel) -> None:
             module.__class__ = Int8Conv1D
     share = int8_share(model)
     if share < LEAST_SHARE:
-        raise UserError(
-            f"--precision int8: {share:.0%} of the encoder's weights of a {type(model).__name__} are in layers that "
-            "can be computed in int8; leave it out"
-        )
+        raise UserError(TOO_FEW_LAYERS.fill(share=share, model=type(model).__name__))
 
 
 def int8_share(model: PreTrainedModel) -> float:
