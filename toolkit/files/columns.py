@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
+from toolkit.files.texts import NO_PAIRS
 
 TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair if the file has one; no name holds a NUL
 
@@ -46,7 +47,7 @@ class Columns:
     def renamed(self, options: ColumnOptions) -> "Columns":
         """Return them with the names that options give; UserError for one of a text_pair where there is none."""
         if options.pair_column and not self.text_pair:
-            raise UserError("--pair_column: this model was trained on single texts; leave it out")
+            raise UserError(NO_PAIRS)
         return self._with_names(options)
 
     def unlabelled(self) -> "Columns":

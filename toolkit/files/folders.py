@@ -9,7 +9,7 @@ from toolkit.files.encodings import detect_encoding, encoding_of_bom, error_hand
 from toolkit.files.inputs import files_of_folder, text_of_name
 from toolkit.files.likely_encodings import is_readable
 from toolkit.files.source import Record, Source, format_of_name
-from toolkit.files.texts import REMARKS
+from toolkit.files.texts import FOLDERS, REMARKS
 
 UNLABELLED = frozenset({"unsup", "unlabeled", "unlabelled"})  # what a folder without labels is called among others
 SAMPLE_BYTES = 1 << 20  # of texts that are not utf-8, in which their encoding is recognised
@@ -47,10 +47,7 @@ def _refuse_names_that_are_no_text(folder: Path, texts: Sequence[Path]) -> None:
     for label in sorted({_label(folder, file) for file in texts}):
         name = text_of_name(label)
         if name != label:
-            raise UserError(
-                f"{folder}: the folder {name} has a name that is not utf-8 text, so it cannot be a label; rename it, "
-                "or unpack the archive again, such as with unzip -O GBK"
-            )
+            raise UserError(FOLDERS["no_text"].fill(folder=folder, name=name))
 
 
 def _texts(files: Sequence[Path]) -> list[Path]:
@@ -61,11 +58,12 @@ def _texts(files: Sequence[Path]) -> list[Path]:
 
 def _no_texts(folder: Path, files: Sequence[Path]) -> UserError:
     """Return the error for a folder in which there are no texts."""
-    expected = "one folder a label is expected, with a text in each file, such as pos/1.txt and neg/2.txt"
     if not files:
-        return UserError(f"{folder}: the folder is empty; {expected}")
-    advice = f"name a file of it, such as {files[0]}, or several by a pattern, such as {folder / '*'}{files[0].suffix}"
-    return UserError(f"{folder}: is a folder without texts; {advice}; else {expected}")
+        return UserError(FOLDERS["empty"].fill(folder=folder, expected=FOLDERS["expected"]))
+    pattern = f"{folder / '*'}{files[0].suffix}"
+    return UserError(
+        FOLDERS["no_texts"].fill(folder=folder, file=files[0], pattern=pattern, expected=FOLDERS["expected"])
+    )
 
 
 def _records(folder: Path, texts: Sequence[Path], encoding: str | None, has_labels: bool) -> Iterator[Record]:

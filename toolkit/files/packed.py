@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeAlias, cast
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text
+from toolkit.base.languages import LIST_COMMA, Text, shortened
 from toolkit.files.source import format_of_name, short_repr
-from toolkit.files.texts import REMARKS
+from toolkit.files.texts import ARCHIVES, REMARKS
 
 # What reading a file raises that is damaged, cut, or packed in a way that Python does not know.
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
@@ -86,12 +86,12 @@ def _unzipped(path: Path) -> Content:
         if "[Content_Types].xml" in names and any(name.startswith("xl/") for name in names):
             return Content(str(path), lambda: path.open("rb"), path, is_workbook=True)
         if "content.xml" in names and "mimetype" in names:
-            raise UserError(f"{path}: is an OpenDocument file; save it as .xlsx or .csv")
+            raise UserError(ARCHIVES["opendocument"].fill(path=path))
         if len(files) != 1:
-            raise UserError(f"{path}: {_listed(names)}; unpack it and name the one that is meant")
+            raise UserError(ARCHIVES["no_single_file"].fill(path=path, content=_listed(names)))
     (entry,) = files
     if entry.flag_bits & IS_ENCRYPTED:
-        raise UserError(f"{path}: is protected by a password; unpack it first")
+        raise UserError(ARCHIVES["protected"].fill(path=path))
     refuse_bomb(str(path), files)
     is_told = format_of_name(path) is not None and format_of_name(path) == format_of_name(entry.filename)
     remark = None if is_told else REMARKS["zip"].fill(name=short_repr(entry.filename)[1:-1])
@@ -102,8 +102,8 @@ def refuse_bomb(name: str, entries: Iterable[zipfile.ZipInfo]) -> None:
     """Raise UserError for a zip that grows as none of text does when it is unpacked."""
     for entry in entries:
         if entry.file_size > max(ALWAYS_FITS, MOST_GROWTH * entry.compress_size):
-            size = f"{entry.file_size / 1e9:,.1f} GB, more than {MOST_GROWTH} times its size"
-            raise UserError(f"{name}: unpacks to {size}; if that is right, unpack it first")
+            size = entry.file_size / 1e9
+            raise UserError(ARCHIVES["bomb"].fill(name=name, size=size, growth=MOST_GROWTH))
 
 
 def _is_by_the_way(entry: zipfile.ZipInfo) -> bool:
@@ -112,11 +112,11 @@ def _is_by_the_way(entry: zipfile.ZipInfo) -> bool:
     return entry.is_dir() or path.parts[:1] == ("__MACOSX",) or path.name.startswith(".") or path.name == "Thumbs.db"
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: list[str]) -> Text:
     if not names:
-        return "holds no file"
-    more = f" and {len(names) - MAX_LISTED_FILES} more" if len(names) > MAX_LISTED_FILES else ""
-    return f"holds {len(names):,} files ({', '.join(map(short_repr, names[:MAX_LISTED_FILES]))}{more})"
+        return ARCHIVES["no_file"]
+    listed = shortened([short_repr(name) for name in names[:MAX_LISTED_FILES]], len(names), LIST_COMMA)
+    return ARCHIVES["files"].fill(count=len(names), listed=listed)
 
 
 def _open_entry(path: Path, entry: zipfile.ZipInfo) -> Bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 from toolkit.base.errors import UserError
 from toolkit.files.inputs import text_of_name
 from toolkit.files.source import PEEKED_RECORDS, FileLine, Record, Source, short_repr
-from toolkit.files.texts import REMARKS
+from toolkit.files.texts import REMARKS, SEVERAL_FILES
 
 MAX_LISTED = 5  # columns in an error
 
@@ -67,14 +67,15 @@ def _has_no_header(source: Source) -> bool:
 def _refuse_another(first_path: Path, first: Source, path: Path, other: Source) -> None:
     """Raise UserError for a file that is not like the first."""
     if other.format != first.format or other.unit != first.unit:
-        raise UserError(f"{path}: is {other.format}, but {first_path} is {first.format}; one input has one format")
+        raise UserError(
+            SEVERAL_FILES["format"].fill(path=path, own=other.format, first=first_path, format=first.format)
+        )
     has_keys = first.format in ("json", "jsonl")  # which may differ from row to row
     if not has_keys and sorted(other.columns) != sorted(first.columns):
-        raise UserError(
-            f"{path}: its columns are {_listed(other.columns)}, but those of {first_path} are {_listed(first.columns)}"
-        )
+        own, columns = _listed(other.columns), _listed(first.columns)
+        raise UserError(SEVERAL_FILES["columns"].fill(path=path, own=own, first=first_path, columns=columns))
     if first.arrow_schema is not None and not first.arrow_schema.equals(other.arrow_schema):
-        raise UserError(f"{path}: its columns have other types than those of {first_path}")
+        raise UserError(SEVERAL_FILES["types"].fill(path=path, first=first_path))
 
 
 def _listed(columns: Sequence[str]) -> str:

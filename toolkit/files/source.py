@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import COMMA, Text, joined
+from toolkit.base.languages import COMMA, LIST_COMMA, Text, joined
 from toolkit.cli.sections import DataOptions
-from toolkit.files.texts import PROBLEMS
+from toolkit.files.texts import NAME_OF_OUTPUT, PROBLEMS
 
 PEEKED_RECORDS = 256
 FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet", "xlsx")  # that can be read and written
@@ -159,9 +159,9 @@ def file_format(path: str | Path) -> str:
     kind = format_of_name(path)
     can_be_packed = kind in TEXT_FORMATS and ending.endswith(".gz")
     if kind not in FORMATS or (ending.endswith(PACKED) and not can_be_packed):
-        with_gz = ", .".join(TEXT_FORMATS)
-        others = " or .".join(kind for kind in FORMATS if kind not in TEXT_FORMATS)
-        raise UserError(f"{path}: the name should end in .{with_gz} (these also with .gz), .{others}")
+        kinds = joined([f".{kind}" for kind in TEXT_FORMATS], LIST_COMMA)
+        others = joined([f".{kind}" for kind in FORMATS if kind not in TEXT_FORMATS], PROBLEMS["or"])
+        raise UserError(NAME_OF_OUTPUT.fill(path=path, kinds=kinds, others=others))
     return kind
 
 

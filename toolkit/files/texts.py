@@ -83,6 +83,65 @@ PROBLEMS: dict[str, Text] = {  # why a file cannot be had or read
     "or": Text(" or ", " 或 "),
     "encoding_option": Text("{name}: --encoding {codec}", "{name}：--encoding {codec}"),
 }
+FOLDERS: dict[str, Text] = {  # of texts
+    "no_text": Text(
+        (
+            "{folder}: the folder {name} has a name that is not utf-8 text, so it cannot be a label; rename it, or "
+            "unpack the archive again, such as with unzip -O GBK"
+        ),
+        ("{folder}：文件夹 {name} 的名称不是 utf-8 文本，不能作标签；请改名，或重新解压，例如 unzip -O GBK"),
+    ),
+    "expected": Text(
+        "one folder a label is expected, with a text in each file, such as pos/1.txt and neg/2.txt",
+        "应是每个标签一个文件夹，每个文件一段文本，例如 pos/1.txt 和 neg/2.txt",
+    ),
+    "empty": Text("{folder}: the folder is empty; {expected}", "{folder}：文件夹是空的；{expected}"),
+    "no_texts": Text(
+        (
+            "{folder}: is a folder without texts; name a file of it, such as {file}, or several by a pattern, such as "
+            "{pattern}; else {expected}"
+        ),
+        (
+            "{folder}：文件夹里没有文本；请指定其中的文件，例如 {file}，或用通配符指定几个，例如 {pattern}；"
+            "否则{expected}"
+        ),
+    ),
+}
+ARCHIVES: dict[str, Text] = {  # zip files
+    "opendocument": Text(
+        "{path}: is an OpenDocument file; save it as .xlsx or .csv",
+        "{path}：是 OpenDocument 文件；请另存为 .xlsx 或 .csv",
+    ),
+    "no_single_file": Text(
+        "{path}: {content}; unpack it and name the one that is meant", "{path}：{content}；请解压并指定要用的那个"
+    ),
+    "no_file": Text("holds no file", "里面没有文件"),
+    "files": Text("holds {count:,} files ({listed})", "里面有 {count:,} 个文件（{listed}）"),
+    "protected": Text("{path}: is protected by a password; unpack it first", "{path}：有密码保护；请先解压"),
+    "bomb": Text(
+        "{name}: unpacks to {size:,.1f} GB, more than {growth} times its size; if that is right, unpack it first",
+        "{name}：解压后有 {size:,.1f} GB，超过压缩大小的 {growth} 倍；如果没有错，请先解压",
+    ),
+}
+SEVERAL_FILES: dict[str, Text] = {  # that are read as one
+    "format": Text(
+        "{path}: is {own}, but {first} is {format}; one input has one format",
+        "{path}：是 {own}，而 {first} 是 {format}；一份输入只能是一种格式",
+    ),
+    "columns": Text(
+        "{path}: its columns are {own}, but those of {first} are {columns}",
+        "{path}：列是 {own}，而 {first} 的列是 {columns}",
+    ),
+    "types": Text("{path}: its columns have other types than those of {first}", "{path}：列的类型与 {first} 的不同"),
+}
+NAME_OF_OUTPUT = Text(
+    "{path}: the name should end in {kinds} (these also with .gz), {others}",
+    "{path}：文件名应以 {kinds}（也可以再加 .gz）、{others} 结尾",
+)
+NO_PAIRS = Text(
+    "--pair_column: this model was trained on single texts; leave it out",
+    "--pair_column：这个模型是用单条文本训练的；请去掉这个选项",
+)
 BAD_ROWS: dict[str, Text] = {  # why a row cannot be read
     "fields": Text("{fields} where the header has {columns}", "有 {fields}，而表头有 {columns} 个"),
     "never_closed": Text("a quoted field is never closed", "引号没有结束"),

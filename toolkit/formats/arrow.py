@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from toolkit.base.errors import UserError, first_line
+from toolkit.base.languages import LIST_COMMA, joined
 from toolkit.files.source import Closeable, Record, Source
 from toolkit.files.texts import REMARKS
 from toolkit.formats.header import header_of_repeated
+from toolkit.formats.texts import TABLE_FILES
 
 ROWS_AT_ONCE = 1024  # made into Python values
 DATASETS_KEY = b"huggingface"  # of the schema's metadata, in which datasets describes the columns
@@ -37,7 +39,7 @@ def read_parquet(name: str, file: str | BinaryIO) -> Source:
     try:
         parquet = ParquetFile(file)
     except pa.ArrowException as error:
-        raise UserError(f"{name}: not a parquet file ({first_line(error)})") from None
+        raise UserError(TABLE_FILES["no_parquet"].fill(name=name, reason=first_line(error))) from None
     closing: list[Closeable] = [parquet] if isinstance(file, str) else [parquet, file]
     return _source(name, parquet.schema_arrow, parquet.iter_batches(batch_size=ROWS_AT_ONCE), _Files(closing))
 
@@ -48,10 +50,10 @@ def read_arrow(name: str, files: Sequence[BinaryIO]) -> Source:
     try:
         readers = [_ArrowBatches(file) for file in files]
     except (pa.ArrowException, ValueError) as error:
-        raise UserError(f"{name}: not an arrow file ({first_line(error)})") from None
+        raise UserError(TABLE_FILES["no_arrow"].fill(name=name, reason=first_line(error))) from None
     schema = readers[0].schema
     if any(not reader.schema.equals(schema) for reader in readers):
-        raise UserError(f"{name}: the columns of its files differ")
+        raise UserError(TABLE_FILES["other_columns"].fill(name=name))
     batches = (batch for reader in readers for batch in reader.batches())
     return _source(name, schema, batches, _Files(files))
 
@@ -79,12 +81,13 @@ def read_saved_dataset(path: Path) -> Source | None:
     """Open a folder that `save_to_disk` of datasets wrote, None if it is none; UserError for one of several tables."""
     splits = sorted(file.parent.name for file in path.glob("*/state.json"))
     if (path / "dataset_dict.json").is_file() and splits:
-        raise UserError(f"{path}: holds the tables {', '.join(splits)}; name one, such as {path / splits[0]}")
+        listed = joined(splits, LIST_COMMA)
+        raise UserError(TABLE_FILES["several_tables"].fill(folder=path, listed=listed, example=path / splits[0]))
     if not (path / "state.json").is_file():
         return None
     files = [path / name for name in _data_files(path / "state.json")]
     if not files:
-        raise UserError(f"{path}: state.json names no .arrow files, so this is no dataset of save_to_disk")
+        raise UserError(TABLE_FILES["no_dataset"].fill(folder=path))
     source = _read_opened(str(path), files)
     source.taken_for.insert(0, REMARKS["dataset"])
     return source
@@ -117,7 +120,7 @@ def _pyarrow(name: str, kind: str) -> Any:
         import pyarrow  # noqa: PLC0415 (optional)
         import pyarrow.ipc  # noqa: PLC0415
     except ModuleNotFoundError:
-        raise UserError(f"{name}: {kind} files need the package pyarrow (pip install pyarrow)") from None
+        raise UserError(TABLE_FILES["package"].fill(name=name, kind=kind, package="pyarrow")) from None
     return pyarrow
 
 
@@ -162,7 +165,7 @@ def _records(name: str, batches: Iterable[Any], names: Mapping[str, Sequence[str
                 row[column] = _class_name(row[column], classes)
             yield Record(number, row)
     except (ArrowException, *UNREADABLE_VALUES) as error:
-        raise UserError(f"{name}: cannot be read ({first_line(error)})") from None
+        raise UserError(TABLE_FILES["unreadable"].fill(name=name, reason=first_line(error))) from None
 
 
 # -- the names of classes that datasets keeps ------------------------------------------------------------------------

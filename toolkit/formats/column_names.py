@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text
+from toolkit.base.languages import Text, shortened
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.files.source import Source, short_repr
-from toolkit.files.texts import REMARKS
+from toolkit.files.texts import PROBLEMS, REMARKS
+from toolkit.formats.texts import TABLES
 
 USUAL_NAMES = ("text", "text_pair", "label")
 QUOTES = "\"'`“”‘’「」"
@@ -207,10 +208,14 @@ class _Search:
             return candidates[0]
         option = "--pair_column" if role == "text_pair" else f"--{role}_column"
         listed = [f"{option} {_as_word(name)}" for name in candidates[:MAX_LISTED]]
-        more = f" and {len(candidates) - MAX_LISTED} more" if len(candidates) > MAX_LISTED else ""
         raise UserError(
-            f"{self.source.name}: no column {short_repr(getattr(self.wanted, role))}, and {len(candidates)} that may "
-            f"be the {role}: {' or '.join(listed)}{more} says which"
+            TABLES["candidates"].fill(
+                name=self.source.name,
+                wanted=short_repr(getattr(self.wanted, role)),
+                count=len(candidates),
+                role=role,
+                options=shortened(listed, len(candidates), PROBLEMS["or"]),
+            )
         )
 
     def pair(self) -> Columns | None:

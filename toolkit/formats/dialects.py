@@ -8,11 +8,12 @@ from itertools import islice
 from typing import TextIO
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text
+from toolkit.base.languages import Text, joined
 from toolkit.cli.sections import TableOptions
-from toolkit.files.texts import REMARKS
+from toolkit.files.texts import PROBLEMS, REMARKS
 from toolkit.formats.column_names import USUAL_NAMES, clean_name, is_known
 from toolkit.formats.fields import NAMES, SEPARATORS, Dialect, Fields, split_rows
+from toolkit.formats.texts import TABLES
 
 HEAD_CHARACTERS = 1 << 20  # of a file, in which its dialect is told
 HEAD_LINES = 10_000
@@ -22,7 +23,6 @@ CHECKED_FIELDS = 100  # of a row; it may have many
 FEW_ROWS = 3  # fewer may agree about a separator by chance
 MOST_BAD_ROWS = 0.2  # share of the rows; a dialect that reads more of them badly is hardly the file's
 SEPARATOR_LINE = re.compile('"?sep=([,;|\t])"?\\s*', re.IGNORECASE)
-SAYS_WHICH = "says which"
 
 
 @dataclass(frozen=True)
@@ -166,10 +166,7 @@ def tell_dialect(name: str, kind: str, head: Head, known: TableReading) -> Readi
         reading.remarks.insert(0, reading.dialect.words())
     if reading.may_escape:
         if reading.dialect.separator != usual:
-            raise UserError(
-                f"{name}: backslashes may be text or stand before other signs only to quote them; "
-                f"--escape none or --escape backslash {SAYS_WHICH}"
-            )
+            raise UserError(TABLES["backslashes"].fill(name=name))
         reading.remarks.append(REMARKS["text_backslashes"])
     if any(row.is_split and '"' in row.raw for row in reading.rows):
         reading.remarks.append(REMARKS["text_quotes"])
@@ -240,7 +237,8 @@ def _least_bad(name: str, readings: Sequence[Reading]) -> Reading:
 def _undecided(name: str, readings: Sequence[Reading]) -> UserError:
     """Return the error that names the options by which the separator is settled."""
     options = [f"--separator {NAMES[reading.dialect.separator]}" for reading in readings]
-    return UserError(f"{name}: its fields may be separated in {len(options)} ways; {' or '.join(options)} {SAYS_WHICH}")
+    listed = joined(options, PROBLEMS["or"])
+    return UserError(TABLES["separators"].fill(name=name, count=len(options), options=listed))
 
 
 def _read(head: Head, separator: str, escapes: bool | None) -> Reading:

@@ -13,6 +13,7 @@ from toolkit.files.source import Record, Source, short_repr
 from toolkit.files.texts import REMARKS
 from toolkit.formats.dialects import UNKNOWN, TableReading
 from toolkit.formats.header import described, tell_header
+from toolkit.formats.texts import TABLE_FILES
 
 ROWS_AT_ONCE = 1024
 MAX_ROWS = 1 << 20  # of a sheet
@@ -28,7 +29,7 @@ def read_xlsx(name: str, file: BinaryIO, known: TableReading = UNKNOWN) -> Sourc
     try:
         import openpyxl  # noqa: PLC0415 (optional)
     except ModuleNotFoundError:
-        raise UserError(f"{name}: xlsx files need the package openpyxl (pip install openpyxl)") from None
+        raise UserError(TABLE_FILES["package"].fill(name=name, kind="xlsx", package="openpyxl")) from None
     try:
         with zipfile.ZipFile(file) as archive:
             refuse_bomb(name, archive.infolist())
@@ -40,9 +41,9 @@ def read_xlsx(name: str, file: BinaryIO, known: TableReading = UNKNOWN) -> Sourc
     except (UserError, MemoryError):
         raise
     except Exception as error:  # a damaged workbook may be anything
-        raise UserError(f"{name}: not an Excel workbook ({first_line(error)})") from None
+        raise UserError(TABLE_FILES["no_workbook"].fill(name=name, reason=first_line(error))) from None
     if not sheets:
-        raise UserError(f"{name}: the workbook is empty")
+        raise UserError(TABLE_FILES["empty_workbook"].fill(name=name))
     chosen = next((sheet for sheet in sheets if sheet.sheet_state == "visible"), sheets[0])
     source = _sheet_source(name, chosen, known)
     source.stream = file
@@ -103,7 +104,7 @@ def _plain_rows(name: str, sheet: Any) -> Iterator[tuple[int, list[object]]]:
     while chunk := _chunk(name, rows):
         for number, row in chunk:
             if number > MAX_ROWS:
-                raise UserError(f"{name}, row {number}: no sheet has so many rows; the workbook is damaged")
+                raise UserError(TABLE_FILES["too_many_rows"].fill(name=name, number=number))
             if not _is_blank(row):
                 yield number, [_plain(value) for value in row]
 
@@ -117,7 +118,7 @@ def _chunk(name: str, rows: Iterator[tuple[int, Sequence[object]]]) -> list[tupl
     except MemoryError:
         raise
     except Exception as error:  # a damaged workbook may be anything
-        raise UserError(f"{name}: cannot be read ({first_line(error)})") from None
+        raise UserError(TABLE_FILES["unreadable"].fill(name=name, reason=first_line(error))) from None
 
 
 def _plain(value: object) -> object:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from toolkit.base.languages import COMMA, Text, joined
 from toolkit.files.texts import BAD_ROWS, REMARKS
+from toolkit.formats.texts import TABLES
 
 csv.field_size_limit(2**31 - 1)
 
@@ -119,7 +120,7 @@ def split_rows(stream: Iterable[str], dialect: Dialect, is_cut: bool = False) ->
             return
         raw = "".join(lines.taken)
         if "\0" in raw:
-            row = Fields(row.line, [raw.rstrip("\r\n")], "contains a NUL character")
+            row = Fields(row.line, [raw.rstrip("\r\n")], TABLES["nul"])
         if raw.strip():
             if is_first and not _is_quoted(raw, row.values):
                 width = len(row.values)

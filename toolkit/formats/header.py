@@ -7,11 +7,12 @@ from dataclasses import replace
 from enum import Enum
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import LIST_COMMA, Text, joined
+from toolkit.base.languages import LIST_COMMA, Text, count_of, joined
 from toolkit.files.source import Header, short_repr
 from toolkit.files.texts import REMARKS
 from toolkit.formats.column_names import Content, clean_name, is_known, screen_width
 from toolkit.formats.dialects import EarlierFile, TableReading
+from toolkit.formats.texts import TABLES
 
 JUDGED_ROWS = 1000  # about as many as are looked at
 FEW_ROWS = 3  # by fewer a header cannot be told from a row
@@ -38,7 +39,7 @@ def make_header(name: str, line: int, cells: Sequence[str], is_doubtful: bool = 
     """Return the header that stands on a line of the file `name`; UserError if none of several columns has a name."""
     plain = [cell.strip() for cell in cells]
     if len(plain) > 1 and not any(plain):
-        raise UserError(f"{name}, line {line}: two columns are called ''")
+        raise UserError(TABLES["unnamed_columns"].fill(name=name, line=line))
     names = _without_what_is_around(plain)
     repeated = frozenset(column for column, count in Counter(names).items() if count > 1)
     columns = _made_different(names)
@@ -212,10 +213,7 @@ def name_columns(name: str, rows: Sequence[Sequence[str]], with_label: bool) -> 
     is_clear = len(labels) == 1 if with_label else len(labels) < 2
     if width > 1 and (not is_clear or not 1 <= len(texts) <= 2):
         example = ",".join(["label", "text", "other"][:width] + [f"column_{j + 1}" for j in range(3, width)])
-        raise UserError(
-            f"{name}: there is no header, and which of its {width} columns are text and label is not clear; "
-            f"--columns names them in their order, such as --columns {example}"
-        )
+        raise UserError(TABLES["unclear_columns"].fill(name=name, width=width, example=example))
     names = [f"column_{j + 1}" for j in range(width)]
     for j, role in zip(texts or [0], ("text", "text_pair"), strict=False):
         names[j] = role
@@ -244,8 +242,8 @@ def _label_columns(contents: Sequence[Content]) -> list[int]:
 def given_names(name: str, names: Sequence[str], width: int) -> Header:
     """Return the header of a file without one whose columns options name; UserError if they are not as many."""
     if len(names) != width:
-        fields = "1 field" if width == 1 else f"{width} fields"
-        raise UserError(f"{name}: --columns names {len(names)} columns, and the first row has {fields}")
+        fields = count_of(width, "field")
+        raise UserError(TABLES["other_count"].fill(name=name, count=len(names), fields=fields))
     return Header(None, list(names), {})
 
 

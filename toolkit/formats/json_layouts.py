@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text
+from toolkit.base.languages import LIST_COMMA, Text, joined
 from toolkit.files.source import Header, short_repr
 from toolkit.files.texts import REMARKS
 from toolkit.formats.column_names import TEXT_NAMES, plain_name
 from toolkit.formats.header import header_of_repeated
+from toolkit.formats.texts import JSON
 
 MAX_LISTED_KEYS = 5  # in an error
 SPLIT_KEYS = {"columns", "index", "data", "index_names", "column_names"}
@@ -57,7 +58,7 @@ def _split(name: str, columns: Sequence, rows: Iterable) -> Layout:
         names = header.columns
     for number, row in enumerate(rows, 1):
         if not isinstance(row, list) or len(row) != len(names):
-            raise UserError(f"{name}, row {number}: is no list of {len(names)} values, as many as there are columns")
+            raise UserError(JSON["other_width"].fill(name=name, number=number, width=len(names)))
     return Layout([dict(zip(names, row, strict=True)) for row in rows], REMARKS["pandas_split"], header)
 
 
@@ -87,8 +88,8 @@ def _list_within(name: str, value: Mapping[str, object]) -> Layout | None:
     """Return the rows of the only list of objects in an object, None if it has none; UserError if it has several."""
     lists = {key: item for key, item in value.items() if _is_list_of_objects(item)}
     if len(lists) > 1:
-        keys = ", ".join(map(short_repr, list(lists)[:MAX_LISTED_KEYS]))
-        raise UserError(f"{name}: holds several lists of objects ({keys}); put the one that is meant into its own file")
+        keys = joined(map(short_repr, list(lists)[:MAX_LISTED_KEYS]), LIST_COMMA)
+        raise UserError(JSON["several_lists"].fill(name=name, keys=keys))
     for key, rows in lists.items():
         assert isinstance(rows, list)
         return Layout(rows, REMARKS["list_of_object"].fill(name=short_repr(key)))

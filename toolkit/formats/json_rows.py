@@ -6,15 +6,16 @@ from itertools import chain, islice
 from typing import TextIO
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.files.source import Record, Source
 from toolkit.files.texts import BAD_ROWS
 from toolkit.formats.json_layouts import rows_of_object
+from toolkit.formats.texts import JSON, JSON_REASONS
 
 UNREADABLE = (ValueError, RecursionError)  # json's own errors are ValueErrors, as is a number of thousands of digits
 HEAD_OBJECTS = 256  # whose keys are taken for the columns
 BLOCK_CHARACTERS = 1 << 20  # read at once
 MAX_LEVELS = 100  # few enough for whatever is done to a value later, in every version of Python
-TOO_DEEP = "nested too deeply"
 
 
 def read_json(name: str, stream: TextIO) -> Source:
@@ -62,7 +63,7 @@ def _only_object(name: str, lines: list[str], stream: TextIO, line: int) -> dict
         if any(_object(text) is not None for text in lines):
             return None
         number = line + getattr(error, "lineno", 1) - 1
-        raise UserError(f"{name}, line {number}: not valid json ({_reason(error)})") from None
+        raise UserError(JSON["invalid"].fill(name=name, line=number, reason=_reason(error))) from None
     return value if isinstance(value, dict) and not _is_too_deep(value) else None
 
 
@@ -97,7 +98,7 @@ def _source(name: str, kind: str, records: Iterator[Record], stream: TextIO) -> 
     """Return the source; its columns are the keys of its first objects, in the order of their appearance."""
     head = list(islice(records, HEAD_OBJECTS))
     if kind == "json" and head and all(record.problem == BAD_ROWS["no_object"].fill(type="list") for record in head):
-        raise UserError(f"{name}: its rows are lists without names of columns; pandas names them with orient='records'")
+        raise UserError(JSON["nameless_lists"].fill(name=name))
     columns = list(dict.fromkeys(key for record in head for key in record.values or ()))
     columns_of_first = HEAD_OBJECTS if len(head) == HEAD_OBJECTS else None
     source = Source(name, kind, columns, chain(head, records), stream, columns_of_first=columns_of_first)
@@ -113,17 +114,19 @@ def _parse(line: int, text: str) -> Record:
         return Record(line, None, BAD_ROWS["no_json"].fill(reason=_reason(error)), text.rstrip("\n"))
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Text:
     """Return why json cannot read a value."""
     if isinstance(error, RecursionError):
-        return TOO_DEEP
-    return getattr(error, "msg", "a number with thousands of digits")
+        return JSON["too_deep"]
+    if not isinstance(error, json.JSONDecodeError):
+        return JSON["long_number"]
+    return Text(error.msg, JSON_REASONS.get(error.msg.split(": ")[0], error.msg))
 
 
 def _record(line: int, value: object) -> Record:
     """Return the record of a json value, with what is wrong where it is no object."""
     if _is_too_deep(value):
-        return Record(line, None, BAD_ROWS["no_json"].fill(reason=TOO_DEEP))
+        return Record(line, None, BAD_ROWS["no_json"].fill(reason=JSON["too_deep"]))
     if isinstance(value, dict):
         return Record(line, value)
     return Record(line, None, BAD_ROWS["no_object"].fill(type=type(value).__name__))
@@ -150,9 +153,9 @@ class _Scanner:
         self.text = ""  # the part of the file that is in memory
         self.position = 0  # in `text`, of the next character
 
-    def error(self, message: str) -> UserError:
+    def error(self, reason: Text) -> UserError:
         """Return the error to raise, with the file and the line."""
-        return UserError(f"{self.name}, line {self.line}: not valid json ({message})")
+        return UserError(JSON["invalid"].fill(name=self.name, line=self.line, reason=reason))
 
     def _read_more(self, size: int) -> bool:
         """Read so many more characters; return whether there were any."""
@@ -209,7 +212,7 @@ def _array(name: str, stream: TextIO, line: int) -> Iterator[Record]:
             break
         scanner.skip_one()
     if mark != "]":
-        raise scanner.error("a comma or the closing bracket is missing")
+        raise scanner.error(JSON["no_comma"])
     scanner.skip_one()
     if scanner.peek():
-        raise scanner.error("text follows the array")
+        raise scanner.error(JSON["goes_on"])

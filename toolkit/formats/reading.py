@@ -27,6 +27,7 @@ from toolkit.formats.dialects import UNKNOWN, EarlierFile, TableReading
 from toolkit.formats.excel import read_xlsx
 from toolkit.formats.json_rows import read_json, read_jsonl
 from toolkit.formats.recognition import recognise
+from toolkit.formats.texts import STREAMS
 from toolkit.formats.txt_rows import read_txt
 
 KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
@@ -94,7 +95,7 @@ def _open(path: str | Path, encoding: str | None, kind: str | None, known: Table
     """Open what is not standard input."""
     path = Path(path)
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise UserError(f"{path}: a pipe or a device cannot be read twice; save it as a file first")
+        raise UserError(STREAMS["pipe"].fill(path=path))
     # A folder with the name of a file is none of texts: opening it says so.
     if path.is_dir() and format_of_name(path) is None:
         return read_saved_dataset(path) or read_folder(path, encoding)
@@ -216,10 +217,10 @@ def _open_text(open_bytes: Callable[[], Bytes], name: str, encoding: str | None,
 def standard_input() -> BinaryIO:
     """Return the bytes of standard input; UserError if there is none."""
     if sys.stdin is None:
-        raise UserError("standard input is closed")
+        raise UserError(STREAMS["closed"])
     buffer = getattr(sys.stdin, "buffer", None)
     if buffer is None:
-        raise UserError("standard input cannot be read here, as in a notebook; --input_file names a file")
+        raise UserError(STREAMS["notebook"])
     return buffer
 
 

@@ -11,6 +11,7 @@ from toolkit.files.encodings import guess_encoding
 from toolkit.files.packed import Content
 from toolkit.files.source import format_of_name
 from toolkit.files.texts import REMARKS
+from toolkit.formats.texts import TABLE_FILES
 from toolkit.formats.txt_rows import BARS, TAB, is_fasttext, names_columns
 
 HEAD_BYTES = 1 << 16  # that are looked at
@@ -47,7 +48,7 @@ def _binary_format(content: Content, name: str, head: bytes) -> str | None:
     if content.is_workbook:
         return "xlsx"
     if head.startswith(OLD_EXCEL):
-        raise UserError(f"{name}: is a workbook of an old Excel (.xls); save it as .xlsx or .csv")
+        raise UserError(TABLE_FILES["old_workbook"].fill(name=name))
     for magic, kind in BINARY.items():
         if head.startswith(magic):
             return kind

@@ -11,6 +11,7 @@ from toolkit.files.source import Record, Source
 from toolkit.files.texts import BAD_ROWS, REMARKS
 from toolkit.formats.column_names import LABEL_NAMES, TEXT_NAMES, TITLES, plain_name
 from toolkit.formats.header import header_of_repeated
+from toolkit.formats.texts import TABLES
 
 HEAD_CHARACTERS = 1 << 20
 HEAD_LINES = 256  # that are looked at before the first is read: as many rows as a pipe is answered at once
@@ -176,10 +177,7 @@ def _between_bars(name: str, head: Sequence[str], lines: Iterator[Line]) -> Sour
     if len(cells) == 2:
         return _text_and_label(name, head, lines, BARS)
     if len(cells) != len(TOUTIAO) or not cells[1].isdigit():
-        raise UserError(
-            f"{name}: the {len(cells)} cells of a line, separated by {BARS}, have no names: "
-            "put a line with their names above them, separated alike"
-        )
+        raise UserError(TABLES["nameless_cells"].fill(name=name, count=len(cells), separator=BARS))
     remark = REMARKS["bars"].fill(separator=BARS, columns=BARS.join(("id", "code", "category", "title", "keywords")))
     records = (_cells_record(*line, TOUTIAO) for line in lines)
     return Source(name, "csv", list(TOUTIAO), records, has_fixed_columns=True, taken_for=[remark])
