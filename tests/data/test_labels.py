@@ -16,7 +16,6 @@ from toolkit.data.labels import (
     sort_labels,
     spelled_as,
     split_table,
-    stratified_sample,
     unused_names,
     with_new_names,
     with_one_spelling,
@@ -275,11 +274,3 @@ def test_a_table_is_split_in_the_order_of_the_file():
     assert (len(train.rejected), len(valid.rejected)) == (1, 0)
     with pytest.raises(UserError, match="every label has only one row"):
         split_table(table(["a", "b"]), 0.5, seed=1)
-
-
-def test_the_rows_held_out_are_a_like_share_of_every_label_and_never_its_last_row():
-    labels = np.array(["a"] * 100 + ["b"] * 10 + ["c"] * 2 + ["d"])
-    held_out = stratified_sample(labels, 0.2, seed=3)
-    assert {label: int(held_out[labels == label].sum()) for label in "abcd"} == {"a": 20, "b": 2, "c": 1, "d": 0}
-    assert (held_out == stratified_sample(labels, 0.2, seed=3)).all()
-    assert (held_out != stratified_sample(labels, 0.2, seed=4)).any()

@@ -14,6 +14,7 @@ from toolkit.base.languages import COMMA, PLACES, Text, count_of, shortened
 from toolkit.cli.console import display_width
 from toolkit.data.rows import Rejected
 from toolkit.data.spellings import certain_form, kind_of, likely_spellings, map_labels_option, plain_label
+from toolkit.data.split import hold_out, label_matrix
 from toolkit.data.tables import Table
 from toolkit.data.texts import LABELS, ROWS
 from toolkit.files.source import short_repr
@@ -186,23 +187,13 @@ def _listed(labels: pd.Series) -> Text:
     return shortened(entries, len(first), COMMA)
 
 
-def stratified_sample(labels: np.ndarray, ratio: float, seed: int) -> np.ndarray:
-    """Return which rows (N,) bool to hold out: a random `ratio` of each label's rows, of two rows or more at least one.
+def split_table(train: Table, ratio: float, seed: int, together: np.ndarray | None = None) -> tuple[Table, Table]:
+    """Return (training, validation) parts of a table, the same share of each label, both in the file's order.
 
-    A label with one row keeps it. A pure function of its arguments.
+    Rows with the same number in `together` (N,) stand in one part. Raises UserError if none can be held out.
     """
-    random = np.random.default_rng(seed)
-    held_out = np.zeros(len(labels), dtype=bool)
-    for label in sorted(set(labels)):
-        rows = random.permutation(np.flatnonzero(labels == label))
-        count = max(1, round(len(rows) * ratio))
-        held_out[rows[: min(count, len(rows) - 1)]] = True
-    return held_out
-
-
-def split_table(train: Table, ratio: float, seed: int) -> tuple[Table, Table]:
-    """Return (training, validation) parts of a table, the same share of each label, both in the file's order."""
-    held_out = stratified_sample(train.frame["label"].to_numpy(), ratio, seed)
+    label_ids = np.unique(train.frame["label"].to_numpy(), return_inverse=True)[1]
+    held_out = hold_out(label_matrix(label_ids), ratio, seed, together)
     if not held_out.any():
         raise UserError(LABELS["no_split"].fill(file=train.path))
     return train.part(~held_out, train.rejected), train.part(held_out, [])

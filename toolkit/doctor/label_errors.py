@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from sklearn.model_selection import StratifiedGroupKFold
 
 from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
 from toolkit.base.languages import Text, count_of
 from toolkit.cli.console import Log, shown_label
 from toolkit.compute.processes import Processes
+from toolkit.data.split import label_matrix, spread
 from toolkit.data.tables import Table
 from toolkit.doctor.findings import MAX_EXAMPLES
 from toolkit.doctor.labelled_rows import LabelledRows, number_rows
@@ -62,24 +62,19 @@ class Fold:
         return str(self.words)
 
 
-def assign_folds(label_ids: np.ndarray, texts: Sequence[str], count: int, seed: int) -> np.ndarray:
-    """Return the fold (N,) of each row, chosen by `seed`: each label's rows spread evenly, equal texts together.
+def assign_folds(label_ids: np.ndarray, together: Sequence[object], count: int, seed: int) -> np.ndarray:
+    """Return the fold (N,) of each row, chosen by `seed`: each label's rows spread evenly.
 
-    Raises UserError if the rows are too few for `count` folds. A label may have fewer rows than that.
+    Rows that are equal in `together` (N,) are in one fold. Raises UserError if the rows are too few for `count` folds.
+    A label may have fewer rows than that.
     """
-    groups = pd.factorize(np.array(texts, object))[0]
+    groups = pd.factorize(np.array(together, object))[0]
     rows_of_top_label = int(np.bincount(label_ids).max())
-    distinct_texts = int(groups.max()) + 1
-    for most_folds in (rows_of_top_label, distinct_texts):
+    group_count = int(groups.max()) + 1
+    for most_folds in (rows_of_top_label, group_count):
         if most_folds < count:
             raise UserError(LABEL_ERRORS["too_many_folds"].fill(count=count, most=most_folds))
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed % 2**32)
-    folds = np.empty(len(label_ids), int)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a label with fewer rows than folds
-        for number, (_, held_out) in enumerate(splitter.split(label_ids, label_ids, groups)):
-            folds[held_out] = number
-    return folds
+    return spread(label_matrix(label_ids), count, seed, groups)
 
 
 def list_folds(assignment: np.ndarray) -> list[Fold]:
