@@ -106,7 +106,7 @@ def test_what_is_wrong_with_a_model_of_the_hub_is_found_as_in_a_directory(englis
     (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoConfig": "modeling_evil.C"}}))
     with hub_of(folder) as hub:
         (problem,) = config_problems(Path(fetch(hub.url, tmp_path)))
-    assert problem.startswith("config.json has auto_map")
+    assert problem.en.startswith("config.json has auto_map")
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 
 from tests.conftest import ROOT, WORDS, tiny_bert
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.models.locate import resolve_model
 from toolkit.models.pretrained import load_classifier, load_config, load_tokenizer
 from toolkit.models.trust import (
     CONVERSION,
     MAX_JSON_BYTES,
-    ForeignJson,
     config_problems,
     directory_problems,
     entries,
@@ -38,13 +38,19 @@ def model(english_bert, tmp_path) -> Path:
     return shutil.copytree(english_bert, tmp_path / "model")
 
 
+def english(problems: list[Text]) -> list[str]:
+    return [problem.en for problem in problems]
+
+
 def all_problems(folder: Path) -> list[str]:
-    return [
-        *directory_problems(folder),
-        *config_problems(folder),
-        *tokenizer_problems(folder),
-        *weight_problems(folder),
-    ]
+    return english(
+        [
+            *directory_problems(folder),
+            *config_problems(folder),
+            *tokenizer_problems(folder),
+            *weight_problems(folder),
+        ]
+    )
 
 
 def edit(path: Path, **entries) -> None:
@@ -83,7 +89,7 @@ def test_the_layout_of_the_cache_of_the_hub_is_read_and_no_other_link_out(model,
     assert len(load_tokenizer(str(snapshot))) == model.config.vocab_size
     (snapshot / "vocab.txt").symlink_to("../../../secret")
     (tmp_path / "secret").touch()
-    (problem,) = stray_files(snapshot)
+    (problem,) = english(stray_files(snapshot))
     assert problem.startswith("vocab.txt is a link out of the directory, to '/")
 
 
@@ -97,7 +103,7 @@ def test_a_template_that_leads_out_is_found_where_transformers_would_read_it(mod
     (tmp_path / "secret.jinja").touch()
     (model / "additional_chat_templates").mkdir()
     (model / "additional_chat_templates" / "a.jinja").symlink_to(tmp_path / "secret.jinja")
-    assert "a.jinja is a link out of the directory" in stray_files(model)[0]
+    assert "a.jinja is a link out of the directory" in english(stray_files(model))[0]
 
 
 def test_pickles_are_known_by_their_names_in_capitals_too(model):
@@ -109,7 +115,7 @@ def test_pickles_are_known_by_their_names_in_capitals_too(model):
 
 def conversion_command(folder: Path) -> str:
     """Return the command that the error about a directory without safetensors ends in."""
-    (problem,) = directory_problems(folder)
+    (problem,) = english(directory_problems(folder))
     return problem[problem.index("python -c ") :]
 
 
@@ -169,7 +175,7 @@ def test_the_command_that_converts_weights_runs_nothing_that_is_in_a_pickle(mode
 def test_where_there_is_no_file_of_weights_at_all_the_command_names_where_it_is_to_be(model):
     (model / "model.safetensors").unlink()
     (model / "training_args.bin").write_bytes(pickle.dumps({}))
-    (problem,) = directory_problems(model)
+    (problem,) = english(directory_problems(model))
     assert "put its files and pytorch_model.bin into a directory DIR, then python -c " in problem
     assert [word.strip('"') for word in problem.split()[-2:]] == ["DIR", "pytorch_model.bin"]
 
@@ -181,7 +187,7 @@ def test_where_there_is_no_file_of_weights_at_all_the_command_names_where_it_is_
 )  # fmt: skip
 def test_weights_of_another_program_are_told_with_what_to_do(name, way, model):
     (model / "model.safetensors").rename(model / name)
-    (problem,) = directory_problems(model)
+    (problem,) = english(directory_problems(model))
     assert f"no model.safetensors but {name}, which is not read; take model.safetensors from" in problem
     assert f"on the hub, or {way}" in problem
 
@@ -211,7 +217,7 @@ def test_a_pointer_of_git_lfs_is_told_from_the_file_that_it_stands_for(model):
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 438000000\n"
     for name in ("model.safetensors", "tokenizer.json", "spiece.model"):
         (model / name).write_text(pointer)
-    assert directory_problems(model) == [
+    assert english(directory_problems(model)) == [
         f"{name} is a pointer of git-lfs and not the file itself; fetch it with git lfs pull, or download it again"
         for name in ("model.safetensors", "spiece.model", "tokenizer.json")
     ]
@@ -230,12 +236,12 @@ def test_code_beside_a_model_that_transformers_knows_is_neither_run_nor_a_reason
     with pytest.raises(UserError, match="config.json has auto_map: .* names code that comes with the model"):
         load_config(str(model))
     edit(model / "tokenizer_config.json", tokenizer_class="OwnTokenizer")
-    assert "auto_map" in tokenizer_problems(model)[0]
+    assert "auto_map" in english(tokenizer_problems(model))[0]
 
 
 def test_several_problems_are_told_together(model):
     edit(model / "config.json", auto_map={"AutoConfig": "evil.C"}, vocab_size=10**12, text_config={"use_kernels": True})
-    found = {problem.split(":")[0].removeprefix("config.json has ") for problem in config_problems(model)}
+    found = {problem.split(":")[0].removeprefix("config.json has ") for problem in english(config_problems(model))}
     assert found == {"auto_map", "vocab_size", "use_kernels"}
 
 
@@ -249,11 +255,12 @@ def test_json_is_read_within_limits(tmp_path):
         ('{"a": [' * 100_000, ["a.json is nested too deeply"]),
     ):
         path.write_text(content)
-        assert read_object(path).problems == problem
+        assert english(read_object(path).problems) == problem
     with path.open("wb") as stream:
         stream.truncate(MAX_JSON_BYTES + 1)
     problem = f"a.json has {MAX_JSON_BYTES + 1:,} bytes, more than the limit of {MAX_JSON_BYTES:,}"
-    assert read_object(path) == ForeignJson({}, [problem])
+    assert read_object(path).content == {}
+    assert english(read_object(path).problems) == [problem]
 
 
 def test_entries_are_those_of_all_levels_without_the_vocabulary():

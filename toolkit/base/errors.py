@@ -5,6 +5,7 @@ import errno
 from toolkit.base.languages import Text, in_words
 
 MAX_LISTED_PROBLEMS = 10  # printed one by one before the rest become a count
+CANNOT_BE_READ = Text("{file}: cannot be read ({reason})", "{file}：无法读取（{reason}）")
 UNLISTED = Text("... and {count:,} more", "……另有 {count:,} 个")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # they may come without a file's name
 REASONS = {  # in Chinese, by their numbers

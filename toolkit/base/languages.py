@@ -47,11 +47,13 @@ NOUNS: dict[str, str] = {  # what is counted, in English in the singular, and af
     "field": "个字段",
     "file": "个文件",
     "process": "个进程",
+    "layer": "层",
     "row": "行",
     "step": "步",
     "thread": "个线程",
     "training row": "行训练数据",
     "validation row": "行验证数据",
+    "weight": "个权重",
     "window": "个窗口",
 }
 PLURALS = {"process": "processes"}  # that do not end in s alone

@@ -55,7 +55,6 @@ REMARKS: dict[str, Text] = {
 PROBLEMS: dict[str, Text] = {  # why a file cannot be had or read
     "at": Text("{file}, {place}: {reason}", "{file}，{place}：{reason}"),
     "empty": Text("{file}, line 1: the file is empty", "{file}，第 1 行：文件是空的"),
-    "unreadable": Text("{file}: cannot be read ({reason})", "{file}：无法读取（{reason}）"),
     "two_files": Text(
         "found both {first} and {second}; remove one, or name the file to use",
         "同时有 {first} 和 {second}；请去掉一个，或用选项指定文件",

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from toolkit.base.errors import UserError, first_line
+from toolkit.base.errors import CANNOT_BE_READ, UserError, first_line
 from toolkit.base.languages import LIST_COMMA, joined
 from toolkit.files.source import Closeable, Record, Source
 from toolkit.files.texts import REMARKS
@@ -165,7 +165,7 @@ def _records(name: str, batches: Iterable[Any], names: Mapping[str, Sequence[str
                 row[column] = _class_name(row[column], classes)
             yield Record(number, row)
     except (ArrowException, *UNREADABLE_VALUES) as error:
-        raise UserError(TABLE_FILES["unreadable"].fill(name=name, reason=first_line(error))) from None
+        raise UserError(CANNOT_BE_READ.fill(file=name, reason=first_line(error))) from None
 
 
 # -- the names of classes that datasets keeps ------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
-from toolkit.base.errors import UserError, first_line
+from toolkit.base.errors import CANNOT_BE_READ, UserError, first_line
 from toolkit.files.packed import refuse_bomb
 from toolkit.files.source import Record, Source, short_repr
 from toolkit.files.texts import REMARKS
@@ -118,7 +118,7 @@ def _chunk(name: str, rows: Iterator[tuple[int, Sequence[object]]]) -> list[tupl
     except MemoryError:
         raise
     except Exception as error:  # a damaged workbook may be anything
-        raise UserError(TABLE_FILES["unreadable"].fill(name=name, reason=first_line(error))) from None
+        raise UserError(CANNOT_BE_READ.fill(file=name, reason=first_line(error))) from None
 
 
 def _plain(value: object) -> object:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from toolkit.base.errors import UserError, reason_of
+from toolkit.base.errors import CANNOT_BE_READ, UserError, reason_of
 from toolkit.files.encodings import detect_encoding, error_handler, guess_encoding, unknown_encoding
 from toolkit.files.folders import read_folder
 from toolkit.files.inputs import is_pattern, matching_files
@@ -19,7 +19,7 @@ from toolkit.files.likely_encodings import encoding_remark
 from toolkit.files.packed import DAMAGED, Bytes, Content, unpacked
 from toolkit.files.several_files import read_several
 from toolkit.files.source import Record, Source, format_of_name
-from toolkit.files.texts import PROBLEMS, REMARKS
+from toolkit.files.texts import REMARKS
 from toolkit.formats.annotations import flatten_annotations
 from toolkit.formats.arrow import read_arrow, read_parquet, read_saved_dataset
 from toolkit.formats.delimited import read_table_text
@@ -203,7 +203,7 @@ def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _unreadable(name: str, error: BaseException) -> UserError:
-    return UserError(PROBLEMS["unreadable"].fill(file=name, reason=reason_of(error)))
+    return UserError(CANNOT_BE_READ.fill(file=name, reason=reason_of(error)))
 
 
 def _open_text(open_bytes: Callable[[], Bytes], name: str, encoding: str | None, newline: str | None) -> TextIO:

@@ -84,7 +84,6 @@ TABLE_FILES: dict[str, Text] = {  # parquet, arrow and workbooks
     "no_parquet": Text("{name}: not a parquet file ({reason})", "{name}：不是 parquet 文件（{reason}）"),
     "no_arrow": Text("{name}: not an arrow file ({reason})", "{name}：不是 arrow 文件（{reason}）"),
     "no_workbook": Text("{name}: not an Excel workbook ({reason})", "{name}：不是 Excel 工作簿（{reason}）"),
-    "unreadable": Text("{name}: cannot be read ({reason})", "{name}：无法读取（{reason}）"),
     "other_columns": Text("{name}: the columns of its files differ", "{name}：其中各个文件的列不同"),
     "several_tables": Text(
         "{folder}: holds the tables {listed}; name one, such as {example}",

@@ -74,7 +74,7 @@ def _set(config: PretrainedConfig, name: str, dropout: float) -> None:
         setattr(config, name, dropout)
     except Exception as error:  # of the checks that the configurations of newer versions make
         reason = kind_and_line(error)
-        raise UserError(f"--dropout {dropout:g}: this model does not accept it ({reason})") from None
+        raise UserError(CONFIGURATION["dropout"].fill(dropout=dropout, reason=reason)) from None
 
 
 def _is_share(value: object) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from toolkit.cli.sections import ModelOptions
+from toolkit.models.texts import RUN_JSON
 
 POOLINGS = ("cls", "mean")
 DROPOUT = 0.1  # of BERT's own head
@@ -42,7 +43,7 @@ class HeadDesign:
         if content is None:
             return None
         if not isinstance(content, dict) or set(content) != {"pooling", "layers", "dropout"}:
-            raise ValueError("its head is not what main.py writes")
+            raise ValueError(RUN_JSON["not_ours"].fill(name="head"))
         dropout = content["dropout"]
         are_right = (
             content["pooling"] in POOLINGS
@@ -52,7 +53,7 @@ class HeadDesign:
             and 0 <= dropout < 1
         )
         if not are_right:
-            raise ValueError("its head is not what main.py writes")
+            raise ValueError(RUN_JSON["not_ours"].fill(name="head"))
         return cls(**content)
 
     def as_json(self) -> dict[str, Any]:

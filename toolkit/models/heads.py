@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig
 
-from toolkit.base.errors import UserError
+from toolkit.base.errors import CANNOT_BE_READ, UserError, message_of
 from toolkit.base.languages import COMMA, LIST_COMMA, Text, joined, shortened
 from toolkit.models.head_design import HeadDesign
-from toolkit.models.texts import HEAD, HEAD_PROBLEMS
+from toolkit.models.texts import HEAD, HEAD_PROBLEMS, KEEP_HEAD
 from toolkit.models.trust import read_object, short
 
 NUMBERED = re.compile(r"LABEL_\d+")  # what transformers calls labels that were given no names
@@ -76,7 +76,7 @@ def saved_design(folder: Path) -> HeadDesign | None:
     try:
         return HeadDesign.from_json(read_object(path).content.get("head")) if path.is_file() else None
     except ValueError as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
+        raise UserError(CANNOT_BE_READ.fill(file=path, reason=message_of(error))) from None
 
 
 def _other_design(own: HeadDesign | None, wanted: HeadDesign | None) -> Text | None:
@@ -121,10 +121,10 @@ def choose_head(own: OwnHead | None, labels: Sequence[str], keep_head: bool) -> 
 def _kept_by_position(own: OwnHead | None, labels: Sequence[str]) -> Head:
     """Return the head as it is; UserError if there is none or it is of another size."""
     if own is None or own.problem:
-        problem = "this model brings no head" if own is None else f"the head of this model {own.problem}"
-        raise UserError(f"--keep_head: {problem}; leave it out, and a new one is begun")
+        problem = KEEP_HEAD["no_head"] if own is None else KEEP_HEAD["head"].fill(problem=own.problem)
+        raise UserError(KEEP_HEAD["problem"].fill(problem=problem))
     if len(own.labels) != len(labels):
-        raise UserError(f"--keep_head: the head of this model has {len(own.labels)} labels, the data {len(labels)}")
+        raise UserError(KEEP_HEAD["other_count"].fill(own=len(own.labels), ours=len(labels)))
     return Head(list(range(len(labels))), HEAD["by_position"].fill(names=_pairs(own.labels, labels)))
 
 
@@ -179,7 +179,7 @@ def last_layer(model: Any) -> tuple[str, torch.nn.Linear]:
         and (model.base_model is model or not name.startswith(prefix))
     ]
     if not layers:
-        raise UserError(f"{type(model).__name__} has no layer that gives a score for each label, so it is not for this")
+        raise UserError(KEEP_HEAD["no_scores"].fill(model=type(model).__name__))
     return layers[-1]
 
 

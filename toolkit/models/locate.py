@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text, joined
+from toolkit.base.languages import SEMICOLON, Text, joined
 from toolkit.models.multilingual import FULL_NAME, MULTILINGUAL, multilingual_directory
 from toolkit.models.texts import LOCATE
 from toolkit.models.trust import DOCUMENTED, conversion, has_weights, pickled_weights
@@ -67,7 +67,7 @@ def _hub_id_of_page(address: str) -> str:
     parts = urlsplit(address)
     names = [unquote(part) for part in parts.path.split("/") if part]
     if parts.hostname not in HUB_HOSTS or not names or names[0] in ("datasets", "spaces"):
-        raise UserError(f"--model {address}: this is no page of a model; --model takes a hub id or a local directory")
+        raise UserError(LOCATE["no_page"].fill(name=address))
     if "tree" in names[1:-1]:
         place = names.index("tree")
         return f"{'/'.join(names[:place])}@{'/'.join(names[place + 1 :])}"
@@ -84,7 +84,7 @@ def _model_directory(name: str, path: Path) -> Path:
     inner = _inner_directories(path)
     if len(inner) == 1:
         return inner[0]
-    raise UserError(f"--model {name}: {_why_no_model(path, inner)}")
+    raise UserError(LOCATE["problem"].fill(name=name, problem=_why_no_model(path, inner), hint=""))
 
 
 def _inner_directories(path: Path) -> list[Path]:
@@ -111,30 +111,24 @@ def _snapshots(path: Path) -> list[Path]:
     return [main] if main in usable else usable
 
 
-def _why_no_model(path: Path, inner: list[Path]) -> str:
+def _why_no_model(path: Path, inner: list[Path]) -> Text:
     """Return why a directory cannot be loaded, and what would make a model of it."""
     if inner:
-        return f"the directory has several models; name one of them, such as {inner[0]}"
+        return LOCATE["several"].fill(example=inner[0])
     if (path / "config.json").is_symlink():
-        return (
-            "config.json is a link to a file that is not there: the links of a hub cache were copied without what they "
-            "lead to; copy again with cp -rL"
-        )
+        return LOCATE["broken_link"]
     names = sorted(file.name for file in path.iterdir())
     if ORIGINAL_BERT in names:
         return _how_to_convert_original(path, names)
     if any(TENSORFLOW.search(file) for file in names):
-        return f"these are {_tensorflow()}"
+        return LOCATE["these_are"].fill(files=_tensorflow())
     below = _models_below(path)
     if below:
-        return f"the directory has no config.json, so it is not a saved model; did you mean {' or '.join(below[:3])}?"
+        return LOCATE["below"].fill(near=joined(below[:3], LOCATE["or"]))
     weights = [file for file in names if file.endswith((".safetensors", ".bin", ".pdparams"))]
     if weights:
-        return (
-            f"the directory has {weights[0]} but no config.json; copy config.json and the tokenizer's files from "
-            "where the weights are from"
-        )
-    return "the directory has no config.json, so it is not a saved model"
+        return LOCATE["no_config"].fill(weights=weights[0])
+    return LOCATE["no_model"]
 
 
 def _models_below(path: Path) -> list[str]:
@@ -148,29 +142,26 @@ def _models_below(path: Path) -> list[str]:
     return []
 
 
-def _how_to_convert_original(path: Path, names: list[str]) -> str:
+def _how_to_convert_original(path: Path, names: list[str]) -> Text:
     """Return all the steps that make a model of the files in which BERT and its first successors were given away."""
     has_safetensors = any(file.endswith(".safetensors") for file in names)
     pickled = pickled_weights(path)
     if not has_safetensors and not pickled and any(TENSORFLOW.search(file) for file in names):
-        return f"these are files of an original BERT, {_tensorflow()}"
-    steps = [f'copy {ORIGINAL_BERT} to config.json and write "model_type": "bert" into it']
+        return LOCATE["these_are"].fill(files=LOCATE["original"].fill(checkpoint=_tensorflow()))
+    steps = [LOCATE["copy_config"].fill(file=ORIGINAL_BERT)]
     if not has_safetensors and not pickled:
-        steps.append("add its weights as model.safetensors")
+        steps.append(LOCATE["add_weights"])
     if "vocab.txt" not in names:
-        steps.append("add its vocab.txt")
+        steps.append(LOCATE["add_vocabulary"])
     if not has_safetensors and pickled:  # at the end, where a command can be copied
-        steps.append(f"convert {pickled[0]} safely, with torch 2.6 or newer: {conversion(path, pickled)}")
-    numbered = "; ".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
-    return f"these are files of an original BERT; to load them: {numbered}"
+        steps.append(LOCATE["convert"].fill(file=pickled[0], command=conversion(path, pickled)))
+    numbered = [LOCATE["step"].fill(number=number, step=step) for number, step in enumerate(steps, 1)]
+    return LOCATE["steps"].fill(steps=joined(numbered, SEMICOLON))
 
 
-def _tensorflow() -> str:
+def _tensorflow() -> Text:
     """Return the end of a sentence about a checkpoint of TensorFlow."""
-    return (
-        "a checkpoint of TensorFlow, which is not read; --model takes the same model from the hub (Google's "
-        f"chinese_L-12_H-768_A-12 is bert-base-chinese), or convert it ({DOCUMENTED})"
-    )
+    return LOCATE["tensorflow"].fill(documented=DOCUMENTED)
 
 
 # -- names -------------------------------------------------------------------------------------------------------------

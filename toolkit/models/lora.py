@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from toolkit.base.errors import UserError, kind_and_line
 from toolkit.models.pretrained import is_of_encoder
+from toolkit.models.texts import TRAINED_PART
 
 MATRIX = re.compile(r"\.(lora_[AB])\.(?:\w+\.)?weight$")  # peft puts the name of the adapter between
 
@@ -51,14 +52,14 @@ def add_lora(model: Any, settings: LoraSettings) -> None:
     try:
         from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415 - optional and slow
     except ImportError as error:
-        raise UserError(f"--train lora needs the package peft (pip install peft): {kind_and_line(error)}") from None
+        raise UserError(TRAINED_PART["peft"].fill(reason=kind_and_line(error))) from None
     names = [
         name
         for name, module in model.named_modules()
         if isinstance(module, (torch.nn.Linear, Conv1D)) and is_of_encoder(model, f"{name}.weight")
     ]
     if not names:
-        raise UserError(f"--train lora: the encoder of a {type(model).__name__} has no linear layers")
+        raise UserError(TRAINED_PART["no_linear_layers"].fill(model=type(model).__name__))
     is_transposed = all(isinstance(model.get_submodule(name), Conv1D) for name in names)
     config = LoraConfig(
         r=settings.rank,
@@ -94,11 +95,11 @@ def merge_lora(model: Any, weights: Mapping[str, torch.Tensor], scale: float | N
         b = weights.get(f"{name}.lora_B.weight")
         weight = getattr(modules.get(name), "weight", None)
         if a is None or b is None or weight is None or scale is None:
-            raise ValueError(f"LoRA of {name} is not complete")
+            raise ValueError(TRAINED_PART["lora_incomplete"].fill(name=name))
         product = scale * (b @ a)  # (O, I)
         if isinstance(modules[name], Conv1D):
             product = product.T
         if product.shape != weight.shape:
-            raise ValueError(f"LoRA of {name} has another size")
+            raise ValueError(TRAINED_PART["lora_size"].fill(name=name))
         weight += product
     return rest

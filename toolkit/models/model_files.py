@@ -7,6 +7,7 @@ from pathlib import Path
 
 from toolkit.base.disk import fingerprint, recover
 from toolkit.base.errors import UserError
+from toolkit.models.texts import REPLACED
 
 OWN_FILES = ("run.json", "README.md")  # what main.py adds to the files that save_pretrained writes
 
@@ -36,7 +37,7 @@ class ModelFiles:
     def check(self) -> None:
         """Raise UserError if another model is in the directory by now, so that parts of two may have been read."""
         if ModelFiles.in_directory(self.directory) != self:
-            raise UserError(f"--model_dir {self.directory}: the model was replaced while it was read; start again")
+            raise UserError(REPLACED.fill(folder=self.directory))
 
     def as_json(self) -> dict[str, str | Sequence[int]]:
         """Return the files by their names."""

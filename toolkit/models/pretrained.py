@@ -24,11 +24,12 @@ from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.utils import logging as transformers_logging
 
 from toolkit.base.errors import TooLittleMemory, UserError, first_line, is_out_of_memory, kind_and_line
-from toolkit.base.languages import counted
+from toolkit.base.languages import Text, count_of
 from toolkit.base.torch_versions import dtype_option
 from toolkit.models.configuration import described_model, make_usable, takes
 from toolkit.models.hub import fetch_model
 from toolkit.models.text_ends import group_by_ends
+from toolkit.models.texts import LOADING
 from toolkit.models.trust import (
     CONFIG,
     config_file,
@@ -59,14 +60,14 @@ def model_folder(source: str) -> Path:
     return Path(source) if Path(source).is_dir() else fetch_model(source)
 
 
-def _load(loader: Any, source: str, look: Callable[[Path], list[str]], needs_weights: bool = True, **options):
+def _load(loader: Any, source: str, look: Callable[[Path], list[Text]], needs_weights: bool = True, **options):
     """Call from_pretrained on a directory, or on that of a hub id, if `look` and others find nothing wrong with it.
 
     Raises UserError for what they find and for whatever else keeps the files from being loaded.
     """
     folder = model_folder(source)
     if problems := directory_problems(folder, needs_weights) or look(folder):
-        raise UserError(*(f"model {source}: {problem}" for problem in problems))
+        raise UserError(*(_problem(source, problem) for problem in problems))
     place = config_file(folder) if loader is AutoConfig and _has_own_config(folder) else folder
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()  # files at hand are not worth one, in loading and in saving
@@ -78,8 +79,12 @@ def _load(loader: Any, source: str, look: Callable[[Path], list[str]], needs_wei
         kind = TooLittleMemory if is_out_of_memory(error) else UserError
         package = _missing_package(error)
         if package:
-            raise kind(f"model {source}: it needs the package {package} (pip install {package})") from None
-        raise kind(f"model {source}: cannot be loaded ({_told(error)})") from None
+            raise kind(_problem(source, LOADING["package"].fill(package=package))) from None
+        raise kind(_problem(source, LOADING["failed"].fill(reason=_told(error)))) from None
+
+
+def _problem(source: str, problem: Text) -> Text:
+    return LOADING["problem"].fill(name=source, problem=problem)
 
 
 def _has_own_config(folder: Path) -> bool:
@@ -113,15 +118,15 @@ def load_tokenizer(source: str, needs_weights: bool = True) -> PreTrainedTokeniz
     except UserError as error:
         files = {path.name for path in folder.iterdir()} - TOKENIZER_SETTINGS
         if "cannot be loaded" in str(error) and not any(TOKENIZER_FILE.search(name) for name in files):
-            raise UserError(f"model {source}: {_no_tokenizer_files(folder)}") from None
+            raise UserError(_problem(source, _no_tokenizer_files(folder))) from None
         raise
     tokenizer.init_kwargs.pop("auto_map", None)  # or the saved one would name code that is not beside it
     if not _has_vocabulary(tokenizer, folder):
-        raise UserError(f"model {source}: {_no_tokenizer_files(folder)}")
+        raise UserError(_problem(source, _no_tokenizer_files(folder)))
     if tokenizer.pad_token_id is None:
         spare = next((role for role in SPARE_TOKENS if getattr(tokenizer, role) is not None), None)
         if spare is None:
-            raise UserError(f"model {source}: its tokenizer has no padding token, nor another that could pad")
+            raise UserError(_problem(source, LOADING["no_padding"]))
         tokenizer.pad_token = getattr(tokenizer, spare)
     return tokenizer
 
@@ -131,7 +136,7 @@ def _config_option(source: str, folder: Path) -> dict[str, Any]:
     return {"config": load_config(source)} if _has_own_config(folder) else {}
 
 
-def _tokenizer_problems(folder: Path) -> list[str]:
+def _tokenizer_problems(folder: Path) -> list[Text]:
     """Return what is wrong with a directory's configuration and tokenizer."""
     if not any(TOKENIZER_FILE.search(path.name) for path in folder.iterdir()):
         return [_no_tokenizer_files(folder)]
@@ -143,33 +148,24 @@ def _tokenizer_problems(folder: Path) -> list[str]:
     return _config_problems(folder) + tokenizer_problems(folder, is_native) + vocabulary_problems(folder)
 
 
-def _config_problems(folder: Path) -> list[str]:
+def _config_problems(folder: Path) -> list[Text]:
     """Return what is wrong with config.json, given the types of models that transformers can classify with itself."""
     problems = config_problems(folder, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
     return problems or _type_problems(read_object(config_file(folder)).content)
 
 
-def _type_problems(config: dict) -> list[str]:
+def _type_problems(config: dict) -> list[Text]:
     """Return why transformers has no classifier of texts for a configuration."""
     model_type = config.get("model_type")
     if isinstance(model_type, str) and model_type in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES:
         return []
     if model_type is None:
-        return ['config.json has no model_type; for a BERT add the line "model_type": "bert",']
+        return [LOADING["no_type"]]
     if model_type in LEFT_OUT:
-        return [
-            f"transformers {transformers_version} no longer has models of the type {model_type}, such as this one; "
-            'version 4 has (pip install "transformers<5")'
-        ]
+        return [LOADING["left_out_type"].fill(version=transformers_version, type=model_type)]
     if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING_NAMES:
-        return [
-            f"config.json has the model_type {short(model_type)}, which transformers {transformers_version} does not "
-            "know; a newer one may (pip install -U transformers)"
-        ]
-    return [
-        f"this is a model of the type {model_type}, with which transformers cannot classify texts (it may be one for "
-        "images, sound or retrieval); --model names a text encoder, such as hfl/chinese-bert-wwm"
-    ]
+        return [LOADING["unknown_type"].fill(version=transformers_version, type=short(model_type))]
+    return [LOADING["other_type"].fill(type=model_type)]
 
 
 def _has_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
@@ -183,8 +179,8 @@ def _has_vocabulary(tokenizer: PreTrainedTokenizerBase, folder: Path) -> bool:
     return not own or any((folder / name).is_file() for name in names)
 
 
-def _no_tokenizer_files(folder: Path) -> str:
-    return f"no tokenizer files in {folder}; copy them (tokenizer.json and the like) from the model it came from"
+def _no_tokenizer_files(folder: Path) -> Text:
+    return LOADING["no_tokenizer"].fill(folder=folder)
 
 
 # -- the model --------------------------------------------------------------------------------------------------------
@@ -225,17 +221,16 @@ def load_classifier(source: str, config: PretrainedConfig | None = None) -> Load
     new = sorted({*report["missing_keys"], *(entry[0] for entry in report["mismatched_keys"])})
     strange = [name for name in new if is_of_encoder(model, name)]
     if strange:
-        raise UserError(
-            f"model {source}: {counted(len(strange), 'weight')} missing or of the wrong size, such as {strange[0]}"
-            + _other_name(model, strange[0], report["unexpected_keys"])
-        )
+        weights = count_of(len(strange), "weight")
+        other = _other_name(model, strange[0], report["unexpected_keys"])
+        problem = LOADING["missing_weights"].fill(weights=weights, example=strange[0], other=other)
+        raise UserError(_problem(source, problem))
     unused = _unused_layers(source, model, report["unexpected_keys"])
     model = model.float()
     strange = [name for name, weight in model.named_parameters() if weight.dtype != torch.float32 or _broken(weight)]
     if strange:
-        raise UserError(
-            f"model {source}: {counted(len(strange), 'weight')} without finite float values, such as {strange[0]}"
-        )
+        weights = count_of(len(strange), "weight")
+        raise UserError(_problem(source, LOADING["no_numbers"].fill(weights=weights, example=strange[0])))
     if config.is_encoder_decoder and isinstance(config.eos_token_id, int):
         group_by_ends(model)
     if not takes(config, "attention_mask"):
@@ -243,11 +238,11 @@ def load_classifier(source: str, config: PretrainedConfig | None = None) -> Load
     return LoadedClassifier(model, new, unused)
 
 
-def _other_name(model: Any, missing: str, unexpected: list[str]) -> str:
+def _other_name(model: Any, missing: str, unexpected: list[str]) -> str | Text:
     """Return the end of a sentence: what a weight that is missing seems to be called in the directory, if anything."""
     inner = missing.removeprefix(f"{model.base_model_prefix}.")
     names = sorted(name for name in unexpected if name.endswith(f".{inner}"))
-    return f"; its files have {names[0]}: is config.json that of this model?" if names else ""
+    return LOADING["other_name"].fill(name=names[0]) if names else ""
 
 
 def is_of_encoder(model: Any, name: str) -> bool:
@@ -281,11 +276,9 @@ def _unused_layers(source: str, model: Any, unexpected: list[str]) -> int:
         elif owner:
             strange.append(name)
     if strange:
-        kind = type(model).__name__
-        raise UserError(
-            f"model {source}: the {kind} of this version of transformers has no place for "
-            f"{counted(len(strange), 'weight')} of its encoder, such as {strange[0]}; without them it is another model"
-        )
+        weights = count_of(len(strange), "weight")
+        problem = LOADING["no_place"].fill(kind=type(model).__name__, weights=weights, example=strange[0])
+        raise UserError(_problem(source, problem))
     return layers
 
 
@@ -311,7 +304,7 @@ def _broken(weight: torch.Tensor) -> bool:
     return not bool(torch.isfinite(weight.detach().sum()))
 
 
-def _inflated(config: PretrainedConfig, folder: Path) -> list[str]:
+def _inflated(config: PretrainedConfig, folder: Path) -> list[Text]:
     """Return what is wrong if a configuration asks for far more weights than there are, before memory is taken."""
     described = described_model(config)
     if described is None:  # loading says what is wrong
@@ -320,4 +313,4 @@ def _inflated(config: PretrainedConfig, folder: Path) -> list[str]:
     size = size_of_weights(folder)
     if count <= size + NEW_WEIGHTS:  # a weight takes at least a byte
         return []
-    return [f"config.json describes {count:,} weights, but its weight files have only {size:,} bytes"]
+    return [LOADING["inflated"].fill(count=count, size=size)]

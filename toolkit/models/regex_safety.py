@@ -9,6 +9,9 @@ Denial-of-Service Attacks, 2013). Such expressions are refused, harmless ones am
 import re
 from dataclasses import dataclass
 
+from toolkit.base.languages import Text
+from toolkit.models.texts import PATTERNS
+
 MAX_PATTERN_LENGTH = 10_000  # characters of an expression; those of known tokenizers have some hundreds
 MAX_DEPTH = 50  # groups inside groups
 OPEN_ENDED_WAYS = 100  # ways to match that an open-ended repeat counts for
@@ -21,14 +24,14 @@ COUNT = re.compile(r"\{(\d*)(?:(,)(\d*))?\}")
 ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|x\{[0-9A-Fa-f ]+\}|[^gk1-9])", re.DOTALL)
 
 
-def why_endless(pattern: str) -> str | None:
+def why_endless(pattern: str) -> Text | None:
     """Return what could make matching a pattern endless, None if it is harmless."""
     if len(pattern) > MAX_PATTERN_LENGTH:
-        return f"it is {len(pattern):,} characters long"
+        return PATTERNS["long"].fill(length=len(pattern))
     try:
         return _Reader(pattern).problem()
     except (IndexError, ValueError):  # it ends too early, or a number has thousands of digits
-        return "it cannot be parsed"
+        return PATTERNS["broken"]
 
 
 @dataclass(frozen=True)
@@ -75,24 +78,24 @@ class _Reader:
         self.groups = [_OpenGroup()]  # the innermost is the last; the first is the pattern itself
         self.item_ways = 0  # of what was just read; 0 where there is nothing that a quantifier could repeat
 
-    def problem(self) -> str | None:
+    def problem(self) -> Text | None:
         """Return what could make matching endless, None if nothing; raises IndexError for a pattern that is broken."""
         while self.position < len(self.pattern):
             problem = self._read_next() or self._excess()
             if problem is not None:
                 return problem
         self._close_options()
-        return self._excess() if len(self.groups) == 1 else "it cannot be parsed"
+        return self._excess() if len(self.groups) == 1 else PATTERNS["broken"]
 
-    def _excess(self) -> str | None:
+    def _excess(self) -> Text | None:
         """Return what there is too much of."""
         if self.groups[-1].current > MAX_WAYS:
-            return "it has too many repeats or alternatives in a row"
+            return PATTERNS["ways"]
         if len(self.groups) > MAX_DEPTH:
-            return f"its groups are nested more than {MAX_DEPTH} deep"
+            return PATTERNS["deep"].fill(most=MAX_DEPTH)
         return None
 
-    def _read_next(self) -> str | None:
+    def _read_next(self) -> Text | None:
         """Read a quantifier, a parenthesis, a bar or a character, and return what is wrong with it."""
         char = self.pattern[self.position]
         if self.item_ways and char in "*+?{":
@@ -109,18 +112,18 @@ class _Reader:
             return None
         return self._read_character(char)
 
-    def _repeat_item(self, quantifier: _Quantifier) -> str | None:
+    def _repeat_item(self, quantifier: _Quantifier) -> Text | None:
         if quantifier.repeats and self.item_ways > 1:
-            return "a repeat contains another repeat or alternatives"
+            return PATTERNS["repeats"]
         self.item_ways *= quantifier.ways
         self.groups[-1].current *= quantifier.ways
         self.position = quantifier.end
         return None
 
-    def _open_group(self) -> str | None:
+    def _open_group(self) -> Text | None:
         opening = GROUP.match(self.pattern, self.position)
         if opening is None:
-            return f"{self.pattern[self.position : self.position + 4]!r} in it is not supported"
+            return PATTERNS["unsupported"].fill(part=repr(self.pattern[self.position : self.position + 4]))
         self.groups.append(_OpenGroup(is_options=opening[0].endswith(")")))
         self.item_ways = 0
         self.position = opening.end()
@@ -145,12 +148,12 @@ class _Reader:
         self.item_ways = 0
         self.position += 1
 
-    def _read_character(self, char: str) -> str | None:
+    def _read_character(self, char: str) -> Text | None:
         """Read a character, an escape or a character class."""
         if char == "\\":
             escape = ESCAPE.match(self.pattern, self.position)
             if escape is None:
-                return f"{self.pattern[self.position : self.position + 2]!r} in it is not supported"
+                return PATTERNS["unsupported"].fill(part=repr(self.pattern[self.position : self.position + 2]))
             self.position = escape.end()
         elif char == "[":
             self.position = _end_of_class(self.pattern, self.position)

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import counted
+from toolkit.base.languages import count_of
 from toolkit.layers.evaluating import evaluating
 from toolkit.layers.fast_bert import freeze_layers
 from toolkit.models.lora import LoraSettings, add_lora, is_lora
 from toolkit.models.pretrained import is_of_encoder
+from toolkit.models.texts import TRAINED_PART
 
 RATE_FACTORS = {"all": 1.0, "top": 2.0, "lora": 10.0, "head": 20.0}
 
@@ -38,7 +39,7 @@ class TrainedPart:
         if kind == "top" and count.isdecimal() and int(count) > 0:
             return cls(kind, int(count))
         if kind not in ("all", "head", "lora") or count:
-            raise UserError(f"--train {word}: it takes all, head, lora, or top:N for the head and the last N layers")
+            raise UserError(TRAINED_PART["word"].fill(word=word))
         return cls(kind, lora=lora or LoraSettings())
 
     @property
@@ -75,7 +76,7 @@ def freeze(model: Any, part: TrainedPart) -> list[torch.nn.Module]:
     names = [name for name, _ in model.named_parameters()]
     frozen = {name for name in names if is_of_encoder(model, name)}
     if not frozen or len(frozen) == len(names):
-        raise UserError(f"--train {part}: the encoder and the head of a {type(model).__name__} cannot be told apart")
+        raise UserError(TRAINED_PART["not_apart"].fill(option=f"--train {part}", model=type(model).__name__))
     if part.kind == "lora":
         add_lora(model, part.lora)
         for name, weight in model.named_parameters():
@@ -119,14 +120,10 @@ def _encoder_layers(model: Any) -> Sequence[torch.nn.Module]:
 
 def _top_modules(model: Any, layers: Sequence[torch.nn.Module], part: TrainedPart) -> list[torch.nn.Module]:
     """Return the last layers of an encoder, and what works on what they give; UserError if these cannot be told."""
-    kind = type(model).__name__
     if not layers:
-        raise UserError(
-            f"--train {part}: the encoder of a {kind} does not keep its layers in one list, so the last of them cannot "
-            "be told; use head, lora or all"
-        )
+        raise UserError(TRAINED_PART["no_list_of_layers"].fill(part=part, model=type(model).__name__))
     if part.layers > len(layers):
-        raise UserError(f"--train {part}: this model has {counted(len(layers), 'layer')}")
+        raise UserError(TRAINED_PART["too_few_layers"].fill(part=part, layers=count_of(len(layers), "layer")))
     top = list(layers[-part.layers :])
     return [*top, *_called_after(model, top)]
 

@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from toolkit.base.errors import message_of
+from toolkit.base.languages import Text
 from toolkit.models.regex_safety import why_endless
+from toolkit.models.texts import DIRECTORY, FOREIGN, JSON_FILES, OTHER_WEIGHTS, SETTINGS
 
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")  # reading a pickle can run code
 CONFIG = "config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
 ENCODER_CONFIG = "encoder_config.json"  # which config.json names beside a head that transformers does not have
 WEIGHTS = "model.safetensors"
 TRAINED_WEIGHTS = "trained_weights.safetensors"  # of a run that trained a part of a model, and saved no more
@@ -41,15 +45,15 @@ LARGEST_NUMBERS = (  # that decide how much memory a configuration takes, by wha
 IMPLEMENTATIONS = {"eager", "sdpa", "batched_mm", "grouped_mm"}  # any other is fetched from the hub or is a package
 NAMES_A_FILE = re.compile("(?<!special_tokens_map)_files?$")  # of that one only the directory's own is read
 FOREIGN_KEYS = {  # of config.json, which bring in something besides configuration and weights
-    "auto_map": "names code that comes with the model, and such code is never run",
-    "custom_pipelines": "names code that comes with the model, and such code is never run",
-    "use_kernels": "asks for kernels from the hub, and such code is never run",
-    "kernel_config": "asks for kernels from the hub, and such code is never run",
-    "fusion_config": "asks for fused kernels, and such code is never run",
-    "quantization_config": "says that the weights are quantized, and such a model cannot be trained here",
-    "compression_config": "says that the weights are compressed, and such a model cannot be trained here",
-    "transformers_weights": f"names another weight file, and only {WEIGHTS} is read",
-    "gguf_file": f"names another weight file, and only {WEIGHTS} is read",
+    "auto_map": FOREIGN["code"],
+    "custom_pipelines": FOREIGN["code"],
+    "use_kernels": FOREIGN["kernels"],
+    "kernel_config": FOREIGN["kernels"],
+    "fusion_config": FOREIGN["fusion"],
+    "quantization_config": FOREIGN["quantized"],
+    "compression_config": FOREIGN["compressed"],
+    "transformers_weights": FOREIGN["weights"].fill(weights=WEIGHTS),
+    "gguf_file": FOREIGN["weights"].fill(weights=WEIGHTS),
 }
 FOREIGN_WEIGHTS = (".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".index", ".pdparams")  # of TensorFlow, Flax, Paddle ...
 CONVERTIBLE = (".h5", ".msgpack", ".index")  # of them, by older versions of transformers
@@ -71,24 +75,24 @@ class ForeignJson:
     """The object that a json file holds, or, of a file that cannot be used, nothing and what is wrong with it."""
 
     content: dict
-    problems: list[str]
+    problems: list[Text]
 
 
 def read_object(path: Path) -> ForeignJson:
     """Return the object that a json file holds, read within limits."""
     size = path.stat().st_size
     if size > MAX_JSON_BYTES:
-        return ForeignJson({}, [f"{path.name} has {size:,} bytes, more than the limit of {MAX_JSON_BYTES:,}"])
+        return ForeignJson({}, [JSON_FILES["too_large"].fill(file=path.name, size=size, most=MAX_JSON_BYTES)])
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
-        return ForeignJson({}, [f"{path.name} is nested too deeply"])
+        return ForeignJson({}, [JSON_FILES["too_deep"].fill(file=path.name)])
     except (ValueError, OSError) as error:
-        return ForeignJson({}, [f"{path.name} cannot be read ({error})"])
+        return ForeignJson({}, [JSON_FILES["unreadable"].fill(file=path.name, reason=message_of(error))])
     if not isinstance(content, dict):
-        return ForeignJson({}, [f"{path.name} is not a json object"])
+        return ForeignJson({}, [JSON_FILES["no_object"].fill(file=path.name)])
     if sum(1 for _ in _levels(content)) >= MAX_JSON_DEPTH:
-        return ForeignJson({}, [f"{path.name} is nested too deeply"])
+        return ForeignJson({}, [JSON_FILES["too_deep"].fill(file=path.name)])
     return ForeignJson(content, [])
 
 
@@ -133,7 +137,7 @@ def pickled_weights(folder: Path) -> list[str]:
     return [name for name in names if PICKLED_WEIGHTS.fullmatch(name)] or names
 
 
-def stray_files(folder: Path) -> list[str]:
+def stray_files(folder: Path) -> list[Text]:
     """Return what is wrong with where the files of a directory are: a link out of it, or a pipe, say."""
     problems = _stray_among(sorted(folder.iterdir()), folder)
     if not problems:  # so that this folder, the only one in it that is read, is its own
@@ -141,23 +145,18 @@ def stray_files(folder: Path) -> list[str]:
     return problems
 
 
-def directory_problems(folder: Path, needs_weights: bool = True) -> list[str]:
+def directory_problems(folder: Path, needs_weights: bool = True) -> list[Text]:
     """Return what is wrong with the files of a model directory, whatever is in them; it may do without weights."""
-    problems = stray_files(folder) + [
-        f"{name} is a pointer of git-lfs and not the file itself; fetch it with git lfs pull, or download it again"
-        for name in _git_lfs_pointers(folder)
-    ]
+    problems = stray_files(folder)
+    problems += [DIRECTORY["git_lfs"].fill(file=name) for name in _git_lfs_pointers(folder)]
     if (folder / "adapter_config.json").exists():
-        problems.append("adapter_config.json makes it an adapter (PEFT) of another model; merge it into that one first")
+        problems.append(DIRECTORY["adapter"])
     if (folder / TRAINED_WEIGHTS).is_file():
-        problems.append(
-            "it has only the part of a model that was trained (--train); "
-            f"python infer.py --model_dir {folder} --merge NEW_DIR writes the whole model"
-        )
+        problems.append(DIRECTORY["trained_part"].fill(folder=folder))
     elif not (folder / CONFIG).is_file():
-        problems.append("it has no config.json, so it is not a saved model")
+        problems.append(DIRECTORY["no_config"])
     elif needs_weights and not has_weights(folder):
-        problems.append(f"it has no {WEIGHTS}{_other_weights(folder)}")
+        problems.append(DIRECTORY["no_weights"].fill(weights=WEIGHTS, instead=_other_weights(folder)))
     return problems
 
 
@@ -167,24 +166,24 @@ def conversion(folder: Path, names: Sequence[str]) -> str:
     return f'python -c "{CONVERSION}" {" ".join(words)}'
 
 
-def _other_weights(folder: Path) -> str:
+def _other_weights(folder: Path) -> Text:
     """Return what a directory without safetensors has instead, and what to do."""
     names = sorted(path.name for path in folder.iterdir())
     foreign = [name for name in names if name.endswith(FOREIGN_WEIGHTS)]
     pickled = pickled_weights(folder)
     if foreign and not pickled:
-        way = f"convert it ({DOCUMENTED})" if foreign[0].endswith(CONVERTIBLE) else "write it with what wrote this"
-        return f" but {foreign[0]}, which is not read; take {WEIGHTS} from the model's page on the hub, or {way}"
+        way = OTHER_WEIGHTS["not_convertible"]
+        if foreign[0].endswith(CONVERTIBLE):
+            way = OTHER_WEIGHTS["convertible"].fill(documented=DOCUMENTED)
+        return OTHER_WEIGHTS["foreign"].fill(file=foreign[0], weights=WEIGHTS, way=way)
     place = folder
-    first = ""
+    first: str | Text = ""
     if not pickled:  # those of the hub are not downloaded
         place = Path("DIR")
         pickled = ["pytorch_model.bin"]
-        first = "put its files and pytorch_model.bin into a directory DIR, then "
-    return (
-        f", and pickled weights are not read because they can run code ({DOCUMENTED}). "
-        f"To convert them safely, with torch 2.6 or newer: {first}{conversion(place, pickled)}"
-    )
+        first = OTHER_WEIGHTS["download_first"]
+    command = conversion(place, pickled)
+    return OTHER_WEIGHTS["pickled"].fill(documented=DOCUMENTED, first=first, command=command)
 
 
 def _git_lfs_pointers(folder: Path) -> list[str]:
@@ -224,12 +223,12 @@ def size_of_weights(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def _stray_among(paths: list[Path], folder: Path) -> list[str]:
+def _stray_among(paths: list[Path], folder: Path) -> list[Text]:
     problems = (_stray_problem(path, folder) for path in paths)
     return [problem for problem in problems if problem is not None]
 
 
-def _stray_problem(path: Path, folder: Path) -> str | None:
+def _stray_problem(path: Path, folder: Path) -> Text | None:
     """Return what is wrong with where a file is: it may lead out of its directory only into the cache of the hub."""
     kind = path.lstat().st_mode
     if stat.S_ISLNK(kind):
@@ -239,9 +238,9 @@ def _stray_problem(path: Path, folder: Path) -> str | None:
         if home.parent.name == "snapshots":
             allowed.append(home.parent.parent / "blobs")
         if not path.exists() or not any(target.is_relative_to(directory) for directory in allowed):
-            return f"{path.name} is a link out of the directory, to {short(str(target))}; put the file itself there"
+            return DIRECTORY["link"].fill(file=path.name, target=short(str(target)))
     elif not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        return f"{path.name} is neither a file nor a directory"
+        return DIRECTORY["special"].fill(file=path.name)
     return None
 
 
@@ -255,7 +254,7 @@ def config_file(folder: Path) -> Path:
     return folder / ENCODER_CONFIG if is_named else path
 
 
-def config_problems(folder: Path, native_types: Container[str] = ()) -> list[str]:
+def config_problems(folder: Path, native_types: Container[str] = ()) -> list[Text]:
     """Return what is wrong with the configuration of a model, sub-configurations included.
 
     Code that it names is no problem if the model is of one of the `native_types`, for which transformers has a class of
@@ -263,33 +262,37 @@ def config_problems(folder: Path, native_types: Container[str] = ()) -> list[str
     """
     file = config_file(folder)
     if not file.is_file():
-        return [f"{CONFIG} names {file.name}, which is not in the directory"]
+        return [SETTINGS["no_file"].fill(config=CONFIG, file=file.name)]
     files = dict.fromkeys((folder / CONFIG, file))  # transformers looks at the first one, too
     return [problem for path in files for problem in _problems_of_config(path, native_types)]
 
 
-def _problems_of_config(file: Path, native_types: Container[str]) -> list[str]:
+def _problems_of_config(file: Path, native_types: Container[str]) -> list[Text]:
     """Return what is wrong with one file of a configuration."""
     config = read_object(file)
     model_type = config.content.get("model_type")
     is_native = isinstance(model_type, str) and model_type in native_types
-    problems: dict[str, str] = {}  # the first one of each key
+    problems: dict[str, Text] = {}  # the first one of each key
     for key, value in entries(config.content):
         if key == "auto_map" and is_native and isinstance(value, dict):
             continue
         problem = _config_problem(key, value)
         if problem is not None:
             problems.setdefault(key, problem)
-    return config.problems + [f"{file.name} has {key}: {problem}" for key, problem in problems.items()]
+    return config.problems + [_of_key(file.name, key, problem) for key, problem in problems.items()]
 
 
-def _config_problem(key: str, value: object) -> str | None:
+def _of_key(file: str, key: str, problem: Text) -> Text:
+    return SETTINGS["has"].fill(file=file, key=key, problem=problem)
+
+
+def _config_problem(key: str, value: object) -> Text | None:
     if key in FOREIGN_KEYS and value:
-        return f"{short(value)}, which {FOREIGN_KEYS[key]}; choose another model"
+        return SETTINGS["foreign"].fill(value=short(value), meaning=FOREIGN_KEYS[key])
     if "_implementation" in key and not _is_built_in(value):
-        return f"{short(value)}, which may be code from the hub; remove the line"
+        return SETTINGS["implementation"].fill(value=short(value))
     if type(value) is int and abs(value) > next(most for names, most in LARGEST_NUMBERS if names.search(key)):
-        return f"{short(value)}, which is implausibly large"
+        return SETTINGS["too_large"].fill(value=short(value))
     return None
 
 
@@ -302,7 +305,7 @@ def _is_built_in(implementation: object) -> bool:
 # -- the tokenizer -----------------------------------------------------------------------------------------------------
 
 
-def tokenizer_problems(folder: Path, is_native: Callable[[str], bool] = lambda name: False) -> list[str]:
+def tokenizer_problems(folder: Path, is_native: Callable[[str], bool] = lambda name: False) -> list[Text]:
     """Return what is wrong with tokenizer_config.json and with the tokenizer files that it names.
 
     Code that it names is no problem if transformers has a class of its own for the tokenizer, as `is_native` says of
@@ -310,9 +313,9 @@ def tokenizer_problems(folder: Path, is_native: Callable[[str], bool] = lambda n
     """
     files = {path.name for path in folder.iterdir()}
     named = ["tokenizer.json"]
-    problems: list[str] = []
-    if "tokenizer_config.json" in files:
-        config = read_object(folder / "tokenizer_config.json")
+    problems: list[Text] = []
+    if TOKENIZER_CONFIG in files:
+        config = read_object(folder / TOKENIZER_CONFIG)
         problems += config.problems
         if not is_native(str(config.content.get("tokenizer_class"))):
             problems += _tokenizer_code_problems(config.content)
@@ -325,20 +328,23 @@ def tokenizer_problems(folder: Path, is_native: Callable[[str], bool] = lambda n
             tokenizer = read_object(folder / name)
             problems += [*tokenizer.problems, *_endless_parts(tokenizer.content, name)]
         elif Path(name).name != name:
-            problems.append(f"tokenizer_config.json names {short(name)}, which is not a file in the directory")
+            problems.append(SETTINGS["no_tokenizer_file"].fill(config=TOKENIZER_CONFIG, name=short(name)))
     return problems
 
 
-def _tokenizer_code_problems(config: dict) -> list[str]:
+def _tokenizer_code_problems(config: dict) -> list[Text]:
     code = config.get("auto_map")
-    return [f"tokenizer_config.json has auto_map: {short(code)}, which {FOREIGN_KEYS['auto_map']}"] if code else []
+    if not code:
+        return []
+    problem = SETTINGS["foreign_tokenizer"].fill(value=short(code), meaning=FOREIGN_KEYS["auto_map"])
+    return [_of_key(TOKENIZER_CONFIG, "auto_map", problem)]
 
 
-def _tokenizer_config_problems(config: dict, folder: Path) -> list[str]:
+def _tokenizer_config_problems(config: dict, folder: Path) -> list[Text]:
     problems = []
     for key, value in entries(config):
         if isinstance(value, str) and NAMES_A_FILE.search(key) and _leads_out(value, folder):
-            problems.append(f"tokenizer_config.json has {key}: {short(value)}, a file outside the directory")
+            problems.append(_of_key(TOKENIZER_CONFIG, key, SETTINGS["outside"].fill(value=short(value))))
     return problems
 
 
@@ -348,26 +354,26 @@ def _leads_out(name: str, folder: Path) -> bool:
     return exists and not Path(os.path.realpath(folder / name)).is_relative_to(os.path.realpath(folder))
 
 
-def _endless_parts(tokenizer: dict, name: str) -> Iterator[str]:
+def _endless_parts(tokenizer: dict, name: str) -> Iterator[Text]:
     """Yield the parts of a tokenizer.json that could take for ever or fill the memory on some text."""
     growth = 1
     for key, value in entries(tokenizer):
         if key == "Regex" and isinstance(value, str):
             reason = why_endless(value)
             if reason is not None:
-                yield f"{name} has the regular expression {short(value)}, which could take forever: {reason}"
+                yield SETTINGS["endless"].fill(file=name, pattern=short(value), reason=reason)
         elif key == "max_input_chars_per_word" and type(value) is int and value > MAX_WORD_CHARACTERS:
-            yield f"{name} has {key}: {short(value)}, which could take forever; BERT has 100"
+            yield _of_key(name, key, SETTINGS["long_words"].fill(value=short(value)))
         elif isinstance(value, dict) and value.get("type") == "Replace":
             growth *= max(1, len(str(value.get("content"))))
     if growth > MAX_GROWTH:
-        yield f"{name} has replacements that make a text {growth:,} times as long"
+        yield SETTINGS["growing"].fill(file=name, growth=growth)
 
 
 # -- the weights -------------------------------------------------------------------------------------------------------
 
 
-def weight_problems(folder: Path) -> list[str]:
+def weight_problems(folder: Path) -> list[Text]:
     """Return what is wrong with the files of weights: their index, and how long their headers say that they are."""
     if (folder / WEIGHTS).is_file():
         return _header_problems(folder / WEIGHTS)
@@ -376,24 +382,24 @@ def weight_problems(folder: Path) -> list[str]:
         return index.problems
     weight_map = index.content.get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        return [f"{INDEX} has no weight_map"]
-    problems: list[str] = []
+        return [SETTINGS["no_weight_map"].fill(index=INDEX)]
+    problems: list[Text] = []
     files = {path.name for path in folder.glob("*.safetensors")}
     for name in sorted({str(value) for value in weight_map.values()}):
         if name in files:
             problems += _header_problems(folder / name)
         else:
-            problems.append(f"{INDEX} names {short(name)}, which is not a safetensors file in the directory")
+            problems.append(SETTINGS["no_weight_file"].fill(index=INDEX, name=short(name)))
     return problems
 
 
-def _header_problems(path: Path) -> list[str]:
+def _header_problems(path: Path) -> list[Text]:
     """Return what is wrong with the length of a safetensors header, its first eight bytes."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
     if size < 8 or length > size - 8:
-        return [f"{path.name} is damaged: it has {size:,} bytes, fewer than its header says; fetch it again"]
+        return [SETTINGS["damaged"].fill(file=path.name, size=size)]
     if length > MAX_HEADER_BYTES:
-        return [f"{path.name} has a header of {length:,} bytes, which is implausibly long"]
+        return [SETTINGS["long_header"].fill(file=path.name, length=length)]
     return []

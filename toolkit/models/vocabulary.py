@@ -29,6 +29,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from toolkit.base.disk import write_json
 from toolkit.base.errors import UserError, first_line
 from toolkit.models.pretrained import load_tokenizer
+from toolkit.models.texts import VOCABULARY
 
 LATEST_COUNTED_PADDING = 100  # the id of the padding token in models that count positions from it is below this
 MOST_OF_ALPHABET = 20_000  # tokens in the letters of one, or of one mixture, that are kept although no text has them
@@ -142,17 +143,14 @@ def cut_tokenizer(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig, 
 def _state(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     """Return what a tokenizer consists of, as tokenizer.json has it; UserError if its vocabulary cannot be cut."""
     if not tokenizer.is_fast:
-        raise UserError(
-            "--trim_vocabulary: this model has no fast tokenizer, and only the vocabulary of one can be cut"
-        )
+        raise UserError(VOCABULARY["no_fast_tokenizer"])
     try:
         state = json.loads(tokenizer.backend_tokenizer.to_str())
     except Exception as error:  # of a part that is Python's and not the library's own, as RoFormer's words are
-        reason = first_line(error)
-        raise UserError(f"--trim_vocabulary: the vocabulary of this tokenizer cannot be cut ({reason})") from None
+        raise UserError(VOCABULARY["state"].fill(reason=first_line(error))) from None
     kind = state["model"].get("type")
     if kind not in ("WordPiece", "Unigram", "BPE", "WordLevel"):
-        raise UserError(f"--trim_vocabulary: the vocabulary of a {kind} tokenizer cannot be cut")
+        raise UserError(VOCABULARY["kind"].fill(kind=kind))
     return state
 
 
@@ -322,7 +320,7 @@ def cut_embeddings(model: Any, vocabulary: Vocabulary) -> WholeEmbeddings:
     Raises UserError if it is not a plain table.
     """
     if not can_cut_embeddings(model):
-        raise UserError(f"--trim_vocabulary: the vocabulary of a {type(model).__name__} cannot be cut")
+        raise UserError(VOCABULARY["model"].fill(model=type(model).__name__))
     tables = _embedding_tables(model)
     weight = _weight(tables)
     before = {"vocab_size": model.config.vocab_size, **token_ids_of(model.config)}

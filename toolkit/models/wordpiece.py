@@ -18,6 +18,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
 from transformers.models.roformer.tokenization_utils import JiebaPreTokenizer
 
+from toolkit.base.languages import Text
+from toolkit.models.texts import LOADING
+
 VOCABULARY = "vocab.txt"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # which editors of Windows put before a text
 KNOWN = {"[UNK]", "[CLS]", "[SEP]"}  # tokens of every BERT
@@ -60,18 +63,17 @@ def wordpieces(folder: Path) -> set[str]:
     return tokens if tokens >= KNOWN else set()
 
 
-def vocabulary_problems(folder: Path) -> list[str]:
+def vocabulary_problems(folder: Path) -> list[Text]:
     """Return what is wrong with the vocab.txt of a directory without tokenizer.json."""
     path = folder / VOCABULARY
     if (folder / "tokenizer.json").exists() or not path.is_file():
         return []
-    again = "copy it again from where the model is from"
     if path.stat().st_size == 0:
-        return [f"{VOCABULARY} is empty; {again}"]
+        return [LOADING["empty_vocabulary"].fill(file=VOCABULARY)]
     try:
         path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        return [f"{VOCABULARY} is not utf-8, so an editor has written it anew; {again}"]
+        return [LOADING["rewritten_vocabulary"].fill(file=VOCABULARY)]
     return []
 
 

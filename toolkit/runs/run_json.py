@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.base.disk import recover
-from toolkit.base.errors import UserError
+from toolkit.base.errors import CANNOT_BE_READ, UserError, message_of
+from toolkit.base.languages import Text
 from toolkit.files.columns import Columns
 from toolkit.models.head_design import HeadDesign
+from toolkit.models.texts import RUN_JSON
 from toolkit.models.trust import pickles, stray_files
 from toolkit.runs.texts import MODEL_DIRECTORY
 
@@ -41,7 +43,7 @@ class TableFacts:
     def from_json(cls, content: Mapping[str, Any]) -> "TableFacts":
         """Return the facts of a table from run.json; ValueError if they are something else."""
         if not isinstance(content, dict):
-            raise ValueError("its data is not what main.py writes")
+            raise ValueError(RUN_JSON["not_ours"].fill(name="data"))
         return cls(**{each.name: content[each.name] for each in fields(cls) if each.name in content})
 
 
@@ -66,10 +68,10 @@ class TrainedFacts:
         if not isinstance(content, dict) or {type(content.get(name)) for name in ("part", "base", "base_sha256")} != {
             str
         }:
-            raise ValueError("its trained is not what main.py writes")
+            raise ValueError(RUN_JSON["not_ours"].fill(name="trained"))
         scale = content.get("lora_scale")
         if scale is not None and (isinstance(scale, bool) or not isinstance(scale, (int, float))):
-            raise ValueError("its trained is not what main.py writes")
+            raise ValueError(RUN_JSON["not_ours"].fill(name="trained"))
         return cls(content["part"], content["base"], content["base_sha256"], scale)
 
 
@@ -89,7 +91,7 @@ class VocabularyFacts:
             return None
         names = {each.name for each in fields(cls)}
         if not isinstance(content, dict) or set(content) != names:
-            raise ValueError("its vocabulary is not what main.py writes")
+            raise ValueError(RUN_JSON["not_ours"].fill(name="vocabulary"))
         return cls(**content)
 
 
@@ -170,10 +172,10 @@ def _check(content: Mapping[str, Any]) -> None:
     for each in fields(RunFacts):
         is_needed = each.default is MISSING and each.default_factory is MISSING
         if is_needed and each.name not in content:
-            raise ValueError(f"it has no {each.name}")
+            raise ValueError(MODEL_DIRECTORY["missing"].fill(name=each.name))
     columns = content["columns"]
     if not isinstance(columns, dict) or not {"text", "text_pair", "label"} <= set(columns):
-        raise ValueError("its columns are not those of a classifier")
+        raise ValueError(MODEL_DIRECTORY["columns"])
     labels = content["labels"]
     are_labels = isinstance(labels, list) and {type(label) for label in labels} == {str}
     are_names = isinstance(columns["text"], str) and all(
@@ -193,9 +195,9 @@ def _check(content: Mapping[str, Any]) -> None:
         is_right[name] = isinstance(content.get(name, {}), dict)
     for name, right in is_right.items():
         if not right:
-            raise ValueError(f"its {name} is not what main.py writes")
+            raise ValueError(RUN_JSON["not_ours"].fill(name=name))
     if content["positive_label"] not in labels:
-        raise ValueError("its positive_label is none of its labels")
+        raise ValueError(MODEL_DIRECTORY["positive_label"])
 
 
 def _is_count_or_none(value: Any, least: int) -> bool:
@@ -208,20 +210,22 @@ def read_run(model_dir: Path, option: str = "--model_dir") -> RunFacts:
     recover(model_dir)
     try:
         if model_dir.is_dir() and (problems := _foreign_files(model_dir)):
-            raise UserError(*(f"{option} {model_dir}: {problem}" for problem in problems))
+            raise UserError(
+                *(MODEL_DIRECTORY["problem"].fill(option=option, folder=model_dir, problem=each) for each in problems)
+            )
         return RunFacts.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         problem = MODEL_DIRECTORY["no_run_json" if model_dir.is_dir() else "no_directory"]
         raise UserError(MODEL_DIRECTORY["none"].fill(option=option, folder=model_dir, problem=problem)) from None
     except (ValueError, TypeError, OSError, RecursionError) as error:
-        raise UserError(MODEL_DIRECTORY["unreadable"].fill(file=path, reason=str(error))) from None
+        raise UserError(CANNOT_BE_READ.fill(file=path, reason=message_of(error))) from None
 
 
-def _foreign_files(model_dir: Path) -> list[str]:
+def _foreign_files(model_dir: Path) -> list[Text]:
     """Return what is wrong with files that main.py never puts into a model directory, so that somebody else did."""
     problems = stray_files(model_dir)
     for name in pickles(model_dir):
-        problems.append(f"{name} is a pickle, which can run code, and main.py writes none; remove it")
+        problems.append(MODEL_DIRECTORY["pickle"].fill(file=name))
     return problems
 
 

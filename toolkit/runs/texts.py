@@ -50,9 +50,16 @@ MODEL_DIRECTORY: dict[str, Text] = {
         "{option} {folder}: {problem}; python main.py writes a model directory",
         "{option} {folder}：{problem}；模型目录由 python main.py 写出",
     ),
+    "problem": Text("{option} {folder}: {problem}", "{option} {folder}：{problem}"),
+    "pickle": Text(
+        "{file} is a pickle, which can run code, and main.py writes none; remove it",
+        "{file} 是 pickle 文件，可以执行代码，而 main.py 不写这种文件；请删掉它",
+    ),
+    "missing": Text("it has no {name}", "里面没有 {name}"),
+    "columns": Text("its columns are not those of a classifier", "其中的 columns 不是分类器的列"),
+    "positive_label": Text("its positive_label is none of its labels", "其中的 positive_label 不在标签里"),
     "no_run_json": Text("it has no run.json", "里面没有 run.json"),
     "no_directory": Text("there is no such directory", "没有这个目录"),
-    "unreadable": Text("{file}: cannot be read ({reason})", "{file}：无法读取（{reason}）"),
 }
 SEVERAL_MODELS = Text(
     "--model_dir names {count} models; --output_dir says where their common scores go",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.models.multilingual import MULTILINGUAL, how_to_install, is_installed
 from toolkit.models.texts import LOCATE
 from toolkit.models.vocabulary import alphabet_of
@@ -58,7 +59,7 @@ def check_unknown(tokenizer: Any, texts: Sequence[str], name: str, max_share: fl
     return share
 
 
-def _multilingual_choice() -> str:
+def _multilingual_choice() -> str | Text:
     """Return what to do to have the multilingual model."""
     if is_installed():
         return f"--model {MULTILINGUAL}"
