@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text
 from toolkit.cli.sections import ColumnOptions
 from toolkit.runs.run_json import RunFacts, read_run
+from toolkit.runs.texts import AVERAGING, KINDS_OF_TEXTS
 
 MAX_LISTED = 5  # labels in an error
 
@@ -20,27 +22,25 @@ def read_runs(folders: Sequence[Path], options: ColumnOptions) -> list[RunFacts]
     runs = [read_run(folder) for folder in folders]
     for number, (folder, run) in enumerate(zip(folders, runs, strict=True)):
         if folder.resolve() in [other.resolve() for other in folders[:number]]:
-            raise UserError(f"--model_dir names {folder} twice")
+            raise UserError(AVERAGING["twice"].fill(folder=folder))
         problem = _difference(runs[0], run, options)
         if problem is not None:
-            raise UserError(f"--model_dir: {folders[0]} and {folder} cannot be averaged: {problem}")
+            raise UserError(AVERAGING["problem"].fill(first=folders[0], second=folder, problem=problem))
     return runs
 
 
-def _difference(first: RunFacts, other: RunFacts, options: ColumnOptions) -> str | None:
+def _difference(first: RunFacts, other: RunFacts, options: ColumnOptions) -> Text | None:
     """Return why two models cannot be averaged, None if they can."""
     if set(first.labels) != set(other.labels):
-        return f"the labels of the first are {_listed(first.labels)}, those of the second {_listed(other.labels)}"
+        return AVERAGING["labels"].fill(first=_listed(first.labels), second=_listed(other.labels))
     if first.pairs != other.pairs:
-        kinds = ("pairs of texts", "single texts")
-        kinds = kinds if first.pairs else kinds[::-1]
-        return f"the first was trained on {kinds[0]}, the second on {kinds[1]}"
+        return AVERAGING["kinds"].fill(first=KINDS_OF_TEXTS[first.pairs], second=KINDS_OF_TEXTS[other.pairs])
     for option, named, own, others in (
         ("--text_column", options.text_column, first.columns.text, other.columns.text),
         ("--pair_column", options.pair_column, first.columns.text_pair, other.columns.text_pair),
     ):
         if named is None and own != others:
-            return f"the first reads the column {own!r}, the second {others!r}; {option} names one for both"
+            return AVERAGING["column"].fill(first=repr(own), second=repr(others), option=option)
     return None
 
 

@@ -9,6 +9,7 @@ from toolkit.models.trust import weight_files
 from toolkit.runs.checkpoint import saved_progress
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.progress import Progress
+from toolkit.runs.texts import RESUMING
 
 
 def waiting_model(model_dir: Path) -> Path:
@@ -54,6 +55,4 @@ def need_model(paths: RunPaths) -> None:
     """Raise UserError if the checkpoint tells of a best model and another one, or none, is in its place."""
     progress = saved_progress(paths.checkpoint_dir)
     if progress.best_step and not is_best_model(paths.model_dir, progress):
-        raise UserError(
-            f"--resume: {paths.model_dir} is not the best model of this run, which is from step {progress.best_step}"
-        )
+        raise UserError(RESUMING["other_best"].fill(folder=paths.model_dir, step=progress.best_step))

@@ -17,10 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from toolkit.base.disk import filling, fingerprint, sweep, sync_directory, write_json
-from toolkit.base.errors import UserError
+from toolkit.base.errors import UserError, message_of
 from toolkit.base.torch_versions import GradScaler
 from toolkit.runs.progress import Progress
 from toolkit.runs.run_json import RunFacts
+from toolkit.runs.texts import RESUMING
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class SavedState:
                 replaced_seeds=content.get("replaces", ()),
             )
         except (TypeError, KeyError, ValueError) as error:
-            raise UserError(f"--resume: the run was started by another version of this project ({error})") from None
+            raise UserError(RESUMING["other_version"].fill(reason=message_of(error))) from None
 
 
 def begin_checkpoint(folder: Path, facts: RunFacts, replaced_seeds: Sequence[int] = ()) -> None:
@@ -161,13 +162,13 @@ def read_state(folder: Path) -> SavedState | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict) and "sha256" not in content:
-            raise ValueError("it has no checksum; it may be from an older version")
+            raise ValueError(RESUMING["no_checksum"])
         if not isinstance(content, dict) or content["sha256"] != _checksum(content):
-            raise ValueError("its checksum does not match its content")
+            raise ValueError(RESUMING["checksum"])
     except FileNotFoundError:
         return None
     except (ValueError, OSError, RecursionError) as error:
-        raise UserError(f"--resume: {path} is damaged ({error})") from None
+        raise UserError(RESUMING["damaged"].fill(path=path, reason=message_of(error))) from None
     return SavedState.from_json(content)
 
 
@@ -175,7 +176,7 @@ def need_state(folder: Path) -> SavedState:
     """Return what state.json holds; UserError if no run has begun in this folder, or as read_state does."""
     state = read_state(folder)
     if state is None:
-        raise UserError(f"--resume: {folder / 'state.json'} is missing")
+        raise UserError(RESUMING["missing"].fill(path=folder / "state.json"))
     return state
 
 
@@ -190,10 +191,10 @@ def read_checkpoint(folder: Path) -> tuple[SavedState, dict[str, torch.Tensor]]:
     path = folder / state.tensors.file
     try:
         if fingerprint(path) != state.tensors.sha256:
-            raise ValueError("its checksum does not match the one in state.json")
+            raise ValueError(RESUMING["checksum_elsewhere"])
         return state, load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"--resume: {path} is damaged ({error})") from None
+        raise UserError(RESUMING["damaged"].fill(path=path, reason=message_of(error))) from None
 
 
 def restore(trainer_state: TrainerState, state: SavedState, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -216,6 +217,6 @@ def restore(trainer_state: TrainerState, state: SavedState, tensors: Mapping[str
     try:
         trainer_state.model.load_state_dict(weights)
     except RuntimeError as error:
-        raise UserError(f"--resume: {state.tensors.file} does not fit this model ({error})") from None
+        raise UserError(RESUMING["unlike"].fill(file=state.tensors.file, reason=error)) from None
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     trainer_state.scaler.load_state_dict(dict(state.scaler))

@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from toolkit.base.errors import UserError
+from toolkit.runs.texts import TENSORBOARD
 
 EVENTS = "events.out.tfevents.*"
 
@@ -44,7 +45,7 @@ class EventFile:
         try:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional, and slow to import
         except ImportError:
-            raise UserError("--tensorboard needs the package tensorboard (pip install tensorboard)") from None
+            raise UserError(TENSORBOARD) from None
         self.folder = folder
         self.make_writer = SummaryWriter
         self.writer: Any = None  # a SummaryWriter, once there is something to write

@@ -23,6 +23,7 @@ from toolkit.runs.best_model import waiting_model
 from toolkit.runs.overwrite import RECORDS
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.seeds_json import SeedRun
+from toolkit.runs.texts import RESUMING
 
 # What the directory of the best run keeps a copy of in the place of a single run; the model is moved.
 COPIED = ("train.log", *(name for name in RECORDS if not name.startswith("checkpoint/")))
@@ -66,7 +67,7 @@ def place_run(source: RunPaths, target: RunPaths, kept: SeedRun, lines: Sequence
         install_directory(target.model_dir)
     sweep(target.model_dir)
     if not _holds_model_of(target, kept):
-        raise UserError(f"--resume: {target.model_dir} is not the model of seed {kept.seed}, the best of these runs")
+        raise UserError(RESUMING["other_kept"].fill(folder=target.model_dir, seed=kept.seed))
 
 
 def _holds_model_of(paths: RunPaths, run: SeedRun) -> bool:

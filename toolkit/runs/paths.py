@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.base.errors import UserError
-from toolkit.runs.texts import IN_THE_WAY
+from toolkit.runs.texts import IN_THE_WAY, MODELS_IN_THE_WAY
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,19 @@ def refuse_to_overwrite(output_dir: Path, overwrite: bool) -> None:
 def refuse_to_replace_base(output_dir: Path, model: str | None, train: str | None) -> None:
     """Raise UserError if a run of which only the trained part is saved would replace the model that it begins with."""
     if train not in (None, "all") and RunPaths(output_dir).hold_model(model):
-        raise UserError(
-            f"--train {train} saves only what was trained, which is of use only with {model}, and would replace that; "
-            "choose another --output_dir"
-        )
+        raise UserError(MODELS_IN_THE_WAY["base"].fill(train=train, model=model))
 
 
 def refuse_to_replace_teachers(output_dir: Path, teachers: Sequence[str] | None) -> None:
     """Raise UserError if a run would replace a model that it learns from; a run that is resumed needs it again."""
     for teacher in teachers or ():
         if Path(teacher).resolve().is_relative_to(output_dir.resolve()):
-            raise UserError(f"--teacher {teacher} is in the --output_dir of the new run; choose another --output_dir")
+            raise UserError(MODELS_IN_THE_WAY["teacher"].fill(folder=teacher))
 
 
 def refuse_to_merge(target: Path, train: str | None) -> None:
     """Raise UserError if the whole model is saved anyway, or if its directory of --merge is there and not empty."""
     if train in (None, "all"):
-        raise UserError(f"--merge {target}: with --train all the whole model is saved anyway, in --output_dir")
+        raise UserError(MODELS_IN_THE_WAY["merge_all"].fill(folder=target))
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise UserError(f"--merge {target}: it is in the way; move it, or name another directory")
+        raise UserError(MODELS_IN_THE_WAY["merge"].fill(folder=target))

@@ -11,7 +11,7 @@ from toolkit.compute.processes import Processes
 from toolkit.runs.checkpoint import SavedState, TrainerState, read_checkpoint, read_state, restore, resumed_with
 from toolkit.runs.paths import refuse_to_overwrite
 from toolkit.runs.run_json import RunFacts, TableFacts, VocabularyFacts
-from toolkit.runs.texts import RUNS
+from toolkit.runs.texts import RESUMING, RUNS
 
 # What --resume may change, because it does not say what a step does: where files are (that their content is the same is
 # checked, as is the number format), how often to save, how a batch is cut to fit the memory, when to give up.
@@ -97,10 +97,7 @@ def resume(folder: Path, trainer_state: TrainerState, facts: RunFacts | None, pr
 def check_unchanged(precision: str | None, data: Mapping[str, TableFacts], facts: RunFacts) -> None:
     """Raise UserError if the facts of a run differ from the number format or the data with which it began."""
     if precision != facts.precision:
-        raise UserError(
-            f"--resume: the run used {precision}, but this machine would continue in {facts.precision}; "
-            f"--precision {precision} keeps it"
-        )
+        raise UserError(RESUMING["precision"].fill(before=precision, now=facts.precision))
     for name, now in facts.data.items():
         if name in data:  # a test file may be named later
             _compare_data(name, data[name], now)
@@ -109,31 +106,23 @@ def check_unchanged(precision: str | None, data: Mapping[str, TableFacts], facts
 def _compare_vocabularies(before: VocabularyFacts | None, now: VocabularyFacts | None) -> None:
     """Raise UserError if --trim_vocabulary leaves other tokens than when the run began."""
     if before is not None and now is not None and before.sha256 != now.sha256:
-        raise UserError(
-            "--resume: the files have other tokens than when the run began, so that --trim_vocabulary leaves another "
-            "vocabulary; give it the same training, validation and test files"
-        )
+        raise UserError(RESUMING["vocabulary"])
 
 
 def _compare_teachers(before: Mapping[str, str], now: Mapping[str, str]) -> None:
     """Raise UserError if a model that the run learns from is no longer the one with which it began."""
     for folder, sha256 in now.items():
         if before.get(folder) != sha256:
-            raise UserError(f"--resume: the model in {folder}, a --teacher, has changed since the run began")
+            raise UserError(RESUMING["teacher"].fill(folder=folder))
 
 
 def _compare_data(name: str, before: TableFacts, now: TableFacts) -> None:
     """Raise UserError if the rows or the tokens of a table are no longer those with which the run began."""
     if before.sha256 != now.sha256:
         if before.file == now.file:
-            raise UserError(f"--resume: {now.file} has changed since the run began")
-        raise UserError(f"--resume: {now.file} is not the same as {before.file}, the run's --{name}_file")
+            raise UserError(RESUMING["file"].fill(file=now.file))
+        raise UserError(RESUMING["other_file"].fill(file=now.file, before=before.file, name=name))
     if before.rows != now.rows:
-        raise UserError(
-            f"--resume: {now.rows or 0:,} rows of {now.file} are used, but {before.rows or 0:,} when the run began; "
-            "--drop_leaked leaves out other rows because the other files have changed"
-        )
+        raise UserError(RESUMING["rows"].fill(now=now.rows or 0, file=now.file, before=before.rows or 0))
     if before.tokens != now.tokens:
-        raise UserError(
-            f"--resume: --model has changed: its tokenizer turns {now.file} into other tokens than when the run began"
-        )
+        raise UserError(RESUMING["tokens"].fill(file=now.file))

@@ -8,6 +8,7 @@ from toolkit.models.pooling_head import load_pooling_head
 from toolkit.models.pretrained import LoadedClassifier, load_classifier
 from toolkit.models.trust import weight_files
 from toolkit.runs.run_json import RunFacts
+from toolkit.runs.texts import WEIGHTS
 from toolkit.runs.trained_weights import load_whole
 
 
@@ -23,7 +24,7 @@ def load_saved_classifier(folder: Path, run: RunFacts) -> LoadedClassifier:
     if loaded.new_weights or loaded.model.config.num_labels != len(run.labels):
         missing = len(loaded.new_weights)
         file = weight_files(folder)[0].name
-        raise UserError(f"{folder}: {file} does not fit run.json (weights missing: {missing})")
+        raise UserError(WEIGHTS["missing"].fill(folder=folder, file=file, count=missing))
     return loaded
 
 

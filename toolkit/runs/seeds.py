@@ -32,7 +32,7 @@ from toolkit.runs.paths import RunPaths, refuse_to_overwrite
 from toolkit.runs.resume import agreed_options, check_unchanged
 from toolkit.runs.run_json import RunFacts
 from toolkit.runs.seeds_json import SeedsRecord, finished_run, read_seeds, seed_lines, write_seeds
-from toolkit.runs.texts import RUNS
+from toolkit.runs.texts import RUNS, SEEDS
 
 # Finished runs are not resumed, so that none of them can get more epochs than the others: --epochs may not grow.
 MAY_GROW = frozenset({"seeds"})
@@ -135,7 +135,7 @@ class Seeds:
         if resumes_several:
             options = self._resume(command)
         elif resume and is_single:
-            raise UserError(f"--seeds {command.training.seeds}: the run to resume has 1")
+            raise UserError(SEEDS["single"].fill(seeds=command.training.seeds))
         else:
             options = command
             if resume:
@@ -155,7 +155,7 @@ class Seeds:
         """Note the options and the seeds of all runs in the record, and return which runs are left."""
         training = options.training
         if training.seed + training.seeds - 1 > LARGEST_SEED:
-            raise UserError(f"--seeds {training.seeds}: the last seed would be above {LARGEST_SEED}")
+            raise UserError(SEEDS["too_large"].fill(seeds=training.seeds, most=LARGEST_SEED))
         seeds = list(range(training.seed, training.seed + training.seeds))
         self._refuse_model_in_the_way(options.model.model, seeds)
         values = options.as_dict()
@@ -190,19 +190,13 @@ class Seeds:
         model = options.model.model
         grows = seeds > len(self.record.seeds)
         if grows and self.record.kept is not None and self.paths.hold_model(model):
-            raise UserError(
-                f"--seeds {seeds}: the runs so far began with {model}, which the best of them has replaced, "
-                "so no other run can begin with it"
-            )
+            raise UserError(SEEDS["replaced_model"].fill(seeds=seeds, model=model))
 
     def _refuse_model_in_the_way(self, model: str | None, seeds: Sequence[int]) -> None:
         """Raise UserError if the model with which all runs begin is where one of them puts its own."""
         for seed in seeds:
             if self.paths.of_seed(seed).hold_model(model):
-                raise UserError(
-                    f"--model {model} is where the run with seed {seed} puts its model; "
-                    "move it, or choose another --output_dir"
-                )
+                raise UserError(SEEDS["model_in_the_way"].fill(model=model, seed=seed))
 
     def begin(self, facts: RunFacts) -> None:
         """Note in seeds.json that the runs have begun or are resumed; called before one of them, `facts`, writes.

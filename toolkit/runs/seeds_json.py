@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.base.disk import write_json
-from toolkit.base.errors import UserError
+from toolkit.base.errors import UserError, message_of
 from toolkit.cli.console import display_width, pad
 from toolkit.runs.paths import RunPaths
 from toolkit.runs.run_json import TableFacts
-from toolkit.runs.texts import RUNS, SCORES
+from toolkit.runs.texts import MODEL_DIRECTORY, RESUMING, RUNS, SCORES
 
 TEST_SCORES = ("test_accuracy", "test_macro_f1")
 NEEDED = ("seeds", "runs", "options", "metric", "precision", "data", "kept")
@@ -64,7 +64,7 @@ class SeedsRecord:
         """Return what a seeds.json holds; ValueError, TypeError or LookupError if it is not one that main.py writes."""
         missing = sorted(set(NEEDED) - set(content))
         if missing:
-            raise ValueError(f"it has no {missing[0]}")
+            raise ValueError(MODEL_DIRECTORY["missing"].fill(name=missing[0]))
         known = {each.name: content[each.name] for each in fields(cls) if each.name in content}
         known["runs"] = [SeedRun.from_json(entry) for entry in content["runs"]]
         known["data"] = {name: TableFacts.from_json(table) for name, table in content["data"].items()}
@@ -114,7 +114,7 @@ def read_seeds(paths: RunPaths) -> SeedsRecord:
     try:
         return SeedsRecord.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise UserError(f"--resume: {path} is damaged ({error})") from None
+        raise UserError(RESUMING["damaged"].fill(path=path, reason=message_of(error))) from None
 
 
 def write_seeds(paths: RunPaths, record: SeedsRecord) -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedTokenizerBase
 
 from toolkit.base.disk import write_json
-from toolkit.base.errors import UserError
+from toolkit.base.errors import CANNOT_BE_READ, UserError, message_of
+from toolkit.base.languages import Text
 from toolkit.models.configuration import make_usable
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.locate import PACKAGED, resolve_model
@@ -24,6 +25,7 @@ from toolkit.models.pooling_head import load_pooling_head
 from toolkit.models.pretrained import LoadedClassifier, load_classifier, load_config, load_tokenizer, model_folder
 from toolkit.models.trust import TRAINED_WEIGHTS, fingerprint_weights
 from toolkit.runs.run_json import RunFacts, TrainedFacts
+from toolkit.runs.texts import WEIGHTS
 
 TOKENIZER_DIR = "tokenizer"
 NOT_WHOLE = (
@@ -74,7 +76,7 @@ def load_whole(folder: Path, facts: TrainedFacts, base_model: str, head: HeadDes
     try:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
+        raise UserError(CANNOT_BE_READ.fill(file=path, reason=message_of(error))) from None
     _put(loaded.model, weights, facts.lora_scale, path)
     missing = [name for name in new_weights if name not in weights]
     return LoadedClassifier(loaded.model, missing, loaded.unused_layers)
@@ -86,19 +88,18 @@ def _put(model: Any, weights: Mapping[str, torch.Tensor], lora_scale: float | No
     try:
         rest = merge_lora(model, weights, lora_scale)
     except ValueError as error:
-        raise UserError(f"{path}: it does not fit the model ({error})") from None
+        raise UserError(WEIGHTS["unlike"].fill(path=path, reason=message_of(error))) from None
     own = dict(model.named_parameters())
     for name, weight in rest.items():
         if name not in own or own[name].shape != weight.shape:
-            raise UserError(f"{path}: it does not fit the model, which has no such weight as {name}")
+            raise UserError(WEIGHTS["unknown"].fill(path=path, name=name))
         own[name].copy_(weight)
 
 
 def _base_folder(folder: Path, facts: TrainedFacts, base_model: str) -> Path:
     """Return the directory of the base model with the weights that were trained on; UserError if it is not here."""
-    problem = f"--model_dir {folder}: it has only what was trained of {base_model}"
     others: list[Path] = []
-    reasons: list[str] = []
+    reasons: list[Text] = []
     for name in dict.fromkeys((facts.base, base_model)):
         try:
             base = model_folder(resolve_model(name))
@@ -106,9 +107,7 @@ def _base_folder(folder: Path, facts: TrainedFacts, base_model: str) -> Path:
                 return base
             others.append(base)
         except (UserError, OSError) as error:
-            reasons.append(str(error))
+            reasons.append(message_of(error))
     if others:
-        raise UserError(
-            f"{problem}, and the weights in {others[0]} are others (run.json has the sha256 of the right ones)"
-        )
-    raise UserError(f"{problem}, and that model is not here ({reasons[-1]})")
+        raise UserError(WEIGHTS["other_base"].fill(folder=folder, model=base_model, other=others[0]))
+    raise UserError(WEIGHTS["no_base"].fill(folder=folder, model=base_model, reason=reasons[-1]))

@@ -11,6 +11,7 @@ from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
 from toolkit.cli.console import bar
 from toolkit.models.configuration import has_token_types, input_limit
+from toolkit.tokens.texts import LENGTHS
 from toolkit.tokens.windows import Windows, window_positions
 
 ENCODED_AT_ONCE = 1000  # rows
@@ -72,9 +73,7 @@ class Encoder:
         if length <= self.max_length:
             return [slice(None)]
         if not self.tokenizer.is_fast:
-            raise UserError(
-                f"{file}: a row has {length} tokens, and only a fast tokenizer can truncate it; raise --max_length"
-            )
+            raise UserError(LENGTHS["slow_tokenizer"].fill(file=file, length=length))
         sequence_ids = encoded.sequence_ids(row)
         if self.windows is not None:
             return [*window_positions(sequence_ids, self.max_length, self.windows)]
@@ -100,13 +99,11 @@ def make_encoder(
     if max_length is None:
         max_length = limit or DEFAULT_LENGTH
     if limit is not None and max_length > limit:
-        raise UserError(f"--max_length {max_length}: this model takes at most {limit} tokens")
+        raise UserError(LENGTHS["above_limit"].fill(max_length=max_length, limit=limit))
     if max_length < special + 1 + pairs:
-        raise UserError(
-            f"--max_length {max_length}: too short to hold text beside the special tokens ({special}); raise it"
-        )
+        raise UserError(LENGTHS["no_room"].fill(max_length=max_length, special=special))
     if truncation == "only_second" and not pairs:
-        raise UserError("--truncation only_second is for pairs of texts, and these rows have one text each")
+        raise UserError(LENGTHS["only_second"])
     return Encoder(tokenizer, max_length, truncation, pairs, has_token_types(config))
 
 

@@ -19,6 +19,7 @@ from toolkit.compute.machine import Machine
 from toolkit.models.texts import FIT
 from toolkit.models.vocabulary import can_cut_embeddings
 from toolkit.tokens.encoder import Encoder
+from toolkit.tokens.texts import LENGTHS, MODEL
 
 TEXT = "a"  # whose special tokens, and their types, those of the made-up rows are
 SHORT_ROWS = (9, 15, 11, 11)  # tokens of the rows that are scored alone and together
@@ -63,16 +64,16 @@ def probe(name: str, model: Any, encoder: Encoder, machine: Machine, may_shorten
         max_length = _usable_length(model, encoder)
         if max_length < encoder.max_length:
             if not may_shorten:
-                problem = f"--max_length {encoder.max_length}: this model takes at most {max_length} tokens"
-                raise UserError(f"{problem}, fewer than its configuration says")
+                problem = LENGTHS["above_real_limit"]
+                raise UserError(problem.fill(max_length=encoder.max_length, limit=max_length))
             notes.append(FIT["length"].fill(max_length=max_length))
         if not _agree(_score(model, encoder, rows[:1]), alone[:1]):
-            raise UserError(f"model {name}: it scores the same text differently when it scores it again")
+            raise UserError(MODEL["unsteady"].fill(name=name))
         equal_lengths = not _is_same_together(model, encoder, rows, alone)
         if equal_lengths:
             of_one_length = [row for row in rows if len(row.input_ids) == len(rows[-1].input_ids)]
             if not _is_same_together(model, encoder, of_one_length, alone[-len(of_one_length) :]):
-                raise UserError(f"model {name}: its scores of a text depend on the other texts of the batch")
+                raise UserError(MODEL["of_batch"].fill(name=name))
             notes.append(FIT["padding"])
             rows = of_one_length
         model.to(machine.device)
@@ -150,12 +151,13 @@ def _scored_alone(name: str, model: Any, encoder: Encoder, rows: Sequence[MadeUp
     except Exception as error:  # whatever it is that a model of another kind stumbles over
         if is_out_of_memory(error):
             raise
-        raise UserError(f"model {name}: {type(model).__name__} cannot score a text ({kind_and_line(error)})") from None
+        problem = MODEL["no_scores"].fill(name=name, kind=type(model).__name__, reason=kind_and_line(error))
+        raise UserError(problem) from None
     if not torch.isfinite(scores).all():
-        raise UserError(f"model {name}: the scores that it gives to a text are not finite numbers")
+        raise UserError(MODEL["no_numbers"].fill(name=name))
     largest = float(scores.abs().max())
     if largest > 0 and float((scores.amax(0) - scores.amin(0)).max()) < NOTHING * largest:
-        raise UserError(f"model {name}: it gives all texts the same scores, so it does not read them")
+        raise UserError(MODEL["blind"].fill(name=name))
     return scores
 
 
@@ -241,13 +243,13 @@ def _usable_precision(name: str, model: Any, encoder: Encoder, rows: Sequence[Ma
     kind = type(model).__name__
     in_fp32 = machine.in_precision("fp32")
     if precision in ("fp32", "int8") or _precision_problem(model, encoder, rows, in_fp32) is not None:
-        raise UserError(f"model {name}: {kind} cannot be used here ({problem})")
+        raise UserError(MODEL["unusable"].fill(name=name, kind=kind, problem=problem))
     if not machine.precision.is_automatic:
-        raise UserError(f"--precision {precision}: {kind} cannot compute in it ({problem}); fp32 and auto do")
+        raise UserError(MODEL["precision"].fill(precision=precision, kind=kind, problem=problem))
     return "fp32"
 
 
-def _precision_problem(model: Any, encoder: Encoder, rows: Sequence[MadeUpRow], machine: Machine) -> str | None:
+def _precision_problem(model: Any, encoder: Encoder, rows: Sequence[MadeUpRow], machine: Machine) -> str | Text | None:
     """Return what goes wrong with a pass over rows in a number format, None if nothing does.
 
     The pass goes backward as well, with dropout, where gradients are computed at all.
@@ -259,7 +261,7 @@ def _precision_problem(model: Any, encoder: Encoder, rows: Sequence[MadeUpRow], 
         with machine.precision.autocast():
             scores = model(**_inputs(encoder, rows, machine.device)).logits
         if not torch.isfinite(scores).all():
-            return "its scores are not finite numbers"
+            return MODEL["scores"]
         if learns:
             labels = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
             F.cross_entropy(scores.float(), labels).backward()
@@ -270,5 +272,5 @@ def _precision_problem(model: Any, encoder: Encoder, rows: Sequence[MadeUpRow], 
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     is_finite = all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
     if learns and machine.precision.name != "fp16" and not is_finite:  # in fp16 they are scaled first
-        return "its gradients are not finite numbers"
+        return MODEL["gradients"]
     return None

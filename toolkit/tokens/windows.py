@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.tokens.texts import LENGTHS
 
 DEFAULT_MAX_WINDOWS = 16
 DEFAULT_SHARE = 4  # of a window, one part in so many is that of the one before
@@ -31,10 +32,7 @@ class Windows:
         if stride is None:
             stride = least_room // DEFAULT_SHARE
         if stride >= least_room:
-            raise UserError(
-                f"--stride {stride}: a window of --max_length {max_length} may have room for {least_room} tokens of a "
-                "text, and has to go on from the one before; lower --stride"
-            )
+            raise UserError(LENGTHS["stride"].fill(stride=stride, max_length=max_length, room=least_room))
         return cls(stride, max_windows or DEFAULT_MAX_WINDOWS)
 
     def starts(self, length: int, room: int) -> list[int]:
