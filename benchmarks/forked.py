@@ -1,4 +1,4 @@
-"""Tiny runs of main.py by the hundred: each in a process of its own, forked from one that has imported everything."""
+"""Tiny runs of the scripts by the hundred: each in a process of its own, forked from one that has imported everything."""
 
 import json
 import os
@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +21,7 @@ from torch.distributed import TCPStore  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
+import infer  # noqa: E402
 import main  # noqa: E402
 from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
 from toolkit.cli.console import TrainingBar  # noqa: E402
@@ -63,14 +65,16 @@ def fork(words: Sequence[str], log: Path, at: int = 0, number: int = 0, environm
 
     After its step `at` it sends itself the signal `number`.
     """
-    if process := os.fork():
-        return process
-    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(sink, 1)
-    os.dup2(sink, 2)
-    tqdm.set_lock(threading.RLock())  # its own is shared by forked processes, and one that is killed may hold it
-    os.environ |= environment or {}
-    sys.argv = ["main.py", *words]
+    process = os.fork()
+    if process == 0:
+        _begin(["main.py", *words], log)
+        os.environ |= environment or {}
+        _run_main(at, number)
+    return process
+
+
+def _run_main(at: int, number: int) -> NoReturn:
+    """Run main.py in a forked process, which sends itself the signal `number` after its step `at` (0: never)."""
     if at:
         stepper = TrainingBar.stepper
 
@@ -86,9 +90,32 @@ def fork(words: Sequence[str], log: Path, at: int = 0, number: int = 0, environm
             return step
 
         TrainingBar.stepper = counted
+    _end(lambda: main.main(main.read_options()))
+
+
+def fork_infer(words: Sequence[str], log: Path) -> int:
+    """Start infer.py with these options in a process of its own and return its number; what it says goes to `log`."""
+    process = os.fork()
+    if process == 0:
+        _begin(["infer.py", *words], log)
+        _end(lambda: infer.main(infer.read_options()))
+    return process
+
+
+def _begin(words: list[str], log: Path) -> None:
+    """Make a forked process one of a script with these words on its command line."""
+    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    tqdm.set_lock(threading.RLock())  # its own is shared by forked processes, and one that is killed may hold it
+    sys.argv = words
+
+
+def _end(script: Callable[[], None]) -> NoReturn:
+    """Run a script in a forked process and end it with the script's exit status."""
     status = 1
     try:
-        status = run_script(lambda: main.main(main.read_options()))
+        status = run_script(script)
     finally:
         sys.stdout.flush()
         os._exit(status)

@@ -14,19 +14,20 @@ same rows for every seed, and the validation rows to a quarter of that. Each run
 
 Results are added to a file, and what stands there is not run again, so the command can be stopped and repeated. The
 tables have the mean and the standard deviation over the seeds, the paired difference to the first recipe with its 95%
-interval (Student's t over the seeds), and the processor time as a ratio to it.
+interval (Student's t over the seeds), the processor time as a ratio to it, and, where test texts also stand in the
+training set, the accuracy on the others. On a card, --jobs runs several at once.
 """
 
 import argparse
 import json
 import os
-import resource
 import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,7 +38,6 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 from scipy.stats import t as student  # noqa: E402
 
-TEST_ROWS = 2000  # a random part of more
 VALID_SHARE = 0.25  # of the training rows
 FEWEST_VALID_ROWS = 50
 FILES = ("trainset", "validset", "testset")
@@ -61,6 +61,7 @@ class Result:
     case: Case
     accuracy: float
     cpu_seconds: float
+    accuracy_of_new: float | None = None  # on test rows whose texts do not stand in the training set
 
 
 def case_of(folder: Path, rows: int, recipe: str, seed: int, model: str) -> Case:
@@ -80,7 +81,7 @@ def read(folder: Path, stem: str) -> pd.DataFrame:
     return utils.read_table(find_file(str(folder), stem), Columns(text_pair=TEXT_PAIR_IF_PRESENT)).frame
 
 
-def cut(folder: Path, rows: int, target: Path) -> Path:
+def cut(folder: Path, rows: int, test_rows: int, target: Path) -> Path:
     """Write the cut files of a data folder to a new one below `target`, if they are not there, and return it."""
     made = target / f"{folder.name}-{rows or 'all'}"
     if (made / "testset.csv").exists():
@@ -93,7 +94,8 @@ def cut(folder: Path, rows: int, target: Path) -> Path:
     known = set(train["label"])
     valid = valid[valid["label"].isin(known)]
     test = test[test["label"].isin(known)]
-    test = test.sample(min(len(test), TEST_ROWS), random_state=0)
+    if test_rows and test_rows < len(test):
+        test = test.sample(test_rows, random_state=0)
     for stem, frame in zip(FILES, (train, valid, test), strict=True):
         frame.to_csv(made / f"{stem}.csv", index=False)
     return made
@@ -102,25 +104,56 @@ def cut(folder: Path, rows: int, target: Path) -> Path:
 # -- recipes ----------------------------------------------------------------------------------------------------------
 
 
-def run_main(folder: Path, case: Case, options: Sequence[str]) -> float:
-    """Return the test accuracy of main.py with some options."""
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended: what it printed, and the processor seconds that it and its children took."""
+
+    output: str
+    cpu_seconds: float
+
+
+def run_process(words: Sequence[object]) -> Finished:
+    """Run a Python script and return what came of it; RuntimeError if it fails."""
+    command = [sys.executable, *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}")
+    return Finished(output, usage.ru_utime + usage.ru_stime)
+
+
+def run_main(folder: Path, case: Case, options: Sequence[str]) -> Result:
+    """Run main.py with some options and return what came of it."""
     with tempfile.TemporaryDirectory() as output:
         files = ["--train_file", folder / "trainset.csv", "--valid_file", folder / "validset.csv"]
         files += ["--test_file", folder / "testset.csv", "--output_dir", output, "--explain_rows", 0]
         chosen = ["--model", case.model] if case.model else []
-        words = [ROOT / "main.py", *files, *chosen, "--seed", case.seed, *options]
-        subprocess.run([sys.executable, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-        return json.loads((Path(output) / "test" / "metrics.json").read_text())["accuracy"]
+        finished = run_process([ROOT / "main.py", *files, *chosen, "--seed", case.seed, *options])
+        predictions = pd.read_csv(Path(output) / "test" / "predictions.csv", dtype=str, keep_default_na=False)
+    is_right = (predictions["label"] == predictions["prediction"]).to_numpy()
+    return result(folder, case, is_right, finished.cpu_seconds)
 
 
-def run_here(folder: Path, case: Case) -> float:
-    """Return the test accuracy of one of the other methods, in a process of its own."""
-    command = [sys.executable, __file__, str(folder), "--one", json.dumps(asdict(case))]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
+def run_here(folder: Path, case: Case) -> Result:
+    """Run one of the other methods in a process of its own and return what came of it."""
+    finished = run_process([__file__, folder, "--one", json.dumps(asdict(case))])
+    is_right = np.array([letter == "1" for letter in finished.output.split()[-1]])
+    return result(folder, case, is_right, finished.cpu_seconds)
 
 
-def trainer(folder: Path, case: Case) -> float:
-    """Return the test accuracy of transformers.Trainer with its defaults."""
+def result(folder: Path, case: Case, is_right: np.ndarray, cpu_seconds: float) -> Result:
+    """Return the result of a case for which test rows are predicted right, (N,)."""
+    train, test = (pd.read_csv(folder / f"{stem}.csv", dtype=str, keep_default_na=False) for stem in FILES[::2])
+    is_new = ~test["text"].isin(train["text"]).to_numpy()
+    accuracy_of_new = None if is_new.all() or not is_new.any() else float(is_right[is_new].mean())
+    return Result(case, float(is_right.mean()), round(cpu_seconds, 1), accuracy_of_new)
+
+
+def trainer(folder: Path, case: Case) -> np.ndarray:
+    """Return which test rows transformers.Trainer with its defaults predicts right, (N,)."""
     import torch
     from transformers import (
         AutoModelForSequenceClassification,
@@ -165,23 +198,23 @@ def trainer(folder: Path, case: Case) -> float:
         loop = Trainer(model, settings, data_collator=collator, train_dataset=rows(tables[0]))
         loop.train()
         prediction = loop.predict(rows(tables[2]))
-    return float((prediction.predictions.argmax(1) == prediction.label_ids).mean())
+    return prediction.predictions.argmax(1) == prediction.label_ids
 
 
-def tfidf(folder: Path, _: Case) -> float:
-    """Return the test accuracy of logistic regression on TF-IDF weights."""
+def tfidf(folder: Path, _: Case) -> np.ndarray:
+    """Return which test rows logistic regression on TF-IDF weights predicts right, (N,)."""
     import utils
-    from toolkit.evaluation.baselines import score_answers, simple_answers
+    from toolkit.evaluation.baselines import simple_answers
     from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 
     columns = Columns(text_pair=TEXT_PAIR_IF_PRESENT)
     tables = {name: utils.read_table(folder / f"{name}set.csv", columns) for name in ("train", "test")}
-    answers = simple_answers(tables["train"], tables)
-    return score_answers(tables, answers)["test"]["tfidf"]["accuracy"]
+    answers = simple_answers(tables["train"], tables)["test"].tfidf
+    return tables["test"].frame["label"].to_numpy(object) == answers
 
 
-def features(folder: Path, case: Case) -> float:
-    """Return the test accuracy of logistic regression on the better of two vectors of the frozen encoder."""
+def features(folder: Path, case: Case) -> np.ndarray:
+    """Return which test rows logistic regression on the better of two vectors of the frozen encoder predicts right."""
     import torch
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import KFold, cross_val_score
@@ -222,11 +255,11 @@ def features(folder: Path, case: Case) -> float:
     folds = KFold(5, shuffle=True, random_state=0)
     scores = [cross_val_score(model, train[name], labels, cv=folds).mean() for name, model in choices]
     name, model = choices[int(np.argmax(scores))]
-    return float(model.fit(train[name], labels).score(test[name], tables[2]["label"]))
+    return model.fit(train[name], labels).predict(test[name]) == tables[2]["label"].to_numpy()
 
 
-def setfit(folder: Path, case: Case) -> float:
-    """Return the test accuracy of SetFit (Tunstall et al. 2022)."""
+def setfit(folder: Path, case: Case) -> np.ndarray:
+    """Return which test rows SetFit (Tunstall et al. 2022) predicts right, (N,)."""
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
     from transformers import set_seed
@@ -245,7 +278,7 @@ def setfit(folder: Path, case: Case) -> float:
             output_dir=output, seed=case.seed, batch_size=32, num_epochs=1, report_to="none", show_progress_bar=False
         )
         Trainer(model=model, args=settings, train_dataset=rows).train()
-    return float((np.asarray(model.predict(tables[2]["text"].tolist())) == tables[2]["label"].to_numpy()).mean())
+    return np.asarray(model.predict(tables[2]["text"].tolist())) == tables[2]["label"].to_numpy()
 
 
 METHODS = {"trainer": trainer, "tfidf": tfidf, "features": features, "setfit": setfit}
@@ -254,15 +287,10 @@ WITHOUT_CHANCE = ("tfidf", "features")  # a seed changes nothing: they are run o
 
 def run(folder: Path, case: Case) -> Result:
     """Run a case and return what came of it."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     if case.recipe in METHODS:
-        accuracy = run_here(folder, case)
-    else:
-        _, _, options = case.recipe.partition("=")
-        accuracy = run_main(folder, case, shlex.split(options))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Result(case, accuracy, round(seconds, 1))
+        return run_here(folder, case)
+    _, _, options = case.recipe.partition("=")
+    return run_main(folder, case, shlex.split(options))
 
 
 # -- results ----------------------------------------------------------------------------------------------------------
@@ -272,7 +300,7 @@ def read_results(path: Path) -> dict[Case, Result]:
     """Return the results of a file by their cases."""
     lines = path.read_text().splitlines() if path.exists() else []
     entries = [json.loads(line) for line in lines]
-    results = [Result(Case(**entry["case"]), entry["accuracy"], entry["cpu_seconds"]) for entry in entries]
+    results = [Result(**(entry | {"case": Case(**entry["case"])})) for entry in entries]
     return {result.case: result for result in results}
 
 
@@ -295,8 +323,8 @@ def print_tables(results: dict[Case, Result], args: argparse.Namespace) -> None:
     seeds = range(args.seeds)
     for rows in args.rows:
         print(
-            f"\n{rows or 'All'} training rows\n\n| data | recipe | accuracy | difference | processor time |\n"
-            "|---|---|---|---|---|"
+            f"\n{rows or 'All'} training rows\n\n"
+            "| data | recipe | accuracy | difference | processor time | new texts |\n|---|---|---|---|---|---|"
         )
         by_recipe: dict[str, list[list[float]]] = {}  # accuracies by seed, for each data set
         for folder in args.folders:
@@ -312,14 +340,45 @@ def print_tables(results: dict[Case, Result], args: argparse.Namespace) -> None:
                 gain = interval([a - b for a, b in zip(values, base, strict=True)])
                 name = recipe.partition("=")[0]
                 accuracy = f"{100 * statistics.mean(values):.1f} ± {100 * spread:.1f}"
-                print(f"| {folder.name} | {name} | {accuracy} | {gain} | {cpu:.2f} |")
+                new = [results[case].accuracy_of_new for case in cases]
+                of_new = "" if None in new else f"{100 * statistics.mean(new):.1f}"
+                print(f"| {folder.name} | {name} | {accuracy} | {gain} | {cpu:.2f} | {of_new} |")
         of_first = by_recipe.get(args.recipes[0], [])
         for recipe, values_by_set in by_recipe.items():
             if len(values_by_set) == len(of_first) > 1:
                 means = [statistics.mean(of_seed) for of_seed in zip(*values_by_set, strict=True)]
                 base = [statistics.mean(of_seed) for of_seed in zip(*of_first, strict=True)]
                 gain = interval([a - b for a, b in zip(means, base, strict=True)])
-                print(f"| mean | {recipe.partition('=')[0]} | {100 * statistics.mean(means):.1f} | {gain} | |")
+                print(f"| mean | {recipe.partition('=')[0]} | {100 * statistics.mean(means):.1f} | {gain} | | |")
+
+
+def cases_of(args: argparse.Namespace) -> dict[Case, Path]:
+    """Return all cases that are asked for with their data folders, those of a seed together."""
+    return {
+        case_of(folder, rows, recipe, seed, args.model): folder
+        for seed in range(args.seeds)
+        for rows in args.rows
+        for folder in args.folders
+        for recipe in args.recipes
+    }
+
+
+def run_missing(results: dict[Case, Result], args: argparse.Namespace) -> None:
+    """Run the cases that have no result yet, and add theirs to the results and to the file."""
+    missing = {case: folder for case, folder in cases_of(args).items() if case not in results}
+    with ThreadPoolExecutor(args.jobs) as pool:
+        running = {}
+        for case, folder in missing.items():
+            running[pool.submit(run, cut(folder, case.rows, args.test_rows, args.cut_dir), case)] = case
+        for future in as_completed(running):
+            case = running[future]
+            if future.exception() is not None:
+                print(f"{case}: {future.exception()}", file=sys.stderr, flush=True)
+                continue
+            results[case] = future.result()
+            with args.results.open("a") as file:
+                file.write(json.dumps(asdict(results[case])) + "\n")
+            print(f"{case}: {results[case].accuracy:.4f} in {results[case].cpu_seconds} s", flush=True)
 
 
 def main() -> None:
@@ -332,26 +391,19 @@ def main() -> None:
     parser.add_argument("--model", default="", help="as main.py's")
     parser.add_argument("--results", type=Path, default=Path("recipe.jsonl"))
     parser.add_argument("--cut_dir", type=Path, default=Path(tempfile.gettempdir()) / "recipe-data")
+    parser.add_argument("--jobs", type=int, default=1, help="cases that run at once")
+    parser.add_argument("--test_rows", type=int, default=2000, help="a random part of more test rows (0: all)")
     parser.add_argument("--only_print", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         case = Case(**json.loads(args.one))
-        print(METHODS[case.recipe](args.folders[0], case))
+        print("".join("01"[int(right)] for right in METHODS[case.recipe](args.folders[0], case)))
         return
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     results = read_results(args.results)
-    for seed in range(args.seeds):
-        for rows in args.rows:
-            for folder in args.folders:
-                for recipe in args.recipes:
-                    case = case_of(folder, rows, recipe, seed, args.model)
-                    if case in results or args.only_print:
-                        continue
-                    results[case] = run(cut(folder, rows, args.cut_dir), case)
-                    with args.results.open("a") as file:
-                        file.write(json.dumps(asdict(results[case])) + "\n")
-                    print(f"{case}: {results[case].accuracy:.4f} in {results[case].cpu_seconds} s", flush=True)
+    if not args.only_print:
+        run_missing(results, args)
     print_tables(results, args)
 
 
