@@ -1,4 +1,4 @@
-"""Tiny runs of the scripts by the hundred: each in a process of its own, forked from one that has imported everything."""
+"""Tiny runs of the scripts by the hundred: each in a process of its own, forked from one that has all imports."""
 
 import json
 import os
