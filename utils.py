@@ -50,6 +50,7 @@ from toolkit.data.texts import TABLES
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.doctor.findings import Finding, say_findings
 from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, mean_logits
+from toolkit.evaluation.metrics import find_positive_id
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.files.inputs import input_fingerprint
@@ -222,6 +223,7 @@ class LabelledTables:
     labels: list[str]  # of the training rows, in order
     used: dict[str, Table]  # train, valid and, if --test_file names one, test
     examined: dict[str, Table]  # also the testset of the folder, which the run does not score
+    unlabelled: Table | None = None  # the texts of --unlabelled_file
 
 
 def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> LabelledTables:
@@ -250,6 +252,19 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
         examined = examined | {"train": tables["train"]}
         labels = learn_labels(tables["train"])
     return LabelledTables(labels, tables, examined)
+
+
+def read_teachers_texts(options: FineTuningOptions, columns: Columns, log: Log) -> Table | None:
+    """Return the texts of --unlabelled_file, and say how many there are; None without one.
+
+    `columns` are those of the training rows. Raises UserError for what is wrong with the file.
+    """
+    file = options.training.teaching.unlabelled_file
+    if file is None:
+        return None
+    table = read_unlabelled_table(file, columns.unlabelled(), options.data.reading)
+    say_rows(log, "unlabelled", table)
+    return table
 
 
 def _with_labels_of_training(tables: Mapping[str, Table], options: DataOptions, log: Log) -> dict[str, Table]:
@@ -385,14 +400,17 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     chosen = None
     if machine.is_main:
         read = read_labelled_tables(options.data, options.split_seed, log)
+        read = replace(read, unlabelled=read_teachers_texts(options, read.used["train"].columns, log))
         chosen = choose_model(options.model.model, read.used["train"].texts, options.model.max_unknown)
     labels = processes.broadcast(None if read is None else read.labels)
-    check_weighted_labels(options.training.loss.class_weight, labels)
+    training = options.training
+    check_weighted_labels(training.loss.class_weight, labels)
+    find_positive_id(labels, training.positive_label, training.metric, training.threshold)  # or it is a UserError
     model = share_model(processes, chosen)
     encoded = None if read is None else encode_tables(model.source, options, read, machine.alone(), log)
     data = share_encoded(processes, model, labels, encoded)
     if read is not None:
-        data = replace(data, tables=read.used)
+        data = replace(data, tables=read.used, unlabelled=read.unlabelled)
     if options.training.teaching.teacher is not None:
         data = learn_from_teachers(options, data, machine, log)
     if options.training.train in (None, "all") and data.fit.has_table:
@@ -415,6 +433,8 @@ def encode_tables(
         if not fit.has_table:
             raise UserError(f"--trim_vocabulary: the tokens of {source} are not rows of a table of their own")
         frames = {name: table.frame for name, table in read.examined.items()}
+        if read.unlabelled is not None:
+            frames["unlabelled"] = read.unlabelled.frame
         trimmed = trim_vocabulary(encoder, load_config(source), frames, log.language)
         encoder = trimmed.encoder
     datasets, token_facts = tokenize_labelled(encoder, read.used, read.labels, model.max_unknown, log.language)
@@ -678,13 +698,14 @@ def learn_from_teachers(options: FineTuningOptions, data: TrainingData, machine:
     """Return, in every process, the data with what the models of --teacher predict as the targets of the training rows.
 
     The rows of --unlabelled_file follow them, with the labels that the teachers find most probable as their label_ids.
-    The main process predicts alone. With --check_data the file is read, and nothing is predicted. Raises UserError for
+    The main process predicts alone. With --check_data nothing is predicted. Raises UserError for
     teachers that do not go with the data, and for what is wrong with the file.
     """
     train = None
     tensors = None
-    if machine.is_main:
-        data = replace(data, unlabelled=_read_unlabelled(options, data, log))
+    if data.unlabelled is not None:
+        unlabelled = data.unlabelled
+        check_unknown(data.main_encoder.tokenizer, unlabelled.texts, str(unlabelled.path), options.model.max_unknown)
     if options.data.check_data:
         return data
     if machine.is_main:
@@ -704,18 +725,6 @@ def learn_from_teachers(options: FineTuningOptions, data: TrainingData, machine:
     train = share_dataset(machine.processes, train)
     shared = machine.processes.broadcast_tensors(tensors) or {}
     return replace(data, train=train.with_targets(shared["targets"]))
-
-
-def _read_unlabelled(options: FineTuningOptions, data: TrainingData, log: Log) -> Table | None:
-    """Return the texts of --unlabelled_file, and say how many there are; None without one."""
-    file = options.training.teaching.unlabelled_file
-    if file is None:
-        return None
-    columns = data.tables["train"].columns.unlabelled()
-    table = read_unlabelled_table(file, columns, options.data.reading)
-    say_rows(log, "unlabelled", table)
-    check_unknown(data.main_encoder.tokenizer, table.texts, file, options.model.max_unknown)
-    return table
 
 
 def _teachers_probabilities(

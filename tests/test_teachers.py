@@ -11,6 +11,7 @@ from transformers import pipeline
 
 import utils
 from tests.conftest import ended, processes, script
+from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.options import fine_tuning_options
 from toolkit.compute.machine import choose_machine
@@ -145,3 +146,25 @@ def test_texts_without_labels_that_cannot_be_used_stop_the_run_or_are_listed(rev
     assert checked.stderr == done.stderr
     script(*fine_tune(reviews, english_bert, tmp_path / "c", *words, "--on_bad_rows", "skip"))
     assert "more.csv" in (tmp_path / "c" / "rejected_rows.csv").read_text()
+
+
+def test_a_cut_vocabulary_keeps_the_tokens_of_texts_without_labels(
+    reviews, english_bert, teachers, unlabelled, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("toolkit.models.vocabulary.MOST_OF_ALPHABET", 0)  # or a small vocabulary would stay as it is
+    unlabelled.write_text("always again always\n", encoding="utf-8")
+    words = ("--teacher", teachers[0], "--unlabelled_file", unlabelled, "--trim_vocabulary")
+    options = fine_tuning_options(list(map(str, fine_tune(reviews, english_bert, tmp_path / "c", *words)[1:])))
+    data = utils.prepare_data(options, choose_machine("cpu", "fp32", ALONE), Log(None))
+    tokenizer = data.main_encoder.tokenizer
+    assert data.vocabulary is not None
+    assert tokenizer.tokenize("always again") == ["always", "again"]
+    labelled = pd.concat([table.frame for table in data.tables.values()])["text"]
+    assert not labelled.str.contains("always|again").any()
+
+
+def test_a_positive_label_that_no_row_has_is_told_with_the_data(reviews, english_bert, tmp_path):
+    words = ("--positive_label", "good", "--check_data")
+    options = fine_tuning_options(list(map(str, fine_tune(reviews, english_bert, tmp_path / "c", *words)[1:])))
+    with pytest.raises(UserError, match="--positive_label good: the labels are con, pro"):
+        utils.prepare_data(options, choose_machine("cpu", "fp32", ALONE), Log(None))
