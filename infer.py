@@ -18,7 +18,7 @@ from toolkit.cli.sections import InferenceOptions
 from toolkit.compute.batches import WINDOW
 from toolkit.models.model_files import ModelFiles
 from toolkit.predictions.prediction_file import Predictions, open_predictions
-from toolkit.predictions.texts import MERGED
+from toolkit.predictions.texts import COMBINATIONS, MERGED
 from toolkit.runs.averaged_runs import as_one_run, read_runs
 
 
@@ -35,7 +35,7 @@ def read_options() -> InferenceOptions:
     options = inference_options()
     read_runs(list(map(Path, options.model_dirs)), options.columns)
     if options.merge is not None and len(options.model_dirs) > 1:
-        raise UserError("--merge writes one model; --model_dir names several")
+        raise UserError(COMBINATIONS["merge"])
     return options
 
 
@@ -81,7 +81,7 @@ def main(options: InferenceOptions, prepared: Inference | None = None) -> None:
         seen = [model.run for model in models]
         if processes.broadcast(seen) != seen:
             named = " ".join(options.model_dirs)
-            raise UserError(f"--model_dir {named}: the processes see different models there; start again")
+            raise UserError(COMBINATIONS["other_models"].fill(folders=named))
         log = Log(sys.stderr if machine.is_main else None, spoken_language(options.language))
         folders = [model.directory for model in models]
         ensemble = utils.load_ensemble(folders, machine, options.prediction, batch_size, log)

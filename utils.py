@@ -73,8 +73,10 @@ from toolkit.models.pretrained import (
     load_tokenizer,
     model_folder,
 )
+from toolkit.models.texts import LOADING, POOLING, VOCABULARY
 from toolkit.models.vocabulary import WholeEmbeddings, cut_config, cut_embeddings
 from toolkit.predictions.added_columns import scored_columns
+from toolkit.predictions.texts import COMBINATIONS
 from toolkit.runs.model_card import model_card
 from toolkit.runs.paths import refuse_to_merge
 from toolkit.runs.run_json import RunFacts, read_run
@@ -431,7 +433,7 @@ def encode_tables(
     trimmed = None
     if model.trim_vocabulary:
         if not fit.has_table:
-            raise UserError(f"--trim_vocabulary: the tokens of {source} are not rows of a table of their own")
+            raise UserError(VOCABULARY["no_table"].fill(model=source))
         frames = {name: table.frame for name, table in read.examined.items()}
         if read.unlabelled is not None:
             frames["unlabelled"] = read.unlabelled.frame
@@ -597,7 +599,7 @@ def new_classifier(
     loaded = load_classifier(source, config)
     model = loaded.model
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
-        raise UserError(f"model {source}: its tokenizer has more tokens than the model; they do not belong together")
+        raise UserError(LOADING["problem"].fill(name=source, problem=LOADING["other_tokenizer"]))
     if design is None:
         new_weights = fit_head(model, head, loaded.new_weights)
     else:
@@ -631,7 +633,7 @@ def pool_mean(new: NewClassifier) -> None:
     if not new.has_new_head:
         return
     if not can_pool(new.model):
-        raise UserError(f"--pooling mean: a {type(new.model).__name__} cannot have a layer that pools; leave it out")
+        raise UserError(POOLING["no_layer"].fill(model=type(new.model).__name__))
     add_pooling_layer(new.model)
     new.notes.append(MODEL["mean"])
 
@@ -1070,7 +1072,7 @@ def write_whole_model(folder: Path, target: Path) -> None:
     """
     run = read_run(folder)
     if run.trained is None:
-        raise UserError(f"--merge: {folder} has a whole model already")
+        raise UserError(COMBINATIONS["merged"].fill(folder=folder))
     refuse_to_merge(target, run.trained.part)
     model = load_saved_classifier(folder, run).model
     save_model(target, model, load_saved_tokenizer(folder, run), replace(run, trained=None))

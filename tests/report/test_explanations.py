@@ -135,7 +135,7 @@ def test_where_even_one_row_is_too_much_there_are_no_words_and_why_is_said(run, 
         monkeypatch.setattr(target, name, run_out)
     explanations, said = explained(run, explainer)
     assert (explanations.rows, explanations.problem) == ({}, "no_memory")
-    assert explanations.reason.startswith("out of memory")
+    assert explanations.reason.en.startswith("out of memory")
     assert said.splitlines()[-1] == f"report.html comes without explanations: {explanations.reason}"
 
 
@@ -170,7 +170,7 @@ def test_a_model_that_is_replaced_while_it_is_asked_explains_nothing(english_ber
     config.write_text(config.read_text() + "\n")
     explanations, said = explained(run, explainer)
     assert (explanations.rows, explanations.problem) == ({}, "failed")
-    assert explanations.reason == f"--model_dir {ours}: the model was replaced while it was read; start again"
+    assert explanations.reason.en == f"--model_dir {ours}: the model was replaced while it was read; start again"
     assert said == f"report.html comes without explanations: {explanations.reason}\n"
 
 

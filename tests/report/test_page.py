@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser import figure_at
 from tests.conftest import run_facts
+from toolkit.base.languages import Text
 from toolkit.data.tables import Table
 from toolkit.doctor.examine import leaks
 from toolkit.evaluation.baselines import simple_answers
@@ -89,7 +90,9 @@ def test_whatever_was_scored_there_is_a_page_with_its_numbers(tmp_path, found, l
     ],
 )
 def test_a_page_without_explanations_says_why(tmp_path, language, problem, said):
-    _, page = written(tmp_path, drawn(40, 2), language, explanations=Explanations(problem=problem, reason="<b>"))
+    _, page = written(
+        tmp_path, drawn(40, 2), language, explanations=Explanations(problem=problem, reason=Text("<b>", "<b>"))
+    )
     assert page.count(said) == 1
     (tmp_path / "sound").mkdir()
     _, page = written(tmp_path / "sound", drawn(40, 2), language)

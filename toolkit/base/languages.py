@@ -39,6 +39,7 @@ class Message:
 COMMA = Text(", ", "，")  # between parts of a sentence
 LIST_COMMA = Text(", ", "、")  # between things of a list
 SEMICOLON = Text("; ", "；")
+AND_SO_ON = Text("{listed}, ...", "{listed} 等")
 AND_MORE = Text("{listed} and {count:,} more", "{listed} 等，另有 {count:,} 个")
 NOUNS: dict[str, str] = {  # what is counted, in English in the singular, and after a number in Chinese
     "device": "个设备",
@@ -86,6 +87,12 @@ def shortened(shown: Sequence[str | Text], total: int, separator: str | Text) ->
     if total <= len(shown):
         return words
     return AND_MORE.fill(listed=words, count=total - len(shown))
+
+
+def beginning(things: Sequence[str], most: int) -> Text:
+    """Return the first of some things as a list, with dots for others."""
+    listed = joined(things[:most], LIST_COMMA)
+    return AND_SO_ON.fill(listed=listed) if len(things) > most else listed
 
 
 def joined(parts: Iterable[str | Text], separator: str | Text) -> Text:

@@ -6,7 +6,7 @@ from typing import Any
 
 from toolkit.base.languages import PLACES, Text
 from toolkit.cli.console import Log, one_line, shown_label
-from toolkit.doctor.texts import FINDINGS, SAID, scripts_in_chinese
+from toolkit.doctor.texts import FINDINGS, SAID, scripts_in_chinese, shown_file
 
 MAX_EXAMPLES = 3  # of a finding
 EXCERPT_LENGTH = 60  # characters of a text or label
@@ -32,7 +32,7 @@ class Location:
     def words(self) -> Text:
         """Where it stands, and how it begins."""
         return SAID["location"].fill(
-            file=one_line(self.file),
+            file=shown_file(one_line(self.file)),
             place=PLACES[self.unit].fill(number=self.line),
             label=excerpt(shown_label(self.label)),
             text=excerpt(self.text),
@@ -63,10 +63,12 @@ class Finding:
         return FINDINGS[self.kind].advice[language].format(count=self.count, **self._facts_in(language))
 
     def _facts_in(self, language: str) -> dict[str, Any]:
-        """Return the facts, in which the names of scripts are English."""
+        """Return the facts, in which the names of scripts, and of held-out rows, are English."""
+        files = {name: shown_file(self.facts[name])[language] for name in ("file", "other") if name in self.facts}
         if self.kind != "scripts" or language != "zh":
-            return self.facts
-        return self.facts | {name: scripts_in_chinese(self.facts[name]) for name in ("script", "others")}
+            return self.facts | files
+        scripts = {name: scripts_in_chinese(self.facts[name]) for name in ("script", "others")}
+        return self.facts | files | scripts
 
     def as_json(self) -> dict[str, Any]:
         """Return it for run.json, which travels with the model, so without the texts of the rows."""

@@ -8,6 +8,7 @@ import numpy as np
 from toolkit.data.tables import Table
 from toolkit.doctor.duplicates import normalize
 from toolkit.doctor.findings import MAX_EXAMPLES, Location
+from toolkit.doctor.texts import HELD_OUT
 
 TRAIN = 0  # the number of the training table: it comes first
 PAIR_SEPARATOR = "\0"  # between the two texts of a pair; no text can contain it
@@ -85,5 +86,6 @@ def _file_names(tables: dict[str, Table]) -> list[str]:
     are_distinct = len({path.name for path in paths}) == len(set(paths))
     names = [path.name if are_distinct else str(path) for path in paths]
     if "valid" in tables and tables["valid"].path == tables["train"].path:
-        names[list(tables).index("valid")] += " (held out)"
+        number = list(tables).index("valid")
+        names[number] = HELD_OUT.en.format(file=names[number])
     return names

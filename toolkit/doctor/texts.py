@@ -197,6 +197,7 @@ SAID: dict[str, Text] = {  # on the screen, of findings
     ),
     "or": Text(" or ", " 或 "),
 }
+HELD_OUT = Text("{file} (held out)", "{file}（留出部分）")  # the rows for validation of a training file
 LABEL_ERRORS: dict[str, Text] = {
     "fold": Text(
         "fold {number} of {count}: {held_out:,} of {total:,} rows held out",
@@ -232,6 +233,12 @@ SCRIPTS: dict[str, str] = {  # in Chinese
     "Thai": "泰文",
     "none": "无",
 }
+
+
+def shown_file(name: str) -> Text:
+    """Return in both languages what a file is called in a finding, which has the English name."""
+    ending = HELD_OUT.en.format(file="")
+    return HELD_OUT.fill(file=name.removesuffix(ending)) if name.endswith(ending) else Text(name, name)
 
 
 def scripts_in_chinese(names: str) -> str:

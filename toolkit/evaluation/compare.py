@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from toolkit.base.errors import UserError
-from toolkit.base.languages import Text, count_of
+from toolkit.base.errors import UserError, message_of
+from toolkit.base.languages import LIST_COMMA, Text, count_of, joined
 from toolkit.data.tables import Table
 from toolkit.evaluation.intervals import Difference, difference_intervals
-from toolkit.evaluation.texts import COMPARISON
+from toolkit.evaluation.texts import COMPARISON, OTHER_RUN
 from toolkit.models.trust import fingerprint_weights
 from toolkit.predictions.writers import TextWriter
 
@@ -74,15 +74,15 @@ def read_other(name: str | None, table: Table, labels: Sequence[str]) -> OtherRu
         predictions = _read_predictions(paths, table, labels)
         return OtherRun(name, np.array([labels.index(label) for label in predictions]))
     except _NotComparable as reason:
-        problem = str(reason)
+        problem = message_of(reason)
     except (FileNotFoundError, NotADirectoryError):
-        problem = "it has no test scores; score it first"
+        problem = OTHER_RUN["no_scores"]
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-        problem = f"its scores cannot be read ({error}); score it again"
+        problem = OTHER_RUN["unreadable"].fill(reason=message_of(error))
     model_dir = shlex.quote(str(paths.model_dir))
     test_file = shlex.quote(str(table.path))
     command = f"python test_code.py --model_dir {model_dir} --test_file {test_file}"
-    raise UserError(f"--compare {name}: {problem}: {command}")
+    raise UserError(OTHER_RUN["problem"].fill(name=name, problem=problem, command=command))
 
 
 def _find_run(directory: Path) -> _RunPaths:
@@ -101,18 +101,18 @@ def _read_predictions(paths: _RunPaths, table: Table, labels: Sequence[str]) -> 
     other_labels = scores["labels"]
     model_dirs = [folder for folder in (paths.model_dir, Path(model["directory"])) if folder.is_dir()]
     if sha256 != table.sha256:
-        raise _NotComparable(f"it was not scored on {table.path}; score it on that file")
+        raise _NotComparable(OTHER_RUN["other_file"].fill(file=table.path))
     if set(other_labels) != set(labels):
-        listed = ", ".join(labels)
-        raise _NotComparable(f"its labels are {', '.join(other_labels)}, those of this model {listed}; score it again")
+        theirs, ours = joined(other_labels, LIST_COMMA), joined(labels, LIST_COMMA)
+        raise _NotComparable(OTHER_RUN["other_labels"].fill(theirs=theirs, ours=ours))
     if model_dirs and fingerprint_weights(model_dirs[0]) != model["sha256"]:
-        raise _NotComparable(f"its scores are not those of the model in {model_dirs[0]}; score it again")
+        raise _NotComparable(OTHER_RUN["other_model"].fill(folder=model_dirs[0]))
     for other in model.get("averaged_with", []):
         if Path(other["directory"]).is_dir() and fingerprint_weights(Path(other["directory"])) != other["sha256"]:
-            raise _NotComparable(f"its scores are not those of the model in {other['directory']}; score it again")
+            raise _NotComparable(OTHER_RUN["other_model"].fill(folder=other["directory"]))
     predictions = _pair_rows(paths.test_dir / "predictions.csv", table)
     if predictions is None:
-        raise _NotComparable(f"other rows or labels of {table.path} were scored; score it again")
+        raise _NotComparable(OTHER_RUN["other_rows"].fill(file=table.path))
     return predictions
 
 

@@ -20,7 +20,8 @@ import numpy as np
 from scipy import special
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text
+from toolkit.base.languages import Text, joined
+from toolkit.evaluation.texts import AND, CHOICES, RUN_JSON
 from toolkit.runs.run_json import RunFacts
 
 PRIOR_SPREAD = 0.5  # standard deviation of log temperature before any row is seen, so that few rows change little
@@ -77,7 +78,7 @@ def temperature_of(run: RunFacts) -> float:
     """Return the temperature in a run.json, 1 if it has none; UserError for a value that is no positive number."""
     temperature = run.metrics.get("temperature", 1.0)
     if type(temperature) not in (int, float) or not 0 < temperature < math.inf:
-        raise UserError(f"run.json: its temperature is {temperature!r}, not a positive number")
+        raise UserError(RUN_JSON["temperature"].fill(value=repr(temperature)))
     return float(temperature)
 
 
@@ -121,7 +122,7 @@ def decision_of(run: RunFacts, calibrated: bool = True, threshold: float | None 
         threshold = run.metrics.get("threshold")
     require_two_labels(labels, threshold)
     if threshold is not None and (type(threshold) not in (int, float) or not 0 <= threshold <= 1):
-        raise UserError(f"run.json: its threshold is {threshold!r}, not a probability")
+        raise UserError(RUN_JSON["threshold"].fill(value=repr(threshold)))
     return Decision(
         temperature=temperature,
         written_temperature=temperature if calibrated else 1.0,
@@ -158,8 +159,8 @@ def decision_of_average(runs: Sequence[RunFacts], threshold: float | None = None
         require_two_labels(labels, threshold)
         positives = list(dict.fromkeys(run.positive_label for run in runs))
         if len(positives) > 1:
-            listed = " and ".join(map(repr, positives))
-            raise UserError(f"--threshold {threshold}: the models differ in which label it is for ({listed})")
+            listed = joined(map(repr, positives), AND)
+            raise UserError(CHOICES["positive_labels_differ"].fill(threshold=threshold, listed=listed))
         return AverageDecision(Decision(positive_id=positive_id, threshold=threshold), None)
     if all(_rule(run) == _rule(runs[0]) for run in runs):
         return AverageDecision(Decision(positive_id=positive_id, threshold=own[0].threshold, bias=own[0].bias), None)
@@ -180,17 +181,17 @@ def bias_of(run: RunFacts) -> tuple[float, ...] | None:
     if bias is None:
         return None
     if not isinstance(bias, dict) or set(bias) != set(run.labels):
-        raise UserError("run.json: its bias is not a number for each label")
+        raise UserError(RUN_JSON["bias"])
     values = tuple(bias[label] for label in run.labels)
     if any(type(value) not in (int, float) or not math.isfinite(value) for value in values):
-        raise UserError("run.json: its bias is not a number for each label")
+        raise UserError(RUN_JSON["bias"])
     return values
 
 
 def require_two_labels(labels: Sequence[str], threshold: float | str | None) -> None:
     """Raise UserError if the threshold is a number but there are not two labels."""
     if threshold not in (None, "auto") and len(labels) != 2:
-        raise UserError(f"--threshold {threshold} needs exactly two labels; there are {len(labels)}")
+        raise UserError(CHOICES["two_labels"].fill(threshold=threshold, count=len(labels)))
 
 
 def best_threshold(probability: np.ndarray, is_positive: np.ndarray, metric: str) -> float:

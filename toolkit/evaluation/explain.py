@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from toolkit.base.errors import TooLittleMemory
+from toolkit.base.errors import TooLittleMemory, message_of
+from toolkit.base.languages import Text
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.tokens.encoder import Encoder
 
@@ -172,7 +173,7 @@ def _attributions(
     """
     attributions: dict[int, np.ndarray] = {}
     batches = deque(_batches([len(row) for row in rows], limit.equal_lengths))
-    shortage = ""
+    shortage = Text("", "")
     while batches:
         numbers = batches.popleft()
         try:
@@ -180,7 +181,7 @@ def _attributions(
             attributions.update(zip(numbers, of_batch, strict=True))
             continue
         except TooLittleMemory as error:
-            shortage = str(error)
+            shortage = message_of(error)
         release_memory()
         if len(numbers) > 1:  # some of its rows may fit
             batches.extendleft([number] for number in reversed(numbers))

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn import metrics as sk
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import LIST_COMMA, joined
 from toolkit.evaluation.class_bias import choose_bias
 from toolkit.evaluation.decision import (
     Decision,
@@ -22,6 +23,7 @@ from toolkit.evaluation.decision import (
 )
 from toolkit.evaluation.intervals import score_intervals
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.evaluation.texts import CHOICES, DIVERGED
 
 MAX_MATRIX_LABELS = 100  # of more, metrics.json has no confusion matrix, whose size grows with their square
 BINS = 15  # of confidence, as in Guo et al. 2017
@@ -86,7 +88,7 @@ def quick_scores(
         labels: the names of the C labels, by which a bias is told.
     """
     if not np.isfinite(logits).all():
-        raise UserError("training diverged: the outputs of the model are no longer numbers; lower --learning_rate")
+        raise UserError(DIVERGED)
     temperature = fit_temperature(logits, label_ids)
     decided: dict[str, Any] = {}
     bias = None
@@ -121,13 +123,11 @@ def find_positive_id(
     """
     require_two_labels(labels, threshold)
     if threshold == "auto" and metric == "loss":
-        raise UserError(
-            "--threshold auto maximizes --metric, but the loss does not depend on the threshold; choose another metric"
-        )
+        raise UserError(CHOICES["threshold_by_loss"])
     if positive_label is not None and positive_label not in labels:
-        raise UserError(f"--positive_label {positive_label}: the labels are {', '.join(labels)}")
+        raise UserError(CHOICES["positive_label"].fill(label=positive_label, labels=joined(labels, LIST_COMMA)))
     if positive_label is None and metric == "f1" and len(labels) > 2:
-        raise UserError("--metric f1 is for one label; name it with --positive_label (macro_f1 is the mean over all)")
+        raise UserError(CHOICES["f1"])
     return 1 if positive_label is None else labels.index(positive_label)
 
 

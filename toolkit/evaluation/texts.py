@@ -42,3 +42,60 @@ COMPARISON: dict[str, Text] = {
     "more_than_chance": Text("more than chance would explain", "差别超出偶然"),
     "maybe_chance": Text("may be no more than chance", "差别可能只是偶然"),
 }
+OTHER_RUN: dict[str, Text] = {  # why it cannot be compared with
+    "problem": Text("--compare {name}: {problem}: {command}", "--compare {name}：{problem}：{command}"),
+    "no_scores": Text("it has no test scores; score it first", "它没有测试集分数；请先给它打分"),
+    "unreadable": Text(
+        "its scores cannot be read ({reason}); score it again", "它的分数无法读取（{reason}）；请重新打分"
+    ),
+    "other_file": Text(
+        "it was not scored on {file}; score it on that file", "它不是在 {file} 上打的分；请在这个文件上打分"
+    ),
+    "other_labels": Text(
+        "its labels are {theirs}, those of this model {ours}; score it again",
+        "它的标签是 {theirs}，这个模型的是 {ours}；请重新打分",
+    ),
+    "other_model": Text(
+        "its scores are not those of the model in {folder}; score it again",
+        "它的分数不是 {folder} 里的模型的；请重新打分",
+    ),
+    "other_rows": Text(
+        "other rows or labels of {file} were scored; score it again",
+        "打分时 {file} 的行或标签与现在不同；请重新打分",
+    ),
+}
+DIVERGED = Text(
+    "training diverged: the outputs of the model are no longer numbers; lower --learning_rate",
+    "训练发散：模型的输出已经不是数；请降低 --learning_rate",
+)
+CHOICES: dict[str, Text] = {  # options that do not go with the labels
+    "threshold_by_loss": Text(
+        "--threshold auto maximizes --metric, but the loss does not depend on the threshold; choose another metric",
+        "--threshold auto 要让 --metric 最高，而损失与阈值无关；请换一个指标",
+    ),
+    "positive_label": Text(
+        "--positive_label {label}: the labels are {labels}", "--positive_label {label}：标签有 {labels}"
+    ),
+    "f1": Text(
+        "--metric f1 is for one label; name it with --positive_label (macro_f1 is the mean over all)",
+        "--metric f1 是对一个标签而言的；请用 --positive_label 指定（macro_f1 是所有标签的平均）",
+    ),
+    "two_labels": Text(
+        "--threshold {threshold} needs exactly two labels; there are {count}",
+        "--threshold {threshold} 只能用于两个标签；这里有 {count} 个",
+    ),
+    "positive_labels_differ": Text(
+        "--threshold {threshold}: the models differ in which label it is for ({listed})",
+        "--threshold {threshold}：各模型的阈值针对的标签不同（{listed}）",
+    ),
+}
+RUN_JSON: dict[str, Text] = {  # what is wrong with it
+    "temperature": Text(
+        "run.json: its temperature is {value}, not a positive number", "run.json：temperature 是 {value}，不是正数"
+    ),
+    "threshold": Text(
+        "run.json: its threshold is {value}, not a probability", "run.json：threshold 是 {value}，不是概率"
+    ),
+    "bias": Text("run.json: its bias is not a number for each label", "run.json：bias 不是每个标签一个数"),
+}
+AND = Text(" and ", " 和 ")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text, beginning
 from toolkit.files.inputs import text_of_name
 from toolkit.files.source import PEEKED_RECORDS, FileLine, Record, Source, short_repr
 from toolkit.files.texts import REMARKS, SEVERAL_FILES
@@ -78,6 +79,5 @@ def _refuse_another(first_path: Path, first: Source, path: Path, other: Source) 
         raise UserError(SEVERAL_FILES["types"].fill(path=path, first=first_path))
 
 
-def _listed(columns: Sequence[str]) -> str:
-    more = ", ..." if len(columns) > MAX_LISTED else ""
-    return ", ".join(map(short_repr, columns[:MAX_LISTED])) + more
+def _listed(columns: Sequence[str]) -> Text:
+    return beginning([short_repr(column) for column in columns], MAX_LISTED)

@@ -195,6 +195,10 @@ LOADING: dict[str, Text] = {  # why a model or its tokenizer cannot be loaded
         "its tokenizer has no padding token, nor another that could pad",
         "分词器没有填充词元，也没有别的词元可以代替",
     ),
+    "other_tokenizer": Text(
+        "its tokenizer has more tokens than the model; they do not belong together",
+        "分词器的词元比模型的多；两者不是一套",
+    ),
     "no_type": Text(
         'config.json has no model_type; for a BERT add the line "model_type": "bert",',
         'config.json 没有 model_type；如果是 BERT，请加上一行 "model_type": "bert",',
@@ -423,6 +427,10 @@ KEEP_HEAD: dict[str, Text] = {  # why a head cannot be kept or used
     ),
 }
 VOCABULARY: dict[str, Text] = {  # why one cannot be cut
+    "no_table": Text(
+        "--trim_vocabulary: the tokens of {model} are not rows of a table of their own",
+        "--trim_vocabulary：{model} 的词元不是各占词向量表的一行",
+    ),
     "no_fast_tokenizer": Text(
         "--trim_vocabulary: this model has no fast tokenizer, and only the vocabulary of one can be cut",
         "--trim_vocabulary：这个模型没有快速分词器（fast tokenizer），而只有这种分词器的词表可以裁剪",
@@ -439,7 +447,11 @@ VOCABULARY: dict[str, Text] = {  # why one cannot be cut
         "--trim_vocabulary: the vocabulary of a {model} cannot be cut", "--trim_vocabulary：{model} 的词表不能裁剪"
     ),
 }
-POOLING: dict[str, Text] = {  # why a model cannot have a head of our own
+POOLING: dict[str, Text] = {  # why a model cannot have a head or a layer of our own
+    "no_layer": Text(
+        "--pooling mean: a {model} cannot have a layer that pools; leave it out",
+        "--pooling mean：{model} 不能加做平均的层；请去掉这个选项",
+    ),
     "two_parts": Text(
         "{design}: a {model} is an encoder and a decoder; only --head model is for it",
         "{design}：{model} 由编码器和解码器组成；只能用 --head model",

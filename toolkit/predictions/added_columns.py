@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.predictions.texts import OUTPUT
 
 MANY_LABELS = 100  # of more, the output has the likeliest ones alone, or its size would grow with rows times labels
 LIKELIEST = 10  # labels of that many
@@ -62,9 +63,7 @@ class AddedColumns:
         """Raise UserError if one of the names, or of `more` names, is among those that are `taken`."""
         clashes = sorted({*self.names, *more} & {*taken})
         if clashes:
-            raise UserError(
-                f"the input already has a column {clashes[0]!r}, which the output would add; rename or remove it"
-            )
+            raise UserError(OUTPUT["column"].fill(name=repr(clashes[0])))
 
     def in_the_way(self, columns: Sequence[str]) -> list[str]:
         """Return which columns of an input are called as those that are added, in the input's order.

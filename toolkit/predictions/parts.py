@@ -9,6 +9,7 @@ from pathlib import Path
 from toolkit.base.disk import LOCK_FILE, lock_directory, sync, sync_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
 from toolkit.files.source import file_ending
+from toolkit.predictions.texts import OUTPUT
 from toolkit.predictions.writers import Writer
 
 OUR_NAMES = re.compile(r"\d{7}|whole\..*|\..*")  # of files in a folder of parts
@@ -29,9 +30,7 @@ class Parts:
         self.lock = lock_directory(self.folder)
         manifest = self.folder / "made_from.json"
         if not manifest.exists() and not all(OUR_NAMES.fullmatch(path.name) for path in self.folder.iterdir()):
-            raise UserError(
-                f"{self.folder} already exists and is not infer.py's; remove it, or name another --output_file"
-            )
+            raise UserError(OUTPUT["parts"].fill(folder=self.folder))
         if not _holds(manifest, made_from):
             self._clear()
             write_json(manifest, made_from)

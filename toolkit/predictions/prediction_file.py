@@ -23,7 +23,7 @@ from toolkit.files.inputs import input_files
 from toolkit.files.source import file_format, need_file, said_first, short_repr
 from toolkit.predictions.added_columns import AddedColumns, likeliest_count
 from toolkit.predictions.parts import Parts
-from toolkit.predictions.texts import COLUMNS, PREDICTING, ROWS, SEVERAL_MODELS, THERE
+from toolkit.predictions.texts import COLUMNS, COMBINATIONS, OUTPUT, PREDICTING, ROWS, SEVERAL_MODELS, THERE
 from toolkit.predictions.writers import (
     ExcelWriter,
     InputTable,
@@ -134,7 +134,7 @@ def open_predictions(
     if options.text is not None:
         return SinglePrediction(options, labels, pairs=columns.text_pair is not None)
     if options.text_pair is not None:
-        raise UserError("--text_pair needs --text")
+        raise UserError(COMBINATIONS["text_pair"])
     path = need_file(options.input_file, options.data_dir, "unlabelled", "--input_file")
     rows = UnlabelledRows(str(path), columns, options.reading, options.input_format)
     output = output_path(options, rows)
@@ -159,9 +159,9 @@ def output_path(options: InferenceOptions, rows: UnlabelledRows) -> Path | None:
     rejected = rejected_path(path)
     if not rows.is_pipe:
         if _is_read(path, rows):
-            raise UserError(f"--output_file {path} is the input file")
+            raise UserError(OUTPUT["input"].fill(path=path))
         if _is_read(rejected, rows):
-            raise UserError(f"{rejected} is the input file, and rejected rows of --output_file {path} would replace it")
+            raise UserError(OUTPUT["rejected_input"].fill(rejected=rejected, path=path))
     if path.exists() and not options.overwrite:
         raise UserError(THERE.fill(file=path))
     return path
@@ -180,8 +180,7 @@ def rejected_path(output: Path) -> Path:
     for an output that is named as such a list.
     """
     if output.name.endswith(REJECTED_ENDING):
-        reserved = f"names ending in {REJECTED_ENDING} are reserved for lists of rejected rows"
-        raise UserError(f"--output_file {output}: {reserved}")
+        raise UserError(OUTPUT["reserved"].fill(path=output, ending=REJECTED_ENDING))
     stem = output.name.removesuffix(".csv")
     if _is_output_name(stem):  # as of a.jsonl.csv, whose list would be that of a.jsonl
         stem = output.name
@@ -202,15 +201,13 @@ class SinglePrediction(Predictions):
     def __init__(self, options: InferenceOptions, labels: Sequence[str], pairs: bool):
         super().__init__(options, labels)
         if options.input_file is not None or options.output_file is not None:
-            raise UserError("--text prints its prediction and cannot be combined with --input_file or --output_file")
+            raise UserError(COMBINATIONS["text"])
         if _compares_int8(options):
-            raise UserError(
-                "--precision int8 is checked against fp32 on rows of a file; --min_agreement 0 skips the check"
-            )
+            raise UserError(COMBINATIONS["int8_text"])
         if pairs and options.text_pair is None:
-            raise UserError("this model was trained on pairs: give --text_pair")
+            raise UserError(COMBINATIONS["pairs"])
         if options.text_pair is not None and not pairs:
-            raise UserError("this model was trained on single texts: leave out --text_pair")
+            raise UserError(COMBINATIONS["single_texts"])
         values = {"text": options.text or ""}
         if options.text_pair is not None:
             values["text_pair"] = options.text_pair
@@ -242,10 +239,7 @@ class PredictionStream(Predictions):
             self.choose_columns(rows, contents.columns)
             self._choose_writer(contents.format)  # what it refuses is said before a model is loaded
         elif _compares_int8(options):
-            raise UserError(
-                "--precision int8 is checked against fp32 on rows of a file; for a pipe give an --output_file, "
-                "or skip the check with --min_agreement 0"
-            )
+            raise UserError(COMBINATIONS["int8_pipe"])
 
     def _choose_writer(self, input_format: str) -> TextWriter:
         table = InputTable(input_format, self.columns, self.rows.written_names)
@@ -342,7 +336,7 @@ class PredictionFile(Predictions):
         """Yield the windows that no earlier run has predicted which was made from and by the same."""
         self.started = time.perf_counter()
         if self.rows.fingerprint() != self.made_from["input"]:
-            raise UserError(f"{self.rows.name} changed while it was being read; start again")
+            raise UserError(OUTPUT["changed"].fill(file=self.rows.shown_name))
         self.parts = Parts(self.path, self.made_from | dict(made_by))
         with self.rows.open() as source, self.log.bar(self.total, PREDICTING, "rows") as self.progress_bar:
             for number, rows in enumerate(cut_into_windows(self.rows.read_to_write(source), self.window_size)):

@@ -19,6 +19,73 @@ COLUMNS: dict[str, Text] = {  # of the input that are called as those that are a
     ),
     "replaced": Text("{file}: {columns} are replaced (--overwrite)", "{file}：替换了{columns}（--overwrite）"),
 }
+COMBINATIONS: dict[str, Text] = {  # that do not go together, or with the model
+    "text_pair": Text("--text_pair needs --text", "--text_pair 要与 --text 一起用"),
+    "text": Text(
+        "--text prints its prediction and cannot be combined with --input_file or --output_file",
+        "--text 直接打印预测，不能与 --input_file 或 --output_file 同时使用",
+    ),
+    "int8_text": Text(
+        "--precision int8 is checked against fp32 on rows of a file; --min_agreement 0 skips the check",
+        "--precision int8 要在文件的行上与 fp32 对照；--min_agreement 0 可以跳过对照",
+    ),
+    "int8_pipe": Text(
+        (
+            "--precision int8 is checked against fp32 on rows of a file; for a pipe give an --output_file, or skip the "
+            "check with --min_agreement 0"
+        ),
+        (
+            "--precision int8 要在文件的行上与 fp32 对照；输入是管道时请给出 --output_file，"
+            "或用 --min_agreement 0 跳过对照"
+        ),
+    ),
+    "pairs": Text("this model was trained on pairs: give --text_pair", "这个模型是用文本对训练的：请给出 --text_pair"),
+    "single_texts": Text(
+        "this model was trained on single texts: leave out --text_pair",
+        "这个模型是用单条文本训练的：请去掉 --text_pair",
+    ),
+    "merge": Text("--merge writes one model; --model_dir names several", "--merge 只写一个模型；而 --model_dir 有几个"),
+    "merged": Text("--merge: {folder} has a whole model already", "--merge：{folder} 里已经是完整的模型"),
+    "other_models": Text(
+        "--model_dir {folders}: the processes see different models there; start again",
+        "--model_dir {folders}：各进程看到的模型不同；请重新开始",
+    ),
+}
+OUTPUT: dict[str, Text] = {  # why a file cannot be written
+    "input": Text("--output_file {path} is the input file", "--output_file {path} 就是输入文件"),
+    "rejected_input": Text(
+        "{rejected} is the input file, and rejected rows of --output_file {path} would replace it",
+        "{rejected} 是输入文件，而 --output_file {path} 未使用的行会把它覆盖",
+    ),
+    "reserved": Text(
+        "--output_file {path}: names ending in {ending} are reserved for lists of rejected rows",
+        "--output_file {path}：以 {ending} 结尾的名称专用于未使用的行",
+    ),
+    "changed": Text("{file} changed while it was being read; start again", "{file} 在读取时变了；请重新开始"),
+    "parts": Text(
+        "{folder} already exists and is not infer.py's; remove it, or name another --output_file",
+        "{folder} 已存在，而且不是 infer.py 写的；请移走它，或换一个 --output_file",
+    ),
+    "column": Text(
+        "the input already has a column {name}, which the output would add; rename or remove it",
+        "输入里已有 {name} 列，而输出也要加这一列；请改名或去掉它",
+    ),
+    "package": Text(
+        "{kind} files need the package {package} (pip install {package})",
+        "写 {kind} 文件需要软件包 {package}（pip install {package}）",
+    ),
+    "too_many_rows": Text(
+        "{rows:,} rows are more than a sheet of Excel holds; --output_file predictions.csv takes them",
+        "{rows:,} 行超过 Excel 工作表的上限；请用 --output_file predictions.csv",
+    ),
+    "no_stream": Text(
+        "{kind} cannot be written to standard output; --output_file names a file",
+        "{kind} 不能写到标准输出；请用 --output_file 指定文件",
+    ),
+    "excel_safe": Text(
+        "--excel_safe is for csv and tsv, not for {kind}", "--excel_safe 用于 csv 和 tsv，不能用于 {kind}"
+    ),
+}
 ROWS: dict[str, Text] = {
     "no_prediction": Text("no prediction: {row}", "没有预测：{row}"),
     "left_out": Text("left out: {row}", "未使用：{row}"),

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeAlias, cast
 from toolkit.base.errors import UserError
 from toolkit.files.source import file_format
 from toolkit.predictions.added_columns import AddedColumns
+from toolkit.predictions.texts import OUTPUT
 
 Writer: TypeAlias = "TextWriter | ParquetWriter | ExcelWriter"
 EXCEL_ROWS = 1 << 20  # of a sheet, the header too
@@ -153,7 +154,7 @@ class ParquetWriter:
             import pyarrow as pa  # noqa: PLC0415 (optional)
             import pyarrow.parquet as pq  # noqa: PLC0415
         except ModuleNotFoundError:
-            raise UserError("parquet files need the package pyarrow (pip install pyarrow)") from None
+            raise UserError(OUTPUT["package"].fill(kind="parquet", package="pyarrow")) from None
         self.pa = pa
         self.pq = pq
         self.writes_strings = input_schema is None
@@ -200,7 +201,7 @@ class ExcelWriter:
             import openpyxl  # noqa: PLC0415 (optional)
             from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
         except ModuleNotFoundError:
-            raise UserError("xlsx files need the package openpyxl (pip install openpyxl)") from None
+            raise UserError(OUTPUT["package"].fill(kind="xlsx", package="openpyxl")) from None
         self.openpyxl = openpyxl
         self.make_cell = WriteOnlyCell
         self.columns = list(columns)
@@ -209,9 +210,7 @@ class ExcelWriter:
     def check(self, rows: int) -> None:
         """Raise UserError for more rows than a sheet can hold."""
         if rows >= EXCEL_ROWS:
-            raise UserError(
-                f"{rows:,} rows are more than a sheet of Excel holds; --output_file predictions.csv takes them"
-            )
+            raise UserError(OUTPUT["too_many_rows"].fill(rows=rows))
 
     def encode(self, rows: Sequence[Mapping]) -> bytes:
         """Return some rows as json lines, of which `join` makes the workbook."""
@@ -276,11 +275,11 @@ def choose_writer(
     if kind == "json" and table.format == "jsonl":  # .json files may be either
         kind = "jsonl"
     if output is None and kind in ("parquet", "xlsx"):
-        raise UserError(f"{kind} cannot be written to standard output; --output_file names a file")
+        raise UserError(OUTPUT["no_stream"].fill(kind=kind))
     if kind == "xlsx":  # whose texts are safe in any case
         return ExcelWriter(all_columns, table.written_names)
     if excel_safe and kind not in ("csv", "tsv"):
-        raise UserError(f"--excel_safe is for csv and tsv, not for {kind}")
+        raise UserError(OUTPUT["excel_safe"].fill(kind=kind))
     if kind == "parquet":
         return ParquetWriter(columns, added, arrow_schema)
     return TextWriter(kind, all_columns, excel_safe, table.written_names)

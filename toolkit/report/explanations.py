@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from toolkit.base.errors import UserError, first_line, is_out_of_memory
-from toolkit.base.languages import count_of
+from toolkit.base.errors import UserError, is_out_of_memory, message_of
+from toolkit.base.languages import Text, count_of
 from toolkit.cli.console import Log
+from toolkit.cli.exits import OUT_OF_MEMORY
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.evaluation.explain import Segment, attribute
 from toolkit.evaluation.scored_set import ScoredSet
@@ -35,7 +36,7 @@ class Explanations:
     rows: dict[int, SegmentedTexts] = field(default_factory=dict)
     left_out: int = 0  # other rows, for which the memory did not suffice even one at a time
     problem: str = ""  # "no_memory", "failed", "average" (it is that of several models), or "" where nothing went wrong
-    reason: str = ""  # of the problem, in English
+    reason: Text = Text("", "")  # of the problem
 
 
 def explain_errors(scored_run: ScoredRun, explainer: Explainer, max_rows: int, log: Log) -> Explanations:
@@ -64,13 +65,18 @@ def explain_errors(scored_run: ScoredRun, explainer: Explainer, max_rows: int, l
         return _of_rows_that_fit(rows, segments, log)
     except (UserError, OSError, MemoryError, RuntimeError) as error:
         out_of_memory = is_out_of_memory(error)
-        reason = first_line(error)
+        reason = _first_line(message_of(error))
     if out_of_memory:
         release_memory()
-        if not reason.startswith("out of memory"):
-            reason = f"out of memory ({reason})"
+        if not reason.en.startswith("out of memory"):
+            reason = OUT_OF_MEMORY.fill(reason=reason)
     log(SCREEN["no_explanations"].fill(reason=reason))
     return Explanations(problem="no_memory" if out_of_memory else "failed", reason=reason)
+
+
+def _first_line(message: Text) -> Text:
+    english, chinese = ([*words.strip().splitlines(), ""][0] for words in (message.en, message.zh))
+    return Text(english, chinese)
 
 
 def _of_rows_that_fit(rows: np.ndarray, segments: list[SegmentedTexts | None], log: Log) -> Explanations:

@@ -139,7 +139,7 @@ def _why_unexplained(explanations: Explanations, language: str) -> str:
         return UNEXPLAINED["some"][language].format(count=explanations.left_out)
     if not explanations.problem:
         return ""
-    return UNEXPLAINED[explanations.problem][language].format(reason=explanations.reason)
+    return UNEXPLAINED[explanations.problem][language].format(reason=explanations.reason[language])
 
 
 def _fill_template(page: Page, scores: dict[str, Any], language: str) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text
+from toolkit.base.languages import Text, beginning
 from toolkit.cli.sections import ColumnOptions
 from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.runs.texts import AVERAGING, KINDS_OF_TEXTS
@@ -44,9 +44,8 @@ def _difference(first: RunFacts, other: RunFacts, options: ColumnOptions) -> Tex
     return None
 
 
-def _listed(labels: Sequence[str]) -> str:
-    more = ", ..." if len(labels) > MAX_LISTED else ""
-    return ", ".join(map(repr, labels[:MAX_LISTED])) + more
+def _listed(labels: Sequence[str]) -> Text:
+    return beginning([repr(label) for label in labels], MAX_LISTED)
 
 
 def as_one_run(runs: Sequence[RunFacts]) -> RunFacts:

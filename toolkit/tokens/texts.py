@@ -34,7 +34,7 @@ LENGTHS: dict[str, Text] = {
         ),
     ),
 }
-VOCABULARY = Text(
+OTHER_SPLITS = Text(
     "--trim_vocabulary: this tokenizer splits texts otherwise without the tokens that none has",
     "--trim_vocabulary：去掉没有用到的词元后，这个分词器切分文本的结果会改变",
 )

@@ -23,7 +23,7 @@ from toolkit.models.vocabulary import (
 )
 from toolkit.tokens.dataset import TokenDataset
 from toolkit.tokens.encoder import Encoder
-from toolkit.tokens.texts import VOCABULARY
+from toolkit.tokens.texts import OTHER_SPLITS
 from toolkit.tokens.unknown_characters import sampled
 
 LEAST_SHARE = 0.1  # of the letters of texts, for an alphabet that counts as theirs
@@ -60,7 +60,7 @@ def trim_vocabulary(
     for name, frame in frames.items():
         ids_now = _token_ids(trimmed, frame, ONCE_MORE.fill(name=name), language)
         if not all(np.array_equal(new_ids[before], now) for before, now in zip(token_ids[name], ids_now, strict=True)):
-            raise UserError(VOCABULARY)
+            raise UserError(OTHER_SPLITS)
     known = np.zeros(cut.vocabulary.size, bool)
     known[used["train"]] = True
     known[common] = True

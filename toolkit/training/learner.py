@@ -17,6 +17,7 @@ from toolkit.compute.memory import Attempt, RowLimit
 from toolkit.layers.touched_rows import TouchedRows, touched_rows
 from toolkit.training.bad_steps import StepGuard
 from toolkit.training.loss import CROSS_ENTROPY, Loss
+from toolkit.training.texts import RUN
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,7 @@ class Learner:
     def _forget_gradient(self) -> None:
         """Discard the gradient found so far; UserError if the other processes have already received some of it."""
         if self.has_shared:
-            raise UserError(
-                "out of memory while the processes shared a gradient; "
-                "continue with --resume and a smaller --micro_batch_size"
-            )
+            raise UserError(RUN["shared_gradient"])
         self.zero_grad()
 
     def passes(

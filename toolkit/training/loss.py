@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import COMMA, SEMICOLON, joined, shortened
+from toolkit.base.languages import COMMA, LIST_COMMA, SEMICOLON, joined, shortened
 from toolkit.cli.console import Log, shown_label
 from toolkit.cli.sections import LossOptions
 from toolkit.training.texts import LOSS
@@ -111,10 +111,11 @@ def check_weighted_labels(choice: str | dict[str, float] | None, labels: Sequenc
     """Raise UserError if --class_weight names a label that is not among those of the run."""
     strange = [label for label in choice if label not in labels] if isinstance(choice, dict) else []
     if strange:
-        known = ", ".join(shown_label(label) for label in labels[:MAX_LISTED])
-        more = " and others" if len(labels) > MAX_LISTED else ""
-        names = ", ".join(map(repr, strange))
-        raise UserError(f"--class_weight: no training row has the label {names}; the labels are {known}{more}")
+        known = joined([shown_label(label) for label in labels[:MAX_LISTED]], LIST_COMMA)
+        if len(labels) > MAX_LISTED:
+            known = LOSS["and_others"].fill(listed=known)
+        names = joined(map(repr, strange), LIST_COMMA)
+        raise UserError(LOSS["unknown_labels"].fill(names=names, known=known))
 
 
 def say_loss(log: Log, loss: Loss, labels: Sequence[str]) -> None:

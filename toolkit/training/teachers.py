@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.base.errors import UserError
+from toolkit.base.languages import Text, beginning
 from toolkit.cli.console import shown_label
 from toolkit.models.trust import fingerprint_weights
 from toolkit.runs.run_json import RunFacts
+from toolkit.runs.texts import KINDS_OF_TEXTS
+from toolkit.training.texts import TEACHERS
 
 TEACHERS_SHARE = 0.5  # of the target of a row that has a label
 MAX_LISTED = 5  # labels in an error
@@ -36,16 +39,14 @@ def check_teachers(folders: Sequence[Path], runs: Sequence[RunFacts], labels: Se
     for folder, run in zip(folders, runs, strict=True):
         if set(run.labels) != set(labels):
             of_teacher, own = _listed(run.labels), _listed(labels)
-            raise UserError(f"--teacher {folder} has other labels than the training rows: {of_teacher}, not {own}")
+            raise UserError(TEACHERS["other_labels"].fill(folder=folder, theirs=of_teacher, own=own))
         if run.pairs != pairs:
-            kinds = ("pairs of texts", "single texts")
-            own, of_teacher = kinds if pairs else kinds[::-1]
-            raise UserError(f"--teacher {folder} was trained on {of_teacher}, and the training rows are {own}")
+            of_teacher, own = KINDS_OF_TEXTS[run.pairs], KINDS_OF_TEXTS[pairs]
+            raise UserError(TEACHERS["other_kind"].fill(folder=folder, theirs=of_teacher, own=own))
 
 
-def _listed(labels: Sequence[str]) -> str:
-    more = ", ..." if len(labels) > MAX_LISTED else ""
-    return ", ".join(map(shown_label, labels[:MAX_LISTED])) + more
+def _listed(labels: Sequence[str]) -> Text:
+    return beginning([shown_label(label) for label in labels], MAX_LISTED)
 
 
 def fingerprint_teachers(folders: Sequence[str]) -> dict[str, str]:

@@ -95,6 +95,14 @@ TEACHERS: dict[str, Text] = {
         "{share:.1%} 的训练行的标签就是教师模型认为最可能的标签",
     ),
     "mean": Text("the mean probabilities of {listed}", "{listed} 的概率平均"),
+    "other_labels": Text(
+        "--teacher {folder} has other labels than the training rows: {theirs}, not {own}",
+        "--teacher {folder} 的标签与训练数据不同：是 {theirs}，而不是 {own}",
+    ),
+    "other_kind": Text(
+        "--teacher {folder} was trained on {theirs}, and the training rows are {own}",
+        "--teacher {folder} 是用{theirs}训练的，而训练数据是{own}",
+    ),
 }
 LOSS: dict[str, Text] = {
     "focal": Text("focal, gamma {gamma:g}", "focal loss，gamma {gamma:g}"),
@@ -103,6 +111,11 @@ LOSS: dict[str, Text] = {
         "交叉熵，标签平滑 {share:g}",
     ),
     "weights": Text("a row weighs as its label: {listed}", "每行按标签加权：{listed}"),
+    "unknown_labels": Text(
+        "--class_weight: no training row has the label {names}; the labels are {known}",
+        "--class_weight：没有一行训练数据的标签是 {names}；标签有 {known}",
+    ),
+    "and_others": Text("{listed} and others", "{listed} 等"),
     "valid_loss": Text(
         "valid loss stays the plain cross entropy, which probabilities are judged by",
         "验证损失仍是普通的交叉熵，概率好坏以它为准",
@@ -165,6 +178,13 @@ RUN: dict[str, Text] = {  # while it trains, and in the end
             "有 {steps}的损失或梯度不是数（--max_bad_steps {most}）；请降低 --learning_rate，"
             "或检查 train.log 列出的这些步的数据"
         ),
+    ),
+    "shared_gradient": Text(
+        (
+            "out of memory while the processes shared a gradient; continue with --resume and a smaller "
+            "--micro_batch_size"
+        ),
+        "各进程共享梯度时内存不足；请用 --resume 和更小的 --micro_batch_size 继续",
     ),
     "overflow": Text(
         (
