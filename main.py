@@ -261,7 +261,7 @@ def find_label_errors(
     """Predict each labelled row by a model that has not seen it, and list the rows whose labels are likely wrong."""
     error_list = None
     if machine.is_main:
-        error_list = prepare_error_list(Path(options.output.output_dir), data.tables, data.labels)
+        error_list = prepare_error_list(Path(options.output.output_dir), data.tables, data.labels, data.together)
     rows = concatenate(data.train, data.valid)
     search = begin_search(machine.processes, rows, error_list, options.data.folds, options.training.seed)
     new_classifier(options, data, log)  # to say which it is; each fold begins with one of its own
@@ -270,7 +270,12 @@ def find_label_errors(
         log(fold.words)
         datasets = search.datasets(fold)
         fold_data = replace(
-            data, tables=search.tables(fold), train=datasets["train"], valid=datasets["valid"], findings=()
+            data,
+            tables=search.tables(fold),
+            train=datasets["train"],
+            valid=datasets["valid"],
+            findings=(),
+            together=search.together(fold),
         )
         new = new_model(options, machine, fold_data, Log(None))
         run = begin_training(options, machine, fold_data, directory, log, new.model)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ import torch
 
 from toolkit.base.disk import filling, install_directory, write_bytes, write_json
 from toolkit.base.errors import UserError
-from toolkit.base.languages import LIST_COMMA, SEMICOLON, Text, count_of, joined
+from toolkit.base.languages import LIST_COMMA, SEMICOLON, Text, joined
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import (
     DataOptions,
@@ -35,6 +35,7 @@ from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.compute.processes import Processes
 from toolkit.data.labels import (
+    divided_table,
     encode_labels,
     learn_labels,
     match_labels,
@@ -77,6 +78,7 @@ from toolkit.models.texts import LOADING, POOLING, VOCABULARY
 from toolkit.models.vocabulary import WholeEmbeddings, cut_config, cut_embeddings
 from toolkit.predictions.added_columns import scored_columns
 from toolkit.predictions.texts import COMBINATIONS
+from toolkit.runs.held_out import unpack_rows
 from toolkit.runs.model_card import model_card
 from toolkit.runs.paths import refuse_to_merge
 from toolkit.runs.run_json import RunFacts, read_run
@@ -97,7 +99,15 @@ from toolkit.tokens.hidden_states import HiddenStates
 from toolkit.tokens.probe import Fit, probe, probe_precision
 from toolkit.tokens.trimming import Trimmed, share_vocabulary, trim_vocabulary, used_vocabulary
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
-from toolkit.training.banner import say_labels, say_lengths, say_rows, say_unused_names, say_vocabulary, say_windows
+from toolkit.training.banner import (
+    say_held_out,
+    say_labels,
+    say_lengths,
+    say_rows,
+    say_unused_names,
+    say_vocabulary,
+    say_windows,
+)
 from toolkit.training.learner import GradientPass, Learner
 from toolkit.training.linear_probe import (
     MAX_CHOICE_ROWS,
@@ -111,8 +121,11 @@ from toolkit.training.linear_probe import (
 from toolkit.training.linear_probe import suits as probe_suits
 from toolkit.training.loss import check_weighted_labels
 from toolkit.training.teachers import check_teachers, soft_targets
-from toolkit.training.texts import BARS, MODEL, ROWS, TEACHERS
+from toolkit.training.texts import BARS, MODEL, TEACHERS
 from toolkit.training.training_data import TrainingData
+
+if TYPE_CHECKING:  # it takes a second to import, and infer.py does without
+    from toolkit.doctor.comparison import Comparison
 
 ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
 PROBED_AT_ONCE = 32  # rows
@@ -163,17 +176,17 @@ def read_table(
     frame = to_frame(used, unit=source.unit)
     frame = frame if columns.text_pair else frame.drop(columns="text_pair")
     records = [row.values for row in used] if keep_records else []
-    taken_for = [*source.taken_for, *own_columns.taken_for]
     return Table(
-        Path(path),
-        frame,
-        rejected,
-        records,
-        columns,
-        input_fingerprint(Path(path)),
-        taken_for,
-        source.written_names,
-        source.has_fixed_columns,
+        path=Path(path),
+        frame=frame,
+        rejected=rejected,
+        records=records,
+        columns=columns,
+        sha256=input_fingerprint(Path(path)),
+        taken_for=[*source.taken_for, *own_columns.taken_for],
+        written_names=source.written_names,
+        groups=None if columns.group is None else np.array([row.group for row in used], object),
+        has_fixed_columns=source.has_fixed_columns,
     )
 
 
@@ -208,7 +221,7 @@ def read_tables(
         try:
             tables[name] = read_table(file, columns, reading, name in keep_records)
             if len(tables) == 1:
-                columns = replace(tables[name].columns, named=columns.named)
+                columns = replace(tables[name].columns, named=columns.named).to_look_at()
         except UserError as error:
             problems += error.args
             if len(error.args) > 1:
@@ -226,6 +239,7 @@ class LabelledTables:
     used: dict[str, Table]  # train, valid and, if --test_file names one, test
     examined: dict[str, Table]  # also the testset of the folder, which the run does not score
     unlabelled: Table | None = None  # the texts of --unlabelled_file
+    comparison: "Comparison | None" = None  # of the texts, if they were compared to hold rows out
 
 
 def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> LabelledTables:
@@ -235,25 +249,48 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
     """
     files = labelled_files(options)
     needs_records = tuple(files) if options.find_label_errors else ("test",)
-    tables = read_tables(files, Columns.to_train_on(options.columns), options.reading, needs_records)
+    tables = read_tables(
+        files, Columns.to_train_on(options.columns, options.group_column), options.reading, needs_records
+    )
     tables = _with_labels_of_training(tables, options, log)
     labels = learn_labels(tables["train"])
     if "test" in tables:
         scored_columns(tables["test"].records, labels)
-    if "valid" not in tables:
-        tables["train"], tables["valid"] = split_table(tables["train"], options.valid_ratio, split_seed)
-        log.item("", ROWS["held_out"].fill(rows=count_of(len(tables["valid"].frame), "row")))
-    examined = tables
+    nearby: dict[str, Table] = {}
     if options.train_file is None and options.test_file is None:
-        nearby = _testset_nearby(options, tables["train"].columns)
-        examined = tables | {name: spelled_as(table, labels) for name, table in nearby.items()}
+        nearby = _testset_nearby(options, tables["train"].columns.to_look_at())
+        nearby = {name: spelled_as(table, labels) for name, table in nearby.items()}
+    comparison = None
+    if "valid" not in tables:
+        from toolkit.doctor.comparison import compare_texts  # noqa: PLC0415 - slow, and infer.py does without
+
+        comparison = compare_texts(tables | nearby) if options.keep_duplicates_together else None
+        train, valid = hold_out_rows(tables.pop("train"), comparison, options.valid_ratio, split_seed, log)
+        tables = {"train": train, "valid": valid, **tables}
+    examined = tables | nearby
     if options.drop_leaked:
         from toolkit.doctor.examine import without_leaked  # noqa: PLC0415 - slow, and infer.py does without
 
-        tables["train"] = without_leaked(examined, log)
+        tables["train"] = without_leaked(examined, log, comparison)
         examined = examined | {"train": tables["train"]}
         labels = learn_labels(tables["train"])
-    return LabelledTables(labels, tables, examined)
+    return LabelledTables(labels, tables, examined, comparison=comparison)
+
+
+def hold_out_rows(
+    train: Table, comparison: "Comparison | None", ratio: float, seed: int, log: Log
+) -> tuple[Table, Table]:
+    """Return the training rows without those that are held out, and these; say how many, and what was kept together.
+
+    `comparison` is that of the texts; None: equal ones may stand on both sides. Raises UserError if no rows can be held
+    out.
+    """
+    from toolkit.doctor.together import kept_on_one_side  # noqa: PLC0415 - slow, and infer.py does without
+
+    together = kept_on_one_side(train, comparison)
+    rest, valid = split_table(train, ratio, seed, together.numbers)
+    say_held_out(log, train, valid, together.copies, together.divided)
+    return rest, valid
 
 
 def read_teachers_texts(options: FineTuningOptions, columns: Columns, log: Log) -> Table | None:
@@ -309,7 +346,7 @@ def read_training_table(run: RunFacts) -> Table | None:
 
     Rows that were held out to validate are held out here too; where rows were dropped (--drop_leaked) there is None.
     """
-    with suppress(UserError, OSError, LookupError, TypeError):  # no such file, or a run.json that says less
+    with suppress(UserError, OSError, LookupError, TypeError, ValueError):  # no such file, or a run.json that says less
         train = run.data["train"]
         valid = run.data["valid"]
         options = run.options
@@ -319,7 +356,9 @@ def read_training_table(run: RunFacts) -> Table | None:
             reading = all_options.data.reading
             table = read_table(path, run.columns, replace(reading, on_bad_rows="skip"))
             table = spelled_as(with_new_names(table, run.new_label_names), run.labels)
-            if valid.file == train.file and not options["valid_file"]:
+            if valid.held_out is not None:
+                table, _ = divided_table(table, unpack_rows(valid.held_out, len(table.frame)))
+            elif valid.file == train.file and not options["valid_file"]:  # a run that did not note which rows these are
                 split_seed = all_options.split_seed
                 table, _ = split_table(table, options["valid_ratio"], split_seed)
             return table
@@ -388,6 +427,7 @@ class EncodedTables:
     fit: Fit
     trimmed: Trimmed | None  # what --trim_vocabulary has left
     findings: list[Finding]
+    together: dict[str, np.ndarray]  # which rows no split may part, as kept_together returns it
 
 
 def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> TrainingData:
@@ -451,11 +491,15 @@ def encode_tables(
         say_windows(log, token_facts["train"], datasets["train"].window_counts, encoder.max_length, encoder.windows)
     if trimmed is not None:
         say_vocabulary(log, trimmed)
-    from toolkit.doctor.examine import examine  # noqa: PLC0415 - slow, and infer.py does without
+    from toolkit.doctor.comparison import compare_texts  # noqa: PLC0415 - slow, and infer.py does without
+    from toolkit.doctor.examine import examine  # noqa: PLC0415
+    from toolkit.doctor.together import kept_together  # noqa: PLC0415
 
-    findings = examine(read.examined, token_facts)
+    comparison = compare_texts(read.examined) if read.comparison is None else read.comparison
+    findings = examine(read.examined, token_facts, comparison)
     say_findings(log, findings, options.data.check_data)
-    return EncodedTables(datasets, encoder, fit, trimmed, findings)
+    together = kept_together(read.used, comparison if options.data.keep_duplicates_together else None)
+    return EncodedTables(datasets, encoder, fit, trimmed, findings, together)
 
 
 def share_fit(processes: Processes, fit: Fit | None) -> Fit:
@@ -476,7 +520,7 @@ def share_encoded(
     vocabulary = share_vocabulary(processes, None if trimmed is None else trimmed.vocabulary)
     data = TrainingData(model, labels, train, valid, fit, pairs=pairs, vocabulary=vocabulary)
     if encoded is not None:
-        data = replace(data, encoder=encoded.encoder, findings=encoded.findings)
+        data = replace(data, encoder=encoded.encoder, findings=encoded.findings, together=encoded.together)
     return data if trimmed is None else replace(data, changed_share=trimmed.changed_share)
 
 

@@ -23,9 +23,10 @@ sys.path.insert(0, str(ROOT))
 import pandas as pd  # noqa: E402
 from opencc import OpenCC  # noqa: E402
 
+from toolkit.data.tables import Table  # noqa: E402
+from toolkit.doctor.comparison import compare_texts, nearly_equal_rows  # noqa: E402
 from toolkit.doctor.duplicates import ANY_HAN  # noqa: E402
-from toolkit.doctor.examine import nearly_equal_rows  # noqa: E402
-from toolkit.doctor.labelled_rows import LabelledRows, number_rows  # noqa: E402
+from toolkit.doctor.labelled_rows import LabelledRows  # noqa: E402
 
 traditional = OpenCC("s2t").convert
 
@@ -63,8 +64,10 @@ def alter(text: str, draw: random.Random) -> str:
     return joint.join(words)
 
 
-def found_rows(rows: LabelledRows) -> dict[str, set[tuple[int, int]]]:
-    """Return for each finding the rows, as (table, row of it), that are part of it."""
+def found_rows(tables: dict[str, Table]) -> tuple[LabelledRows, dict[str, set[tuple[int, int]]]]:
+    """Return the rows of tables, and for each finding the rows, as (table, row of it), that are part of it."""
+    comparison = compare_texts(tables)
+    rows = comparison.number(tables)
     first: dict[str, int] = {}
     found: dict[str, set] = {"exact": set(), "leak": set(), "conflict": set(), "near": set(), "near leak": set()}
     labels: dict[str, set] = {}
@@ -73,10 +76,10 @@ def found_rows(rows: LabelledRows) -> dict[str, set[tuple[int, int]]]:
         if first.setdefault(text, row) != row:
             found["exact" if rows.table_of[row] == rows.table_of[first[text]] else "leak"].add(row)
     found["conflict"] = {row for row, text in enumerate(rows.normalized) if len(labels[text]) > 1}
-    for row, like in nearly_equal_rows(rows):
+    for row, like in nearly_equal_rows(rows, comparison):
         if rows.table_of[like] == 0:
             found["near leak" if rows.table_of[row] else "near"].add(row)
-    return {kind: {(int(rows.table_of[row]), int(row - rows.starts[rows.table_of[row]])) for row in each}
+    return rows, {kind: {(int(rows.table_of[row]), int(row - rows.starts[rows.table_of[row]])) for row in each}
             for kind, each in found.items()}  # fmt: skip
 
 
@@ -117,11 +120,10 @@ def main() -> None:
     print("| data | finding | planted | recall | precision |\n|---|---|---|---|---|")
     for folder in args.folders:
         tables = {name: read(folder, f"{name}set") for name in ("train", "valid", "test")}
-        before = found_rows(number_rows(tables))
+        _, before = found_rows(tables)
         changed, planted = plant(tables, args.planted, random.Random(args.seed))
         started = time.perf_counter()
-        rows = number_rows(changed)
-        after = found_rows(rows)
+        rows, after = found_rows(changed)
         seconds = time.perf_counter() - started
         texts = {rows.normalized[rows.starts[table] + place] for table, place in planted["conflict"]}
         for kind, its_rows in planted.items():

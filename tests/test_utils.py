@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from toolkit.formats.json_rows import HEAD_OBJECTS
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.models.trained_part import TrainedPart, freeze
+from toolkit.runs.run_json import table_facts
 from toolkit.tokens.default_model import ChosenModel
 from toolkit.tokens.encoder import make_encoder
 from toolkit.tokens.probe import Fit
@@ -246,6 +248,104 @@ def test_rows_that_were_held_out_are_held_out_again(trained_on, named):
     trained_on["options"]["valid_file"] = "t.csv" if named else None
     rows = len(utils.read_training_table(run_facts(**trained_on)).frame)
     assert rows == 200 if named else 95 <= rows <= 105
+
+
+def grouped_rows(rows: int, users: int) -> pd.DataFrame:
+    """Return reviews of users, every eleventh of none, of which some are nearly equal to others."""
+    random = np.random.default_rng(0)
+    texts = [" ".join("".join(random.choice(list("abcdefghij"), 5)) for _ in range(10)) for _ in range(rows)]
+    texts[7::10] = [text[:-1] + "z" for text in texts[3::10]]
+    names = [f"u{number}" for number in random.integers(0, users, rows)]
+    names[::11] = [""] * len(names[::11])
+    return pd.DataFrame({"text": texts, "stars": random.integers(1, 4, rows), "user": names})
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.jsonl", "t.parquet"])
+def test_rows_of_a_group_are_held_out_together_whatever_the_file(tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    rows = grouped_rows(300, 150)
+    if name == "t.csv":
+        rows.to_csv(tmp_path / name, index=False)
+    elif name == "t.parquet":
+        rows.to_parquet(tmp_path / name)
+    else:
+        rows.to_json(tmp_path / name, orient="records", lines=name.endswith("l"))
+    words = ("--train_file", str(tmp_path / name), "--label_column", "stars", "--group_column", "user")
+    read = read_labelled(tmp_path, *words)
+    train, valid = (read.used[each] for each in ("train", "valid"))
+    assert not {*train.groups} & {*valid.groups} - {""}
+    assert sorted([*train.frame["text"], *valid.frame["text"]]) == sorted(rows["text"])
+    for table in (train, valid):
+        users = dict(zip(rows["text"], rows["user"], strict=True))
+        assert table.groups.tolist() == [users[text] for text in table.frame["text"]]
+    assert not {text[:-1] for text in train.frame["text"]} & {text[:-1] for text in valid.frame["text"]}
+    counts = rows["stars"].astype(str).value_counts().to_dict()
+    of_valid = valid.frame["label"].value_counts().to_dict()
+    assert all(abs(of_valid[label] - count * 0.1) <= 1.5 for label, count in counts.items())
+    assert train.columns.as_json() == {"text": "text", "text_pair": None, "label": "stars", "group": "user"}
+    assert Columns.from_json(train.columns.as_json()) == train.columns
+
+
+def test_what_was_kept_together_is_said(tmp_path, capsys):
+    grouped_rows(300, 150).to_csv(tmp_path / "trainset.csv", index=False)
+    options = fine_tuning_options(["--data_dir", str(tmp_path), "--group_column", "user", "--label_column", "stars"])
+    read = utils.read_labelled_tables(options.data, options.split_seed, Log(sys.stdout))
+    told = capsys.readouterr().out
+    groups = [{*read.used[name].groups} - {""} for name in ("valid", "train")]
+    said = f"{len(groups[0])} of {len(groups[0] | groups[1])} groups among them, each of them whole"
+    assert f"{said} (--group_column 'user')" in told
+    assert re.search(r"\d+ groups of equal or nearly equal texts kept on one side \(--keep_duplicates_together\)", told)
+    apart = fine_tuning_options(
+        ["--data_dir", str(tmp_path), "--label_column", "stars", "--no-keep_duplicates_together"]
+    )
+    read = utils.read_labelled_tables(apart.data, apart.split_seed, Log(sys.stdout))
+    assert "kept on one side" not in capsys.readouterr().out
+    pairs = [{text[:-1] for text in read.used[name].frame["text"]} for name in ("train", "valid")]
+    assert pairs[0] & pairs[1]
+
+
+def test_rows_that_are_left_out_leave_the_others_in_their_groups(tmp_path):
+    rows = grouped_rows(100, 9)
+    bad = pd.concat([rows, pd.DataFrame({"text": ["", "a b"], "stars": [1, ""], "user": ["u1", "u2"]})])
+    bad = bad.sample(frac=1, random_state=0)
+    bad.to_csv(tmp_path / "trainset.csv", index=False)
+    words = ("--label_column", "stars", "--group_column", "user", "--on_bad_rows", "skip")
+    read = read_labelled(tmp_path, *words)
+    users = dict(zip(rows["text"], rows["user"], strict=True))
+    for table in (read.used["train"], read.used["valid"]):
+        assert table.groups.tolist() == [users[text] for text in table.frame["text"]]
+    assert len(read.used["train"].rejected) == 2
+
+
+def test_a_validation_file_need_not_have_the_column_of_the_group(tmp_path):
+    rows = grouped_rows(60, 9)
+    rows.to_csv(tmp_path / "trainset.csv", index=False)
+    rows[["text", "stars"]].to_json(tmp_path / "validset.json", orient="records")
+    rows.head(20).to_csv(tmp_path / "testset.csv", index=False)
+    read = read_labelled(tmp_path, "--label_column", "stars", "--group_column", "user")
+    assert [table.groups is None for table in read.examined.values()] == [False, True, False]
+
+
+def test_where_each_group_has_a_label_of_its_own_nothing_can_be_held_out(tmp_path):
+    rows = pd.DataFrame({"text": TEXTS, "label": list("ab") * 10, "user": list("uv") * 10})
+    rows.to_csv(tmp_path / "trainset.csv", index=False)
+    with pytest.raises(UserError, match=r"every group \(user\) has all rows of some label, so none can be held out"):
+        read_labelled(tmp_path, "--group_column", "user")
+
+
+def test_the_rows_held_out_are_read_again_from_the_record_of_the_run(tmp_path):
+    grouped_rows(200, 30).to_csv(tmp_path / "trainset.csv", index=False)
+    options = fine_tuning_options(["--data_dir", str(tmp_path), "--group_column", "user", "--label_column", "stars"])
+    read = utils.read_labelled_tables(options.data, options.split_seed, Log(None))
+    data = {name: facts.as_json() for name, facts in table_facts(read.used, {}).items()}
+    content = {"data": data, "options": options.as_dict(), "columns": read.used["train"].columns.as_json()}
+    content |= {"labels": read.labels, "positive_label": read.labels[1]}
+    table = utils.read_training_table(run_facts(**content))
+    assert table.frame.equals(read.used["train"].frame)
+    assert table.groups.tolist() == read.used["train"].groups.tolist()
+    data["valid"]["held_out"] = "AAAA"
+    assert utils.read_training_table(run_facts(**content)) is None
 
 
 # -- tokenizing ------------------------------------------------------------------------------------------------------

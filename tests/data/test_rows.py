@@ -8,6 +8,7 @@ from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
 from toolkit.data.rows import Rejected, Row, cut_into_windows, read_rows, stop_if_rejected, write_rejected
 from toolkit.files.columns import Columns
+from toolkit.formats.column_names import find_columns
 from toolkit.formats.json_rows import HEAD_OBJECTS
 from toolkit.formats.reading import open_source
 
@@ -375,3 +376,54 @@ def test_a_header_within_is_known_however_its_names_are_written(tmp_path, header
     found = read(write(tmp_path / "rows.csv", "\n".join([header, rows[0], header, rows[1]])))
     assert [isinstance(row, Row) for row in found] == [True, False, True]
     assert str(found[1].reason) == "is a header, not a row"
+
+
+@pytest.mark.parametrize(
+    ("literal", "group"),
+    [("1", "1"), ("1.0", "1"), ('"1"', "1"), ('" 1 "', "1"), ("true", "true"), ("0.5", "0.5"), ('"小王"', "小王"),
+     ('"\\ufeffu 1"', "u 1"), ("null", ""), ('""', ""), ('"  "', ""), ("NaN", ""), ("[1, 2]", "[1, 2]")],
+)  # fmt: skip
+def test_groups_are_told_apart_as_text_and_an_empty_cell_is_none(tmp_path, literal, group):
+    path = write(tmp_path / "rows.jsonl", f'{{"text": "a", "label": "b", "user": {literal}}}\n')
+    with open_source(path) as source:
+        (row,) = read_rows(source, Columns(group="user"))
+    assert row.group == group
+
+
+def test_a_row_that_is_too_short_to_have_a_group_is_not_used(tmp_path):
+    path = write(tmp_path / "rows.csv", "text,label,user\na,b,u\nc,d\ne,f,\n")
+    with open_source(path) as source:
+        found = list(read_rows(source, Columns(group="user")))
+    assert [getattr(row, "group", None) for row in found] == ["u", None, ""]
+
+
+@pytest.mark.parametrize("content", ["text,label\na,b\n", '[{"text": "a", "label": "b"}]', "a\tb\n"])
+@pytest.mark.parametrize("if_present", [False, True])
+def test_a_file_without_the_column_of_the_group_is_refused_if_it_is_needed(tmp_path, content, if_present):
+    ending = {"t": "csv", "[": "json", "a": "txt"}[content[0]]
+    path = write(tmp_path / f"rows.{ending}", content)
+    wanted = Columns(group="user", group_if_present=if_present)
+    with open_source(path) as source:
+        columns = find_columns(source, wanted).columns
+        if if_present:
+            assert [row.group for row in read_rows(source, columns)] == [""]
+            return
+        with pytest.raises(UserError) as caught:
+            list(read_rows(source, columns))
+    hint = "a txt file is text<TAB>label" if ending == "txt" else "--group_column can name another"
+    assert str(caught.value) == f"{path}: no column 'user', only 'text', 'label'; {hint}"
+
+
+def test_a_group_that_comes_late_in_a_json_file_is_read_where_it_need_not_be_there(tmp_path):
+    rows = [{"text": f"a {i}", "label": "b"} for i in range(HEAD_OBJECTS)] + [{"text": "c", "label": "b", "user": 7}]
+    path = write(tmp_path / "rows.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    with open_source(path) as source:
+        columns = find_columns(source, Columns(group="user", group_if_present=True)).columns
+        assert [row.group for row in read_rows(source, columns)] == [""] * HEAD_OBJECTS + ["7"]
+
+
+@pytest.mark.parametrize(("column", "option"), [("text", "text"), ("label", "label")])
+def test_the_group_is_none_of_the_other_columns(tmp_path, column, option):
+    path = write(tmp_path / "rows.csv", "text,label\na,b\n")
+    with open_source(path) as source, pytest.raises(UserError, match=f"--{option}_column and --group_column both name"):
+        list(read_rows(source, Columns(group=column)))

@@ -7,7 +7,8 @@ from datasketch import MinHashLSH
 from toolkit.doctor.duplicates import (
     MIN_SIMILARITY,
     equal_groups,
-    near_duplicates,
+    most_similar,
+    near_pairs,
     ngram_hashes,
     normalize,
     similarity,
@@ -54,6 +55,11 @@ def test_texts_shorter_than_an_n_gram_have_one(text):
     assert similarity(ngram_hashes(text), ngram_hashes(text)) == 1.0
 
 
+def near_duplicates(texts: list[str], table_of) -> list[tuple[int, int]]:
+    """Return what each text is nearly equal to, of each table the most similar one."""
+    return most_similar(near_pairs(texts, table_of), table_of)
+
+
 def words(count: int, seed: int) -> list[str]:
     draw = random.Random(seed)
     return ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 9))) for _ in range(count)]
@@ -78,7 +84,7 @@ def test_pairs_above_the_limit_are_found_and_no_others():
             text[changed * 3] = words(1, 1000 + seed * 10 + changed)[0]
             texts.append(" ".join(text))
     owner = [number % 2 for number in range(len(texts))]
-    found, sets = list(near_duplicates(texts, owner)), [ngram_hashes(text) for text in texts]
+    found, sets = near_duplicates(texts, owner), [ngram_hashes(text) for text in texts]
     assert all(other < number and similarity(sets[number], sets[other]) >= MIN_SIMILARITY for number, other in found)
     assert len({(number, owner[other]) for number, other in found}) == len(found)
     first, expected = [], {}  # texts that are not nearly the same as an earlier one of their owner

@@ -1,11 +1,15 @@
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.doctor.toy_tables import clean, findings_by_kind, table, unlike
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
-from toolkit.doctor.examine import without_leaked
+from toolkit.data.tables import Table
+from toolkit.doctor.examine import leaks, without_leaked
+from toolkit.files.columns import Columns
 
 
 def test_nothing_is_found_where_nothing_is_wrong():
@@ -83,3 +87,42 @@ def test_leaked_rows_are_taken_out_of_the_training_rows_alone(capsys):
     assert [(row.line, row.values["text"]) for row in left.rejected] == [(5, texts[3]), (7, texts[5])]
     with pytest.raises(UserError, match="every row of v is also in t"):
         without_leaked({"train": table("v", clean(texts[:20])), "valid": tables["train"]}, log)
+
+
+def grouped(name: str, rows: list[tuple], groups: list[str], first_line: int = 2) -> Table:
+    """Return a table whose rows are in groups."""
+    columns = Columns(group="user")
+    return replace(table(name, rows, first_line), groups=np.array(groups, object), columns=columns)
+
+
+def test_rows_whose_group_stands_in_an_earlier_file_are_found_and_counted():
+    texts = unlike(130)
+    train = grouped("t", clean(texts[:100]), [f"u{number % 20}" for number in range(99)] + [""])
+    valid = grouped("v", clean(texts[100:110]), ["u3", "u4", "u3", "w", *[""] * 6], first_line=7)
+    test = grouped("e", clean(texts[110:]), ["w", "", *[f"x{number}" for number in range(18)]])
+    findings = findings_by_kind(train=train, valid=valid, test=test)
+    assert set(findings) == {"group_leak", "shared_groups"}
+    (leak,) = findings["group_leak"]
+    said = "3 of 10 rows of v are of groups that t has too (user; groups: 2)"
+    assert leak.sentence() == said
+    assert [[place.line for place in each] for each in leak.examples] == [[7, 5], [8, 6], [9, 5]]
+    (shared,) = findings["shared_groups"]
+    assert (shared.count, shared.facts["other"], shared.facts["groups"]) == (1, "v", 1)
+    assert "u3" not in str(leak.as_json())  # what is told of groups goes into run.json, and may be a name
+    assert [finding.kind for finding in leaks(train, valid)] == ["group_leak"]
+
+
+def test_with_leaked_rows_those_of_leaked_groups_are_taken_out(capsys):
+    texts = unlike(60)
+    train = grouped("t", clean(texts[:40]), ["u", "v", "w", ""] * 10)
+    valid = grouped("v", clean([texts[1], texts[2], *texts[40:]]), ["", "w", *["x"] * 20])
+    left = without_leaked({"train": train, "valid": valid}, Log(sys.stdout))
+    told = capsys.readouterr().out
+    assert "2 rows of t left out: also found in v" in told
+    assert "9 rows of t left out: of a group that is also in v" in told
+    assert left.group_names.tolist() == [group for number, group in enumerate(["u", "v", "w", ""] * 10)
+                                         if group != "w" and number != 1]  # fmt: skip
+    reasons = [str(row.reason).split(" (")[0] for row in left.rejected]
+    assert reasons[:3] == ["also found in another file"] * 2 + ["of a group that is also in another file"]
+    with pytest.raises(UserError, match="every row of t or its group is also in v"):
+        without_leaked({"train": replace(train, groups=np.full(40, "x", object)), "valid": valid}, Log(None))

@@ -1,4 +1,5 @@
 import string
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ def test_every_finding_can_be_told_in_every_language():
     odd = table("t", rows)
     given = tokens(odd, counts=2 ** np.arange(35), known=np.arange(35) - 1, unknown_share=0.1)
     tables = {"train": odd, "valid": table("v", rows[:3]), "test": table("e", [rows[1], (texts[5][1:] + "z", "a")])}
+    tables = {name: replace(each, groups=np.full(len(each.frame), "u", object)) for name, each in tables.items()}
     findings = examine(tables, {name: tokens(each) for name, each in tables.items()} | {"train": given})
     assert {finding.kind for finding in findings} >= set(FINDINGS) - {"imbalance", "length_tells", "truncated"}
     for finding in findings:
@@ -31,8 +33,8 @@ def test_every_finding_can_be_told_in_every_language():
 def test_every_text_can_be_filled_in(kind, language):
     shares = {"share": 0.5, "score": 0.75, "ratio": 12.5}
     words = {"file": "a.csv", "other": "b.csv", "label": "pro", "listed": "x", "script": "Latin", "others": "Thai 3"}
-    words |= {"option": "--map_labels A=a"}
-    counts = dict.fromkeys(("rows", "exact", "texts", "labels", "least", "runs", "expected", "max_length"), 7)
+    words |= {"option": "--map_labels A=a", "column": "user_id"}
+    counts = dict.fromkeys(("rows", "exact", "texts", "groups", "labels", "least", "runs", "expected", "max_length"), 7)
     finding = Finding(kind, 1234, {**shares, **words, **counts, "times": 10, "middle": 30})
     assert "{" not in finding.sentence(language) + finding.advice(language)
     assert len(finding.sentence(language)) > 10

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -198,3 +199,13 @@ def test_unlabelled_rows_are_found_under_another_name(tmp_path):
 def test_names_are_compared_without_case_width_and_signs(cell, clean, plain):
     assert clean_name(cell) == clean
     assert plain_name(cell) == plain
+
+
+def test_the_column_of_the_group_is_taken_for_no_other(tmp_path):
+    rows = [[f"a long text with the number {i} of some", f"u{i % 3}", "ab"[i % 2]] for i in range(8)]
+    path = write(tmp_path / "rows.csv", ["text", "user", "kind"], rows)
+    assert found(path, replace(TRAINING, group="user"))[0] == Columns("text", None, "kind", "user")
+    path = write(tmp_path / "b.csv", ["text", "category", "sentiment"], rows)
+    assert found(path, replace(TRAINING, group="category"))[0] == Columns("text", None, "sentiment", "category")
+    path = write(tmp_path / "c.csv", ["text", "label", "\u200buser"], rows)
+    assert found(path, replace(TRAINING, group="\ufeffuser"))[0].group == "user"

@@ -67,6 +67,7 @@ def test_a_good_score_is_called_good():
     [
         ({"findings": [{"kind": "leak", "count": 100}]}, "leaked", "bad"),
         ({"findings": [{"kind": "leak", "count": 1}]}, "leaked", "look"),
+        ({"findings": [{"kind": "group_leak", "count": 100}]}, "groups_leaked", "look"),
         ({"headline": {"metric": "accuracy", "value": 0.9, "low": 0.8, "high": 0.95}}, "wide", "look"),
         (tfidf(0.89, -0.01, 0.03), "as_good_as_simple", "look"),
         (tfidf(0.95, -0.08, -0.02), "worse_than_simple", "bad"),

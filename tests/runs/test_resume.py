@@ -46,7 +46,8 @@ REFUSED = {
     "train": ("head", "top:2"), "lora_rank": (8, "4"), "lora_alpha": (16, "8"), "lora_dropout": (0.0, "0.1"),
     "pooling": ("own", "mean"), "head_start": ("probe", "random"),
     "head": ("model", "cls"), "loss": ("cross_entropy", "focal"),
-    "folds": (5, "7"), "separator": (",", ";"), "escape": ("auto", "none"), "columns": (None, "label,text"),
+    "folds": (5, "7"), "group_column": (None, "user"),
+    "separator": (",", ";"), "escape": ("auto", "none"), "columns": (None, "label,text"),
 }  # fmt: skip
 
 
@@ -80,7 +81,15 @@ def test_labels_may_not_be_named_otherwise_but_in_the_same_way(tmp_path):
 def test_every_option_is_known_to_change_or_not():
     options = set(fine_tuning_options([]).as_dict())
     untested = {"resume", "output_dir", "overwrite", "check_data", "fast", "drop_leaked"}
-    untested |= {"find_label_errors", "tensorboard", "map_labels", "keep_head", "no_header", "trim_vocabulary"}
+    untested |= {
+        "keep_duplicates_together",
+        "find_label_errors",
+        "tensorboard",
+        "map_labels",
+        "keep_head",
+        "no_header",
+        "trim_vocabulary",
+    }
     untested |= {
         "head_layers",
         "head_dropout",
@@ -93,7 +102,7 @@ def test_every_option_is_known_to_change_or_not():
     assert (MAY_CHANGE | MAY_GROW) - untested == set(CHANGES)
 
 
-@pytest.mark.parametrize("name", ["fast", "drop_leaked", "trim_vocabulary"])
+@pytest.mark.parametrize("name", ["fast", "drop_leaked", "trim_vocabulary", "keep_duplicates_together"])
 def test_a_switch_that_says_what_a_step_does_may_not_change_either(tmp_path, name):
     with pytest.raises(UserError, match=f"--{name} False: the run to resume has True"):
         resumed(tmp_path, {name: True}, f"--no-{name}")
@@ -124,6 +133,15 @@ def test_a_run_that_is_older_than_the_recipe_goes_on_as_it_began(tmp_path):
     options = fine_tuning_options(["--output_dir", str(tmp_path), "--resume"])
     older = resumed_options(options, ALONE, Log(io.StringIO())).model
     assert (older.pooling, older.head_start) == ("own", "random")
+
+
+def test_a_run_that_is_older_than_what_keeps_duplicates_together_holds_out_the_same_rows(tmp_path):
+    saved = {**fine_tuning_options([]).as_dict()}
+    del saved["keep_duplicates_together"], saved["group_column"]
+    begin_checkpoint(tmp_path / "checkpoint", replace(FACTS, options=saved))
+    options = fine_tuning_options(["--output_dir", str(tmp_path), "--resume"])
+    older = resumed_options(options, ALONE, Log(io.StringIO())).data
+    assert (older.keep_duplicates_together, older.group_column) == (False, None)
 
 
 def test_a_run_that_was_moved_goes_on_where_it_is(tmp_path):

@@ -101,7 +101,7 @@ def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path
     for name, rows in (("train", 3), ("valid", 1)):
         path = tmp_path / f"{name}.csv"
         path.write_text("text,label\n" + "a,1\n" * rows, encoding="utf-8")
-        tables[name] = SimpleNamespace(path=path, frame=pd.read_csv(path), sha256=fingerprint(path))
+        tables[name] = SimpleNamespace(path=path, frame=pd.read_csv(path), sha256=fingerprint(path), held_out=None)
         path.unlink()  # what counts is what was read
     assert table_facts(tables, {}) == {
         name: TableFacts(
@@ -114,7 +114,9 @@ def test_the_facts_of_a_table_are_its_file_its_rows_and_its_fingerprint(tmp_path
 
 
 def test_the_facts_of_a_table_change_with_its_tokens_and_labels(tmp_path):
-    table = SimpleNamespace(path=tmp_path / "t.csv", frame=pd.DataFrame({"text": ["a", "b"]}), sha256="aa")
+    table = SimpleNamespace(
+        path=tmp_path / "t.csv", frame=pd.DataFrame({"text": ["a", "b"]}), sha256="aa", held_out=None
+    )
     ids, types, lengths, labels = torch.arange(6).reshape(2, 3), torch.zeros(2, 0), torch.tensor([3, 2]), torch.ones(2)
     tokens = [
         table_facts({"train": table}, {"train": torch.utils.data.TensorDataset(*tensors)})["train"].tokens

@@ -45,8 +45,10 @@ class DataOptions:
     test_file: str | None
     valid_ratio: float
     columns: ColumnOptions
+    group_column: str | None  # None: rows belong to no groups
     map_labels: dict[str, str] | None  # new names of labels by the old ones
     reading: ReadingOptions
+    keep_duplicates_together: bool | None  # None, in the records of older runs: no
     drop_leaked: bool
     check_data: bool
     find_label_errors: bool

@@ -188,12 +188,20 @@ def _listed(labels: pd.Series) -> Text:
 
 
 def split_table(train: Table, ratio: float, seed: int, together: np.ndarray | None = None) -> tuple[Table, Table]:
-    """Return (training, validation) parts of a table, the same share of each label, both in the file's order.
+    """Return (training, validation) parts of a table, the same share of each label, as divided_table does.
 
     Rows with the same number in `together` (N,) stand in one part. Raises UserError if none can be held out.
     """
     label_ids = np.unique(train.frame["label"].to_numpy(), return_inverse=True)[1]
     held_out = hold_out(label_matrix(label_ids), ratio, seed, together)
     if not held_out.any():
-        raise UserError(LABELS["no_split"].fill(file=train.path))
-    return train.part(~held_out, train.rejected), train.part(held_out, [])
+        in_groups = together is not None and len(set(together.tolist())) < len(together)
+        problem = LABELS["no_group_split" if in_groups else "no_split"]
+        raise UserError(problem.fill(file=train.path, column=train.columns.group))
+    return divided_table(train, held_out)
+
+
+def divided_table(train: Table, held_out: np.ndarray) -> tuple[Table, Table]:
+    """Return (training, validation) parts of a table, both in the file's order, by which rows (N,) are held out."""
+    valid = replace(train.part(held_out, []), held_out=held_out)
+    return train.part(~held_out, train.rejected), valid

@@ -1,10 +1,11 @@
-"""Decide which rows of a file can be used: text, second text and label made plain, or the reason why not."""
+"""Decide which rows of a file can be used: text, second text, label and group made plain, or the reason why not."""
 
 import csv
 import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from toolkit.files.source import FileLine, Record, Source, short_repr
 
 AnyRow = TypeVar("AnyRow")
 CHOICES = '{"choices":'  # how a cell begins in which Label Studio has several of them
+SINGLE_VALUES = (bool, int, float, Decimal)
 MAX_LISTED_COLUMNS = 20  # in an error
 UNREADABLE = re.compile("[\0\udc80-\udcff]")  # NUL, and bytes that could not be decoded
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -34,6 +36,7 @@ class Row(NamedTuple):
     text_pair: str | None
     label: str | None
     values: dict
+    group: str = ""  # "": none that it shares with other rows
 
 
 class Rejected(NamedTuple):
@@ -88,9 +91,9 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     columns are known from.
     """
     if source.has_fixed_columns:
-        columns = Columns("text", columns.text_pair, None if columns.label is None else "label")
+        columns = replace(columns, text="text", label=None if columns.label is None else "label")
     if source.header is not None:
-        source.header.refuse_repeated(source.name, columns.names)
+        source.header.refuse_repeated(source.name, columns.read_names)
     # A lone surrogate is a byte that could not be decoded; in json and the like it is data.
     checks_every_cell = source.cells_are_text
     absent = _absent_columns(source, columns)
@@ -126,7 +129,8 @@ def _absent_columns(source: Source, columns: Columns) -> dict[str, str]:
     Raises UserError if two options name one column.
     """
     option_of: dict[str, str] = {}
-    for option, column in (("text", columns.text), ("pair", columns.text_pair), ("label", columns.label)):
+    named = {"text": columns.text, "pair": columns.text_pair, "label": columns.label, "group": columns.group}
+    for option, column in named.items():
         if column is None:
             continue
         if column in option_of:
@@ -137,6 +141,8 @@ def _absent_columns(source: Source, columns: Columns) -> dict[str, str]:
         option_of[column] = option
     if not source.columns:
         return {}
+    if columns.group is not None and columns.group_if_present:
+        del option_of[columns.group]
     return {column: option for column, option in option_of.items() if column not in source.columns}
 
 
@@ -168,7 +174,7 @@ def _filled(record: Record, source: Source, columns: Columns) -> Record:
         return record
     missing = [column for column in source.columns if column not in record.values]
     is_named = any(source.written_names.get(column, column).strip() for column in missing)
-    if set(missing) & {*columns.names} or (columns.label is None and is_named):
+    if set(missing) & {*columns.read_names} or (columns.label is None and is_named):
         return record
     return Record(record.line, record.values | dict.fromkeys(missing, ""))
 
@@ -182,11 +188,12 @@ def _usable_row(record: Record, columns: Columns, checks_every_cell: bool) -> Ro
     text = _text(values, columns.text)
     text_pair = None if columns.text_pair is None else _text(values, columns.text_pair)
     label = None if columns.label is None else _label(values, columns.label)
+    group = "" if columns.group is None else _group(values, columns.group)
     if checks_every_cell:
         for column, value in values.items():
             if isinstance(value, str):
                 _check_characters(value, column)
-    return Row(record.line, text, text_pair, label, values)
+    return Row(record.line, text, text_pair, label, values, group)
 
 
 def _text(values: dict, column: str) -> str:
@@ -209,10 +216,8 @@ def _label(values: dict, column: str) -> str:
         raise _unusable_cell("empty", column)
     if _are_several_labels(value):
         raise _unusable_cell("several_labels", column, value=short_repr(value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (int, float, Decimal)) and abs(value) != math.inf:
-        return number_label(value)
+    if isinstance(value, SINGLE_VALUES) and value not in (math.inf, -math.inf):
+        return _in_words(value)
     if not isinstance(value, str):
         raise _unusable_cell("no_label", column, value=short_repr(value))
     _check_characters(value, column)
@@ -220,6 +225,21 @@ def _label(values: dict, column: str) -> str:
     if not label:
         raise _unusable_cell("empty", column)
     return label
+
+
+def _in_words(value: bool | int | float | Decimal) -> str:
+    """Return a truth value or a finite number as a string."""
+    return str(value).lower() if isinstance(value, bool) else number_label(value)
+
+
+def _group(values: dict, column: str) -> str:
+    """Return a group as a string, 1 and 1.0 alike; "" for an empty cell, whose row is in no group."""
+    value = values.get(column)
+    if _is_empty(value):
+        return ""
+    if isinstance(value, SINGLE_VALUES) and value not in (math.inf, -math.inf):
+        return _in_words(value)
+    return plain_label(str(value))
 
 
 def _are_several_labels(value: object) -> bool:

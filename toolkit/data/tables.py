@@ -29,6 +29,8 @@ class Table:
         default_factory=list
     )  # what is said of how it was read, where that is not obvious
     written_names: Mapping[str, str] = field(default_factory=dict)  # of columns that the file calls otherwise
+    groups: np.ndarray | None = None  # (N,) of str, as the rows of `frame`; "": in no group; None: there is no column
+    held_out: np.ndarray | None = None  # (rows of the file,) which ones these are, where others are trained on
     has_fixed_columns: bool = False  # its records call them text and label whatever `columns` calls them
 
     @property
@@ -44,6 +46,11 @@ class Table:
         return [{names.get(name, name): value for name, value in record.items()} for record in self.records]
 
     @property
+    def group_names(self) -> np.ndarray:
+        """The groups (N,) of all rows, "" where there is none."""
+        return np.full(len(self.frame), "", object) if self.groups is None else self.groups
+
+    @property
     def texts(self) -> list[str]:
         """All texts, first and second ones."""
         return self.frame.drop(columns="label", errors="ignore").to_numpy().ravel().tolist()
@@ -51,7 +58,8 @@ class Table:
     def part(self, keep: np.ndarray, rejected: list[Rejected]) -> "Table":
         """Return the table of the rows that `keep` (N,) bool selects, with other rejected ones."""
         records = list(compress(self.records, keep))
-        return replace(self, frame=self.frame[keep], records=records, rejected=rejected)
+        groups = None if self.groups is None else self.groups[keep]
+        return replace(self, frame=self.frame[keep], records=records, rejected=rejected, groups=groups)
 
     def accounts(self) -> Text:
         """Return in words what the file was taken for, how many rows it has, and what became of them."""

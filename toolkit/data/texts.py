@@ -28,6 +28,9 @@ ROWS: dict[str, Text] = {
     "header": Text("is a header, not a row", "是表头，不是数据行"),
     "unknown_label": Text("label is {label}, which the training data does not have", "标签是 {label}，训练数据里没有"),
     "leaked": Text("also found in another file (--drop_leaked)", "也出现在另一个文件里（--drop_leaked）"),
+    "group_leaked": Text(
+        "of a group that is also in another file (--drop_leaked)", "所属的组也出现在另一个文件里（--drop_leaked）"
+    ),
     "summary": Text("{file}: {bad:,} of {total:,} rows cannot be used", "{file}：{total:,} 行中有 {bad:,} 行不能用"),
     "summary_skip": Text(
         "{file}: {bad:,} of {total:,} rows cannot be used (--on_bad_rows skip leaves them out)",
@@ -84,5 +87,9 @@ LABELS: dict[str, Text] = {
     "no_split": Text(
         "{file}: every label has only one row, so none can be held out; give a --valid_file",
         "{file}：每个标签都只有一行，无法留出验证集；请用 --valid_file 指定验证集",
+    ),
+    "no_group_split": Text(
+        "{file}: every group ({column}) has all rows of some label, so none can be held out; give a --valid_file",
+        "{file}：每一组（{column}）都包含某个标签的全部行，无法留出验证集；请用 --valid_file 指定验证集",
     ),
 }

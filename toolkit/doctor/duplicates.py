@@ -7,7 +7,8 @@ then compared exactly.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from datasketch import MinHash, MinHashLSH
@@ -22,6 +23,7 @@ BANDS = 25  # of the MinHash of a text; 99% of the pairs that are just similar e
 BAND_SIZE = 5
 PERMUTATIONS = BANDS * BAND_SIZE
 MAX_CHARACTERS = 10_000  # of a text, from its beginning, that are compared
+ENOUGH_ALIKE = 8  # texts that one is nearly equal to: then later ones are no longer compared with it, but with those
 MAX_CANDIDATES = 50  # likely pairs of a text that are compared exactly, the earliest ones first
 HAN = r"\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 BLANK_BESIDE_HAN = re.compile(rf"(?<=[{HAN}]) | (?=[{HAN}])")
@@ -71,12 +73,20 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
     return shared / (len(first) + len(second) - shared)
 
 
-def near_duplicates(normalized: Sequence[str], table_of: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield (number, number of an earlier text) for each text that is nearly equal to an earlier one.
+class NearPair(NamedTuple):
+    """The numbers of two texts that are nearly equal, and how similar they are."""
 
-    The texts are normalized and all different; `table_of` has the number of the table that each comes from. For each
-    table, the earlier text is the most similar one of that table. Texts that are nearly equal to an earlier one of
-    their own table are no longer compared with later ones: of many that are all alike, each is compared with the first.
+    number: int
+    earlier: int
+    similarity: float
+
+
+def near_pairs(normalized: Sequence[str], table_of: Sequence[int]) -> Iterator[NearPair]:
+    """Yield, for each text in turn, the earlier texts that it is nearly equal to.
+
+    The texts are normalized and all different; `table_of` has the number of the table that each comes from. Texts that
+    are nearly equal to several earlier ones of their own table are no longer compared with later ones: of many that are
+    all alike, each is compared with the first few.
     """
     index = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, BAND_SIZE))
     empty_sketch = MinHash(PERMUTATIONS, hashfunc=int)
@@ -84,14 +94,24 @@ def near_duplicates(normalized: Sequence[str], table_of: Sequence[int]) -> Itera
         hashes = ngram_hashes(text)
         sketch = empty_sketch.copy()
         sketch.update_batch(hashes)
-        most_similar: dict[int, tuple[float, int]] = {}  # table: (similarity, minus the number, so that the first wins)
+        alike_in_own_table = 0
         for candidate in sorted(index.query(sketch))[:MAX_CANDIDATES]:
-            entry = (similarity(hashes, ngram_hashes(normalized[candidate])), -candidate)
-            table = table_of[candidate]
-            most_similar[table] = max(most_similar.get(table, entry), entry)
-        for score, negated in most_similar.values():
+            score = similarity(hashes, ngram_hashes(normalized[candidate]))
             if score >= MIN_SIMILARITY:
-                yield number, -negated
-        score_in_own_table, _ = most_similar.get(table_of[number], (0.0, 0))
-        if score_in_own_table < MIN_SIMILARITY:
+                yield NearPair(number, candidate, score)
+                alike_in_own_table += table_of[candidate] == table_of[number]
+        if alike_in_own_table < ENOUGH_ALIKE:
             index.insert(number, sketch, check_duplication=False)
+
+
+def most_similar(pairs: Iterable[NearPair], table_of: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (number, earlier number) of pairs, for each number and each table the earlier one that is most similar.
+
+    Of those that are equally similar it is the first.
+    """
+    best: dict[tuple[int, int], NearPair] = {}
+    for pair in pairs:
+        key = (pair.number, int(table_of[pair.earlier]))
+        rival = best.get(key, pair)
+        best[key] = max(pair, rival, key=lambda each: (each.similarity, -each.earlier))
+    return sorted((pair.number, pair.earlier) for pair in best.values())

@@ -1,6 +1,6 @@
 """What is wrong with labelled files, or strange about them, before a model is trained on them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from toolkit.data.rows import Rejected
 from toolkit.data.scripts import main_script
 from toolkit.data.tables import Table
 from toolkit.data.texts import ROWS
-from toolkit.doctor.duplicates import equal_groups, folded_label, near_duplicates
+from toolkit.doctor.comparison import Comparison, compare_texts, nearly_equal_rows
+from toolkit.doctor.duplicates import equal_groups, folded_label
 from toolkit.doctor.findings import Finding
 from toolkit.doctor.labelled_rows import TRAIN, LabelledRows, number_rows
 from toolkit.doctor.oddities import (
@@ -27,19 +28,24 @@ from toolkit.doctor.oddities import (
 from toolkit.doctor.texts import SAID
 from toolkit.tokens.dataset import TokenFacts
 
-MAX_COMPARED_TEXTS = 100_000  # among which nearly equal ones are looked for; of more, training texts evenly spaced
 
+def examine(
+    tables: Mapping[str, Table], tokens: Mapping[str, TokenFacts], comparison: Comparison | None = None
+) -> list[Finding]:
+    """Return what there is to say about the tables "train" and others, and their tokens where there are some.
 
-def examine(tables: dict[str, Table], tokens: dict[str, TokenFacts]) -> list[Finding]:
-    """Return what there is to say about the tables "train" and others, and their tokens where there are some."""
-    rows = number_rows(tables)
+    `comparison` is that of their texts, if they were compared before.
+    """
+    comparison = compare_texts(tables) if comparison is None else comparison
+    rows = comparison.number(tables)
     training_labels = rows.labels_of(TRAIN)
     findings = [
         *shared_texts(rows),
+        *shared_groups(rows),
         *spellings(training_labels),
         *conflicting_labels(rows),
         *repeated_texts(rows),
-        *nearly_equal_texts(rows),
+        *nearly_equal_texts(rows, comparison),
         *uneven_labels(training_labels),
         *sorted_by_label(training_labels, rows.names[TRAIN]),
     ]
@@ -57,8 +63,12 @@ def examine(tables: dict[str, Table], tokens: dict[str, TokenFacts]) -> list[Fin
 
 
 def leaks(train: Table, test: Table) -> list[Finding]:
-    """Return which texts of a test set are training texts too, but for blanks, width, case or Chinese script."""
-    return list(shared_texts(number_rows({"train": train, "test": test})))
+    """Return which texts of a test set are training texts too, but for blanks, width, case or Chinese script.
+
+    And which of its rows are of a group of the training rows, where these are in groups.
+    """
+    rows = number_rows({"train": train, "test": test})
+    return [*shared_texts(rows), *shared_groups(rows)]
 
 
 def shared_texts(rows: LabelledRows) -> Iterator[Finding]:
@@ -81,6 +91,31 @@ def shared_texts(rows: LabelledRows) -> Iterator[Finding]:
             }
             kind = "leak" if earlier == TRAIN else "shared"
             yield Finding(kind, len(pairs), facts, rows.examples(pairs))
+
+
+def shared_groups(rows: LabelledRows) -> Iterator[Finding]:
+    """Yield the rows of a file whose group an earlier file has too."""
+    for earlier in range(len(rows.tables)):
+        first_rows: dict[str, int] = {}
+        for row in rows.numbers(earlier):
+            first_rows.setdefault(rows.groups[row], row)
+        first_rows.pop("", None)
+        for table in range(earlier + 1, len(rows.tables)):
+            pairs = [
+                (row, first_rows[rows.groups[row]]) for row in rows.numbers(table) if rows.groups[row] in first_rows
+            ]
+            if not pairs:
+                continue
+            facts = {
+                "rows": len(rows.numbers(table)),
+                "file": rows.names[table],
+                "other": rows.names[earlier],
+                "groups": len({first for _, first in pairs}),
+                "column": rows.tables[earlier].columns.group,
+            }
+            yield Finding(
+                "group_leak" if earlier == TRAIN else "shared_groups", len(pairs), facts, rows.examples(pairs)
+            )
 
 
 def conflicting_labels(rows: LabelledRows) -> Iterator[Finding]:
@@ -108,10 +143,10 @@ def repeated_texts(rows: LabelledRows) -> Iterator[Finding]:
             yield Finding("duplicates", len(pairs), facts, rows.examples(pairs))
 
 
-def nearly_equal_texts(rows: LabelledRows) -> Iterator[Finding]:
+def nearly_equal_texts(rows: LabelledRows, comparison: Comparison) -> Iterator[Finding]:
     """Yield the texts that are nearly equal to an earlier one of their file, or to a training text."""
     pairs_of: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (table, earlier table): pairs of rows
-    for row, earlier in nearly_equal_rows(rows):
+    for row, earlier in nearly_equal_rows(rows, comparison):
         tables = (int(rows.table_of[row]), int(rows.table_of[earlier]))
         pairs_of.setdefault(tables, []).append((row, earlier))
     for (table, earlier_table), pairs in sorted(pairs_of.items()):
@@ -123,39 +158,35 @@ def nearly_equal_texts(rows: LabelledRows) -> Iterator[Finding]:
             yield Finding("near_leak", len(pairs), facts, rows.examples(pairs))
 
 
-def nearly_equal_rows(rows: LabelledRows) -> Iterator[tuple[int, int]]:
-    """Yield (row, an earlier row) for texts that are nearly equal; of equal texts the first one stands for all."""
-    first_of_all: dict[str, int] = {}
-    for row, text in enumerate(rows.normalized):
-        first_of_all.setdefault(text, row)
-    distinct = np.array(list(first_of_all.values()), int)  # (D,) row numbers, ascending
-    is_train = rows.table_of[distinct] == TRAIN
-    training_texts = int(is_train.sum())
-    room = max(MAX_COMPARED_TEXTS - (len(distinct) - training_texts), 1)
-    step = max(1, -(-training_texts // room))
-    compared = distinct[~is_train | (np.arange(len(distinct)) % step == 0)]
-    for number, earlier in near_duplicates([rows.normalized[row] for row in compared], rows.table_of[compared]):
-        yield int(compared[number]), int(compared[earlier])
+def without_leaked(tables: dict[str, Table], log: Log, comparison: Comparison | None = None) -> Table:
+    """Return the training table without the rows whose normalized texts, or groups, another table has too.
 
-
-def without_leaked(tables: dict[str, Table], log: Log) -> Table:
-    """Return the training table without the rows whose normalized texts another table has too; say how many.
-
-    They are among its rejected rows. Raises UserError if no row is left.
+    Says how many. They are among its rejected rows. `comparison` is that of the texts, if they were compared before.
+    Raises UserError if no row is left.
     """
-    rows = number_rows(tables)
-    texts_elsewhere = set(rows.normalized[rows.starts[1] :])
-    keep = np.array([rows.normalized[row] not in texts_elsewhere for row in rows.numbers(TRAIN)], bool)
-    others = joined(rows.names[1:], SAID["or"])
-    if not keep.any():
-        raise UserError(SAID["all_leaked"].fill(file=rows.names[TRAIN], others=others))
-    left_out = count_of(int((~keep).sum()), "row")
-    log.item("", SAID["leaked"].fill(rows=left_out, file=rows.names[TRAIN], others=others))
+    rows = number_rows(tables) if comparison is None else comparison.number(tables)
     train = tables["train"]
+    is_copy = _are_elsewhere(rows, rows.normalized)
+    is_of_group = _are_elsewhere(rows, rows.groups) & ~is_copy & (train.group_names != "")
+    keep = ~is_copy & ~is_of_group
+    others = joined(rows.names[1:], SAID["or"])
+    name = rows.names[TRAIN]
+    if not keep.any():
+        raise UserError(SAID["all_groups_leaked" if is_of_group.any() else "all_leaked"].fill(file=name, others=others))
+    log.item("", SAID["leaked"].fill(rows=count_of(int(is_copy.sum()), "row"), file=name, others=others))
+    if train.groups is not None:
+        log.item("", SAID["group_leaked"].fill(rows=count_of(int(is_of_group.sum()), "row"), file=name, others=others))
     leaked = train.frame[~keep]
     unit = str(leaked.index.name or "line")
+    reasons = [ROWS["leaked" if copied else "group_leaked"] for copied in is_copy[~keep]]
     rejected = [
-        Rejected.at(str(train.path), unit, line, ROWS["leaked"], cells)
-        for line, cells in zip(leaked.index.tolist(), leaked.to_dict("records"), strict=True)
+        Rejected.at(str(train.path), unit, line, reason, cells)
+        for line, reason, cells in zip(leaked.index.tolist(), reasons, leaked.to_dict("records"), strict=True)
     ]
     return train.part(keep, [*train.rejected, *rejected])
+
+
+def _are_elsewhere(rows: LabelledRows, values: Sequence[str]) -> np.ndarray:
+    """Return which training rows (M,) have a value of `values` (N,) that a row of another table has."""
+    elsewhere = set(values[rows.starts[1] :])
+    return np.array([values[row] in elsewhere for row in rows.numbers(TRAIN)], bool)

@@ -10,7 +10,7 @@ Shapes: N rows, those to train on before those to validate on; C labels.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Fold:
         return str(self.words)
 
 
-def assign_folds(label_ids: np.ndarray, together: Sequence[object], count: int, seed: int) -> np.ndarray:
+def assign_folds(label_ids: np.ndarray, together: Sequence[object] | np.ndarray, count: int, seed: int) -> np.ndarray:
     """Return the fold (N,) of each row, chosen by `seed`: each label's rows spread evenly.
 
     Rows that are equal in `together` (N,) are in one fold. Raises UserError if the rows are too few for `count` folds.
@@ -124,30 +124,37 @@ class ErrorList:
     path: Path
     labels: list[str]
     rows: LabelledRows
+    together: np.ndarray  # (N,) rows of one number are in one fold
     records: list[dict]  # (N,) the rows as they stand in their files
     columns: list[str]  # of label_errors.csv
     added: AddedColumns  # those of them that say what is predicted
 
 
-def prepare_error_list(folder: Path, tables: dict[str, Table], labels: list[str]) -> ErrorList:
+def prepare_error_list(
+    folder: Path, tables: Mapping[str, Table], labels: list[str], together: Mapping[str, np.ndarray]
+) -> ErrorList:
     """Return what label_errors.csv in a folder is chosen from: the rows of the tables "train" and "valid".
 
+    Rows of these that have the same number in `together`, by table, are in one fold.
     Raises UserError if a table has a column that label_errors.csv needs itself.
     """
-    rows = number_rows({name: tables[name] for name in ("train", "valid")})
+    names = ("train", "valid")
+    rows = number_rows({name: tables[name] for name in names})
+    numbers = np.concatenate([together[name] for name in names])
     records = [record for table in rows.tables for record in table.named_records()]
     columns = list(dict.fromkeys(name for record in records for name in record))
     added = AddedColumns(labels, likeliest_count(None, len(labels)), label_column=SUGGESTED_LABEL)
     added.check(columns, (LABEL_QUALITY, FILE, LINE))
     columns += [*added.names, LABEL_QUALITY, FILE, LINE]
-    return ErrorList(folder / FILE_NAME, labels, rows, records, columns, added)
+    return ErrorList(folder / FILE_NAME, labels, rows, numbers, records, columns, added)
 
 
 def training_table(rows: LabelledRows, fold: Fold) -> Table:
     """Return the table that a fold's model is trained on; its index says where each row stands in its file."""
     paths = dict.fromkeys(str(table.path) for table in rows.tables)
     frame = pd.concat([table.frame for table in rows.tables]).iloc[fold.training_rows]
-    return replace(rows.tables[0], path=Path(" and ".join(paths)), frame=frame, records=[])
+    groups = np.array(rows.groups, object)[fold.training_rows]
+    return replace(rows.tables[0], path=Path(" and ".join(paths)), frame=frame, records=[], groups=groups)
 
 
 def write_error_list(
@@ -213,6 +220,13 @@ class Search:
             "valid": self.dataset.select(fold.held_out_rows),
         }
 
+    def together(self, fold: Fold) -> dict[str, np.ndarray]:
+        """Return which of the rows of a fold's datasets no split may part; nothing in processes that have no tables."""
+        if self.error_list is None:
+            return {}
+        numbers = self.error_list.together
+        return {"train": numbers[fold.training_rows], "valid": numbers[fold.held_out_rows]}
+
     def finish(self, log: Log, logits: Sequence[np.ndarray]) -> None:
         """Write label_errors.csv in the main process, by the logits (H, C) of each fold's held-out rows."""
         if self.error_list is not None:
@@ -230,7 +244,7 @@ def begin_search(
     assignment = None
     if error_list is not None:
         label_ids = dataset.label_ids
-        assignment = assign_folds(label_ids, error_list.rows.normalized, count, seed).tolist()
+        assignment = assign_folds(label_ids, error_list.together, count, seed).tolist()
         error_list.path.parent.mkdir(parents=True, exist_ok=True)  # before hours of training, if it cannot be made
     assignment = np.array(processes.broadcast(assignment))
     return Search(dataset, list_folds(assignment), error_list)

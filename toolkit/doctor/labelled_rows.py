@@ -1,6 +1,6 @@
 """The rows of several tables, numbered through, so that a row of one can be compared with a row of another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ class LabelledRows:
     texts: list[str]  # (N,) as they stand in the files
     normalized: list[str]  # (N,) without what makes no difference to a reader
     labels: list[str]  # (N,)
+    groups: list[str]  # (N,) what stands in --group_column; "": in no group
     table_of: np.ndarray  # (N,) the number of the table that each row is in
     starts: np.ndarray  # (T + 1,) the number of each table's first row, then N
     first_rows: list[dict[str, int]]  # (T,) of each table: normalized text: the first row that has it
@@ -52,18 +53,26 @@ class LabelledRows:
         return [[self.location(row) for row in group] for group in groups[:MAX_EXAMPLES]]
 
 
-def number_rows(tables: dict[str, Table]) -> LabelledRows:
-    """Return the rows of tables by name, "train" first."""
+def normalized_texts(tables: Mapping[str, Table]) -> dict[str, str]:
+    """Return all texts of tables without what makes no difference to a reader, by what they are in the files."""
+    return {text: normalize(text) for table in tables.values() for text in table.texts}
+
+
+def number_rows(tables: Mapping[str, Table], known: Mapping[str, str] | None = None) -> LabelledRows:
+    """Return the rows of tables by name, "train" first; `known` are their normalized_texts if they are known."""
+    known = normalized_texts(tables) if known is None else known
     texts: list[str] = []
     normalized: list[str] = []
     labels: list[str] = []
+    groups: list[str] = []
     starts = [0]
     first_rows: list[dict[str, int]] = []
     for table in tables.values():
         for cells in table.frame.drop(columns="label").to_numpy():
             texts.append(PAIR_SEPARATOR.join(cells))
-            normalized.append(PAIR_SEPARATOR.join(map(normalize, cells)))
+            normalized.append(PAIR_SEPARATOR.join(known[cell] for cell in cells))
         labels += table.frame["label"].tolist()
+        groups += table.group_names.tolist()
         first_rows.append({})
         for row in range(starts[-1], len(texts)):
             first_rows[-1].setdefault(normalized[row], row)
@@ -74,13 +83,14 @@ def number_rows(tables: dict[str, Table]) -> LabelledRows:
         texts=texts,
         normalized=normalized,
         labels=labels,
+        groups=groups,
         table_of=np.repeat(np.arange(len(tables)), np.diff(starts)),
         starts=np.array(starts),
         first_rows=first_rows,
     )
 
 
-def _file_names(tables: dict[str, Table]) -> list[str]:
+def _file_names(tables: Mapping[str, Table]) -> list[str]:
     """Return the names of the tables' files, with their folders only where two files are called alike."""
     paths = [table.path for table in tables.values()]
     are_distinct = len({path.name for path in paths}) == len(set(paths))

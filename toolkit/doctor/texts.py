@@ -35,6 +35,27 @@ FINDINGS: dict[str, Message] = {  # by kind
             "挑选最好一轮时用到了之后要评分的行；请从其中一个文件里去掉它们",
         ),
     ),
+    "group_leak": Message(
+        sentence=Text(
+            "{count:,} of {rows:,} rows of {file} are of groups that {other} has too ({column}; groups: {groups:,})",
+            "{file} 的 {rows:,} 行中有 {count:,} 行所属的组也出现在 {other} 里（{column}，共 {groups:,} 组）",
+        ),
+        advice=Text(
+            "the score on them is higher than it would be for new groups; --drop_leaked leaves these groups out of "
+            "training",
+            "这些行上的分数会高于新的组的分数；--drop_leaked 会在训练时去掉这些组",
+        ),
+    ),
+    "shared_groups": Message(
+        sentence=Text(
+            "{count:,} of {rows:,} rows of {file} are of groups that {other} has too ({column}; groups: {groups:,})",
+            "{file} 的 {rows:,} 行中有 {count:,} 行所属的组也出现在 {other} 里（{column}，共 {groups:,} 组）",
+        ),
+        advice=Text(
+            "the best epoch is chosen on groups that are then scored again; keep each group in one of the files",
+            "挑选最好一轮时用到了之后要评分的组；请让每一组只出现在一个文件里",
+        ),
+    ),
     "duplicates": Message(
         sentence=Text(
             "{count:,} of {rows:,} rows of {file} repeat an earlier one, but for spaces, width, case or Chinese script",
@@ -190,6 +211,14 @@ SAID: dict[str, Text] = {  # on the screen, of findings
     "leaked": Text(
         "{rows} of {file} left out: also found in {others} (--drop_leaked)",
         "{file} 有 {rows}不用于训练：也出现在 {others} 里（--drop_leaked）",
+    ),
+    "group_leaked": Text(
+        "{rows} of {file} left out: of a group that is also in {others} (--drop_leaked)",
+        "{file} 有 {rows}不用于训练：所属的组也出现在 {others} 里（--drop_leaked）",
+    ),
+    "all_groups_leaked": Text(
+        "--drop_leaked: every row of {file} or its group is also in {others}, so none is left to train on",
+        "--drop_leaked：{file} 的每一行或它所属的组都也在 {others} 里，没有剩下可训练的行",
     ),
     "all_leaked": Text(
         "--drop_leaked: every row of {file} is also in {others}, so none is left to train on",

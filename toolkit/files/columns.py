@@ -1,7 +1,8 @@
-"""What a file calls the columns of its text, second text and label."""
+"""What a file calls the columns of its text, second text, label and group."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from toolkit.base.errors import UserError
 from toolkit.cli.sections import ColumnOptions
@@ -12,18 +13,26 @@ TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair 
 
 @dataclass(frozen=True)
 class Columns:
-    """What a file calls the columns of text, text_pair (None: single texts) and label (None: unlabelled rows)."""
+    """What a file calls the columns of text, text_pair (None: single texts) and label (None: unlabelled rows).
+
+    Rows with the same `group` are kept on one side of a split; None: rows belong to no groups.
+    """
 
     text: str = "text"
     text_pair: str | None = None
     label: str | None = "label"
+    group: str | None = None
     named: tuple[str, ...] = field(default=(), compare=False)  # those that options name, other than as they are called
+    group_if_present: bool = field(default=False, compare=False)  # a file without such a column will do
 
     @classmethod
-    def to_train_on(cls, options: ColumnOptions) -> "Columns":
-        """Return the columns that options name, with a text_pair if they name one or the file has one."""
+    def to_train_on(cls, options: ColumnOptions, group: str | None = None) -> "Columns":
+        """Return the columns that options name, with a text_pair if they name one or the file has one.
+
+        `group` is the name of the column of the group, None if there is none.
+        """
         defaults = cls()
-        return replace(defaults, text_pair=TEXT_PAIR_IF_PRESENT)._with_names(options)
+        return replace(defaults, text_pair=TEXT_PAIR_IF_PRESENT, group=group)._with_names(options)
 
     def _with_names(self, options: ColumnOptions) -> "Columns":
         """Return them with the names that options give, which are not looked for under another name."""
@@ -32,35 +41,48 @@ class Columns:
             "text_pair": options.pair_column,
             "label": options.label_column,
         }
-        names = {role: name for role, name in given.items() if name}
+        names: dict[str, Any] = {role: name for role, name in given.items() if name}
         return replace(self, **names, named=tuple(role for role, name in names.items() if name != role))
 
     @classmethod
     def from_json(cls, names: Mapping) -> "Columns":
         """Return the columns that run.json names."""
-        return cls(names["text"], names["text_pair"], names["label"])
+        return cls(names["text"], names["text_pair"], names["label"], names.get("group"))
 
     def as_json(self) -> dict[str, str | None]:
         """Return what run.json says of them."""
-        return {"text": self.text, "text_pair": self.text_pair, "label": self.label}
+        names = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
+        return names if self.group is None else {**names, "group": self.group}
 
     def renamed(self, options: ColumnOptions) -> "Columns":
-        """Return them with the names that options give; UserError for one of a text_pair where there is none."""
+        """Return them with the names that options give, and a group if the file has one.
+
+        Raises UserError for a name of a text_pair where there is none.
+        """
         if options.pair_column and not self.text_pair:
             raise UserError(NO_PAIRS)
-        return self._with_names(options)
+        return self._with_names(options).to_look_at()
+
+    def to_look_at(self) -> "Columns":
+        """Return the columns of a file that is not split, which may be without a group."""
+        return replace(self, group_if_present=True)
 
     def unlabelled(self) -> "Columns":
         """Return the columns of a file without labels."""
-        return replace(self, label=None)
+        return replace(self, label=None, group=None)
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """The names to look for, that of the text first."""
         pair = "text_pair" if self.text_pair == TEXT_PAIR_IF_PRESENT else self.text_pair
-        return tuple(name for name in (self.text, pair, self.label) if name is not None)
+        return tuple(name for name in (self.text, pair, self.label, self.group) if name is not None)
 
     @property
     def names(self) -> list[str]:
-        """The names of those that there are."""
+        """The names of those of texts and label that there are."""
         return [name for name in (self.text, self.text_pair, self.label) if name is not None]
+
+    @property
+    def read_names(self) -> list[str]:
+        """The names of all that are read."""
+        return self.names if self.group is None else [*self.names, self.group]

@@ -167,6 +167,7 @@ def find_columns(source: Source, wanted: Columns) -> FoundColumns:
     the options that settle it, where there are two.
     """
     search = _Search(source, wanted)
+    wanted = replace(wanted, group=search.group())
     if source.has_fixed_columns or not source.columns:
         return FoundColumns(replace(wanted, text_pair=search.second_text(wanted)), [])
     columns = search.pair() or replace(wanted, text=search.text())
@@ -235,7 +236,7 @@ class _Search:
         """Return the column of the text."""
         if "text" in self.wanted.named:
             return self._as_named(self.wanted.text)
-        taken = {self.wanted.text_pair, self.wanted.label}
+        taken = {self.wanted.text_pair, self.wanted.label, self.wanted.group}
         return (
             self.by_name("text", self.wanted.text)
             or self._known("text", TEXT_NAMES, LAST_WORDS_OF_TEXT, taken)
@@ -260,7 +261,7 @@ class _Search:
         wanted = self.wanted.label or "label"
         if "label" in self.wanted.named:
             return self._as_named(wanted)
-        taken = {columns.text, columns.text_pair}
+        taken = {columns.text, columns.text_pair, columns.group}
         return (
             self.by_name("label", wanted)
             or self._known("label", LABEL_NAMES, LAST_WORDS_OF_LABEL, taken)
@@ -268,6 +269,17 @@ class _Search:
             or self._other_column(columns)
             or wanted
         )
+
+    def group(self) -> str | None:
+        """Return the column of the group; None where there is none, or need not be."""
+        name = self.wanted.group
+        if name is None:
+            return None
+        name = self._as_named(name)
+        may_come_late = self.source.columns_of_first is not None
+        if self.wanted.group_if_present and name not in self.source.columns and not may_come_late:
+            return None
+        return name
 
     def _as_named(self, name: str) -> str:
         """Return a name as it stands in the file, where invisible characters are all that is in the way."""
@@ -299,7 +311,9 @@ class _Search:
     def _other_column(self, columns: Columns) -> str | None:
         """Return the one column beside the texts whose values recur, if all others are empty or say which row it is."""
         contents = {} if self.source.header_is_doubtful else self._contents()
-        others = {name: content for name, content in contents.items() if content.cells and name not in columns.names}
+        others = {
+            name: content for name, content in contents.items() if content.cells and name not in columns.read_names
+        }
         recurring = [name for name, content in others.items() if content.recurs]
         are_ids = all(content.is_id for name, content in others.items() if name not in recurring)
         return recurring[0] if len(recurring) == 1 and are_ids else None

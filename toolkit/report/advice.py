@@ -89,14 +89,17 @@ def advise(
 
 
 def _on_leaks(scores: Scores) -> Iterator[Advice]:
-    """Yield whether test rows stand in the training file."""
+    """Yield whether test rows stand in the training file, or are of groups that do."""
     if scores["findings"] is None:
         yield Advice("look", "not_checked", {})
         return
     for finding in scores["findings"]:
         share = finding["count"] / scores["rows"]
-        level = "bad" if share > MANY_LEAKS else "look"
-        yield Advice(level, "leaked", {"count": finding["count"], "share": share})
+        facts = {"count": finding["count"], "share": share}
+        if finding["kind"] == "group_leak":
+            yield Advice("look", "groups_leaked", facts)
+        else:
+            yield Advice("bad" if share > MANY_LEAKS else "look", "leaked", facts)
 
 
 def _on_interval(scores: Scores) -> Advice:

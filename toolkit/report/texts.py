@@ -279,6 +279,16 @@ ADVICE: dict[str, Message] = {
             "这些行上的分数不能说明新文本的表现；请加 --drop_leaked 重新训练",
         ),
     ),
+    "groups_leaked": Message(
+        Text(
+            "{share:.1%} of the test rows ({count:,}) are of groups that the training file has too",
+            "{count:,} 行测试数据（{share:.1%}）所属的组也出现在训练文件里",
+        ),
+        Text(
+            "for rows of new groups, expect a lower score; train again with --drop_leaked to know it",
+            "新的组上的分数会更低；加 --drop_leaked 重新训练可以知道是多少",
+        ),
+    ),
     "wide": Message(
         Text(
             "with {rows:,} test rows, the score is only known to lie between {low:.1%} and {high:.1%}",

@@ -23,7 +23,11 @@ MAY_CHANGE = frozenset({
     "merge",
 })  # fmt: skip
 MAY_GROW = frozenset({"epochs"})
-BEFORE = {"pooling": "own", "head_start": "random"}  # what runs did that are older than these options
+BEFORE = {
+    "pooling": "own",
+    "head_start": "random",
+    "keep_duplicates_together": False,
+}  # what runs did that are older than these options
 
 
 def resumed_options(

@@ -16,6 +16,7 @@ from toolkit.files.columns import Columns
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.texts import RUN_JSON
 from toolkit.models.trust import pickles, stray_files
+from toolkit.runs.held_out import pack_rows
 from toolkit.runs.texts import MODEL_DIRECTORY
 
 if TYPE_CHECKING:  # they import pandas and torch, which takes seconds; a mistake is answered before that
@@ -34,6 +35,9 @@ class TableFacts:
     rows: int | None = None  # those that were used
     sha256: str = ""  # of the file
     tokens: str | None = None  # sha256 of the token ids, lengths and labels; None: of a table that was not tokenized
+    held_out: str | None = (
+        None  # which rows of the file these are, where others are trained on (toolkit/runs/held_out.py)
+    )
 
     def as_json(self) -> dict[str, Any]:
         """Return the facts of a table as they stand in run.json."""
@@ -237,7 +241,8 @@ def table_facts(tables: Mapping[str, "Table"], datasets: Mapping[str, "TensorDat
     facts = {}
     for name, table in tables.items():
         tokens = tensors_fingerprint(datasets[name]) if name in datasets else None
-        facts[name] = TableFacts(str(table.path), len(table.frame), table.sha256, tokens)
+        held_out = None if table.held_out is None else pack_rows(table.held_out)
+        facts[name] = TableFacts(str(table.path), len(table.frame), table.sha256, tokens, held_out)
     return facts
 
 

@@ -35,6 +35,23 @@ def say_rows(log: Log, name: str, table: Table) -> None:
         log.item("", ROWS["more_left_out"].fill(count=len(table.rejected) - MAX_REJECTED))
 
 
+def say_held_out(log: Log, train: Table, valid: Table, copies: int, divided: int) -> None:
+    """Say how many of the rows of a table were held out, and what was kept together for that.
+
+    `copies` are the groups of rows that were kept together because of their texts, `divided` those that were not.
+    """
+    log.item("", ROWS["held_out"].fill(rows=count_of(len(valid.frame), "row")))
+    if train.groups is not None and valid.groups is not None:
+        groups = len({*train.groups} - {""})
+        held_out = len({*valid.groups} - {""})
+        line = ROWS["held_out_groups"].fill(held_out=held_out, groups=groups, column=short_repr(train.columns.group))
+        log.item("", line)
+    if copies:
+        log.item("", ROWS["copies"].fill(groups=count_of(copies, "group")))
+    if divided:
+        log.item("", ROWS["divided"].fill(groups=count_of(divided, "group")))
+
+
 def say_unused_names(log: Log, labels: Sequence[str]) -> None:
     """Say which labels --map_labels renames that no row has, if there are any."""
     if labels:

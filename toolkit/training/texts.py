@@ -9,6 +9,18 @@ ROWS: dict[str, Text] = {  # what becomes of the rows of a file
     "held_out": Text(
         "{rows} of these held out for validation (--valid_ratio)", "其中 {rows}留作验证集（--valid_ratio）"
     ),
+    "held_out_groups": Text(
+        "    {held_out:,} of {groups:,} groups among them, each of them whole (--group_column {column})",
+        "    包含 {groups:,} 组中的 {held_out:,} 组，每一组都是完整的（--group_column {column}）",
+    ),
+    "copies": Text(
+        "    {groups} of equal or nearly equal texts kept on one side (--keep_duplicates_together)",
+        "    {groups}相同或几乎相同的文本各留在同一边（--keep_duplicates_together）",
+    ),
+    "divided": Text(
+        "    {groups} of nearly equal texts divided into smaller ones, since each had most of the rows of a label",
+        "    {groups}几乎相同的文本被拆成小组，因为每一组都占了某个标签的大部分行",
+    ),
 }
 LENGTHS: dict[str, Text] = {  # how long the rows are
     "percentiles": Text(

@@ -1,7 +1,9 @@
 """The data of a run, ready to train on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from toolkit.data.tables import Table
 from toolkit.doctor.findings import Finding
@@ -14,7 +16,7 @@ from toolkit.tokens.probe import Fit
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run works on; tables, the encoder and the findings are there in the main process alone."""
+    """What a run works on; what is not for a step (tables, encoder, findings, together) the main process alone has."""
 
     model: ChosenModel  # the pretrained one
     labels: list[str]
@@ -24,6 +26,7 @@ class TrainingData:
     tables: dict[str, Table] = field(default_factory=dict)  # train, valid and, if it was named, test
     encoder: Encoder | None = None
     findings: Sequence[Finding] = ()
+    together: Mapping[str, np.ndarray] = field(default_factory=dict)  # by table, (N,): no split parts rows of a number
     unlabelled: Table | None = None  # the rows at the end of `train` that only teachers have labelled
     vocabulary: Vocabulary | None = None  # which tokens of the model's are kept; None: all
     used: Vocabulary | None = None  # what of that stands in the datasets, whose ids are the places in it; None: all
