@@ -59,7 +59,7 @@ from toolkit.compute.processes import Processes
 from toolkit.doctor.label_errors import begin_search, prepare_error_list
 from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, score_answers, simple_answers
 from toolkit.evaluation.class_bias import bias_lines
-from toolkit.evaluation.metrics import quick_scores
+from toolkit.evaluation.metrics import DecisionSettings, quick_scores
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
@@ -190,10 +190,8 @@ def evaluate(run: Trainer) -> None:
         return
     scores = None
     if run.machine.is_main:
-        labels = run.data.labels
-        scores = quick_scores(
-            run.valid_logits, valid.label_ids, run.positive, options.threshold, options.metric, labels
-        )
+        settings = DecisionSettings(run.positive, options.threshold, options.metric, run.data.labels)
+        scores = quick_scores(run.valid_logits, valid.label_ids, settings, run.data.together.get("valid"))
     scores = run.machine.processes.broadcast(scores)
     rate = run.learner.settings.learning_rate(progress.step - 1)
     is_best = progress.note(scores, options.metric, run.steps_per_epoch, rate)

@@ -496,9 +496,9 @@ def encode_tables(
     from toolkit.doctor.together import kept_together  # noqa: PLC0415
 
     comparison = compare_texts(read.examined) if read.comparison is None else read.comparison
-    findings = examine(read.examined, token_facts, comparison)
-    say_findings(log, findings, options.data.check_data)
     together = kept_together(read.used, comparison if options.data.keep_duplicates_together else None)
+    findings = examine(read.examined, token_facts, comparison, together["train"])
+    say_findings(log, findings, options.data.check_data)
     return EncodedTables(datasets, encoder, fit, trimmed, findings, together)
 
 
@@ -692,12 +692,13 @@ def linear_probe(model: Any, data: TrainingData, machine: Machine, rows: int = M
     """
     limit = RowLimit(equal_lengths=data.fit.equal_lengths)
     predictor = Predictor(model.to(machine.device), machine, PROBED_AT_ONCE, limit)
-    train = data.train.select(sampled_rows(data.train.row_count, rows))
+    sample = sampled_rows(data.train.row_count, rows)
+    train = data.train.select(sample)
     valid = data.valid.select(sampled_rows(data.valid.row_count, MAX_CHOICE_ROWS))
     inputs = [head_inputs(predictor, dataset) for dataset in (train, valid)]
     tensors = None
     if machine.is_main:
-        train_rows = ProbedRows(inputs[0], train.label_ids)
+        train_rows = ProbedRows(inputs[0], train.label_ids, data.training_rows_together[sample])
         valid_rows = ProbedRows(inputs[1], valid.label_ids)
         tensors = fit_probe(train_rows, valid_rows, len(data.labels)).tensors()
     return LinearProbe.from_tensors(machine.processes.broadcast_tensors(tensors) or {})

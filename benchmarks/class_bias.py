@@ -24,7 +24,7 @@ from sklearn.metrics import f1_score  # noqa: E402
 import utils  # noqa: E402
 from toolkit.cli.sections import ReadingOptions  # noqa: E402
 from toolkit.evaluation.decision import Decision  # noqa: E402
-from toolkit.evaluation.metrics import quick_scores  # noqa: E402
+from toolkit.evaluation.metrics import DecisionSettings, quick_scores  # noqa: E402
 from toolkit.files.columns import Columns  # noqa: E402
 from toolkit.files.source import find_file  # noqa: E402
 
@@ -85,7 +85,8 @@ def main() -> None:
         draws = 1 if rows == len(truth["validset"]) else args.draws
         for draw in range(draws):
             chosen = np.random.default_rng(draw).permutation(len(truth["validset"]))[:rows]
-            scores = quick_scores(logits["validset"][chosen], truth["validset"][chosen], 1, "auto", "macro_f1", labels)
+            settings = DecisionSettings(1, "auto", "macro_f1", labels)
+            scores = quick_scores(logits["validset"][chosen], truth["validset"][chosen], settings)
             if "bias" in scores:
                 bias = tuple(scores["bias"].values())
                 predicted = Decision(scores["temperature"], bias=bias).label_ids(logits["testset"])

@@ -107,3 +107,11 @@ def test_a_label_that_the_length_tells_is_found_and_chance_is_not():
     assert list(telling_length(labels, by_chance)) == []
     (finding,) = telling_length(labels, told)
     assert finding.facts["score"] > 0.95
+
+
+def test_the_length_of_a_row_tells_nothing_of_others_that_belong_to_it():
+    """Rows of one length and one label are known by each other, but lengths of other rows tell the other label."""
+    lengths = np.repeat(np.arange(10, 42, 4), 20)
+    labels = ["ab"[number // 20 % 2] for number in range(160)]
+    assert len(list(telling_length(labels, lengths))) == 1
+    assert list(telling_length(labels, lengths, np.repeat(np.arange(8), 20))) == []

@@ -11,9 +11,10 @@ from sklearn import metrics as sk
 
 from tests.conftest import run_facts
 from toolkit.base.errors import UserError
+from toolkit.evaluation import class_bias
 from toolkit.evaluation.class_bias import _move_one_by_one, _Rows, bias_lines, choose_bias
 from toolkit.evaluation.decision import Decision, decision_of, scale, softmax
-from toolkit.evaluation.metrics import find_positive_id, full_scores, quick_scores
+from toolkit.evaluation.metrics import DecisionSettings, find_positive_id, full_scores, quick_scores
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.runs.history import EventFile
 from toolkit.runs.model_card import model_card
@@ -130,7 +131,7 @@ def test_a_label_without_rows_is_not_favoured_over_what_the_shares_say():
 def evaluated(metric: str = "macro_f1") -> tuple[np.ndarray, np.ndarray, dict]:
     logits, label_ids = drawn(1500, SKEWED, 5, timid=1.5)
     logits *= 2  # as overconfident as fine-tuned models are
-    return logits, label_ids, quick_scores(logits, label_ids, 1, "auto", metric, LABELS)
+    return logits, label_ids, quick_scores(logits, label_ids, DecisionSettings(1, "auto", metric, LABELS))
 
 
 def test_a_bias_goes_by_label_name_from_the_evaluation_to_scores_and_predictions():
@@ -164,7 +165,9 @@ def test_what_became_of_the_bias_is_said():
 
 def test_without_a_gain_the_evaluation_is_the_plain_one():
     logits, label_ids = drawn(200, BALANCED, 1)
-    plain, chosen = (quick_scores(logits, label_ids, 1, each, "macro_f1", LABELS) for each in (None, "auto"))
+    plain, chosen = (
+        quick_scores(logits, label_ids, DecisionSettings(1, each, "macro_f1", LABELS)) for each in (None, "auto")
+    )
     assert chosen.pop("bias_gain")["low"] <= 0
     assert chosen == plain
 
@@ -218,3 +221,19 @@ def test_tensorboard_gets_the_numbers_and_not_what_is_told_of_each_label(tmp_pat
     events.make_writer = Writer
     events.write([{"step": 1, "macro_f1": 0.5, "train_loss": None, "bias": {"a": 1.0}, "train_seconds": 2.0}])
     assert written == ["macro_f1", "train_seconds"]
+
+
+def test_rows_that_belong_together_are_in_one_fold(monkeypatch):
+    """Twins that differ in nothing: folds that part them would let a bias that fits one of them gain by the other."""
+    seen = []
+    monkeypatch.setattr(class_bias, "_held_out_predictions", lambda rows, folds: seen.append(folds) or [folds * 0] * 5)
+    logits, label_ids = drawn(200, BALANCED, 1)
+    together = np.arange(200) // 2
+    for numbers in (together, None, np.arange(200)):
+        choose_bias(logits, label_ids, "macro_f1", 1, numbers)
+    grouped, plain, alone = seen
+    assert (grouped[::2] == grouped[1::2]).all()
+    assert (plain == alone).all()
+    assert (plain[::2] != plain[1::2]).any()
+    counts = [np.bincount(label_ids[grouped == fold], minlength=len(LABELS)) for fold in range(5)]
+    assert np.ptp(counts, axis=0).max() <= 2

@@ -22,7 +22,7 @@ from toolkit.evaluation.decision import (
     softmax,
     temperature_of,
 )
-from toolkit.evaluation.metrics import find_positive_id, full_scores, quick_scores
+from toolkit.evaluation.metrics import DecisionSettings, find_positive_id, full_scores, quick_scores
 from toolkit.evaluation.scored_set import ScoredSet
 
 RUN = run_facts(**{"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}})
@@ -174,13 +174,15 @@ def test_thresholds_that_make_no_sense_are_refused():
 
 def test_an_evaluation_is_scored_by_its_threshold():
     logits, label_ids = drawn()
-    plain, chosen = (quick_scores(logits, label_ids, 1, threshold, "f1") for threshold in (None, "auto"))
+    plain, chosen = (
+        quick_scores(logits, label_ids, DecisionSettings(1, threshold, "f1")) for threshold in (None, "auto")
+    )
     assert "threshold" not in plain
     assert chosen["f1"] > plain["f1"]
     predicted = softmax(logits, chosen["temperature"])[:, 1] >= chosen["threshold"]
     assert chosen["f1"] == pytest.approx(sk.f1_score(label_ids, predicted))
     assert chosen["accuracy"] == pytest.approx(sk.accuracy_score(label_ids, predicted))
-    assert quick_scores(logits, label_ids, 1, 0.9)["threshold"] == 0.9
+    assert quick_scores(logits, label_ids, DecisionSettings(1, 0.9))["threshold"] == 0.9
 
 
 # -- several models ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from tests.evaluation.samples import drawn_at
 from toolkit.base.errors import UserError
 from toolkit.evaluation.decision import Decision, cross_entropy_sum, softmax
 from toolkit.evaluation.metrics import (
+    DecisionSettings,
     brier_score,
     calibration_error,
     find_positive_id,
@@ -102,12 +103,12 @@ def test_averages_leave_out_a_label_that_occurs_nowhere_as_scikit_learn_does():
     label_ids = np.array([0, 1, 1])
     expected = sk.f1_score(label_ids, logits.argmax(1), average="macro")
     assert scores_of(logits, label_ids, list("abc"))["macro_f1"] == pytest.approx(expected)
-    assert quick_scores(logits, label_ids, 1)["macro_f1"] == pytest.approx(expected)
+    assert quick_scores(logits, label_ids, DecisionSettings(1))["macro_f1"] == pytest.approx(expected)
 
 
 def test_quick_scores_agree_with_the_full_ones():
     logits, label_ids = drawn(2)
-    quick, full = quick_scores(logits, label_ids, 1), scores_of(logits, label_ids, ["a", "b"])
+    quick, full = quick_scores(logits, label_ids, DecisionSettings(1)), scores_of(logits, label_ids, ["a", "b"])
     for name in ("accuracy", "macro_f1", "mcc", "loss"):
         assert quick[name] == full[name]
     assert quick["f1"] == full["per_class"]["b"]["f1"]
@@ -144,7 +145,7 @@ def test_brier_score_is_the_mean_squared_distance():
 
 def test_scores_tell_before_and_after_and_these_rows_are_better_calibrated():
     logits, label_ids = drawn_at(4000, 2.0)
-    temperature = quick_scores(logits, label_ids, 1)["temperature"]
+    temperature = quick_scores(logits, label_ids, DecisionSettings(1))["temperature"]
     scores = scores_of(logits, label_ids, list("abc"), Decision(temperature, temperature))
     told = scores["calibration"]
     assert told["temperature"] == temperature

@@ -116,3 +116,16 @@ def test_a_head_begins_with_a_probe_but_for_many_pairs():
     assert suits(1_000_000, pairs=False)
     assert suits(FEW_PAIRS - 1, pairs=True)
     assert not suits(FEW_PAIRS, pairs=True)
+
+
+def test_of_rows_that_belong_together_none_is_learned_from_while_another_is_predicted():
+    """Each row three times, with labels drawn by lot: what is learned by heart helps where they are parted."""
+    draw = np.random.default_rng(0)
+    inputs = np.repeat(draw.normal(size=(60, 200)).astype(np.float32), 3, axis=0)
+    label_ids = np.repeat(draw.integers(0, 2, 60), 3)
+    none = ProbedRows(inputs[:0], label_ids[:0])
+    parted = fit_probe(ProbedRows(inputs, label_ids), none, 2)
+    together = fit_probe(ProbedRows(inputs, label_ids, np.repeat(np.arange(60), 3)), none, 2)
+    assert parted.loss < 0.4 < np.log(2) * 0.95 < together.loss
+    alone = fit_probe(ProbedRows(inputs, label_ids, np.arange(180)), none, 2)
+    assert alone.loss == parted.loss

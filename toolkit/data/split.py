@@ -73,6 +73,15 @@ def spread(labels: csr_array, parts: int, seed: int, together: np.ndarray | None
     return part_of_group[groups]
 
 
+def random_parts(rows: int, parts: int, together: np.ndarray | None = None) -> np.ndarray:
+    """Return the part (N,) of each of some rows, from 0, whatever their labels; always the same.
+
+    `together` is as in hold_out.
+    """
+    groups = _numbered(together, rows)
+    return np.random.default_rng(0).permutation(int(groups.max()) + 1)[groups] % parts
+
+
 def _numbered(together: np.ndarray | None, rows: int) -> np.ndarray:
     """Return the number (N,) of each row's group, in the order of their first rows."""
     if together is None:

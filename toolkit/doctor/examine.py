@@ -30,11 +30,15 @@ from toolkit.tokens.dataset import TokenFacts
 
 
 def examine(
-    tables: Mapping[str, Table], tokens: Mapping[str, TokenFacts], comparison: Comparison | None = None
+    tables: Mapping[str, Table],
+    tokens: Mapping[str, TokenFacts],
+    comparison: Comparison | None = None,
+    together: np.ndarray | None = None,
 ) -> list[Finding]:
     """Return what there is to say about the tables "train" and others, and their tokens where there are some.
 
-    `comparison` is that of their texts, if they were compared before.
+    `comparison` is that of their texts, if they were compared before; of training rows with the same number in
+    `together` none is judged by the others.
     """
     comparison = compare_texts(tables) if comparison is None else comparison
     rows = comparison.number(tables)
@@ -59,7 +63,7 @@ def examine(
         if name in tokens:
             findings += odd_lengths(rows, table, tokens[name])
         findings += other_scripts(rows, table, scripts, usual_script)
-    return [*findings, *telling_length(training_labels, tokens["train"].counts)]
+    return [*findings, *telling_length(training_labels, tokens["train"].counts, together)]
 
 
 def leaks(train: Table, test: Table) -> list[Finding]:

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.tree import DecisionTreeClassifier
 
 from toolkit.cli.console import shown_label
 from toolkit.data.spellings import map_labels_option
+from toolkit.data.split import random_parts
 from toolkit.doctor.duplicates import folded_label
 from toolkit.doctor.findings import Finding, excerpt
 from toolkit.doctor.labelled_rows import LabelledRows
@@ -119,10 +120,11 @@ def most_frequent_script(scripts: Sequence[str | None]) -> str | None:
     return max(counts, key=counts.__getitem__) if counts else None
 
 
-def telling_length(labels: Sequence[str], counts: np.ndarray) -> Iterator[Finding]:
+def telling_length(labels: Sequence[str], counts: np.ndarray, together: np.ndarray | None = None) -> Iterator[Finding]:
     """Yield that a small decision tree tells the labels by the length alone, counts (N,) in tokens.
 
-    Its accuracy is that of 5-fold cross-validation (Breiman et al. 1984, section 3.4).
+    Its accuracy is that of 5-fold cross-validation (Breiman et al. 1984, section 3.4); rows of one number in `together`
+    (N,) are in one fold.
     """
     sample = np.random.default_rng(0).permutation(len(labels))[:MAX_LENGTH_SAMPLE]
     if len(sample) < 10 * MIN_LABEL_ROWS:
@@ -132,10 +134,10 @@ def telling_length(labels: Sequence[str], counts: np.ndarray) -> Iterator[Findin
     top_label, top_count = Counter(true_labels.tolist()).most_common(1)[0]
     share = top_count / len(sample)
     tree = DecisionTreeClassifier(max_leaf_nodes=MAX_TREE_LEAVES, min_samples_leaf=MIN_LABEL_ROWS, random_state=0)
-    splitter = KFold(5, shuffle=True, random_state=0)
+    folds = random_parts(len(sample), 5, None if together is None else together[sample])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nearly as many labels as rows, which is a finding of its own
-        predictions = cross_val_predict(tree, lengths, true_labels, cv=splitter)
+        predictions = cross_val_predict(tree, lengths, true_labels, cv=PredefinedSplit(folds))
     accuracy = float((predictions == true_labels).mean())
     if accuracy >= share + MIN_ACCURACY_GAIN:
         facts = {"score": accuracy, "label": excerpt(shown_label(top_label)), "share": share}

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.data.split import label_matrix, spread
 from toolkit.evaluation.decision import SAME_VALUE
 from toolkit.evaluation.intervals import Difference, difference_intervals, weighted_scores
 from toolkit.evaluation.texts import BIAS
@@ -80,7 +81,9 @@ class _Rows:
         return float(scores[self.metric][0])
 
 
-def choose_bias(logits: np.ndarray, label_ids: np.ndarray, metric: str, positive_id: int) -> BiasChoice:
+def choose_bias(
+    logits: np.ndarray, label_ids: np.ndarray, metric: str, positive_id: int, together: np.ndarray | None = None
+) -> BiasChoice:
     """Return the bias that is best for a metric, if it is better than none by more than chance.
 
     Args:
@@ -88,12 +91,13 @@ def choose_bias(logits: np.ndarray, label_ids: np.ndarray, metric: str, positive
         label_ids: (N,), of the true labels.
         metric: accuracy, macro_f1, f1 or mcc.
         positive_id: number of the label that f1 is for.
+        together: (N,), rows of one number are in one fold; None: each row is alone.
     """
     rows = _Rows(logits, label_ids, metric, positive_id)
     plain = logits.argmax(axis=1)
     if len(label_ids) < 2 * FOLDS:
         return BiasChoice(None, Difference(0.0, 0.0, 0.0))
-    held_out = _held_out_predictions(rows)
+    held_out = _held_out_predictions(rows, _folds(label_ids, together))
     best = int(np.argmax([rows.score(predicted) for predicted in held_out]))
     label_count = logits.shape[1]
     gain = difference_intervals(label_ids, held_out[best], plain, positive_id, label_count, rows.averaged)[metric]
@@ -116,9 +120,8 @@ def bias_lines(scores: Mapping[str, Any], metric: str, language: str = "en") -> 
     return [BIAS["kept" if "bias" in scores else "not_kept"].fill(measured=measured)[language]]
 
 
-def _held_out_predictions(rows: _Rows) -> list[np.ndarray]:
+def _held_out_predictions(rows: _Rows, fold_of_row: np.ndarray) -> list[np.ndarray]:
     """Return for each of STRENGTHS the predictions (N,) for the rows of each fold by a bias that the others give."""
-    fold_of_row = _folds(rows.label_ids)
     predictions = [np.zeros(len(rows.label_ids), int) for _ in STRENGTHS]
     for fold in range(FOLDS):
         is_held_out = fold_of_row == fold
@@ -128,8 +131,10 @@ def _held_out_predictions(rows: _Rows) -> list[np.ndarray]:
     return predictions
 
 
-def _folds(label_ids: np.ndarray) -> np.ndarray:
+def _folds(label_ids: np.ndarray, together: np.ndarray | None) -> np.ndarray:
     """Return the fold (N,) of each row, such that the rows of each label are spread evenly over the folds."""
+    if together is not None and len(np.unique(together)) < len(together):
+        return spread(label_matrix(label_ids), FOLDS, 0, together)
     shuffled = np.random.default_rng(0).permutation(len(label_ids))
     by_label = shuffled[np.argsort(label_ids[shuffled], kind="stable")]
     folds = np.empty(len(label_ids), int)

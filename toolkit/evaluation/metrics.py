@@ -4,6 +4,7 @@ Shapes: N rows, C labels.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,13 +66,22 @@ def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
     return float(sk.f1_score(truth, predicted, average="macro", zero_division=0))
 
 
+@dataclass(frozen=True)
+class DecisionSettings:
+    """How the logits of an evaluation during training become labels.
+
+    Above the threshold the label `positive_id` is predicted, which f1 is for too; "auto" is that at which `metric` is
+    highest, or of more than two labels a bias, which is told by `labels`; None: the most probable label.
+    """
+
+    positive_id: int
+    threshold: float | str | None = None
+    metric: str = "accuracy"
+    labels: Sequence[str] = ()
+
+
 def quick_scores(
-    logits: np.ndarray,
-    label_ids: np.ndarray,
-    positive_id: int,
-    threshold: float | str | None = None,
-    metric: str = "accuracy",
-    labels: Sequence[str] = (),
+    logits: np.ndarray, label_ids: np.ndarray, settings: DecisionSettings, together: np.ndarray | None = None
 ) -> dict[str, Any]:
     """Return what an evaluation during training reports: loss, accuracy, macro_f1, f1, mcc, temperature[, threshold].
 
@@ -81,24 +91,25 @@ def quick_scores(
     Args:
         logits: (N, C).
         label_ids: (N,).
-        positive_id: number of the label that f1 and a threshold are for.
-        threshold: above which that label is predicted; "auto" is the threshold at which `metric` is highest, or of more
-            than two labels a bias; None is for the most probable label.
-        metric: what chooses an "auto" threshold.
-        labels: the names of the C labels, by which a bias is told.
+        settings: how they become labels.
+        together: (N,), rows of one number are not parted where a bias is chosen; None: each row is alone.
     """
     if not np.isfinite(logits).all():
         raise UserError(DIVERGED)
     temperature = fit_temperature(logits, label_ids)
+    positive_id = settings.positive_id
+    threshold = settings.threshold
     decided: dict[str, Any] = {}
     bias = None
     if isinstance(threshold, str) and logits.shape[1] > 2:  # "auto"
-        choice = choose_bias(scale(logits, temperature), label_ids, metric, positive_id)
-        decided = choice.as_scores(labels)
+        choice = choose_bias(scale(logits, temperature), label_ids, settings.metric, positive_id, together)
+        decided = choice.as_scores(settings.labels)
         bias = choice.bias
         threshold = None
     elif isinstance(threshold, str):
-        threshold = best_threshold(softmax(logits, temperature)[:, positive_id], label_ids == positive_id, metric)
+        threshold = best_threshold(
+            softmax(logits, temperature)[:, positive_id], label_ids == positive_id, settings.metric
+        )
     if threshold is not None:
         decided["threshold"] = threshold
     predicted = Decision(temperature, temperature, positive_id, threshold, bias).label_ids(logits)

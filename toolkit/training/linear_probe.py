@@ -10,11 +10,12 @@ Shapes: N rows, H values of each that the last layer of the head gets, C labels.
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from toolkit.data.split import random_parts
 from toolkit.evaluation.decision import cross_entropy_sum
 
 STRENGTHS = (0.003, 0.03, 0.3)  # C of the regressions that are tried, on inputs of standard deviation 1 on the whole
@@ -83,13 +84,15 @@ class ProbedRows:
 
     inputs: np.ndarray  # (N, H) fp32, of the last layer of the head
     label_ids: np.ndarray  # (N,)
+    together: np.ndarray | None = None  # (N,) rows of one number are in one fold; None: each is alone
 
     def __len__(self) -> int:
         return len(self.label_ids)
 
     def select(self, chosen: np.ndarray) -> "ProbedRows":
         """Return the rows of some numbers, or those for which a mask (N,) is true."""
-        return ProbedRows(self.inputs[chosen], self.label_ids[chosen])
+        together = None if self.together is None else self.together[chosen]
+        return ProbedRows(self.inputs[chosen], self.label_ids[chosen], together)
 
     def part(self, rows: int) -> "ProbedRows":
         """Return at most so many of the rows, drawn at random but always the same."""
@@ -110,7 +113,7 @@ def fit_probe(train: ProbedRows, valid: ProbedRows, labels: int) -> LinearProbe:
     train = train.part(MAX_ROWS)
     mean = train.inputs.mean(axis=0)
     deviation = float(np.sqrt(np.square(train.inputs - mean).mean())) + 1e-6  # of all: bf16 rounds what hardly varies
-    scaled = ProbedRows((train.inputs - mean) / deviation, train.label_ids)
+    scaled = replace(train, inputs=(train.inputs - mean) / deviation)
     scaled_valid = ProbedRows((valid.inputs - mean) / deviation, valid.label_ids).part(MAX_CHOICE_ROWS)
     some = scaled.part(MAX_CHOICE_ROWS)
     losses = {strength: _loss_of_others(some, scaled_valid, labels, strength) for strength in STRENGTHS}
@@ -126,7 +129,7 @@ def _loss_of_others(train: ProbedRows, valid: ProbedRows, labels: int, strength:
     loss_sum = probe_loss(_fit(train, labels, strength), valid) * len(valid)
     rows = len(valid)
     if rows < FEW_VALID_ROWS and len(train) >= FOLDS:
-        folds = np.random.default_rng(0).permutation(len(train)) % FOLDS
+        folds = random_parts(len(train), FOLDS, train.together)
         for fold in range(FOLDS):
             others = train.select(folds != fold)
             held_out = train.select(folds == fold)

@@ -40,6 +40,13 @@ class TrainingData:
         return self.tables if self.unlabelled is None else {**self.tables, "unlabelled": self.unlabelled}
 
     @property
+    def training_rows_together(self) -> np.ndarray:
+        """Which rows of `train` no split may part, (N,): those of one number; those without labels may be parted."""
+        numbers = self.together.get("train", np.arange(0))
+        more = self.train.row_count - len(numbers)
+        return np.concatenate([numbers, numbers.max(initial=-1) + 1 + np.arange(more)])
+
+    @property
     def trained_on(self) -> list[Table]:
         """The tables whose rows are those of `train`, one after the other."""
         return [table for name, table in self.all_tables.items() if name in ("train", "unlabelled")]
