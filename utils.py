@@ -213,8 +213,8 @@ def read_tables(
     Those whose names are in `keep_records` keep their records. Raises UserError with what is wrong in any of them.
     """
     tables: dict[str, Table] = {}
-    problems: list[object] = []
-    summaries: list[str | Text] = []
+    problems: list[Text] = []
+    summaries: list[Text] = []
     for name, file in files.items():
         if file is None:
             continue
@@ -224,10 +224,10 @@ def read_tables(
                 columns = replace(tables[name].columns, named=columns.named).to_look_at()
         except UserError as error:
             problems += error.args
-            if len(error.args) > 1:
+            if len(error.args) > 1 and error.summary is not None:
                 summaries.append(error.summary)
     if problems:
-        raise UserError(*problems, summary=joined(filter(None, summaries), SEMICOLON) if any(summaries) else "")
+        raise UserError(*problems, summary=joined(summaries, SEMICOLON) if summaries else None)
     return tables
 
 

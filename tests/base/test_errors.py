@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from toolkit.base.errors import UserError, is_out_of_memory
+from toolkit.base.errors import UserError, is_out_of_memory, message_of
+from toolkit.base.languages import Text
 
 CUDA = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
 SHORT = {
@@ -42,6 +43,15 @@ def test_a_summary_stands_below_several_problems_and_takes_the_place_of_the_coun
 
 def test_a_problem_is_one_line_whatever_it_holds():
     assert UserError("first\nsecond\r\nthird", 4).lines() == ["first second third", "4"]
+
+
+def test_what_an_exception_says_is_told_in_both_languages_where_they_are_known(tmp_path):
+    text = Text("it is empty", "是空的")
+    assert message_of(ValueError(text)) == text
+    assert message_of(ValueError("as a library says")) == Text("as a library says", "as a library says")
+    with pytest.raises(OSError, match="No such file") as caught:
+        (tmp_path / "none").read_bytes()
+    assert message_of(caught.value) == Text(str(caught.value), "没有这个文件或目录")
 
 
 @pytest.mark.parametrize("device", SHORT)

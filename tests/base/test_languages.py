@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterator
 
 import toolkit
-from toolkit.base.languages import COMMA, NOUNS, Message, Text, count_of, counted, in_words, joined
+from toolkit.base.languages import COMMA, NOUNS, Message, Text, beginning, count_of, counted, in_words, joined
 from toolkit.report.texts import PAGE
 
 CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
@@ -72,3 +72,8 @@ def test_gaps_are_filled_in_each_language():
     assert whole["zh"] == "未使用：a{b}.csv 的 1,200 行"
     assert joined(["x", whole], COMMA)["zh"] == f"x，{whole['zh']}"
     assert (in_words(whole, "en"), in_words(5, "zh")) == (whole.en, 5)
+
+
+def test_the_beginning_of_a_list_has_something_for_what_is_left_out():
+    assert beginning(["a", "b"], 2) == Text("a, b", "a、b")
+    assert beginning(["a", "b", "c"], 2) == Text("a, b, ...", "a、b 等")

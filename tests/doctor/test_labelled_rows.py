@@ -10,7 +10,11 @@ def test_held_out_rows_are_called_that():
     findings = findings_by_kind(
         train=table("t", clean(texts[:100])), valid=table("t", [*clean(texts[100:]), (texts[0], "a")])
     )
-    assert findings["leak"][0].facts["file"] == "t (held out)"
+    leak = findings["leak"][0]
+    assert leak.facts["file"] == "t (held out)"
+    assert leak.sentence("zh").startswith("t（留出部分） 的 ")
+    assert leak.examples[0][0].words["zh"].startswith("t（留出部分），")
+    assert leak.examples[0][0].words["en"].startswith("t (held out), ")
 
 
 def test_a_row_is_located_by_its_table_line_and_label():

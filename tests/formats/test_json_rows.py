@@ -6,6 +6,7 @@ from tests.conftest import seen
 from toolkit.base.errors import UserError
 from toolkit.formats import json_rows
 from toolkit.formats.json_rows import HEAD_OBJECTS, read_json, read_jsonl
+from toolkit.formats.texts import JSON_REASONS
 
 ROWS = [
     {"text": 'brackets ] } [ { and "quotes" \\ and commas,', "label": 1},
@@ -186,3 +187,14 @@ def test_blank_lines_after_the_array_are_no_matter(tmp_path):
 def test_a_line_separator_within_a_string_ends_no_line(tmp_path):
     _, records = read(tmp_path / "rows.jsonl", '{"text": "a\u2028b\x85c"}\n{"text": "d"}\n', read_jsonl)
     assert records == [(1, {"text": "a\u2028b\x85c"}, None), (2, {"text": "d"}, None)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"a": }', '{"a" 1}', '{"a": 1 "b": 2}', "{a: 1}", '{"a": 1} 2', '{"a": "b', '{"a": "\n"}', '{"a": "\\x"}',
+     '{"a": "\\u12"}', '{"a": 1,}', '{"a": [1,]}'],
+)  # fmt: skip
+def test_what_pythons_json_says_of_a_line_is_told_in_chinese(content):
+    with pytest.raises(json.JSONDecodeError) as caught:
+        json.loads(content)
+    assert caught.value.msg.split(": ")[0] in JSON_REASONS

@@ -22,13 +22,12 @@ OUT_OF_MEMORY_SIGNS = (  # in RuntimeErrors' messages: CPU, CUDA and mps, cuBLAS
 
 
 class UserError(Exception):
-    """One or more mistakes that the user can mend; each argument is printed as one `error: ...` line.
+    """One or more mistakes that the user can mend; each is printed as one `error: ...` line, in the user's language.
 
-    `summary` is a last line that is printed below several of them. What is a Text is printed in the user's language,
-    and anything else in English.
+    `summary` is a last line that is printed below several of them.
     """
 
-    def __init__(self, *problems: object, summary: str | Text = ""):
+    def __init__(self, *problems: Text, summary: Text | None = None):
         super().__init__(*problems)
         self.summary = summary
 
@@ -53,6 +52,9 @@ class Stopped(BaseException):
 
     No Exception, which libraries catch wherever a file may be damaged or a feature missing.
     """
+
+    def __init__(self, message: Text):
+        super().__init__(message)
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

@@ -18,7 +18,7 @@ from toolkit.cli.console import one_line
 from toolkit.data.spellings import number_label, plain_label
 from toolkit.data.texts import CELLS, ROWS, TABLES
 from toolkit.files.columns import Columns
-from toolkit.files.source import FileLine, Record, Source, short_repr
+from toolkit.files.source import FileLine, Record, Source, short_repr, shown_name
 
 AnyRow = TypeVar("AnyRow")
 CHOICES = '{"choices":'  # how a cell begins in which Label Studio has several of them
@@ -45,12 +45,12 @@ class Rejected(NamedTuple):
     name: str  # of its file
     unit: str  # what `line` counts
     line: int | str
-    reason: str | Text
+    reason: Text
     values: object
     stops: bool = True  # the reading, where bad rows do; a header that is repeated is left out anyhow
 
     @classmethod
-    def at(cls, source: str, unit: str, line: int | str, reason: str | Text, values: object) -> "Rejected":
+    def at(cls, source: str, unit: str, line: int | str, reason: Text, values: object) -> "Rejected":
         """Return a row of `source` that cannot be used, by the file in which it stands where a source has several."""
         if isinstance(line, FileLine):
             return cls(line.file, unit, line.line, reason, values)
@@ -69,7 +69,7 @@ class Rejected(NamedTuple):
     @property
     def problem(self) -> Text:
         """The whole row's problem, as an error says it."""
-        return ROWS["rejected"].fill(file=self.name, place=self.place, reason=self.reason)
+        return ROWS["rejected"].fill(file=shown_name(self.name), place=self.place, reason=self.reason)
 
     def __str__(self) -> str:
         return str(self.problem)
@@ -78,7 +78,7 @@ class Rejected(NamedTuple):
 class _Unusable(Exception):
     """The reason why a row cannot be used."""
 
-    def __init__(self, reason: str | Text):
+    def __init__(self, reason: Text):
         super().__init__(reason)
         self.reason = reason
 
@@ -160,7 +160,9 @@ def _no_column(source: Source, absent: dict[str, str]) -> UserError:
         hint = TABLES["header_hint"].fill(hint=hint)
     listed = joined(names, LIST_COMMA)
     return UserError(
-        TABLES["no_column"].fill(file=source.name, column=short_repr(column), where=where, names=listed, hint=hint)
+        TABLES["no_column"].fill(
+            file=shown_name(source.name), column=short_repr(column), where=where, names=listed, hint=hint
+        )
     )
 
 
@@ -299,7 +301,7 @@ def stop_if_rejected(rejected: Sequence[Rejected], total: int, on_bad_rows: str)
     if not bad_rows or (on_bad_rows != "stop" and len(rejected) < total):
         return
     summary = ROWS["summary_skip" if on_bad_rows == "stop" else "summary"]
-    of_file = summary.fill(file=bad_rows[0].name, bad=len(bad_rows), total=total)
+    of_file = summary.fill(file=shown_name(bad_rows[0].name), bad=len(bad_rows), total=total)
     raise UserError(*(row.problem for row in bad_rows), summary=of_file)
 
 

@@ -36,7 +36,6 @@ ROWS: dict[str, Text] = {
         "{file}: {bad:,} of {total:,} rows cannot be used (--on_bad_rows skip leaves them out)",
         "{file}：{total:,} 行中有 {bad:,} 行不能用（用 --on_bad_rows skip 可以跳过它们）",
     ),
-    "standard_input": Text("standard input", "标准输入"),
 }
 TABLES: dict[str, Text] = {
     "accounts": Text(

@@ -9,10 +9,10 @@ from toolkit.base.disk import stream_fingerprint
 from toolkit.base.languages import Text
 from toolkit.cli.sections import ReadingOptions
 from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected, write_rejected
-from toolkit.data.texts import ROWS
 from toolkit.files.columns import Columns
 from toolkit.files.inputs import input_fingerprint
-from toolkit.files.source import PACKED, TEXT_FORMATS, Source, file_ending, format_of_name
+from toolkit.files.source import PACKED, TEXT_FORMATS, Source, file_ending, format_of_name, shown_name
+from toolkit.files.texts import STANDARD_INPUT
 from toolkit.formats.column_names import find_columns
 from toolkit.formats.dialects import TableReading
 from toolkit.formats.reading import Spool, open_source, standard_input
@@ -35,8 +35,8 @@ class UnlabelledRows:
 
     def __init__(self, path: str, columns: Columns, reading: ReadingOptions, pipe_format: str | None):
         self.path = path
-        self.name = "standard input" if path == "-" else path
-        self.shown_name = ROWS["standard_input"] if path == "-" else Text(path, path)
+        self.name = STANDARD_INPUT.en if path == "-" else path
+        self.shown_name = shown_name(self.name)
         self.columns = columns
         self.reading = reading
         self.format = (pipe_format or "txt") if path == "-" else None

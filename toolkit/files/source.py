@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from toolkit.base.errors import UserError
 from toolkit.base.languages import COMMA, LIST_COMMA, Text, joined
 from toolkit.cli.sections import DataOptions
-from toolkit.files.texts import NAME_OF_OUTPUT, PROBLEMS
+from toolkit.files.texts import NAME_OF_OUTPUT, PROBLEMS, STANDARD_INPUT
 
 PEEKED_RECORDS = 256
 FORMATS = ("csv", "tsv", "json", "jsonl", "txt", "parquet", "xlsx")  # that can be read and written
@@ -26,6 +26,11 @@ _short_repr.maxother = 80
 def short_repr(value: object) -> str:
     """Return a value from a file as it is written into a message, however long or deep it is."""
     return _short_repr.repr(value)
+
+
+def shown_name(name: str) -> Text:
+    """Return in both languages what a source is called, whose name is that of a file or of standard input."""
+    return STANDARD_INPUT if name == STANDARD_INPUT.en else Text(name, name)
 
 
 class Closeable(Protocol):
@@ -54,7 +59,7 @@ class Record(NamedTuple):
 
     line: int | str  # the line it begins on, the first being 1, as an editor counts them; of a folder its file
     values: dict | None
-    problem: str | Text | None = None
+    problem: Text | None = None
     raw: object = None  # what stands in the place of values that cannot be read
 
 

@@ -52,6 +52,7 @@ REMARKS: dict[str, Text] = {
     "pandas_table": Text("json of pandas (table)", "pandas 的 json（table）"),
     "list_of_object": Text("the list {name} of a json object", "json 对象里的列表 {name}"),
 }
+STANDARD_INPUT = Text("standard input", "标准输入")
 PROBLEMS: dict[str, Text] = {  # why a file cannot be had or read
     "at": Text("{file}, {place}: {reason}", "{file}，{place}：{reason}"),
     "empty": Text("{file}, line 1: the file is empty", "{file}，第 1 行：文件是空的"),

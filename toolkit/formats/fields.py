@@ -55,7 +55,7 @@ class Fields:
 
     line: int
     values: list[str]
-    problem: str | Text | None = None
+    problem: Text | None = None
     raw: str = ""  # its lines
     is_split: bool = False  # its quotes made no sense, so the line was cut at its separators
 
@@ -166,10 +166,10 @@ def _is_open_at_end(message: str) -> bool:
     return "end of data" in message
 
 
-def _problem(message: str) -> str | Text:
+def _problem(message: str) -> Text:
     """Return what is wrong with a row, from what Python's csv says of it."""
     if _is_open_at_end(message):
         return BAD_ROWS["never_closed"]
     if "expected after" in message:
         return BAD_ROWS["after_quote"]
-    return message
+    return Text(message, message)

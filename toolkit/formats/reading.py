@@ -1,25 +1,30 @@
 """Open data files of any format and encoding and give their rows one by one."""
 
 import codecs
+import gzip
 import io
+import lzma
 import os
 import shutil
 import sys
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from toolkit.base.errors import CANNOT_BE_READ, UserError, reason_of
+from toolkit.base.languages import Text
 from toolkit.files.encodings import detect_encoding, error_handler, guess_encoding, unknown_encoding
 from toolkit.files.folders import read_folder
 from toolkit.files.inputs import is_pattern, matching_files
 from toolkit.files.likely_encodings import encoding_remark
 from toolkit.files.packed import DAMAGED, Bytes, Content, unpacked
 from toolkit.files.several_files import read_several
-from toolkit.files.source import Record, Source, format_of_name
-from toolkit.files.texts import REMARKS
+from toolkit.files.source import Record, Source, format_of_name, shown_name
+from toolkit.files.texts import REMARKS, STANDARD_INPUT
 from toolkit.formats.annotations import flatten_annotations
 from toolkit.formats.arrow import read_arrow, read_parquet, read_saved_dataset
 from toolkit.formats.delimited import read_table_text
@@ -27,7 +32,7 @@ from toolkit.formats.dialects import UNKNOWN, EarlierFile, TableReading
 from toolkit.formats.excel import read_xlsx
 from toolkit.formats.json_rows import read_json, read_jsonl
 from toolkit.formats.recognition import recognise
-from toolkit.formats.texts import STREAMS
+from toolkit.formats.texts import DAMAGED_IN_CHINESE, STREAMS
 from toolkit.formats.txt_rows import read_txt
 
 KEEP_BOM = {"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "gb18030"}
@@ -75,7 +80,7 @@ def open_source(
     content; `spool` has all of standard input if it was kept. `known` is what is known of csv and tsv files.
     Raises UserError for what cannot be opened or decoded, or whose columns cannot be told.
     """
-    name = "standard input" if path == "-" else str(path)
+    name = STANDARD_INPUT.en if path == "-" else str(path)
     try:
         if path == "-":
             source = _standard_input_source(encoding, kind or "txt", spool, known)
@@ -174,7 +179,7 @@ def _newline(kind: str) -> str | None:
 
 def _standard_input_source(encoding: str | None, kind: str, spool: Spool | None, known: TableReading) -> Source:
     """Open standard input, or what was kept of it."""
-    name = "standard input"
+    name = STANDARD_INPUT.en
     if spool is not None:
         return _text_source(name, kind, _open_text(spool.open, name, encoding, _newline(kind)), known)
     stream, lines_at_hand = _open_standard_input(encoding, _newline(kind))
@@ -203,7 +208,10 @@ def _guarded(name: str, records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _unreadable(name: str, error: BaseException) -> UserError:
-    return UserError(CANNOT_BE_READ.fill(file=name, reason=reason_of(error)))
+    reason = reason_of(error)
+    if isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)):
+        reason = Text(reason.en, DAMAGED_IN_CHINESE)
+    return UserError(CANNOT_BE_READ.fill(file=shown_name(name), reason=reason))
 
 
 def _open_text(open_bytes: Callable[[], Bytes], name: str, encoding: str | None, newline: str | None) -> TextIO:
@@ -232,7 +240,7 @@ def _open_standard_input(encoding: str | None, newline: str | None) -> tuple[Tex
     stream = cast(io.BufferedReader, standard_input())
     head = stream.peek(1)
     if encoding is None:
-        encoding = guess_encoding(head, "standard input")
+        encoding = guess_encoding(head, STANDARD_INPUT.en)
     text = _decoded(stream, encoding, newline)
     lines = head.decode(encoding, errors="ignore").replace("\r\n", "\n").replace("\r", "\n")
     return text, lines.count("\n")

@@ -103,6 +103,7 @@ TABLE_FILES: dict[str, Text] = {  # parquet, arrow and workbooks
         "{name}，第 {number} 行：工作表不可能有这么多行；工作簿已损坏",
     ),
 }
+DAMAGED_IN_CHINESE = "压缩的数据已损坏或不完整"  # whatever Python says of it in English
 STREAMS: dict[str, Text] = {
     "pipe": Text(
         "{path}: a pipe or a device cannot be read twice; save it as a file first",
