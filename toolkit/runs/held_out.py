@@ -6,6 +6,8 @@ import zlib
 
 import numpy as np
 
+from toolkit.runs.texts import HELD_OUT
+
 
 def pack_rows(held_out: np.ndarray) -> str:
     """Return which rows (N,) bool are held out: a bit a row, compressed by zlib, in base64."""
@@ -18,7 +20,7 @@ def unpack_rows(packed: str, rows: int) -> np.ndarray:
     try:
         unpacked = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
     except (zlib.error, binascii.Error, ValueError, TypeError):
-        raise ValueError("it does not say which rows were held out") from None
+        raise ValueError(HELD_OUT["unreadable"]) from None
     if len(unpacked) != size:
-        raise ValueError(f"it does not say which of {rows:,} rows were held out")
+        raise ValueError(HELD_OUT["other_count"].fill(rows=rows))
     return np.unpackbits(np.frombuffer(unpacked, np.uint8), count=rows).astype(bool)

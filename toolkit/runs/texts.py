@@ -205,6 +205,10 @@ KINDS_OF_TEXTS: dict[bool, Text] = {  # by whether they are pairs
     True: Text("pairs of texts", "文本对"),
     False: Text("single texts", "单条文本"),
 }
+HELD_OUT: dict[str, Text] = {  # what is wrong with the rows that run.json says were held out
+    "unreadable": Text("it does not say which rows were held out", "没有写明留出了哪些行"),
+    "other_count": Text("it does not say which of {rows:,} rows were held out", "没有写明 {rows:,} 行中留出了哪些行"),
+}
 TENSORBOARD = Text(
     "--tensorboard needs the package tensorboard (pip install tensorboard)",
     "--tensorboard 需要软件包 tensorboard（pip install tensorboard）",
