@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from toolkit.data import split
 from toolkit.data.split import hold_out, label_matrix, spread
 
 
@@ -186,3 +187,17 @@ def test_a_single_group_is_not_held_out_and_is_one_part():
     assert hold_out(label_matrix(np.array([0])), 0.1, 0).tolist() == [False]
     assert hold_out(label_matrix(np.array([0, 0])), 0.1, 0, np.array(["u", "u"])).tolist() == [False, False]
     assert spread(label_matrix(np.array([0, 0])), 3, 0, np.array(["u", "u"])).tolist() in ([0, 0], [1, 1], [2, 2])
+
+
+def test_groups_that_are_too_many_to_look_at_all_ways_are_split_as_well_within_a_row(monkeypatch):
+    monkeypatch.setattr(split, "MAX_WAYS", 1)
+    random = np.random.default_rng(0)
+    for seed in range(20):
+        groups = np.repeat(np.arange(14), random.integers(1, 60, 14))
+        label_ids = random.choice(4, len(groups), p=random.dirichlet(np.ones(4)))
+        label_ids = np.unique(label_ids, return_inverse=True)[1]
+        held_out = hold_out(label_matrix(label_ids), 0.2, seed, groups)
+        counts = group_counts(label_ids, groups)
+        wanted = targets_of(counts, 0.2)
+        gap = np.abs(np.bincount(label_ids[held_out], minlength=counts.shape[1]) - wanted).max()
+        assert gap <= np.abs(all_splits(counts) - wanted).max(axis=1).min() + 1

@@ -20,8 +20,8 @@ MAX_WAYS = 2**20  # to take groups, times kinds and labels, that are all compare
 MAX_MOVES = 1000  # of one group or two, after each kind has its share
 MAX_PAIRED = 400  # moves that are tried two at a time, the most promising ones
 MAX_PAIRS = 20  # of moves, of which the best one is taken that leaves every label a row
-STARTS = 8  # draws of which the best is taken, where there are few kinds
-FEW_KINDS = 400
+MAX_STARTS = 128  # draws of which the best is taken
+MAX_BEGUN = 12_800  # kinds in all draws: where there are more, fewer draws
 BETTER = 1e-6  # sums of squares that differ by less are the same
 
 
@@ -161,17 +161,17 @@ class _Search:
         self.counts = kinds.counts.astype(float)  # (K, C)
         self.squares = (self.counts * self.counts).sum(axis=1)  # (K,)
         self.totals = kinds.sizes @ kinds.counts  # (C,)
+        self.least = float(np.square(targets - np.rint(targets)).sum())  # distance that there can be at all
 
     def best(self, share: float, random: np.random.Generator) -> np.ndarray:
         """Return how many groups (K,) to take of each kind; of those that are alike about a share."""
         taken = self.improved(self.begun(share, random))
-        if self.distance(taken) > BETTER:
+        if self.distance(taken) > self.least + BETTER and not self.kinds.is_single.all():
             ways = np.log2(self.kinds.sizes + 1.0).sum()
             if ways + np.log2(sum(self.counts.shape)) <= np.log2(MAX_WAYS):
                 return self.best_of_all(random)
-            starts = STARTS if len(taken) <= FEW_KINDS else 1
-            others = (self.improved(self.begun(share, random)) for _ in range(starts - 1))
-            taken = min([taken, *others], key=self.distance)
+            others = range(1, min(MAX_STARTS, MAX_BEGUN // len(taken)))
+            taken = min([taken, *(self.improved(self.begun(share, random)) for _ in others)], key=self.distance)
         return taken
 
     def best_of_all(self, random: np.random.Generator) -> np.ndarray:

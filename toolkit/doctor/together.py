@@ -105,9 +105,12 @@ def _where(condition: np.ndarray, numbers: np.ndarray, others: np.ndarray) -> np
 def _near_texts(texts: np.ndarray, comparison: Comparison) -> pd.DataFrame:
     """Return which texts, numbered as they stand in `texts` (T,), are nearly equal: text, earlier, similarity."""
     number_of = {text: number for number, text in enumerate(texts)}
-    near = pd.DataFrame(comparison.near, columns=NearTexts._fields)
-    near = near[near["text"].isin(number_of) & near["earlier"].isin(number_of)]
-    return near.assign(text=near["text"].map(number_of), earlier=near["earlier"].map(number_of))
+    near = [
+        (number_of[text], number_of[earlier], similarity)
+        for text, earlier, similarity in comparison.near
+        if text in number_of and earlier in number_of
+    ]
+    return pd.DataFrame(near, columns=NearTexts._fields)
 
 
 def _joined(groups: np.ndarray, text_ids: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
