@@ -10,10 +10,20 @@ UNLISTED = Text("... and {count:,} more", "……另有 {count:,} 个")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # they may come without a file's name
 REASONS = {  # in Chinese, by their numbers
     errno.EACCES: "没有权限",
+    errno.EBUSY: "正被占用",
+    errno.EDQUOT: "磁盘配额已用完",
+    errno.EEXIST: "已有同名的文件或目录",
+    errno.EFBIG: "文件太大",
+    errno.EIO: "读写出错",
     errno.EISDIR: "这是一个目录",
+    errno.ELOOP: "符号链接绕成了圈，或层数太多",
+    errno.EMFILE: "打开的文件太多",
+    errno.ENAMETOOLONG: "名称太长",
     errno.ENOENT: "没有这个文件或目录",
     errno.ENOSPC: "磁盘已满",
     errno.ENOTDIR: "路径中有一部分不是目录",
+    errno.EPERM: "系统不允许这样操作",
+    errno.EROFS: "文件系统是只读的",
 }
 OUT_OF_MEMORY_SIGNS = (  # in RuntimeErrors' messages: CPU, CUDA and mps, cuBLAS and cuDNN, C++, oneDNN (two, one vague)
     "can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED", "bad_alloc", "could not allocate",

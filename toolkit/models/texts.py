@@ -232,7 +232,7 @@ LOADING: dict[str, Text] = {  # why a model or its tokenizer cannot be loaded
     ),
     "missing_weights": Text(
         "{weights} missing or of the wrong size, such as {example}{other}",
-        "缺少 {weights}，或大小不对，例如 {example}{other}",
+        "有 {weights}缺失或大小不对，例如 {example}{other}",
     ),
     "other_name": Text(
         "; its files have {name}: is config.json that of this model?",
@@ -246,7 +246,7 @@ LOADING: dict[str, Text] = {  # why a model or its tokenizer cannot be loaded
             "the {kind} of this version of transformers has no place for {weights} of its encoder, such as {example}; "
             "without them it is another model"
         ),
-        "这个版本的 transformers 的 {kind} 放不下编码器的 {weights}，例如 {example}；少了它们就是另一个模型了",
+        "编码器有 {weights}在这个版本的 transformers 的 {kind} 里没有位置，例如 {example}；少了它们就是另一个模型了",
     ),
     "inflated": Text(
         "config.json describes {count:,} weights, but its weight files have only {size:,} bytes",
