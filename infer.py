@@ -7,7 +7,7 @@ if __name__ == "__main__":
 
 # ruff: noqa: E402
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from toolkit.base.errors import UserError
@@ -17,8 +17,11 @@ from toolkit.cli.options import inference_options
 from toolkit.cli.sections import InferenceOptions
 from toolkit.compute.batches import WINDOW
 from toolkit.models.model_files import ModelFiles
-from toolkit.predictions.prediction_file import Predictions, open_predictions
-from toolkit.predictions.texts import COMBINATIONS, MERGED
+from toolkit.predictions.added_columns import PredictedRows
+from toolkit.predictions.outputs import open_predictions
+from toolkit.predictions.prediction_file import Predictions
+from toolkit.predictions.ranked_file import RankedFile
+from toolkit.predictions.texts import COMBINATIONS, MERGED, RANKED
 from toolkit.runs.averaged_runs import as_one_run, read_runs
 
 
@@ -56,14 +59,15 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
     # Of several processes the main one does not read before the others have come.
     PREPARED = prepare(OPTIONS) if this_process().size == 1 and OPTIONS.merge is None else None
 
-import numpy as np
-
 import utils
+from toolkit.base.languages import count_of
 from toolkit.cli.console import Log
 from toolkit.cli.spoken_language import spoken_language
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.tables import to_frame
+from toolkit.evaluation.abstention import AnswerRule
+from toolkit.evaluation.decision import Decision
 from toolkit.layers.int8 import every
 
 
@@ -99,11 +103,11 @@ def predict(
 ) -> None:
     """Predict the rows a window at a time, in all processes together."""
     machine = ensemble.machine
-    decision = ensemble.decision
     if machine.precision.name == "int8" and options.prediction.min_agreement:
         frame = to_frame(predictions.sample(every(predictions.total)))
         for line in ensemble.check_int8(frame, options.prediction.min_agreement):
             predictions.log(line)
+    rule = utils.answer_rule(ensemble, [model.directory for model in models], options.abstention, predictions.log)
     files = [model.as_json() for model in models]
     precisions = [predictor.machine.precision.name for predictor in ensemble.predictors]
     made_by = {
@@ -112,12 +116,40 @@ def predict(
         "device": machine.device.type,
         "threads": machine.thread_count,
     }
+    if rule is not None:
+        made_by["answered"] = asdict(rule)
     for window in predictions.windows(made_by):
-        logits = np.zeros((0, len(ensemble.labels)), np.float32)
+        predicted = PredictedRows.nothing(len(ensemble.labels))
         if window.rows:
-            logits = ensemble.predict(to_frame(window.rows), predictions.advance).logits
-        predictions.write(window, decision.probabilities(logits), decision.label_ids(logits))
+            prediction = ensemble.predict(to_frame(window.rows), predictions.advance)
+            predicted = decide(prediction, ensemble.decision, rule)
+        predictions.write(window, predicted)
+    if isinstance(predictions, RankedFile):
+        rank(predictions, models)
     predictions.finish()
+
+
+def rank(predictions: RankedFile, models: list[ModelFiles]) -> None:
+    """Put the rows in the order in which a person should label them."""
+    # The search for near duplicates takes a second to import, and predicting without --rank has no use for it.
+    from toolkit.doctor.labelling_order import CHECKED_ROWS, labelling_order, least_sure  # noqa: PLC0415
+
+    margins = predictions.margins()
+    texts = predictions.texts(least_sure(margins)[:CHECKED_ROWS])
+    order = labelling_order(margins, texts, utils.labelled_texts([model.directory for model in models]))
+    predictions.put_in_order(order.numbers)
+    predictions.log(RANKED.fill(repeats=count_of(order.repeats, "row")))
+
+
+def decide(prediction: utils.TablePrediction, decision: Decision, rule: AnswerRule | None) -> PredictedRows:
+    """Return which labels are predicted, and which of the rows `rule` leaves without (None: none of them)."""
+    logits = prediction.logits
+    uncertain = None
+    if rule is not None:
+        uncertain = rule.uncertain(decision.confidence(logits), prediction.energies)
+    return PredictedRows(
+        decision.probabilities(logits), decision.label_ids(logits), uncertain, decision.margins(logits)
+    )
 
 
 if __name__ == "__main__":

@@ -198,7 +198,8 @@ def evaluate(run: Trainer) -> None:
     if is_best and run.directory.writes:
         tokenizer = run.data.main_encoder.tokenizer
         with run.with_all_tokens():
-            utils.save_model(run.directory.paths.model_dir, run.model, tokenizer, run.run_facts(), waits=True)
+            kept = run.validation_scores()
+            utils.save_model(run.directory.paths.model_dir, run.model, tokenizer, run.run_facts(), kept, waits=True)
     run.directory.write_history(progress)
     run.log(progress.last_line(options.metric, run.log.language))
 

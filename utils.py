@@ -22,6 +22,7 @@ from toolkit.base.errors import UserError
 from toolkit.base.languages import LIST_COMMA, SEMICOLON, Text, joined
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import (
+    AbstentionOptions,
     DataOptions,
     FineTuningOptions,
     ModelOptions,
@@ -50,9 +51,18 @@ from toolkit.data.tables import Table, to_frame
 from toolkit.data.texts import TABLES
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.doctor.findings import Finding, say_findings
+from toolkit.evaluation.abstention import (
+    AnswerRule,
+    ValidationSet,
+    answers_line,
+    energies_of,
+    find_least_energy,
+    require_answers,
+)
 from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, mean_logits
 from toolkit.evaluation.metrics import find_positive_id
 from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.evaluation.texts import ABSTENTION
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.files.inputs import input_fingerprint
 from toolkit.files.source import find_file, labelled_files
@@ -84,6 +94,7 @@ from toolkit.runs.paths import refuse_to_merge
 from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.runs.saved_model import load_saved_classifier
 from toolkit.runs.trained_weights import load_saved_tokenizer, save_trained
+from toolkit.runs.validation_scores import ValidationScores
 from toolkit.tokens.dataset import (
     TokenDataset,
     TokenFacts,
@@ -363,6 +374,23 @@ def read_training_table(run: RunFacts) -> Table | None:
                 table, _ = split_table(table, options["valid_ratio"], split_seed)
             return table
     return None
+
+
+def labelled_texts(folders: Sequence[Path]) -> set[str]:
+    """Return the texts of all rows that some models were trained and validated on, as far as they are there.
+
+    Those of a pair count as one text.
+    """
+    texts: set[str] = set()
+    for folder in folders:
+        run = read_run(folder)
+        for facts in (run.data.get("train"), run.data.get("valid")):
+            with suppress(UserError, OSError, LookupError, TypeError):  # no such file, or a run.json that says less
+                if facts is not None and input_fingerprint(Path(facts.file)) == facts.sha256:
+                    reading = options_from(FineTuningOptions, run.options).data.reading
+                    table = read_table(Path(facts.file), run.columns, replace(reading, on_bad_rows="skip"))
+                    texts.update(table.whole_texts)
+    return texts
 
 
 # -- texts to tokens --------------------------------------------------------------------------------------------------
@@ -1012,6 +1040,7 @@ class TablePrediction:
     """What was predicted of the N rows of a table with C labels."""
 
     logits: np.ndarray  # (N, C)
+    energies: np.ndarray  # (N,), low for texts that are like none of the labels
     full_lengths: np.ndarray  # (N,), in tokens of the first model, before they are cut
 
 
@@ -1044,18 +1073,26 @@ class Ensemble:
 
         `on_batch` gets the rows of each batch that all models have predicted; `file` is for messages.
         """
-        probabilities = []
+        logits = []
         lengths = []
         for number, member in enumerate(self.members, 1):
             tokenized = tokenize(member.encoder, frame, file=file, language=self.language)
             is_last = number == len(self.members)
             report = on_batch if is_last else _nothing
-            logits = predict_together(member.predictor, tokenized.dataset, report)
-            if len(self.members) == 1:
-                return TablePrediction(logits, tokenized.full_lengths)
-            probabilities.append(member.decision.probabilities(logits)[:, member.order])
+            logits.append(predict_together(member.predictor, tokenized.dataset, report))
             lengths.append(tokenized.full_lengths)
-        return TablePrediction(mean_logits(probabilities), lengths[0])
+        return self.together(logits, lengths[0])
+
+    def together(self, logits: Sequence[np.ndarray], full_lengths: np.ndarray) -> TablePrediction:
+        """Return what the models predict together, given the logits (N, C) of each, in the order of its own labels."""
+        energies = np.mean([energies_of(each) for each in logits], axis=0)
+        if len(self.members) == 1:
+            return TablePrediction(logits[0], energies, full_lengths)
+        probabilities = [
+            member.decision.probabilities(each)[:, member.order]
+            for member, each in zip(self.members, logits, strict=True)
+        ]
+        return TablePrediction(mean_logits(probabilities), energies, full_lengths)
 
     def check_int8(self, frame: pd.DataFrame, min_agreement: float) -> list[Text]:
         """Return how many rows keep the label of fp32 in int8, for each model; UserError if too few do.
@@ -1079,6 +1116,43 @@ def _predicted_labels(predictor: Predictor, dataset: TokenDataset, decision: Dec
     return decision.label_ids(predict_logits(predictor, dataset))
 
 
+def validation_set(ensemble: Ensemble, folders: Sequence[Path], option: str) -> ValidationSet:
+    """Return what the models of some directories predict together of the rows that they were all validated on.
+
+    Raises UserError, for the `option` that needs it, if it is not kept, or if the rows are not the same ones.
+    """
+    label_count = len(ensemble.labels)
+    kept = [ValidationScores.read(folder, label_count, option) for folder in folders]
+    for folder, scores in zip(folders, kept, strict=True):
+        if scores.rows != kept[0].rows:
+            raise UserError(ABSTENTION["other_rows"].fill(option=option, first=folders[0], other=folder))
+    label_ids = np.argsort(ensemble.members[0].order)[kept[0].label_ids]
+    prediction = ensemble.together([scores.logits for scores in kept], np.zeros(len(label_ids), int))
+    decision = ensemble.decision
+    right = decision.label_ids(prediction.logits) == label_ids
+    return ValidationSet(decision.confidence(prediction.logits), right, prediction.energies)
+
+
+def answer_rule(ensemble: Ensemble, folders: Sequence[Path], options: AbstentionOptions, log: Log) -> AnswerRule | None:
+    """Return which rows are answered, None for all, and say which threshold was found.
+
+    Raises UserError if the rows that the models were validated on do not show the accuracy that is wanted.
+    """
+    if not options.is_wanted:
+        return None
+    least_energy = None
+    least_probability = options.abstain_below or 0.0
+    if options.abstain_unknown is not None:
+        rows = validation_set(ensemble, folders, "--abstain_unknown")
+        least_energy = find_least_energy(rows.energies, options.abstain_unknown)
+    if options.abstain_for is not None:
+        rows = validation_set(ensemble, folders, "--abstain_for").with_energy(least_energy)
+        answers = require_answers(rows.probability, rows.right, options.abstain_for)
+        log(answers_line(answers, options.abstain_for))
+        least_probability = answers.threshold
+    return AnswerRule(least_probability, least_energy)
+
+
 def score_table(ensemble: Ensemble, table: Table) -> ScoredSet:
     """Predict the labels of a table that the main process has and score them, while the others are in help_predict."""
     label_ids = encode_labels(table, ensemble.labels)
@@ -1093,11 +1167,19 @@ def score_table(ensemble: Ensemble, table: Table) -> ScoredSet:
 # -- model directory --------------------------------------------------------------------------------------------------
 
 
-def save_model(folder: Path, model: torch.nn.Module, tokenizer: Any, run: RunFacts, waits: bool = False) -> None:
+def save_model(
+    folder: Path,
+    model: torch.nn.Module,
+    tokenizer: Any,
+    run: RunFacts,
+    validation: ValidationScores | None = None,
+    waits: bool = False,
+) -> None:
     """Replace a model directory by one with this model, its tokenizer, run.json and the model card, in one go.
 
     If `run` says that a part of the model was trained, that part alone is saved, with what is needed to find the rest.
-    If it `waits`, it stays beside the old one until install_directory is called.
+    What it made of its `validation` rows is saved with it. If it `waits`, it stays beside the old one until
+    install_directory is called.
     """
     with filling(folder) as new:
         if run.trained is not None:
@@ -1105,6 +1187,8 @@ def save_model(folder: Path, model: torch.nn.Module, tokenizer: Any, run: RunFac
         else:
             unwrap(model).save_pretrained(new, max_shard_size=ONE_FILE)
             tokenizer.save_pretrained(new)
+        if validation is not None:
+            validation.save(new)
         describe_model(new, run)
     if not waits:
         install_directory(folder)
@@ -1120,7 +1204,8 @@ def write_whole_model(folder: Path, target: Path) -> None:
         raise UserError(COMBINATIONS["merged"].fill(folder=folder))
     refuse_to_merge(target, run.trained.part)
     model = load_saved_classifier(folder, run).model
-    save_model(target, model, load_saved_tokenizer(folder, run), replace(run, trained=None))
+    validation = ValidationScores.find(folder, len(run.labels))
+    save_model(target, model, load_saved_tokenizer(folder, run), replace(run, trained=None), validation)
 
 
 def describe_model(folder: Path, run: RunFacts) -> None:

@@ -217,3 +217,30 @@ def test_rules_that_differ_are_not_used_and_that_is_said():
     assert decision_of_average([run_facts(), run_facts()]) == (Decision(), None)
     with pytest.raises(UserError, match="needs exactly two labels"):
         decision_of_average([run_facts(labels=["a", "b", "c"])] * 2, 0.7)
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        Decision(2.0),
+        Decision(2.0, threshold=0.2),
+        Decision(1.0, positive_id=0, threshold=0.9),
+        Decision(0.5, bias=(0.0, 2.0)),
+    ],
+)
+def test_the_margin_is_none_where_the_prediction_would_change_and_grows_on_both_sides(decision):
+    gaps = np.linspace(-8, 8, 4001)
+    logits = np.column_stack([np.zeros(4001), gaps]).astype(np.float32)
+    margins = decision.margins(logits)
+    change = int(np.flatnonzero(np.diff(decision.label_ids(logits)))[0])
+    assert abs(int(margins.argmin()) - change) <= 1 and margins.min() < 0.01
+    assert (np.diff(margins[: change - 1]) <= 0).all() and (np.diff(margins[change + 2 :]) >= 0).all()
+
+
+def test_the_margin_is_the_difference_of_the_two_largest_probabilities():
+    logits = np.random.default_rng(0).normal(0, 2, (50, 6)).astype(np.float32)
+    ranked = np.sort(softmax(logits, 1.7), axis=1)
+    np.testing.assert_allclose(Decision(1.7).margins(logits), ranked[:, -1] - ranked[:, -2])
+    assert Decision(1.7, bias=(1e3, 0, 0, 0, 0, 0)).margins(logits).min() > 0.999
+    assert Decision().margins(logits[:, :1]).tolist() == [1.0] * 50
+    assert np.isfinite(Decision(threshold=0.0).margins(logits[:, :2])).all()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from toolkit.base.errors import UserError
-from toolkit.predictions.added_columns import AddedColumns, likeliest_count, scored_columns
+from toolkit.predictions.added_columns import AddedColumns, PredictedRows, likeliest_count, scored_columns
 
 LABELS = ["好", "差"]
 
@@ -34,7 +34,7 @@ def test_the_likeliest_labels_come_in_the_order_of_their_probabilities(likeliest
     probabilities = np.round(draw.dirichlet(np.ones(7), 50), 1)  # with ties
     labels = [f"label {number}" for number in range(7)]
     added = AddedColumns(labels, likeliest)
-    rows = added.fill([{"text": "x"}] * 50, probabilities, probabilities.argmax(1))
+    rows = added.fill([{"text": "x"}] * 50, PredictedRows(probabilities, probabilities.argmax(1)))
     for row, chances in zip(rows, probabilities, strict=True):
         assert list(row) == ["text", *added.names]
         expected = sorted(range(7), key=lambda number, chances=chances: (-chances[number], number))[:likeliest]

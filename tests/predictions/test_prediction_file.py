@@ -12,7 +12,9 @@ import pytest
 from toolkit.base.errors import UserError
 from toolkit.cli.options import inference_options
 from toolkit.files.columns import Columns
-from toolkit.predictions.prediction_file import Predictions, open_predictions, rejected_path
+from toolkit.predictions.added_columns import PredictedRows
+from toolkit.predictions.outputs import open_predictions
+from toolkit.predictions.prediction_file import Predictions, rejected_path
 
 LABELS = ["con", "pro"]
 MADE_BY = {"model": {"run.json": "aa"}, "precision": "fp32"}
@@ -37,7 +39,7 @@ def predict(predictions: Predictions, made_by: dict = MADE_BY, until: int | None
             return numbers
         of_pro = np.array([0.1 if len(row.text) % 2 else 0.9 for row in window.rows])
         predictions.advance(len(window.rows))
-        predictions.write(window, np.column_stack([1 - of_pro, of_pro]), (of_pro > 0.5).astype(int))
+        predictions.write(window, PredictedRows(np.column_stack([1 - of_pro, of_pro]), (of_pro > 0.5).astype(int)))
         numbers.append(window.number)
     predictions.finish()
     return numbers

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from toolkit.base.errors import UserError
-from toolkit.predictions.added_columns import AddedColumns
+from toolkit.predictions.added_columns import AddedColumns, PredictedRows
 from toolkit.predictions.parts import Parts
 from toolkit.predictions.writers import ExcelWriter, ParquetWriter, TextWriter
 
@@ -29,7 +29,7 @@ def probabilities(rows: int, labels: int = 2) -> np.ndarray:
 
 
 def most_probable(rows: list[dict], chances: np.ndarray, labels: list[str] = LABELS) -> list[dict]:
-    return AddedColumns(labels).fill(rows, chances, chances.argmax(1))
+    return AddedColumns(labels).fill(rows, PredictedRows(chances, chances.argmax(1)))
 
 
 PREDICTED = most_probable(ROWS, probabilities(len(ROWS)))
@@ -333,7 +333,7 @@ def test_a_parquet_file_keeps_the_types_of_the_parquet_file_it_comes_from(tmp_pa
 def test_the_likeliest_labels_are_strings_of_a_parquet_file_and_their_probabilities_floats(tmp_path):
     pytest.importorskip("pyarrow")
     added = AddedColumns(["a", "b", "c"], likeliest=2)
-    rows = added.fill([{"text": "x"}], np.array([[0.2, 0.5, 0.3]]), np.array([1]))
+    rows = added.fill([{"text": "x"}], PredictedRows(np.array([[0.2, 0.5, 0.3]]), np.array([1])))
     frame = pd.read_parquet(write(tmp_path / "out.parquet", rows, ParquetWriter(["text"], added, None)))
     assert frame.to_dict("records") == [
         {"text": "x", "prediction": "b", "top1_label": "b", "top1_prob": 0.5, "top2_label": "c", "top2_prob": 0.3}

@@ -29,6 +29,7 @@ _positive = number(float, 0, above=True)
 _not_negative = number(float, 0)
 _share = number(float, 0, 1)
 _below_one = number(float, 0, 1 - 1e-9)
+_accuracy = number(float, 0, 1 - 1e-9, above=True)
 _threshold = number(float, 0, 1)
 _seed = number(int, 0, LARGEST_SEED)
 SWITCH = argparse.BooleanOptionalAction
@@ -282,9 +283,17 @@ def scoring_parser() -> Parser:
     return parser
 
 
+def _check_inference(args: argparse.Namespace) -> None:
+    """Raise UserError for options of infer.py that do not go together."""
+    if args.abstain_below is not None and args.abstain_for is not None:
+        raise UserError(COMBINATIONS["with"].fill(option="--abstain_below", other="--abstain_for"))
+    if args.rank is not None and args.text is not None:
+        raise UserError(COMBINATIONS["with"].fill(option="--rank", other="--text"))
+
+
 def inference_parser() -> Parser:
     """Return the parser of infer.py."""
-    parser = Parser(prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
+    parser = Parser(_check_inference, prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--input_file", type=path, metavar="FILE", help="rows to classify: a file, several by a pattern such as 'part-*.csv', a folder of texts, or - for standard input (off: unlabelled.* of --data_dir)")
     group.add_argument("--output_file", type=path, metavar="FILE", help="file for the rows and their predictions, - for standard output (off: predictions.* in the format of the input, beside the model directory; for standard input, standard output)")
@@ -299,6 +308,10 @@ def inference_parser() -> Parser:
     group.add_argument("--merge", type=path, metavar="DIR", help="instead of predicting, write the whole model to this directory, for transformers.pipeline and others, where --model_dir has only the part that was trained (main.py --train) (off: predict)")
     group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
     group.add_argument("--top_k", type=_count_or_off, metavar="K", help="write only the K likeliest labels, as top1_label, top1_prob, and so on; 0 writes the probability of every label (off: 10 for a model of more than 100 labels, else 0)")
+    group.add_argument("--abstain_below", type=_share, metavar="PROBABILITY", help="leave the prediction empty where its calibrated probability is below this, and add a column uncertain (off: a prediction for every row)")
+    group.add_argument("--abstain_for", type=_accuracy, metavar="ACCURACY", help="leave the prediction empty where its probability is too low for so much accuracy of those that are given: the threshold is the one at which the validation rows show it with a confidence of 97.5%%; an error if they cannot (off: a prediction for every row)")
+    group.add_argument("--abstain_unknown", type=_below_one, metavar="SHARE", help="leave the prediction empty where the text looks less like any of the labels than all but this share of the validation rows, by the energy of its logits: texts of no known kind (off: not looked for)")
+    group.add_argument("--rank", choices=["uncertain"], help="write the rows in the order in which a person should label them: those first of which the model is least sure, and behind all others those that nearly equal an earlier one or are labelled already (off: in the order of the input)")
     group.add_argument("--prediction_prefix", metavar="TEXT", help="what the names of the added columns begin with, as in new_prediction, so that an input keeps columns of its own that are called prediction and prob_<label> (off: nothing)")
     group.add_argument("--overwrite", action=SWITCH, default=False, help="replace an output file that already exists, and columns of the input that are called prediction and prob_<label>")
     _add_language(group)

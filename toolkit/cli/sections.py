@@ -217,6 +217,20 @@ class ScoringOptions:
 
 
 @dataclass(frozen=True)
+class AbstentionOptions:
+    """Which rows of infer.py get no prediction; None is off."""
+
+    abstain_below: float | None  # probability of the predicted label
+    abstain_for: float | None  # accuracy of what is predicted
+    abstain_unknown: float | None  # share of the validation rows
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a row may be left without a prediction."""
+        return self != AbstentionOptions(None, None, None)
+
+
+@dataclass(frozen=True)
 class InferenceOptions:
     """The options of infer.py."""
 
@@ -230,6 +244,8 @@ class InferenceOptions:
     reading: ReadingOptions
     model_dirs: list[str]  # of several the probabilities are averaged
     prediction: PredictionOptions
+    abstention: AbstentionOptions
+    rank: str | None  # uncertain: the rows a person should label first come first; None: as in the input
     merge: str | None  # where the whole model is written instead of predictions
     excel_safe: bool
     prediction_prefix: str | None  # of the names of the columns that are added

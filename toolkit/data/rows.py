@@ -25,6 +25,7 @@ CHOICES = '{"choices":'  # how a cell begins in which Label Studio has several o
 SINGLE_VALUES = (bool, int, float, Decimal)
 MAX_LISTED_COLUMNS = 20  # in an error
 UNREADABLE = re.compile("[\0\udc80-\udcff]")  # NUL, and bytes that could not be decoded
+PAIR_SEPARATOR = "\0"  # between the two texts of a pair where they are one; no text can contain it
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 

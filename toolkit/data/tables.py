@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.base.languages import Text, count_of
-from toolkit.data.rows import Rejected, Row
+from toolkit.data.rows import PAIR_SEPARATOR, Rejected, Row
 from toolkit.data.texts import TABLES
 from toolkit.files.columns import Columns
 from toolkit.files.source import said_first
@@ -54,6 +54,15 @@ class Table:
     def texts(self) -> list[str]:
         """All texts, first and second ones."""
         return self.frame.drop(columns="label", errors="ignore").to_numpy().ravel().tolist()
+
+    @property
+    def whole_texts(self) -> list[str]:
+        """The text of each row, the two of a pair as one."""
+        texts = self.frame["text"].tolist()
+        if "text_pair" not in self.frame or self.columns.text_pair is None:
+            return texts
+        pairs = self.frame["text_pair"].tolist()
+        return [f"{text}{PAIR_SEPARATOR}{pair}" for text, pair in zip(texts, pairs, strict=True)]
 
     def part(self, keep: np.ndarray, rejected: list[Rejected]) -> "Table":
         """Return the table of the rows that `keep` (N,) bool selects, with other rejected ones."""

@@ -142,6 +142,10 @@ class UnlabelledRows:
                 self.rejected += 1
             yield row
 
+    def again(self, source: Source) -> Iterator[Row | Rejected]:
+        """Yield what read_to_write does, of a file that was gone through before, and count nothing."""
+        return (row for row in self._rows(source) if self.keeps_bad_rows or isinstance(row, Row))
+
     def read_to_write(self, source: Source) -> Iterator[Row | Rejected]:
         """Yield the rows of the opened file that are written: those that can be used, and others if they are kept."""
         return (row for row in self.read(source) if self.keeps_bad_rows or isinstance(row, Row))

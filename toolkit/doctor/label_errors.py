@@ -28,7 +28,7 @@ from toolkit.data.tables import Table
 from toolkit.doctor.findings import MAX_EXAMPLES
 from toolkit.doctor.labelled_rows import LabelledRows, number_rows
 from toolkit.doctor.texts import LABEL_ERRORS
-from toolkit.predictions.added_columns import AddedColumns, likeliest_count
+from toolkit.predictions.added_columns import AddedColumns, PredictedRows, likeliest_count
 from toolkit.predictions.writers import TextWriter
 from toolkit.tokens.dataset import TokenDataset
 
@@ -186,7 +186,7 @@ def _csv(error_list: ErrorList, errors: Sequence[int], probabilities: np.ndarray
     rows = error_list.rows
     records = [error_list.records[row] for row in errors]
     added = error_list.added
-    lines = added.fill(records, probabilities, probabilities.argmax(axis=1))
+    lines = added.fill(records, PredictedRows(probabilities, probabilities.argmax(axis=1)))
     for row, line, row_quality in zip(errors, lines, quality, strict=True):
         line[LABEL_QUALITY] = float(f"{row_quality:.9g}")
         line[FILE] = str(rows.tables[rows.table_of[row]].path)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toolkit.data.rows import PAIR_SEPARATOR
 from toolkit.data.tables import Table
 from toolkit.doctor.duplicates import normalize
 from toolkit.doctor.findings import MAX_EXAMPLES, Location
 from toolkit.doctor.texts import HELD_OUT
 
 TRAIN = 0  # the number of the training table: it comes first
-PAIR_SEPARATOR = "\0"  # between the two texts of a pair; no text can contain it
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ OWN_THRESHOLDS_DIFFER = Text(
     "the models' own thresholds or biases differ and are not used: the highest mean probability decides",
     "各模型自己的阈值或偏置不同，不使用：取平均概率最高的标签",
 )
+LEAST_THRESHOLD = 1e-9  # of which, and of 1 less that, a logarithm is taken
 SAME_VALUE = 1e-12  # two values of a metric that differ by less are equal but for rounding
 
 
@@ -104,6 +105,27 @@ class Decision:
             return logits.argmax(axis=1)
         is_positive = self.positive_probability(logits) >= self.threshold
         return np.where(is_positive, self.positive_id, 1 - self.positive_id)
+
+    def confidence(self, logits: np.ndarray) -> np.ndarray:
+        """Return the calibrated probability (N,) of the label that is predicted for logits (N, C)."""
+        return softmax(logits, self.temperature)[np.arange(len(logits)), self.label_ids(logits)]
+
+    def margins(self, logits: np.ndarray) -> np.ndarray:
+        """Return how far the predicted label is ahead of the next one, (N,) from 0 to 1, for logits (N, C).
+
+        That is the difference of their calibrated probabilities, with the bias, or shifted by the threshold, so that 0
+        is where the prediction would change.
+        """
+        scores = scale(logits, self.temperature)
+        if self.bias is not None:
+            scores = scores + self.bias
+        if self.threshold is not None:
+            threshold = min(max(self.threshold, LEAST_THRESHOLD), 1 - LEAST_THRESHOLD)
+            scores[:, self.positive_id] += math.log((1 - threshold) / threshold)
+        if scores.shape[1] == 1:
+            return np.ones(len(scores))
+        largest = np.partition(special.softmax(scores, axis=1), -2, axis=1)[:, -2:]
+        return largest[:, 1] - largest[:, 0]
 
     def positive_probability(self, logits: np.ndarray) -> np.ndarray:
         """Return the calibrated probability (N,) of the positive label for logits (N, C)."""

@@ -1,4 +1,4 @@
-"""Where a model is right and where it is wrong: curves, reliability, thresholds, and scores of parts of the test set.
+"""Where a model is right and where wrong: curves, reliability, thresholds, abstention, and scores of parts of the set.
 
 N rows, C labels.
 """
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn import metrics as sk
 
+from toolkit.evaluation.abstention import answered_at, risk_coverage
 from toolkit.evaluation.decision import softmax
 from toolkit.evaluation.intervals import share_interval
 from toolkit.evaluation.metrics import BINS, confidence_bins, macro_f1
@@ -19,6 +20,7 @@ MAX_POINTS = 200  # of a curve
 MAX_CURVES = 10  # of several labels, those with the least average precision
 MAX_GROUPS = 20  # different values of a column
 MAX_COLUMNS = 12
+MIN_ANSWERED = 20  # rows, of which the accuracy is drawn
 QUANTILES = 5  # parts of about the same size, by length or number
 
 Point = list[float]  # [x, y]
@@ -72,7 +74,7 @@ class Part(NamedTuple):
 
 
 def diagnose(scored: ScoredSet, scores: Mapping, records: Sequence[dict], used: Sequence[str], max_length: int) -> dict:
-    """Return reliability, curves, slices and, for two labels, thresholds, in the form of metrics.json.
+    """Return reliability, curves, what is answered, slices and, for two labels, thresholds, as metrics.json has them.
 
     Args:
         scored: what was predicted.
@@ -88,6 +90,7 @@ def diagnose(scored: ScoredSet, scores: Mapping, records: Sequence[dict], used: 
             for name, values in probabilities.items()
         },
         "curves": _curves(scored, scores["per_class"]),
+        "answered": answered(scored.calibrated_confidence, scored.right),
         "slices": [*_slices_by_length(scored, max_length), *_slices_by_column(scored, records, used)],
     }
     if len(scored.labels) == 2:
@@ -126,6 +129,18 @@ def threshold_counts(probability: np.ndarray, is_positive: np.ndarray) -> Thresh
         positives=len(of_positives),
         negatives=len(of_negatives),
     )
+
+
+def answered(probability: np.ndarray, right: np.ndarray) -> dict[str, list]:
+    """Return how accurate the answered rows are where unsure ones are not answered: a curve, and at some thresholds.
+
+    Args:
+        probability: (N,), calibrated, of what is predicted.
+        right: (N,), whether, or to what share, a row is right.
+    """
+    shares, accuracies = risk_coverage(probability, right)
+    is_drawn = shares * len(right) >= min(MIN_ANSWERED, len(right))
+    return {"curve": _points(shares[is_drawn], accuracies[is_drawn]), "thresholds": answered_at(probability, right)}
 
 
 def _curves(scored: ScoredSet, per_class: Mapping[str, Mapping]) -> dict[str, dict[str, list[Point]]]:

@@ -35,6 +35,11 @@ class ScoredSet:
         return self.predicted == self.label_ids
 
     @cached_property
+    def calibrated_confidence(self) -> np.ndarray:
+        """The calibrated probability (N,) of the label that is predicted, whatever probabilities are written."""
+        return self.decision.confidence(self.logits)
+
+    @cached_property
     def confidence(self) -> np.ndarray:
         """The probability (N,) of the label that is predicted."""
         return self.probabilities[np.arange(len(self.predicted)), self.predicted]

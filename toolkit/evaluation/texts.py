@@ -26,6 +26,43 @@ BIAS: dict[str, Text] = {
         "--threshold auto：偏置不一定有用，所以不用；在留出的验证行上，{measured}",
     ),
 }
+ABSTENTION: dict[str, Text] = {  # where no label is predicted
+    "answers": Text(
+        (
+            "--abstain_for {accuracy:g}: a prediction needs a probability of at least {threshold:.4f}; {share:.1%} of "
+            "the {rows:,} validation rows have it, {reached:.2%} of these right (with a confidence of {confidence:.1%} "
+            "at least {bound:.2%})"
+        ),
+        (
+            "--abstain_for {accuracy:g}：概率不低于 {threshold:.4f} 才给出预测；{rows:,} 行验证数据中"
+            "有 {share:.1%} 达到，其中 {reached:.2%} 正确（置信度 {confidence:.1%} 下至少 {bound:.2%}）"
+        ),
+    ),
+    "not_shown": Text(
+        (
+            "--abstain_for {accuracy:g}: the {rows:,} validation rows do not show so much accuracy with a "
+            "confidence of {confidence:.1%}; the best that they show is {best:.3f}, for {share:.0%} of the rows"
+        ),
+        (
+            "--abstain_for {accuracy:g}：{rows:,} 行验证数据不足以在 {confidence:.1%} 的置信度下表明有这么高的准确率；"
+            "最多能表明 {best:.3f}，对 {share:.0%} 的行"
+        ),
+    ),
+    "nothing_shown": Text(
+        (
+            "--abstain_for {accuracy:g}: the {rows:,} validation rows show no accuracy above one half with a "
+            "confidence of {confidence:.1%}; it takes more of them, or a better model"
+        ),
+        (
+            "--abstain_for {accuracy:g}：{rows:,} 行验证数据在 {confidence:.1%} 的置信度下表明不了高于一半的准确率；"
+            "需要更多的验证数据，或更好的模型"
+        ),
+    ),
+    "other_rows": Text(
+        "{option}: {first} and {other} have been validated on different rows; --abstain_below does without them",
+        "{option}：{first} 与 {other} 的验证数据不同；--abstain_below 不需要验证数据",
+    ),
+}
 COMPARISON: dict[str, Text] = {
     "scores": Text(
         "against {other}: accuracy {accuracy}, macro f1 {macro_f1}",

@@ -1,8 +1,11 @@
-"""The columns that a prediction adds to a row: its label, and the probabilities of all labels or the likeliest ones."""
+"""The columns that a prediction adds to a row: its label, and the probabilities of all labels or the likeliest ones.
+
+N rows, C labels.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
@@ -14,6 +17,7 @@ from toolkit.predictions.texts import OUTPUT
 
 MANY_LABELS = 100  # of more, the output has the likeliest ones alone, or its size would grow with rows times labels
 LIKELIEST = 10  # labels of that many
+UNCERTAIN = "uncertain"
 CORRECT = "correct"
 LINE = "line"  # both of predictions.csv, beside the predictions of rows whose labels are known
 
@@ -29,17 +33,48 @@ def likeliest_count(top_k: int | None, label_count: int) -> int | None:
 
 
 @dataclass(frozen=True)
+class PredictedRows:
+    """What is predicted of N rows: the probability of each label, and the number of the one that is predicted."""
+
+    probabilities: np.ndarray  # (N, C)
+    label_ids: np.ndarray  # (N,)
+    uncertain: np.ndarray | None = None  # (N,) bool, rows whose prediction is left empty; None: of none
+    margins: np.ndarray | None = None  # (N,), between the two likeliest labels; None: not asked for
+
+    @classmethod
+    def nothing(cls, label_count: int) -> "PredictedRows":
+        """Return what is predicted of no row."""
+        return cls(np.zeros((0, label_count)), np.zeros(0, int), margins=np.zeros(0))
+
+    def select(self, chosen: np.ndarray | slice) -> "PredictedRows":
+        """Return what is predicted of some of the rows."""
+        columns: dict[str, Any] = {name: None if value is None else value[chosen] for name, value in vars(self).items()}
+        return replace(self, **columns)
+
+    @classmethod
+    def join(cls, pieces: Sequence["PredictedRows"]) -> "PredictedRows":
+        """Return what is predicted of the rows of some pieces, at least one, as one."""
+        filled = [piece for piece in pieces if len(piece.label_ids)] or pieces[:1]
+        columns = {name: [vars(piece)[name] for piece in filled] for name in vars(filled[0])}
+        joined: dict[str, Any] = {
+            name: None if values[0] is None else np.concatenate(values) for name, values in columns.items()
+        }
+        return replace(filled[0], **joined)
+
+
+@dataclass(frozen=True)
 class AddedColumns:
     """The columns that are added for a model of C labels.
 
-    They are `prediction` and then, for each label, `prob_<label>`; or, with `likeliest` K, `top1_label`, `top1_prob` to
-    `topK_label`, `topK_prob`. All of these names begin with `prefix`.
+    They are `prediction`, where it may be left empty `uncertain`, and then, for each label, `prob_<label>`; or, with
+    `likeliest` K, `top1_label`, `top1_prob` to `topK_label`, `topK_prob`. All of these names begin with `prefix`.
     """
 
     labels: Sequence[str]
     likeliest: int | None = None
     prefix: str = ""
     label_column: str = "prediction"
+    may_abstain: bool = False
 
     @cached_property
     def label_names(self) -> list[str]:
@@ -48,12 +83,18 @@ class AddedColumns:
         return [self.prefix + self.label_column, *tops]
 
     @cached_property
+    def truth_names(self) -> list[str]:
+        """The names of those that hold true or false."""
+        return [self.prefix + UNCERTAIN] if self.may_abstain else []
+
+    @cached_property
     def names(self) -> list[str]:
         """The names of all, in order."""
+        first = [self.prefix + self.label_column, *self.truth_names]
         if self.likeliest is None:
-            return [self.prefix + self.label_column, *(f"{self.prefix}prob_{label}" for label in self.labels)]
+            return [*first, *(f"{self.prefix}prob_{label}" for label in self.labels)]
         pairs = ((f"{self.prefix}top{place}_label", f"{self.prefix}top{place}_prob") for place in self._places)
-        return [self.prefix + self.label_column, *(name for pair in pairs for name in pair)]
+        return [*first, *(name for pair in pairs for name in pair)]
 
     @property
     def _places(self) -> range:
@@ -74,23 +115,33 @@ class AddedColumns:
         prediction = self.prefix + self.label_column
         if prediction in taken:
             behind = columns[list(columns).index(prediction) + 1 :]
-            of_another_model = re.compile(re.escape(self.prefix) + r"(prob_.*|top\d+_(label|prob))", re.DOTALL)
+            of_another_model = re.compile(
+                re.escape(self.prefix) + rf"({UNCERTAIN}|prob_.*|top\d+_(label|prob))", re.DOTALL
+            )
             taken.update(takewhile(of_another_model.fullmatch, behind))
         return [column for column in columns if column in taken]
 
-    def fill(self, rows: Sequence[dict], probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
-        """Return the rows with their predictions added; the rows stay as they are.
-
-        Args:
-            rows: N rows as they stand in their file.
-            probabilities: (N, C), of which nine digits are kept.
-            label_ids: (N,), numbers of the predicted labels.
-        """
+    def fill(self, rows: Sequence[dict], predicted: PredictedRows) -> list[dict]:
+        """Return N rows, as they stand in their file, with what is predicted added; nine digits are kept."""
         self.check({name for row in rows for name in row})
+        probabilities = predicted.probabilities
         values = self._all_labels(probabilities) if self.likeliest is None else self._likeliest_labels(probabilities)
+        labels = self._labels(predicted)
         return [
-            {**row, **dict(zip(self.names, [self.labels[label_id], *row_values], strict=True))}
-            for row, label_id, row_values in zip(rows, label_ids.tolist(), values, strict=True)
+            {**row, **dict(zip(self.names, [*row_labels, *row_values], strict=True))}
+            for row, row_labels, row_values in zip(rows, labels, values, strict=True)
+        ]
+
+    def _labels(self, predicted: PredictedRows) -> list[list[str | bool | None]]:
+        """Return the predicted label of each row and, where it may be left empty, whether it is."""
+        if not self.may_abstain:
+            return [[self.labels[label_id]] for label_id in predicted.label_ids.tolist()]
+        uncertain = predicted.uncertain
+        if uncertain is None:
+            uncertain = np.zeros(len(predicted.label_ids), bool)
+        return [
+            [None if is_uncertain else self.labels[label_id], is_uncertain]
+            for label_id, is_uncertain in zip(predicted.label_ids.tolist(), uncertain.tolist(), strict=True)
         ]
 
     def _all_labels(self, probabilities: np.ndarray) -> list[list[str | float]]:

@@ -41,19 +41,19 @@ class Parts:
             if path.name != LOCK_FILE:
                 path.unlink()
 
-    def path(self, number: int) -> Path:
-        """Return where a window is kept once it is finished."""
-        return self.folder / f"{number:07d}"
+    def path(self, number: int, ranked: bool = False) -> Path:
+        """Return where a window is kept once it is finished, or one of rows in another order than in their file."""
+        return self.folder / (f".ranked-{number:07d}" if ranked else f"{number:07d}")
 
     def write(self, number: int, data: bytes) -> None:
         """Keep a finished window."""
         write_bytes(self.path(number), data)
 
-    def join(self, count: int, writer: Writer) -> None:
+    def join(self, count: int, writer: Writer, ranked: bool = False) -> None:
         """Make the output of the first `count` windows, put it in its place and remove the parts."""
         new_output = self.folder / f"whole{file_ending(self.output)}"
         try:
-            writer.join([self.path(number) for number in range(count)], new_output)
+            writer.join([self.path(number, ranked) for number in range(count)], new_output)
             sync(new_output)
             new_output.replace(self.output)
         except BaseException:

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from toolkit.base.errors import UserError
 from toolkit.base.languages import LIST_COMMA, Text, count_of, shortened
 from toolkit.base.streams import StandardOutput, writes_utf8
@@ -18,12 +16,10 @@ from toolkit.cli.sections import InferenceOptions
 from toolkit.cli.spoken_language import spoken_language
 from toolkit.data.rows import Rejected, Row, cells_of, cut_into_windows, usable_text
 from toolkit.data.unlabelled import UnlabelledRows
-from toolkit.files.columns import Columns
-from toolkit.files.inputs import input_files
-from toolkit.files.source import file_format, need_file, said_first, short_repr
-from toolkit.predictions.added_columns import AddedColumns, likeliest_count
+from toolkit.files.source import file_format, said_first, short_repr
+from toolkit.predictions.added_columns import AddedColumns, PredictedRows, likeliest_count
 from toolkit.predictions.parts import Parts
-from toolkit.predictions.texts import COLUMNS, COMBINATIONS, OUTPUT, PREDICTING, ROWS, SEVERAL_MODELS, THERE
+from toolkit.predictions.texts import COLUMNS, COMBINATIONS, OUTPUT, PREDICTING, ROWS
 from toolkit.predictions.writers import (
     ExcelWriter,
     InputTable,
@@ -59,7 +55,9 @@ class Predictions(ABC):
         self.options = options
         self.labels = labels
         top_k = likeliest_count(options.top_k, len(labels))
-        self.added = AddedColumns(labels, top_k, options.prediction_prefix or "")
+        self.added = AddedColumns(
+            labels, top_k, options.prediction_prefix or "", may_abstain=options.abstention.is_wanted
+        )
         self.log = Log(sys.stderr, spoken_language(options.language))
         self.total = 0  # usable rows, where they can be counted beforehand
         self.columns: list[str] = []  # of the input, as far as they are known, without those that are replaced
@@ -70,8 +68,8 @@ class Predictions(ABC):
         """Yield the windows that are to be predicted; `made_by` says with which model and on what."""
 
     @abstractmethod
-    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
-        """Write what is predicted of a window of B rows: probabilities (B, C) and numbers of labels (B,)."""
+    def write(self, window: Window, predicted: PredictedRows) -> None:
+        """Write what is predicted of the rows of a window."""
 
     def sample(self, step: int) -> list[Row]:
         """Return every `step`th of the usable rows, where they can be read more than once."""
@@ -83,11 +81,11 @@ class Predictions(ABC):
     def finish(self) -> None:  # noqa: B027 (not all have something left to do)
         """Write and say what comes after the last window."""
 
-    def predicted_rows(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> list[dict]:
+    def predicted_rows(self, window: Window, predicted: PredictedRows) -> list[dict]:
         """Return the rows of a window as they are written."""
         values = [self._kept(row.values) for row in window.rows]
-        predicted = iter(self.added.fill(values, probabilities, label_ids))
-        return [next(predicted) if isinstance(row, Row) else self._unpredicted(row) for row in window.all_rows]
+        rows = iter(self.added.fill(values, predicted))
+        return [next(rows) if isinstance(row, Row) else self._unpredicted(row) for row in window.all_rows]
 
     def _unpredicted(self, row: Rejected) -> dict:
         """Return a row that cannot be used as it is written."""
@@ -122,54 +120,6 @@ class Predictions(ABC):
             raise UserError(there.fill(file=rows.name, columns=columns, keep_both=keep_both))
         self.replaced = frozenset(taken)
         self.log(COLUMNS["replaced"].fill(file=rows.name, columns=columns))
-
-
-def open_predictions(
-    options: InferenceOptions, columns: Columns, labels: Sequence[str], window_size: int
-) -> "SinglePrediction | PredictionStream | PredictionFile":
-    """Return where the predictions go of what `options` name; a file's windows have `window_size` rows.
-
-    Raises UserError for what is wrong with the input or is in the way of the output.
-    """
-    if options.text is not None:
-        return SinglePrediction(options, labels, pairs=columns.text_pair is not None)
-    if options.text_pair is not None:
-        raise UserError(COMBINATIONS["text_pair"])
-    path = need_file(options.input_file, options.data_dir, "unlabelled", "--input_file")
-    rows = UnlabelledRows(str(path), columns, options.reading, options.input_format)
-    output = output_path(options, rows)
-    if output is None:
-        return PredictionStream(options, labels, rows)
-    return PredictionFile(options, labels, rows, output, window_size)
-
-
-def output_path(options: InferenceOptions, rows: UnlabelledRows) -> Path | None:
-    """Return the file to write for the input `rows`, None for standard output; UserError if something is in the way.
-
-    Without --output_file, standard input goes to standard output, and a file to predictions.* beside the model.
-    """
-    name = options.output_file
-    if not name and rows.is_pipe:
-        name = "-"
-    if name == "-":
-        return None
-    if not name and len(options.model_dirs) > 1:
-        raise UserError(SEVERAL_MODELS.fill(count=len(options.model_dirs)))
-    path = Path(name or Path(options.model_dirs[0]).parent / f"predictions{rows.output_ending()}")
-    rejected = rejected_path(path)
-    if not rows.is_pipe:
-        if _is_read(path, rows):
-            raise UserError(OUTPUT["input"].fill(path=path))
-        if _is_read(rejected, rows):
-            raise UserError(OUTPUT["rejected_input"].fill(rejected=rejected, path=path))
-    if path.exists() and not options.overwrite:
-        raise UserError(THERE.fill(file=path))
-    return path
-
-
-def _is_read(path: Path, rows: UnlabelledRows) -> bool:
-    """Return whether a path is a file from which the rows come."""
-    return path.exists() and any(path.samefile(file) for file in input_files(Path(rows.path)) if file.exists())
 
 
 def rejected_path(output: Path) -> Path:
@@ -219,9 +169,9 @@ class SinglePrediction(Predictions):
         """Yield the one window of the one row."""
         yield Window(0, [self.row])
 
-    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+    def write(self, window: Window, predicted: PredictedRows) -> None:
         """Print the row with its prediction."""
-        (row,) = self.predicted_rows(window, probabilities, label_ids)
+        (row,) = self.predicted_rows(window, predicted)
         print(json.dumps(row, ensure_ascii=not writes_utf8(sys.stdout)))
 
 
@@ -275,11 +225,11 @@ class PredictionStream(Predictions):
             else:
                 self.log(ROWS["left_out"].fill(row=row.problem))
 
-    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+    def write(self, window: Window, predicted: PredictedRows) -> None:
         """Write the rows of a window with their predictions."""
         if window.number:
             self.output.write(self.writer.separator)
-        self.output.write(self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
+        self.output.write(self.writer.encode(self.predicted_rows(window, predicted)))
         self.written += len(window.rows)
 
     def finish(self) -> None:
@@ -324,6 +274,8 @@ class PredictionFile(Predictions):
             "calibrated": options.prediction.calibrated,
             "threshold": options.prediction.threshold,
         }
+        if options.rank is not None:
+            self.made_from["rank"] = options.rank
         if self.added.prefix:
             self.made_from["prediction_prefix"] = self.added.prefix
         if self.added.likeliest is not None:
@@ -358,15 +310,19 @@ class PredictionFile(Predictions):
         """Move the progress bar on."""
         self.progress_bar.update(rows)
 
-    def write(self, window: Window, probabilities: np.ndarray, label_ids: np.ndarray) -> None:
+    def write(self, window: Window, predicted: PredictedRows) -> None:
         """Keep the rows of a window with their predictions as a part of the file."""
-        self.parts.write(window.number, self.writer.encode(self.predicted_rows(window, probabilities, label_ids)))
+        self.parts.write(window.number, self.writer.encode(self.predicted_rows(window, predicted)))
+
+    def join_parts(self) -> None:
+        """Put the file that its parts make in its place."""
+        self.parts.join(self.window_count, self.writer)
 
     def finish(self) -> None:
         """Put the file in its place, list the rows that are not in it beside it, and say what became of all of them."""
         listed = rejected_path(self.path)
         self.rows.list_rejected(listed)
-        self.parts.join(self.window_count, self.writer)
+        self.join_parts()
         self.rows.close()
         self.log(_accounts(self.rows, self.row_count, by_earlier_run=self.row_count - self.fresh_count))
         if self.rows.rejected:

@@ -109,5 +109,13 @@ THERE = Text(
     "{file} already exists; --overwrite replaces it, --output_file can name another file",
     "{file} 已存在；--overwrite 会替换它，--output_file 可以指定别的文件",
 )
+RANK_NEEDS_A_FILE = Text(
+    "--rank writes no row before all are predicted, so standard output would wait; --output_file names a file for it",
+    "--rank 要等所有行都预测完才能写出第一行，不能写到标准输出；请用 --output_file 指定一个文件",
+)
+RANKED = Text(
+    "the rows to label first stand first; those that nearly equal an earlier one or are labelled stand last: {repeats}",
+    "最该先标注的行排在最前；与前面的行几乎相同的和已标注的排在最后：{repeats}",
+)
 PREDICTING = Text("predicting", "预测")
 MERGED = Text("the whole model is in {folder}", "完整的模型在 {folder}")

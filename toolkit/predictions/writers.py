@@ -163,7 +163,8 @@ class ParquetWriter:
         else:
             fields = [field for field in input_schema if field.name in columns]
         for name in added.names:
-            fields.append(pa.field(name, pa.string() if name in added.label_names else pa.float64()))
+            kind = pa.bool_() if name in added.truth_names else pa.float64()
+            fields.append(pa.field(name, pa.string() if name in added.label_names else kind))
         self.schema = pa.schema(fields)
 
     def encode(self, rows: Sequence[Mapping]) -> bytes:

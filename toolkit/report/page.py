@@ -17,7 +17,17 @@ from markupsafe import Markup
 from toolkit.base.disk import write_bytes
 from toolkit.report.advice import Advice, advise
 from toolkit.report.explanations import Explanations
-from toolkit.report.page_charts import UNIT_AXIS, Line, Scale, TrainingCharts, curve_lines, score_scale, training_charts
+from toolkit.report.page_charts import (
+    UNIT_AXIS,
+    AnsweredChart,
+    Line,
+    Scale,
+    TrainingCharts,
+    answered_chart,
+    curve_lines,
+    score_scale,
+    training_charts,
+)
 from toolkit.report.page_parts import Fact, PageFinding, clean, list_facts, list_findings
 from toolkit.report.page_rows import (
     Confusion,
@@ -63,6 +73,7 @@ class Page:
     counts: Markup  # of positives at each threshold, as json
     roc: list[Line]
     precision_recall: list[Line]
+    answered: AnsweredChart
     training: TrainingCharts | None  # None: it had fewer than two evaluations
     findings: list[PageFinding]
     facts: list[Fact]
@@ -111,6 +122,7 @@ def render(scored_run: ScoredRun, scores: dict[str, Any], explanations: Explanat
         counts=Markup(json.dumps(scores.get("thresholds"))),  # numbers only
         roc=lines["roc"],
         precision_recall=lines["precision_recall"],
+        answered=answered_chart(scores),
         training=training,
         findings=list_findings(scores["findings"], run, language),
         facts=list_facts(scores, run, language),

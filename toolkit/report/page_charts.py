@@ -70,6 +70,14 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class AnsweredChart:
+    """The accuracy of the rows that are answered, by their share of all."""
+
+    lines: list[Line]
+    accuracy: Axis
+
+
+@dataclass(frozen=True)
 class TrainingCharts:
     """The losses and the scores of a training, by step."""
 
@@ -114,6 +122,12 @@ def curve_lines(scores: Mapping[str, Any]) -> dict[str, list[Line]]:
             note = f"{scores['per_class'][label][area]:.4f}"
             lines[name].append(Line(clean(label), color, curves[name], note))
     return lines
+
+
+def answered_chart(scores: Mapping[str, Any]) -> AnsweredChart:
+    """Return the accuracy of the rows that are answered, by their share."""
+    curve = scores["answered"]["curve"]
+    return AnsweredChart([Line("", 0, curve)], make_axis([1.0, *(float(accuracy) for _, accuracy in curve)]))
 
 
 def training_charts(history: Sequence[Mapping[str, Any]], run: RunFacts, language: str) -> TrainingCharts | None:

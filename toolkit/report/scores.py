@@ -21,7 +21,7 @@ from toolkit.evaluation.metrics import full_scores
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.model_files import ModelFiles
 from toolkit.models.trust import fingerprint_weights
-from toolkit.predictions.added_columns import scored_columns
+from toolkit.predictions.added_columns import PredictedRows, scored_columns
 from toolkit.predictions.writers import TextWriter
 from toolkit.report.advice import Advice, advise, headline
 from toolkit.report.texts import SCREEN
@@ -137,7 +137,7 @@ def _predictions(scored_run: ScoredRun) -> bytes:
     scored = scored_run.scored
     records = scored_run.table.records
     columns = scored_columns(records, scored_run.run.labels)
-    predictions = columns.added.fill(records, scored.probabilities, scored.predicted)
+    predictions = columns.added.fill(records, PredictedRows(scored.probabilities, scored.predicted))
     rows = []
     for row, line, is_right in zip(predictions, scored_run.table.frame.index.tolist(), scored.right, strict=True):
         rows.append({"correct": "yes" if is_right else "no", "line": line, **row})

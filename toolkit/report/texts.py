@@ -19,6 +19,7 @@ SECTIONS: dict[str, Text] = {  # in the order of the page
     "threshold": Text("Threshold", "阈值"),
     "curves": Text("Curves", "曲线"),
     "calibration": Text("Probabilities", "概率"),
+    "answered": Text("Answering only what is sure", "只回答有把握的"),
     "parts": Text("Parts of the test set", "测试集的各部分"),
     "course": Text("Training", "训练过程"),
     "data": Text("Data", "数据"),
@@ -145,6 +146,19 @@ PAGE: dict[str, Text] = {
     "fpr": Text("False positive rate", "假正例率"),
     "tpr": Text("True positive rate", "真正例率"),
     "pr": Text("Precision and recall", "精确率与召回率"),
+    "answered_hint": Text(
+        (
+            "infer.py --abstain_below leaves the prediction empty where its calibrated probability is lower. These are "
+            "the test rows; infer.py --abstain_for finds the threshold for a wanted accuracy on the validation rows."
+        ),
+        (
+            "infer.py --abstain_below 会让校准后的概率低于它的行不给出预测。这里是测试集的行；"
+            "infer.py --abstain_for 在验证集上找出达到所要准确率的阈值。"
+        ),
+    ),
+    "answered_share": Text("Share answered", "回答的比例"),
+    "answered_accuracy": Text("Accuracy of the answers", "回答的准确率"),
+    "answered_from": Text("Probability at least", "概率不低于"),
     "calibration_hint": Text(
         "A bar reaches the dashed line where, say, 80 of 100 predictions given 80% are right.",
         "柱子与虚线一样高，表示给出 80% 概率的预测中约有 80% 正确。",

@@ -217,3 +217,11 @@ SEVERAL_MODELS = Text(
     "--model_dir names {count} models; --output_dir says where their common scores go",
     "--model_dir 有 {count} 个模型；请用 --output_dir 指定它们共同的分数写到哪里",
 )
+VALIDATION_SCORES: dict[str, Text] = {
+    "none": Text(
+        "{option} needs {file}, which is not there: an older main.py wrote the model; train it again",
+        "{option} 需要 {file}，但没有这个文件：模型是旧版 main.py 写的；请重新训练",
+    ),
+    "damaged": Text("{file}: cannot be used ({reason}); train again", "{file}：不能使用（{reason}）；请重新训练"),
+    "misfit": Text("it does not fit run.json", "与 run.json 不符"),
+}

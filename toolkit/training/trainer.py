@@ -23,6 +23,7 @@ from toolkit.runs.progress import Progress
 from toolkit.runs.resume import resume
 from toolkit.runs.run_json import RunFacts, VocabularyFacts, table_facts, versions
 from toolkit.runs.trained_weights import trained_facts
+from toolkit.runs.validation_scores import ValidationScores, fingerprint_rows
 from toolkit.training.bad_steps import BadStepMonitor
 from toolkit.training.banner import StepCount, say_machine, say_recipe, say_steps, say_trained
 from toolkit.training.learner import Learner, StepSettings
@@ -83,6 +84,11 @@ class Trainer:
             real_tokens_per_second=speed.real_tokens_per_second,
             versions=versions(),
         )
+
+    def validation_scores(self) -> ValidationScores:
+        """Return in the main process what the last evaluation made of the validation rows."""
+        rows = fingerprint_rows(self.data.tables["valid"].frame)
+        return ValidationScores(self.valid_logits, self.data.valid.label_ids, rows)
 
     def save(self) -> None:
         """Write the checkpoint and put the best model in its place; then end the run if it must stop."""
