@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from tests.conftest import TOO_LONG, processes, script, started, wait_for
+from tests.doctor.toy_tables import clean, unlike
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.compute.processes import ALONE
@@ -132,14 +133,26 @@ def test_the_least_likely_label_comes_first(cleanlab):
 # -- a search without training ----------------------------------------------------------------------------------------
 
 
-def search_of(folder: Path, train: list[tuple], valid: list[tuple], more: dict | None = None, count: int = 4) -> Search:
-    """Return a search through rows (text, label), whose only token is the number of the row, counted through."""
+def search_of(
+    folder: Path,
+    train: list[tuple],
+    valid: list[tuple],
+    more: dict | None = None,
+    count: int = 4,
+    groups: list[str] | None = None,
+) -> Search:
+    """Return a search through rows (text, label), whose only token is the number of the row, counted through.
+
+    `groups` are those of all rows.
+    """
     labels = sorted({label for _, label in train})
     tables, sets, start = {}, {}, 0
     for name, part in (("train", train), ("valid", valid)):
         records = [{"text": text, "label": label, **(more or {})} for text, label in part]
         frame = pd.DataFrame(part, pd.Index(range(2, 2 + len(part)), name="line"), ["text", "label"], dtype=object)
         tables[name] = Table(Path(f"{name}.csv"), frame, [], records, Columns(), "")
+        if groups is not None:
+            tables[name].groups = np.array(groups[start : start + len(part)], object)
         ids = torch.tensor([labels.index(label) for _, label in part])
         numbers = torch.arange(start, start + len(part), dtype=torch.int32)[:, None]
         sets[name] = TokenDataset(numbers, torch.zeros(len(part), 0), torch.ones(len(part)).long(), ids)
@@ -191,6 +204,21 @@ def test_texts_that_differ_in_nothing_a_reader_minds_are_held_out_together(tmp_p
         held_out = set(fold.held_out_rows.tolist())
         assert len({3, 30, 31, 34} & held_out) in (0, 4)
         assert len({32, 33} & held_out) in (0, 2)
+
+
+def test_rows_of_a_group_are_held_out_together_whichever_file_they_are_in(tmp_path):
+    groups = [f"u{number % 8}" if number % 5 else "" for number in range(40)]
+    rows = clean(unlike(40))
+    search = search_of(tmp_path, rows[:30], rows[30:], groups=groups)
+    for fold in search.folds:
+        trained, held_out = ({groups[row] for row in rows} - {""} for rows in (fold.training_rows, fold.held_out_rows))
+        assert not trained & held_out
+        table = search.tables(fold)["train"]
+        assert table.groups.tolist() == [groups[row] for row in fold.training_rows]
+        together = search.together(fold)
+        assert [len(together[name]) for name in ("train", "valid")] == [len(table.frame), len(fold.held_out_rows)]
+        assert not {*together["train"].tolist()} & {*together["valid"].tolist()}
+    assert Search(search.dataset, search.folds, None).together(search.folds[0]) == {}
 
 
 def write(search: Search, probability_of_b: np.ndarray) -> list[dict]:
