@@ -39,7 +39,18 @@ def read_options() -> InferenceOptions:
     read_runs(list(map(Path, options.model_dirs)), options.columns)
     if options.merge is not None and len(options.model_dirs) > 1:
         raise UserError(COMBINATIONS["merge"])
+    if options.export is not None:
+        refuse_with_export(options)
     return options
+
+
+def refuse_with_export(options: InferenceOptions) -> None:
+    """Raise UserError for options of a prediction, which --export does not make."""
+    conflicting = [name for name in ("text", "output_file", "merge") if getattr(options, name) is not None]
+    if len(options.model_dirs) > 1:
+        conflicting.append("model_dir")
+    if conflicting:
+        raise UserError(*(COMBINATIONS["export"].fill(other=f"--{name}") for name in conflicting))
 
 
 def prepare(options: InferenceOptions) -> Inference:
@@ -57,7 +68,7 @@ if __name__ == "__main__":  # a mistake and --help are answered before the impor
     begin_script()
     OPTIONS = read_options()
     # Of several processes the main one does not read before the others have come.
-    PREPARED = prepare(OPTIONS) if this_process().size == 1 and OPTIONS.merge is None else None
+    PREPARED = prepare(OPTIONS) if this_process().size == 1 and OPTIONS.predicts else None
 
 import utils
 from toolkit.base.languages import count_of
@@ -76,6 +87,9 @@ def main(options: InferenceOptions, prepared: Inference | None = None) -> None:
     if options.merge is not None:
         utils.write_whole_model(Path(options.model_dirs[0]), Path(options.merge))
         Log(sys.stderr, spoken_language(options.language))(MERGED.fill(folder=options.merge))
+        return
+    if options.export is not None:
+        utils.export_onnx(Path(options.model_dirs[0]), options, Log(sys.stderr, spoken_language(options.language)))
         return
     with Processes(this_process()) as processes:
         machine = choose_machine(options.prediction.machine.device, options.prediction.machine.precision, processes)

@@ -25,6 +25,7 @@ from toolkit.cli.sections import (
     AbstentionOptions,
     DataOptions,
     FineTuningOptions,
+    InferenceOptions,
     ModelOptions,
     PredictionOptions,
     ReadingOptions,
@@ -32,9 +33,9 @@ from toolkit.cli.sections import (
 )
 from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, unwrap
-from toolkit.compute.machine import Machine
+from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.memory import RowLimit, release_memory
-from toolkit.compute.processes import Processes
+from toolkit.compute.processes import ALONE, Processes
 from toolkit.data.labels import (
     divided_table,
     encode_labels,
@@ -76,6 +77,7 @@ from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dro
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.heads import choose_head, fit_head, last_layer, own_head, without_last_layer
 from toolkit.models.locate import resolve_model
+from toolkit.models.model_files import EXPORTED
 from toolkit.models.pooling_head import fit_pooling_head
 from toolkit.models.pooling_layer import add_pooling_layer, can_pool
 from toolkit.models.pretrained import (
@@ -95,6 +97,11 @@ from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.runs.saved_model import load_saved_classifier
 from toolkit.runs.trained_weights import load_saved_tokenizer, save_trained
 from toolkit.runs.validation_scores import ValidationScores
+from toolkit.serving.comparison import COMPARED_ROWS, Comparison, export_facts, export_notes
+from toolkit.serving.onnx_model import EXPORT_FACTS, OnnxClassifier, check_packages, divide_logits, quantize, write_onnx
+from toolkit.serving.onnx_model import MODEL as ONNX_MODEL
+from toolkit.serving.onnx_model import QUANTIZED as QUANTIZED_MODEL
+from toolkit.serving.texts import EXPORT
 from toolkit.tokens.dataset import (
     TokenDataset,
     TokenFacts,
@@ -1308,3 +1315,75 @@ def _send_weights(model: torch.nn.Module, machine: Machine) -> None:
     """Give the weights of the main process's model to the others."""
     if machine.processes.size > 1:
         machine.processes.broadcast_tensors({name: w.cpu() for name, w in unwrap(model).state_dict().items()})
+
+
+# -- for other programs -----------------------------------------------------------------------------------------------
+
+
+def export_onnx(folder: Path, options: InferenceOptions, log: Log) -> None:
+    """Write the model of a directory to onnx/ in it, in fp32 and, where that keeps the labels, in int8.
+
+    What is written is compared with the model on rows of --input_file or of its training file before it is kept.
+    Raises UserError where it cannot be written or answers otherwise.
+    """
+    check_packages()
+    machine = choose_machine("cpu", "fp32", ALONE)
+    saved = load_model(folder, machine, fast=False)
+    run = saved.run
+    frame = _rows_to_compare(run, options)
+    dataset = tokenize(saved.encoder, frame, language=log.language).dataset
+    decision = decision_of(run, options.prediction.calibrated)
+    temperature = decision.written_temperature
+    divide_logits(saved.model, temperature)
+    target = folder / EXPORTED
+    with filling(target) as new:
+        lines = _export_compared(saved, dataset, options.prediction, new, target)
+        if run.trained is not None or run.head is not None:  # of which the model directory is not one of transformers
+            saved.encoder.tokenizer.save_pretrained(new)
+            unwrap(saved.model).config.save_pretrained(new)
+        write_json(new / EXPORT_FACTS, export_facts(folder, temperature))
+    install_directory(target)
+    for line in [*lines, *export_notes(decision, run)]:
+        log(line)
+
+
+def _export_compared(
+    saved: SavedClassifier, dataset: TokenDataset, options: PredictionOptions, new: Path, target: Path
+) -> list[Text]:
+    """Write a model in fp32 and in int8 into the folder `new`, which will be `target`, and return what is said of it.
+
+    What is in int8 is removed if it does not keep enough labels of a dataset. Raises UserError as export_onnx.
+    """
+    predictor = saved.predictor(options.batch_size, Log(None))
+    comparison = Comparison.of(predict_logits(predictor, dataset))
+    shortest_and_longest = np.argsort(dataset.lengths, kind="stable")[[0, -1]]
+    inputs, _ = batch_tensors(dataset, shortest_and_longest, saved.machine.device)
+    exact = new / ONNX_MODEL
+    write_onnx(saved.model, inputs, saved.run.max_length, exact)
+    exact_logits = _onnx_logits(exact, predictor, dataset)
+    exact_line = comparison.check_exact(exact_logits, target, exact.stat().st_size)
+    quantized = new / QUANTIZED_MODEL
+    quantize(exact, quantized)
+    logits = _onnx_logits(quantized, predictor, dataset)
+    quantized_line = comparison.judge_int8(logits, options.min_agreement, target, quantized.stat().st_size)
+    if not comparison.keeps_labels(logits, options.min_agreement):
+        quantized.unlink()
+    return [exact_line, quantized_line]
+
+
+def _onnx_logits(path: Path, predictor: Predictor, dataset: TokenDataset) -> np.ndarray:
+    """Return the logits (N, C) that an ONNX file gives for a dataset, in the batches of a predictor of its model."""
+    model = OnnxClassifier(path, unwrap(predictor.model).config)
+    return predict_logits(replace(predictor, model=model), dataset)
+
+
+def _rows_to_compare(run: RunFacts, options: InferenceOptions) -> pd.DataFrame:
+    """Return rows, evenly spread, on which an exported model is compared with the one that it was written from."""
+    columns = run.columns.renamed(options.columns)
+    if options.input_file is not None:
+        table: Table | None = read_unlabelled_table(options.input_file, columns.unlabelled(), options.reading)
+    else:
+        table = read_training_table(run)
+    if table is None:
+        raise UserError(EXPORT["no_rows"])
+    return table.frame.iloc[:: -(-len(table.frame) // COMPARED_ROWS)]

@@ -11,6 +11,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 # One thread a process: pytest runs one worker a core, and more threads than cores only wait for each other.
@@ -36,9 +37,12 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.small_chinese_bert import wordpiece_tokenizer  # noqa: E402
 from tests.forks import Forked, can_fork, start_environment  # noqa: E402
+from toolkit.base.torch_versions import exports_onnx  # noqa: E402
 from toolkit.runs.run_json import RunFacts  # noqa: E402
 
 TOO_LONG = 300  # seconds
+HAS_ONNX = exports_onnx() and all(find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))
+needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="the packages of the group onnx are missing, or torch is too old")
 # Whoever starts the tests in the background has them ignore these, and so would all that they start.
 for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
     if hasattr(signal, name):

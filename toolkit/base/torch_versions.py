@@ -26,6 +26,11 @@ def has_fused_adamw(device_type: str) -> bool:
     return device_type == "cuda" or (device_type == "cpu" and version >= (2, 4))
 
 
+def exports_onnx() -> bool:
+    """Say whether torch writes ONNX files by torch.export alone, with any number of rows and tokens: since 2.9."""
+    return tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 9)
+
+
 def dtype_option(dtype: torch.dtype | str) -> dict[str, Any]:
     """Return the option of from_pretrained that names the number format of the weights, which was renamed in 4.56."""
     version = tuple(int(part) for part in transformers.__version__.split(".")[:2])

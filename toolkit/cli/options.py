@@ -306,6 +306,7 @@ def inference_parser() -> Parser:
     _add_saved_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--merge", type=path, metavar="DIR", help="instead of predicting, write the whole model to this directory, for transformers.pipeline and others, where --model_dir has only the part that was trained (main.py --train) (off: predict)")
+    group.add_argument("--export", choices=["onnx"], help="instead of predicting, write the model as ONNX to onnx/ in --model_dir, for onnxruntime, transformers.js and others: in fp32, and in int8 where that keeps the labels (--min_agreement); needs the packages onnx, onnxscript and onnxruntime (off: predict)")
     group.add_argument("--excel_safe", action=SWITCH, default=False, help="put ' before csv and tsv cells that a spreadsheet would run as a formula")
     group.add_argument("--top_k", type=_count_or_off, metavar="K", help="write only the K likeliest labels, as top1_label, top1_prob, and so on; 0 writes the probability of every label (off: 10 for a model of more than 100 labels, else 0)")
     group.add_argument("--abstain_below", type=_share, metavar="PROBABILITY", help="leave the prediction empty where its calibrated probability is below this, and add a column uncertain (off: a prediction for every row)")

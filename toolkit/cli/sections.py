@@ -247,11 +247,17 @@ class InferenceOptions:
     abstention: AbstentionOptions
     rank: str | None  # uncertain: the rows a person should label first come first; None: as in the input
     merge: str | None  # where the whole model is written instead of predictions
+    export: str | None  # onnx: the model is written so instead of predictions
     excel_safe: bool
     prediction_prefix: str | None  # of the names of the columns that are added
     top_k: int | None  # labels whose probabilities are written; 0: all; None: as many as is usual for a model's labels
     overwrite: bool
     language: str  # as in OutputOptions
+
+    @property
+    def predicts(self) -> bool:
+        """Whether rows are predicted, and not a model written."""
+        return self.merge is None and self.export is None
 
 
 def options_from(

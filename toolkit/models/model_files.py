@@ -9,7 +9,8 @@ from toolkit.base.disk import fingerprint, recover
 from toolkit.base.errors import UserError
 from toolkit.models.texts import REPLACED
 
-OWN_FILES = ("run.json", "README.md")  # what main.py adds to the files that save_pretrained writes
+EXPORTED = "onnx"  # the folder for other programs, which infer.py --export adds
+OWN_FILES = ("run.json", "README.md", EXPORTED)  # what is added to the files that save_pretrained writes
 
 
 @dataclass(frozen=True)

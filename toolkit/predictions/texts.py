@@ -44,6 +44,10 @@ COMBINATIONS: dict[str, Text] = {  # that do not go together, or with the model
         "this model was trained on single texts: leave out --text_pair",
         "这个模型是用单条文本训练的：请去掉 --text_pair",
     ),
+    "export": Text(
+        "--export writes one model and predicts nothing; leave out {other}, or name one model",
+        "--export 只写出一个模型，不做预测；请去掉 {other}，或只给一个模型",
+    ),
     "merge": Text("--merge writes one model; --model_dir names several", "--merge 只写一个模型；而 --model_dir 有几个"),
     "merged": Text("--merge: {folder} has a whole model already", "--merge：{folder} 里已经是完整的模型"),
     "other_models": Text(

@@ -1,0 +1,1 @@
+"""A trained classifier in the form in which other programs run it."""
