@@ -60,7 +60,7 @@ from toolkit.evaluation.abstention import (
     find_least_energy,
     require_answers,
 )
-from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, mean_logits
+from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, find_positive_id, mean_logits
 from toolkit.evaluation.metrics import find_positive_id
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.evaluation.texts import ABSTENTION
@@ -97,7 +97,7 @@ from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.runs.saved_model import load_saved_classifier
 from toolkit.runs.trained_weights import load_saved_tokenizer, save_trained
 from toolkit.runs.validation_scores import ValidationScores
-from toolkit.serving.comparison import COMPARED_ROWS, Comparison, export_facts, export_notes
+from toolkit.serving.export_check import COMPARED_ROWS, ExportCheck, export_facts, export_notes
 from toolkit.serving.onnx_model import EXPORT_FACTS, OnnxClassifier, check_packages, divide_logits, quantize, write_onnx
 from toolkit.serving.onnx_model import MODEL as ONNX_MODEL
 from toolkit.serving.onnx_model import QUANTIZED as QUANTIZED_MODEL
@@ -1355,18 +1355,18 @@ def _export_compared(
     What is in int8 is removed if it does not keep enough labels of a dataset. Raises UserError as export_onnx.
     """
     predictor = saved.predictor(options.batch_size, Log(None))
-    comparison = Comparison.of(predict_logits(predictor, dataset))
+    check = ExportCheck.of(predict_logits(predictor, dataset))
     shortest_and_longest = np.argsort(dataset.lengths, kind="stable")[[0, -1]]
     inputs, _ = batch_tensors(dataset, shortest_and_longest, saved.machine.device)
     exact = new / ONNX_MODEL
     write_onnx(saved.model, inputs, saved.run.max_length, exact)
     exact_logits = _onnx_logits(exact, predictor, dataset)
-    exact_line = comparison.check_exact(exact_logits, target, exact.stat().st_size)
+    exact_line = check.check_exact(exact_logits, target, exact.stat().st_size)
     quantized = new / QUANTIZED_MODEL
     quantize(exact, quantized)
     logits = _onnx_logits(quantized, predictor, dataset)
-    quantized_line = comparison.judge_int8(logits, options.min_agreement, target, quantized.stat().st_size)
-    if not comparison.keeps_labels(logits, options.min_agreement):
+    quantized_line = check.judge_int8(logits, options.min_agreement, target, quantized.stat().st_size)
+    if not check.keeps_labels(logits, options.min_agreement):
         quantized.unlink()
     return [exact_line, quantized_line]
 

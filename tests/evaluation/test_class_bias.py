@@ -13,8 +13,8 @@ from tests.conftest import run_facts
 from toolkit.base.errors import UserError
 from toolkit.evaluation import class_bias
 from toolkit.evaluation.class_bias import _move_one_by_one, _Rows, bias_lines, choose_bias
-from toolkit.evaluation.decision import Decision, decision_of, scale, softmax
-from toolkit.evaluation.metrics import DecisionSettings, find_positive_id, full_scores, quick_scores
+from toolkit.evaluation.decision import Decision, decision_of, find_positive_id, scale, softmax
+from toolkit.evaluation.metrics import DecisionSettings, full_scores, quick_scores
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.runs.history import EventFile
 from toolkit.runs.model_card import model_card

@@ -17,12 +17,13 @@ from toolkit.evaluation.decision import (
     cross_entropy_sum,
     decision_of,
     decision_of_average,
+    find_positive_id,
     fit_temperature,
     mean_logits,
     softmax,
     temperature_of,
 )
-from toolkit.evaluation.metrics import DecisionSettings, find_positive_id, full_scores, quick_scores
+from toolkit.evaluation.metrics import DecisionSettings, full_scores, quick_scores
 from toolkit.evaluation.scored_set import ScoredSet
 
 RUN = run_facts(**{"labels": ["no", "yes"], "positive_label": "yes", "metrics": {"temperature": 2.0, "threshold": 0.3}})

@@ -6,12 +6,11 @@ from sklearn import metrics as sk
 
 from tests.evaluation.samples import drawn_at
 from toolkit.base.errors import UserError
-from toolkit.evaluation.decision import Decision, cross_entropy_sum, softmax
+from toolkit.evaluation.decision import Decision, cross_entropy_sum, find_positive_id, softmax
 from toolkit.evaluation.metrics import (
     DecisionSettings,
     brier_score,
     calibration_error,
-    find_positive_id,
     full_scores,
     quick_scores,
 )

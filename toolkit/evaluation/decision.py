@@ -20,7 +20,7 @@ import numpy as np
 from scipy import special
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import Text, joined
+from toolkit.base.languages import LIST_COMMA, Text, joined
 from toolkit.evaluation.texts import AND, CHOICES, RUN_JSON
 from toolkit.runs.run_json import RunFacts
 
@@ -214,6 +214,24 @@ def require_two_labels(labels: Sequence[str], threshold: float | str | None) -> 
     """Raise UserError if the threshold is a number but there are not two labels."""
     if threshold not in (None, "auto") and len(labels) != 2:
         raise UserError(CHOICES["two_labels"].fill(threshold=threshold, count=len(labels)))
+
+
+def find_positive_id(
+    labels: Sequence[str], positive_label: str | None, metric: str, threshold: float | str | None = None
+) -> int:
+    """Return the number of the label that f1, ROC curves and a threshold are for: `positive_label`, else the second.
+
+    Raises UserError for a label that does not exist, where more than two labels leave it open which of them f1 as the
+    `metric` or a threshold is for, and for a threshold that would have to be chosen by the loss.
+    """
+    require_two_labels(labels, threshold)
+    if threshold == "auto" and metric == "loss":
+        raise UserError(CHOICES["threshold_by_loss"])
+    if positive_label is not None and positive_label not in labels:
+        raise UserError(CHOICES["positive_label"].fill(label=positive_label, labels=joined(labels, LIST_COMMA)))
+    if positive_label is None and metric == "f1" and len(labels) > 2:
+        raise UserError(CHOICES["f1"])
+    return 1 if positive_label is None else labels.index(positive_label)
 
 
 def best_threshold(probability: np.ndarray, is_positive: np.ndarray, metric: str) -> float:

@@ -11,20 +11,18 @@ import numpy as np
 from sklearn import metrics as sk
 
 from toolkit.base.errors import UserError
-from toolkit.base.languages import LIST_COMMA, joined
 from toolkit.evaluation.class_bias import choose_bias
 from toolkit.evaluation.decision import (
     Decision,
     best_threshold,
     cross_entropy_sum,
     fit_temperature,
-    require_two_labels,
     scale,
     softmax,
 )
 from toolkit.evaluation.intervals import score_intervals
 from toolkit.evaluation.scored_set import ScoredSet
-from toolkit.evaluation.texts import CHOICES, DIVERGED
+from toolkit.evaluation.texts import DIVERGED
 
 MAX_MATRIX_LABELS = 100  # of more, metrics.json has no confusion matrix, whose size grows with their square
 BINS = 15  # of confidence, as in Guo et al. 2017
@@ -122,24 +120,6 @@ def quick_scores(
         "temperature": temperature,
         **decided,
     }
-
-
-def find_positive_id(
-    labels: Sequence[str], positive_label: str | None, metric: str, threshold: float | str | None = None
-) -> int:
-    """Return the number of the label that f1, ROC curves and a threshold are for: `positive_label`, else the second.
-
-    Raises UserError for a label that does not exist, where more than two labels leave it open which of them f1 as the
-    `metric` or a threshold is for, and for a threshold that would have to be chosen by the loss.
-    """
-    require_two_labels(labels, threshold)
-    if threshold == "auto" and metric == "loss":
-        raise UserError(CHOICES["threshold_by_loss"])
-    if positive_label is not None and positive_label not in labels:
-        raise UserError(CHOICES["positive_label"].fill(label=positive_label, labels=joined(labels, LIST_COMMA)))
-    if positive_label is None and metric == "f1" and len(labels) > 2:
-        raise UserError(CHOICES["f1"])
-    return 1 if positive_label is None else labels.index(positive_label)
 
 
 def full_scores(scored: ScoredSet) -> dict:

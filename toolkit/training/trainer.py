@@ -12,7 +12,7 @@ from toolkit.cli.sections import FineTuningOptions, TrainingOptions
 from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
-from toolkit.evaluation.metrics import find_positive_id
+from toolkit.evaluation.decision import find_positive_id
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.lora import LoraSettings, remove_lora
 from toolkit.models.trained_part import TrainedPart, freeze

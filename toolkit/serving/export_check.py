@@ -20,14 +20,14 @@ SAME_TEMPERATURE = 0.005  # one that differs from 1 by less is not worth a line
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ExportCheck:
     """What the model answers for N rows, with which an exported one is compared; shapes (N, C) and (N,)."""
 
     probabilities: np.ndarray
     label_ids: np.ndarray
 
     @classmethod
-    def of(cls, logits: np.ndarray) -> "Comparison":
+    def of(cls, logits: np.ndarray) -> "ExportCheck":
         """Return what the model answers by its logits (N, C)."""
         return cls(softmax(logits), logits.argmax(axis=1))
 

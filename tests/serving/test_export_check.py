@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toolkit.base.errors import UserError
-from toolkit.serving.comparison import Comparison
+from toolkit.serving.export_check import ExportCheck
 
 LOGITS = np.array([[2.0, -1.0, 0.0], [0.0, 0.5, 0.1], [-1.0, 0.0, 3.0], [1.0, 0.9, -2.0]], np.float32)
 CHANGED = LOGITS[[0, 1, 2, 3]].copy()
@@ -14,7 +14,7 @@ CHANGED[3] = [0.9, 1.0, -2.0]  # another label
 
 
 def test_probabilities_that_differ_by_rounding_are_the_same():
-    line = Comparison.of(LOGITS).check_exact(LOGITS + 1e-6 * np.array([1, 0, 0], np.float32), Path("onnx"), 1_500_000)
+    line = ExportCheck.of(LOGITS).check_exact(LOGITS + 1e-6 * np.array([1, 0, 0], np.float32), Path("onnx"), 1_500_000)
     assert str(line).startswith(
         "onnx/model.onnx: 1.5 MB; of 4 rows every one keeps its label".replace("/", Path("/").root)
     )
@@ -23,12 +23,12 @@ def test_probabilities_that_differ_by_rounding_are_the_same():
 @pytest.mark.parametrize("difference", [1e-4, np.nan])
 def test_probabilities_that_differ_by_more_are_an_error(difference):
     with pytest.raises(UserError, match="of 4 rows, the exported model gives probabilities that differ"):
-        Comparison.of(LOGITS).check_exact(LOGITS + difference * np.array([1, 0, 0], np.float32), Path("onnx"), 1)
+        ExportCheck.of(LOGITS).check_exact(LOGITS + difference * np.array([1, 0, 0], np.float32), Path("onnx"), 1)
 
 
 @pytest.mark.parametrize(("least", "kept"), [(0.75, True), (0.76, False), (0, True), (1, False)])
 def test_int8_is_kept_if_enough_rows_have_the_same_label(least, kept):
-    comparison = Comparison.of(LOGITS)
+    comparison = ExportCheck.of(LOGITS)
     assert comparison.same_labels(CHANGED) == 3
     assert comparison.keeps_labels(CHANGED, least) == kept
     line = str(comparison.judge_int8(CHANGED, least, Path("onnx"), 10_000_000))
