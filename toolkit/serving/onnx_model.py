@@ -32,7 +32,7 @@ def check_packages() -> None:
     """Raise UserError if a package is missing that exporting needs, or torch is too old."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise UserError(EXPORT["packages"].fill(missing=missing[0]))
+        raise UserError(EXPORT["packages"].fill(missing=missing[0], packages=" ".join(NEEDED)))
     if not exports_onnx():
         raise UserError(EXPORT["old_torch"].fill(version=torch.__version__))
 

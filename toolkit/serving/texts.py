@@ -4,10 +4,9 @@ from toolkit.base.languages import Text
 
 EXPORT: dict[str, Text] = {
     "packages": Text(
-        "--export onnx needs the packages onnx, onnxscript and onnxruntime ({missing} is missing): "
-        "pip install onnx onnxscript onnxruntime",
-        "--export onnx 需要软件包 onnx、onnxscript 和 onnxruntime（缺少 {missing}）："
-        "pip install onnx onnxscript onnxruntime",
+        "--export onnx needs the packages of the group onnx, of which {missing} is missing: pdm sync -G onnx, or pip "
+        "install {packages}",
+        "--export onnx 需要 onnx 这一组软件包，缺少 {missing}：pdm sync -G onnx，或 pip install {packages}",
     ),
     "old_torch": Text(
         "--export onnx needs torch 2.9 or newer, and this is {version}; the model directory can be taken to a machine "
