@@ -61,7 +61,6 @@ from toolkit.evaluation.abstention import (
     require_answers,
 )
 from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, find_positive_id, mean_logits
-from toolkit.evaluation.metrics import find_positive_id
 from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.evaluation.texts import ABSTENTION
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
