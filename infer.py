@@ -122,6 +122,8 @@ def predict(
         for line in ensemble.check_int8(frame, options.prediction.min_agreement):
             predictions.log(line)
     rule = utils.answer_rule(ensemble, [model.directory for model in models], options.abstention, predictions.log)
+    for model in models:
+        model.check()
     files = [model.as_json() for model in models]
     precisions = [predictor.machine.precision.name for predictor in ensemble.predictors]
     made_by = {
