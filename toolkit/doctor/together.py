@@ -123,7 +123,7 @@ def _joined(groups: np.ndarray, text_ids: np.ndarray, near: np.ndarray | None = 
     near = np.empty((0, 2), np.int64) if near is None else near
     begin = np.concatenate([groups, near[:, 0] + group_count])
     end = np.concatenate([text_ids, near[:, 1]]) + group_count
-    graph = csr_array((np.ones(len(begin), np.int8), (begin, end)), shape=(nodes, nodes))
+    graph = csr_array((np.ones(len(begin), np.int64), (begin, end)), shape=(nodes, nodes))
     return connected_components(graph, directed=False)[1][groups]
 
 
@@ -156,8 +156,9 @@ def _small_pieces(units: np.ndarray, text_ids: np.ndarray, near: pd.DataFrame, l
 
 def _groups_within(numbers: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return for each of `numbers` (N,) how many of `groups` (N,) have rows of it."""
-    pairs = np.unique(np.stack([numbers, groups]), axis=1)
-    return np.bincount(pairs[0], minlength=int(numbers.max()) + 1)
+    group_count = int(groups.max()) + 1
+    pairs = np.unique(numbers.astype(np.int64) * group_count + groups)
+    return np.bincount(pairs // group_count, minlength=int(numbers.max()) + 1)
 
 
 def _counts(numbers: np.ndarray, label_ids: np.ndarray) -> csr_array:
