@@ -32,7 +32,7 @@ from toolkit.cli.sections import (
     options_from,
 )
 from toolkit.compute.batches import prediction_batches
-from toolkit.compute.device import device_count, unwrap
+from toolkit.compute.device import device_count, to_device, unwrap
 from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.compute.processes import ALONE, Processes
@@ -137,6 +137,7 @@ from toolkit.training.linear_probe import (
 )
 from toolkit.training.linear_probe import suits as probe_suits
 from toolkit.training.loss import check_weighted_labels
+from toolkit.training.pass_graphs import PassTensors
 from toolkit.training.teachers import check_teachers, soft_targets
 from toolkit.training.texts import BARS, MODEL, TEACHERS
 from toolkit.training.training_data import TrainingData
@@ -600,14 +601,16 @@ def fit_model(
 
 
 def batch_tensors(
-    dataset: TokenDataset, rows: np.ndarray, device: torch.device
+    dataset: TokenDataset, rows: np.ndarray, device: torch.device, length_step: int = 1
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Return the model's inputs, each (B, L) int64 for the L of the longest of these rows, and label_ids (B,).
+    """Return the model's inputs, each (B, L) int64, and label_ids (B,).
 
-    Of a dataset with hidden states those are the inputs.
+    L is the length of the longest of these rows, rounded up to a multiple of `length_step` where the dataset is as
+    wide. Of a dataset with hidden states those are the inputs.
     """
     input_ids, token_type_ids, lengths, label_ids = dataset[torch.from_numpy(rows)][:4]
-    longest = int(lengths.max())
+    longest = -(-int(lengths.max()) // length_step) * length_step
+    longest = min(longest, input_ids.shape[1])
     inputs = {
         "input_ids": input_ids[:, :longest].long(),
         "attention_mask": (torch.arange(longest) < lengths[:, None]).long(),
@@ -616,8 +619,8 @@ def batch_tensors(
         inputs["token_type_ids"] = token_type_ids[:, :longest].long()
     if dataset.states is not None:
         inputs = dataset.states.inputs(rows)
-    inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
-    return inputs, label_ids.to(device, non_blocking=True)
+    inputs = {name: to_device(tensor, device) for name, tensor in inputs.items()}
+    return inputs, to_device(label_ids, device)
 
 
 # -- model ------------------------------------------------------------------------------------------------------------
@@ -917,20 +920,40 @@ def _add_gradient(learner: Learner, dataset: TokenDataset, gradient_pass: Gradie
 
     A function of its own, so that where the memory runs out nothing of the graph is held while the step is repeated.
     """
-    inputs, label_ids = batch_tensors(dataset, gradient_pass.rows, learner.machine.device)
-    with learner.gradient_sharing(gradient_pass), learner.machine.precision.autocast():
-        logits = learner.model(**inputs).logits  # (B, C)
-    shares = dataset.shares(gradient_pass.rows)
+    tensors = _pass_tensors(learner, dataset, gradient_pass)
+    forward_backward = partial(_forward_backward, learner, gradient_pass)
+    if learner.graphs is None:
+        return forward_backward(tensors)
+    return learner.graphs.run(forward_backward, tensors)
+
+
+def _pass_tensors(learner: Learner, dataset: TokenDataset, gradient_pass: GradientPass) -> PassTensors:
+    """Return what a pass reads, on the device of the model."""
+    device = learner.machine.device
+    rows = gradient_pass.rows
+    inputs, label_ids = batch_tensors(dataset, rows, device, learner.length_step)
+    weight = to_device(torch.tensor(gradient_pass.weight, dtype=torch.float32), device)
+    shares = dataset.shares(rows)
     if shares is not None:
-        shares = shares.to(logits.device)
-    targets = dataset.targets_of(gradient_pass.rows)
-    if targets is None:
-        loss = learner.settings.loss.sum(logits.float(), label_ids, shares)
+        shares = to_device(shares, device)
+    targets = dataset.targets_of(rows)
+    if targets is not None:
+        targets = to_device(targets, device)
+    return PassTensors(inputs, label_ids, weight, shares, targets)
+
+
+def _forward_backward(learner: Learner, gradient_pass: GradientPass, tensors: PassTensors) -> torch.Tensor:
+    """Add the gradient of some rows' loss to that of the step, and return the loss."""
+    with learner.gradient_sharing(gradient_pass), learner.machine.precision.autocast():
+        logits = learner.model(**tensors.inputs).logits  # (B, C)
+    loss = learner.settings.loss
+    if tensors.targets is None:
+        loss_sum = loss.sum(logits.float(), tensors.label_ids, tensors.shares)
     else:
-        loss = learner.settings.loss.sum_to_targets(logits.float(), targets.to(logits.device), shares)
-    loss = loss * gradient_pass.weight
-    learner.scaler.scale(loss).backward()
-    return loss.detach()
+        loss_sum = loss.sum_to_targets(logits.float(), tensors.targets, tensors.shares)
+    weighted = loss_sum * tensors.weight
+    learner.scaler.scale(weighted).backward()
+    return weighted.detach()
 
 
 # -- prediction -------------------------------------------------------------------------------------------------------

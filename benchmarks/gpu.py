@@ -371,6 +371,37 @@ def scaler() -> Check:
     return Check("fp16: a step that overflows is left out", taken == [(False, True), (True, False)], seen)
 
 
+def recorded_passes() -> Check:
+    """See that steps by CUDA graphs are, to the last bit, those that are launched kernel by kernel."""
+    import utils
+    from toolkit.compute.machine import choose_machine
+    from toolkit.compute.processes import ALONE
+    from toolkit.tokens.dataset import dataset_of
+    from toolkit.training.learner import Learner, StepSettings
+    from toolkit.training.optimizer import make_optimizer
+
+    draws = np.random.default_rng(0)
+    token_ids = [draws.integers(5, 1000, length).astype(np.int32) for length in draws.integers(3, 40, 64)]
+    dataset = dataset_of(token_ids, None, 0, draws.integers(0, 2, 64))
+    machine = choose_machine(DEVICE, "bf16", ALONE)
+    trained = []
+    recorded = 0
+    for records in (True, False):
+        model = small_model(dropout=0.1)
+        optimizer = make_optimizer(model, 0.01, (0.9, 0.999), 1e-8)
+        learner = Learner(model, optimizer, machine.precision.scaler(), StepSettings(lambda step: 1e-3), machine)
+        if not records:
+            learner.graphs = None
+        batches = [np.arange(64)[start::8] for start in range(8)] * 6
+        losses: list[torch.Tensor] = []
+        utils.train_one_epoch(learner, dataset, batches, lambda loss, *_, losses=losses: losses.append(loss))
+        recorded = max(recorded, len(learner.graphs or ()))
+        trained.append([*model.parameters(), *losses])
+    difference = max(float((one - other).abs().max()) for one, other in zip(*trained, strict=True))
+    seen = f"{recorded} shapes recorded, largest difference of a weight or loss {difference:.1e}"
+    return Check("recorded passes train as others do", recorded > 0 and difference == 0, seen)
+
+
 def out_of_memory() -> Check:
     """Let a batch not fit the memory that is left of the card, and compare the run with one that has it all."""
     with tempfile.TemporaryDirectory() as name:
@@ -415,6 +446,7 @@ CARD_CHECKS: dict[str, Callable[[], Check]] = {
     "data_parallel_formats": data_parallel_formats,
     "distributed": distributed,
     "scaler": scaler,
+    "recorded_passes": recorded_passes,
     "out_of_memory": out_of_memory,
 }
 

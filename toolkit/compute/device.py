@@ -102,6 +102,13 @@ def _distribute(model: torch.nn.Module, device: torch.device) -> DistributedData
     )
 
 
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor of the CPU on a device; a card need not wait for it, nor we for the card."""
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 def unwrap(model: torch.nn.Module) -> Any:
     """Return the model inside a wrapper."""
     return model.module if isinstance(model, (DataParallel, DistributedDataParallel)) else model

@@ -247,6 +247,11 @@ def frozen_part(model: Any) -> FastBert | None:
     return base if isinstance(base, FastBert) and base.frozen_layers > 0 else None
 
 
+def is_fast(model: Any) -> bool:
+    """Say whether a classifier computes only what its head reads."""
+    return isinstance(getattr(model, "base_model", None), FastBert)
+
+
 def packs(model: Any) -> bool:
     """Say whether a classifier computes nothing for padding where it is."""
     return isinstance(model.base_model, FastBert) and model.device.type == "cpu"

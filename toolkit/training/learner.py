@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch.nn.parallel import DistributedDataParallel
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from toolkit.base.errors import UserError
 from toolkit.base.torch_versions import GradScaler
@@ -14,9 +14,11 @@ from toolkit.compute.batches import micro_batches
 from toolkit.compute.device import device_count, seed_step, unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import Attempt, RowLimit
+from toolkit.layers.fast_bert import is_fast
 from toolkit.layers.touched_rows import TouchedRows, touched_rows
 from toolkit.training.bad_steps import StepGuard
 from toolkit.training.loss import CROSS_ENTROPY, Loss
+from toolkit.training.pass_graphs import LENGTHS_IN_STEPS_OF, PassGraphs
 from toolkit.training.texts import RUN
 
 
@@ -60,15 +62,31 @@ class Learner:
     is_warm: bool = field(init=False, default=False)  # whether the processes have shared a gradient before
     has_shared: bool = field(init=False, default=False)  # whether they have begun to share that of this step
     fitting_slots: int = field(init=False, default=0)  # token slots of the largest pass that has fitted the memory
+    graphs: PassGraphs | None = field(init=False, default=None)  # on a card that can record passes
+    length_step: int = field(init=False, default=1)  # tokens: the length of a pass is a multiple of it
 
     def __post_init__(self):
         """Make the guard, and keep apart the gradients of embedding tables unless other processes need them."""
         processes = self.machine.processes
+        self.settings = replace(self.settings, loss=self.settings.loss.on(self.machine.device))
+        if self._can_record():
+            self.graphs = PassGraphs()
+            self.length_step = LENGTHS_IN_STEPS_OF
         self.guard = StepGuard(self.optimizer, self.scaler, processes)
         self.tables = touched_rows(self.model, self.optimizer) if processes.size == 1 else []
 
+    def _can_record(self) -> bool:
+        """Say whether passes can be recorded as CUDA graphs: on one card, of a model that decides nothing in Python.
+
+        A gradient scaler's decisions are taken in Python.
+        """
+        is_plain = not isinstance(self.model, (DataParallel, DistributedDataParallel))
+        on_card = self.machine.device.type == "cuda" and self.machine.processes.size == 1
+        return on_card and is_plain and not self.scaler.is_enabled() and is_fast(self.model)
+
     def release(self) -> torch.nn.Module:
         """Return the model without its wrapper and gradients; with this one forgotten, nothing holds their memory."""
+        self.graphs = None
         for table in self.tables:
             table.release()
         model = unwrap(self.model)
@@ -159,7 +177,11 @@ class Learner:
         return torch.nn.utils.clip_grad_norm_(weights, self.settings.max_grad_norm or float("inf"))
 
     def zero_grad(self) -> None:
-        """Forget the gradients; each of several processes keeps their memory, in which the next ones are shared."""
+        """Forget the gradients.
+
+        Their memory is kept where the next ones have to be in it: those that processes share, and those of recordings.
+        """
         for table in self.tables:
             table.forget()
-        self.optimizer.zero_grad(set_to_none=self.machine.processes.size == 1)
+        keeps_memory = self.machine.processes.size > 1 or self.graphs is not None
+        self.optimizer.zero_grad(set_to_none=not keeps_memory)

@@ -4,7 +4,7 @@ B rows, C labels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +31,11 @@ class Loss:
     weights: torch.Tensor | None = None  # (C,) in fp32 on the CPU, of a row of each label; None: 1
     gamma: float = 0.0  # of the focal loss; 0: off
     smoothing: float = 0.0  # share of the target that all labels have in equal parts; 0: off
+    device_weights: torch.Tensor | None = None  # the weights where the loss is computed
+
+    def on(self, device: torch.device) -> "Loss":
+        """Return the loss with its weights on a device, so that they are not brought there in each step."""
+        return self if self.weights is None else replace(self, device_weights=self.weights.to(device))
 
     def sum(self, logits: torch.Tensor, label_ids: torch.Tensor, shares: torch.Tensor | None = None) -> torch.Tensor:
         """Return the weighted sum of the losses of rows with these logits (B, C) and label_ids (B,).
@@ -41,7 +46,7 @@ class Loss:
         The focal loss is (1 - p)^gamma times the cross entropy -log p of a label's probability p (Lin et al. 2017,
         section 3.2, with the softmax for more than two labels): rows that are easy count less.
         """
-        weights = None if self.weights is None else self.weights.to(logits.device)
+        weights = self.weights if self.device_weights is None else self.device_weights
         if not self.gamma:
             reduction = "sum" if shares is None else "none"
             losses = F.cross_entropy(logits, label_ids, weights, label_smoothing=self.smoothing, reduction=reduction)
