@@ -1,10 +1,11 @@
 """A card in under ten minutes: whether everything computes there what it should, and how fast.
 
-    python benchmarks/gpu.py [--only checks training prediction] [--results gpu.json] [--rounds R]
+    python benchmarks/gpu.py [--only checks steps training prediction] [--results gpu.json] [--rounds R]
 
 Checks: training and prediction in fp32, bf16 and fp16 against each other and against the CPU, heads and trained parts,
 micro-batches, memory that runs out for real, DataParallel and DistributedDataParallel of one card, whether a run can be
-repeated and resumed to the last bit and otherwise how far it comes. Speed: training steps of this project against
+repeated and resumed to the last bit and otherwise how far it comes. Speed: the steps of one loop, recorded as CUDA
+graphs, launched kernel by kernel, and with transformers' own layers; whole trainings of this project against
 Hugging Face Trainer as it comes and with all that makes it fast, for a BERT as large as BERT-base and one as large as
 BERT-large; and prediction against the same model in bf16 over padded batches. Everything is made here: random words,
 random weights. Without a card the checks run on the CPU, and nothing is timed. Trainer needs the package accelerate.
@@ -39,7 +40,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from benchmarks import forked  # noqa: E402  (imports main, so that processes forked from here start at once)
 
-PARTS = ("checks", "training", "prediction")
+PARTS = ("checks", "steps", "training", "prediction")
 HAS_CARD = (
     subprocess.run(
         [sys.executable, "-c", "import sys, torch; sys.exit(not torch.cuda.is_available())"], check=False
@@ -60,7 +61,9 @@ SIZES = {"base": (12, 768, 12), "large": (24, 1024, 16)}  # layers, width, heads
 SPEED_ROWS = {"base": 3200, "large": 1600}
 VOCABULARY = 30_000
 BATCH_SIZE = 32
-PREDICTED_ROWS = 8192
+PREDICTED_ROWS = 2048
+TIMED_STEPS = 30  # of a round
+STEP_ROUNDS = 4  # of which the first warms up
 PREDICTED_AT_ONCE = (32, 256)  # rows
 
 
@@ -514,6 +517,96 @@ def write_model(folder: Path, size: tuple[int, int, int]) -> None:
     tokenizer.save_pretrained(folder)
 
 
+@dataclass(frozen=True)
+class StepTime:
+    """How long a step took in one way of taking it."""
+
+    name: str
+    milliseconds: list[float]  # a step, of each round after the first
+    tokens: float  # a step, padding left out
+    peak_share: float  # of the card's measured peak of matrix products in its format, at the median
+
+
+def step_times(size: str) -> list[StepTime]:
+    """Time steps over random words: recorded, launched kernel by kernel, and with transformers' own layers."""
+    from benchmarks.train import peak
+    from toolkit.compute.machine import choose_machine
+    from toolkit.compute.processes import ALONE
+
+    machine = choose_machine(DEVICE, "auto", ALONE)
+    highest = peak(machine.precision.dtype)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_texts(folder, TIMED_STEPS * BATCH_SIZE, mean=110)
+        write_model(folder / "random", SIZES[size])
+        names = ("recorded", "kernel by kernel", "transformers' layers")
+        return [time_steps(name, folder, machine, highest) for name in names]
+
+
+def time_steps(name: str, folder: Path, machine: Any, peak_of_card: float) -> StepTime:
+    """Time steps in one of the ways of step_times, for the texts and the model of a folder."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    import utils
+    from benchmarks.train import products
+    from toolkit.layers.fast_bert import make_fast
+    from toolkit.tokens.encoder import make_encoder
+    from toolkit.training.learner import Learner, StepSettings
+    from toolkit.training.optimizer import make_optimizer
+
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "random", dtype=torch.float32)
+    if name != "transformers' layers":
+        make_fast(model)
+    frame = pd.read_csv(folder / "trainset.csv", dtype=str)
+    tokenizer = AutoTokenizer.from_pretrained(folder / "random")
+    encoder = make_encoder(tokenizer, model.config, 256, "longest_first", False)
+    dataset = utils.tokenize(encoder, frame, np.arange(len(frame)) % 2).dataset
+    model = machine.wrap_for_training(model)
+    optimizer = make_optimizer(model, 0.01, (0.9, 0.999), 1e-8)
+    learner = Learner(model, optimizer, machine.precision.scaler(), StepSettings(lambda step: 1e-5), machine)
+    if name != "recorded":
+        learner.graphs = None
+    rounds = [time_epoch(learner, dataset, epoch) for epoch in range(STEP_ROUNDS)]
+    operations = products(model.config, dataset.lengths) / TIMED_STEPS
+    share = operations / statistics.median(rounds[1:]) / peak_of_card
+    tokens = float(dataset.lengths.sum()) / TIMED_STEPS
+    del model, optimizer, learner
+    torch.cuda.empty_cache()
+    return StepTime(name, [1e3 * seconds for seconds in rounds[1:]], tokens, share)
+
+
+def time_epoch(learner: Any, dataset: Any, epoch: int) -> float:
+    """Return the seconds that a step of an epoch takes."""
+    import utils
+    from toolkit.compute.batches import training_batches
+
+    batches = training_batches(dataset.row_lengths, BATCH_SIZE, 0, epoch)
+    torch.cuda.synchronize()
+    started = time.perf_counter()
+    utils.train_one_epoch(learner, dataset, batches, lambda *_: None)
+    torch.cuda.synchronize()
+    return (time.perf_counter() - started) / len(batches)
+
+
+def step_speed() -> str:
+    """Return a table of the time of a step for both sizes."""
+    lines = ["| model | | ms a step, by round | tokens a step | of the peak |", "|---|---|---|---|---|"]
+    for size in SIZES:
+        command = [sys.executable, __file__, "--one", f"steps {size}"]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+        if done.returncode:
+            lines.append(done.stderr.strip()[-800:])
+            continue
+        for entry in json.loads(done.stdout.splitlines()[-1]):
+            step = StepTime(**entry)
+            rounds = ", ".join(f"{each:.1f}" for each in step.milliseconds)
+            lines.append(f"| {size} | {step.name} | {rounds} | {step.tokens:,.0f} | {step.peak_share:.0%} |")
+    table = "\n".join(lines)
+    print(table, flush=True)
+    return table
+
+
 def training_speed(rounds: int, peers: Sequence[str]) -> str:
     """Return the tables of benchmarks/train.py for both sizes."""
     tables = []
@@ -633,6 +726,9 @@ def prediction_speed(rounds: int) -> str:
 
 def one(name: str, rounds: int) -> None:
     """Print as json what one check or measurement, in this process, has found."""
+    if name.startswith("steps "):
+        print(json.dumps([asdict(step) for step in step_times(name.removeprefix("steps "))]))
+        return
     if name.startswith("predict "):
         times = prediction_times(name.removeprefix("predict "), rounds)
         print(json.dumps([asdict(way) for way in times]))
@@ -661,13 +757,19 @@ def main() -> int:
     started = time.monotonic()
     print(f"{card_name() if HAS_CARD else 'no card: the checks run on the CPU'}, torch {torch.__version__}", flush=True)
     checks = all_checks() if "checks" in args.only else []
+    steps = step_speed() if HAS_CARD and "steps" in args.only else ""
     training = training_speed(args.rounds, args.peers) if HAS_CARD and "training" in args.only else ""
     prediction = prediction_speed(3) if HAS_CARD and "prediction" in args.only else ""
     failed = [check.name for check in checks if not check.passed]
     passed = len(checks) - len(failed)
     print(f"{passed} of {len(checks)} checks passed, in {time.monotonic() - started:.0f} seconds")
     if args.results is not None:
-        found = {"checks": [asdict(check) for check in checks], "training": training, "prediction": prediction}
+        found = {
+            "checks": [asdict(check) for check in checks],
+            "steps": steps,
+            "training": training,
+            "prediction": prediction,
+        }
         args.results.write_text(json.dumps(found, indent=1))
     return 1 if failed else 0
 

@@ -50,6 +50,7 @@ from toolkit.models.head_design import HeadDesign
 from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.loss import Loss
+from toolkit.training.pass_graphs import PassGraphs
 from toolkit.training.optimizer import make_optimizer
 
 
@@ -99,6 +100,7 @@ from toolkit.compute.processes import Processes
 from toolkit.compute.device import unwrap
 from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.pass_graphs import PassGraphs
 from toolkit.training.optimizer import make_optimizer
 
 
@@ -413,3 +415,21 @@ def test_memory_that_runs_out_while_a_gradient_is_shared_ends_all_with_one_line(
         in lines[0]
     )
     assert "Traceback" not in first_said + second_said
+
+
+def test_recordings_give_their_memory_back_when_it_runs_out():
+    learner = small_learner()
+    learner.graphs = PassGraphs()
+    attempts = 0
+    for attempt in learner.attempts(np.arange(4)):
+        with attempt:
+            attempts += 1
+            if attempts == 1:
+                raise MemoryError
+    assert attempts == 2
+    assert learner.graphs is None
+
+
+def test_passes_are_recorded_on_a_card_alone():
+    assert small_learner().graphs is None
+    assert small_learner().length_step == 1

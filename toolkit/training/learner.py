@@ -116,7 +116,11 @@ class Learner:
                 self._forget_gradient()
 
     def _forget_gradient(self) -> None:
-        """Discard the gradient found so far; UserError if the other processes have already received some of it."""
+        """Discard the gradient found so far, and recordings, which hold memory.
+
+        Raises UserError if the other processes have already received some of the gradient.
+        """
+        self.graphs = None
         if self.has_shared:
             raise UserError(RUN["shared_gradient"])
         self.zero_grad()
