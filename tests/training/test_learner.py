@@ -16,6 +16,7 @@ from toolkit.compute.precision import choose_precision
 from toolkit.models.head_design import HeadDesign
 from toolkit.tokens.encoder import make_encoder
 from toolkit.training.learner import Learner, StepSettings
+from toolkit.training.pass_graphs import PassGraphs
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
@@ -50,7 +51,6 @@ from toolkit.models.head_design import HeadDesign
 from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.loss import Loss
-from toolkit.training.pass_graphs import PassGraphs
 from toolkit.training.optimizer import make_optimizer
 
 
@@ -100,7 +100,6 @@ from toolkit.compute.processes import Processes
 from toolkit.compute.device import unwrap
 from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
-from toolkit.training.pass_graphs import PassGraphs
 from toolkit.training.optimizer import make_optimizer
 
 
