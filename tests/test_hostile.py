@@ -614,7 +614,7 @@ def test_no_path_is_made_from_a_label(labelled):
     assert made <= {
         "bert_classifier", "checkpoint", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
         "special_tokens_map.json", "vocab.txt", "run.json", "README.md", "metrics.jsonl", "train.log", "curves.png",
-        "state.json", ".lock",
+        "state.json", "validation_scores.safetensors", ".lock",
     }  # fmt: skip
 
 
