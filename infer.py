@@ -36,12 +36,28 @@ class Inference:
 def read_options() -> InferenceOptions:
     """Return the options of the command line; UserError for a mistake or no model directory."""
     options = inference_options()
-    read_runs(list(map(Path, options.model_dirs)), options.columns)
+    runs = read_runs(list(map(Path, options.model_dirs)), options.columns)
+    if runs[0].columns.have_label_sets:
+        refuse_with_label_sets(options)
     if options.merge is not None and len(options.model_dirs) > 1:
         raise UserError(COMBINATIONS["merge"])
     if options.export is not None:
         refuse_with_export(options)
     return options
+
+
+def refuse_with_label_sets(options: InferenceOptions) -> None:
+    """Raise UserError for options that are for one label a row."""
+    named = {
+        "--export": options.export,
+        "--rank": options.rank,
+        "--abstain_below": options.abstention.abstain_below,
+        "--abstain_for": options.abstention.abstain_for,
+        "--abstain_unknown": options.abstention.abstain_unknown,
+    }
+    unsupported = [name for name, value in named.items() if value is not None]
+    if unsupported:
+        raise UserError(*(COMBINATIONS["label_sets"].fill(option=name) for name in unsupported))
 
 
 def refuse_with_export(options: InferenceOptions) -> None:
@@ -78,7 +94,7 @@ from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.tables import to_frame
 from toolkit.evaluation.abstention import AnswerRule
-from toolkit.evaluation.decision import Decision
+from toolkit.evaluation.tasks import AnyDecision
 from toolkit.layers.int8 import every
 
 
@@ -157,7 +173,7 @@ def rank(predictions: RankedFile, models: list[ModelFiles]) -> None:
     predictions.log(RANKED.fill(repeats=count_of(order.repeats, "row")))
 
 
-def decide(prediction: utils.TablePrediction, decision: Decision, rule: AnswerRule | None) -> PredictedRows:
+def decide(prediction: utils.TablePrediction, decision: AnyDecision, rule: AnswerRule | None) -> PredictedRows:
     """Return which labels are predicted, and which of the rows `rule` leaves without (None: none of them)."""
     logits = prediction.logits
     uncertain = None

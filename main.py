@@ -9,6 +9,7 @@ if __name__ == "__main__":
 import gc
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -57,9 +58,9 @@ from toolkit.compute.batches import training_batches
 from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.doctor.label_errors import begin_search, prepare_error_list
-from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, score_answers, simple_answers
+from toolkit.evaluation.baselines import baseline_lines
 from toolkit.evaluation.class_bias import bias_lines
-from toolkit.evaluation.metrics import DecisionSettings, quick_scores
+from toolkit.evaluation.tasks import Answers
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
@@ -190,8 +191,7 @@ def evaluate(run: Trainer) -> None:
         return
     scores = None
     if run.machine.is_main:
-        settings = DecisionSettings(run.positive, options.threshold, options.metric, run.data.labels)
-        scores = quick_scores(run.valid_logits, valid.label_ids, settings, run.data.together.get("valid"))
+        scores = run.task.quick_scores(run.valid_logits, valid.label_ids, run.data.together.get("valid"))
     scores = run.machine.processes.broadcast(scores)
     rate = run.learner.settings.learning_rate(progress.step - 1)
     is_best = progress.note(scores, options.metric, run.steps_per_epoch, rate)
@@ -208,8 +208,8 @@ def finish(run: Trainer) -> None:
     """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
     tables = run.data.tables
     model_dir = run.directory.paths.model_dir
-    answers = simple_answers(tables.get("train"), tables)
-    baselines = score_answers(tables, answers)
+    answers = run.task.simple_answers(tables.get("train"), tables)
+    baselines = {name: of_table.scores(tables[name]) for name, of_table in answers.items()}
     verdict = None
     if run.facts is not None:
         run.facts = replace(run.facts, baselines=baselines)
@@ -229,7 +229,7 @@ def finish(run: Trainer) -> None:
             run.log(line)
 
 
-def score_test_file(run: Trainer, answers: dict[str, SimpleAnswers]) -> None:
+def score_test_file(run: Trainer, answers: Mapping[str, Answers]) -> None:
     """Score --test_file with the model that was kept, in all processes together.
 
     `answers` are those of simple methods, by table.

@@ -52,15 +52,15 @@ from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.labels import match_labels, unused_names, with_new_names
 from toolkit.data.tables import Table
-from toolkit.evaluation.baselines import simple_answers
 from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
-from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.evaluation.scored_set import ScoredLabelSets, ScoredSet
+from toolkit.evaluation.tasks import task_of
 from toolkit.layers.int8 import every
 from toolkit.predictions.added_columns import scored_columns
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
 from toolkit.report.scores import ScoredRun
-from toolkit.report.texts import SCREEN
+from toolkit.report.texts import LABEL_SETS, SCREEN
 from toolkit.training.banner import say_rows, say_unused_names
 
 
@@ -69,7 +69,7 @@ class ScoredTest:
     """A test set with what the model of a directory, or several together, predict of it."""
 
     table: Table
-    scored: ScoredSet
+    scored: ScoredSet | ScoredLabelSets
     run: RunFacts  # of the model, or of several as one
     models: list[ModelFiles]
     explainer: Explainer
@@ -138,6 +138,8 @@ class TestSet:
 def read_test_set(options: ScoringOptions, log: Log) -> TestSet:
     """Read the test set, and the run of --compare; UserError for what is wrong, before the model is loaded."""
     run = as_one_run(read_runs(list(map(Path, options.model_dirs)), options.columns))
+    if options.compare is not None and run.columns.have_label_sets:
+        raise UserError(LABEL_SETS["no_comparison"])
     columns = run.columns.renamed(options.columns)
     reading = options.reading
     file = find_test_file(options)
@@ -158,12 +160,14 @@ def report(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) ->
     scored = test.scored
     run = test.run
     train = utils.read_training_table(run)
-    answers = simple_answers(train, {"test": table}).get("test")
+    answers = task_of(run).simple_answers(train, {"test": table}).get("test")
     comparison = compare_runs(test.other, scored.label_ids, scored.predicted, len(scored.labels))
     first, *others = test.models
     scored_run = ScoredRun(scored, table, run, first, train, answers, comparison, others)
     write_results(folder, scored_run, test.explainer, options.report, log)
-    log(SCREEN["scores_in"].fill(metrics=folder / "metrics.json", report=folder / "report.html"))
+    page = folder / "report.html"
+    scores_in = SCREEN["scores_in"] if page.exists() else LABEL_SETS["scores_in"]
+    log(scores_in.fill(metrics=folder / "metrics.json", report=page))
     errors = int((~scored.right).sum())
     log(SCREEN["predictions_in"].fill(file=folder / "predictions.csv", errors=errors))
 

@@ -60,8 +60,9 @@ from toolkit.evaluation.abstention import (
     find_least_energy,
     require_answers,
 )
-from toolkit.evaluation.decision import Decision, decision_of, decision_of_average, find_positive_id, mean_logits
-from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.evaluation.decision import decision_of
+from toolkit.evaluation.scored_set import ScoredLabelSets, ScoredSet
+from toolkit.evaluation.tasks import AnyDecision, RowsToScore, Task, task_of, training_task
 from toolkit.evaluation.texts import ABSTENTION
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.files.inputs import input_fingerprint
@@ -74,7 +75,7 @@ from toolkit.layers.int8 import check_labels, make_int8
 from toolkit.layers.packed_linear import pack_linear_layers
 from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
 from toolkit.models.head_design import HeadDesign
-from toolkit.models.heads import choose_head, fit_head, last_layer, own_head, without_last_layer
+from toolkit.models.heads import HeadChoice, choose_head, fit_head, last_layer, own_head, without_last_layer
 from toolkit.models.locate import resolve_model
 from toolkit.models.model_files import EXPORTED
 from toolkit.models.pooling_head import fit_pooling_head
@@ -147,6 +148,7 @@ if TYPE_CHECKING:  # it takes a second to import, and infer.py does without
 
 ALL_TOLD = ReadingOptions(encoding=None, on_bad_rows="stop")
 PROBED_AT_ONCE = 32  # rows
+ONE_LABEL_HEAD = HeadChoice()
 FEW_TRUNCATED = 0.05  # share of the training rows
 ONE_FILE = 1 << 60  # bytes of weights that are still saved in one file, model.safetensors
 
@@ -268,7 +270,10 @@ def read_labelled_tables(options: DataOptions, split_seed: int, log: Log) -> Lab
     files = labelled_files(options)
     needs_records = tuple(files) if options.find_label_errors else ("test",)
     tables = read_tables(
-        files, Columns.to_train_on(options.columns, options.group_column), options.reading, needs_records
+        files,
+        Columns.to_train_on(options.columns, options.group_column, options.label_sets),
+        options.reading,
+        needs_records,
     )
     tables = _with_labels_of_training(tables, options, log)
     labels = learn_labels(tables["train"])
@@ -482,7 +487,7 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
     labels = processes.broadcast(None if read is None else read.labels)
     training = options.training
     check_weighted_labels(training.loss.class_weight, labels)
-    find_positive_id(labels, training.positive_label, training.metric, training.threshold)  # or it is a UserError
+    training_task(labels, options.data.several_labels, training)  # or it is a UserError
     model = share_model(processes, chosen)
     encoded = None if read is None else encode_tables(model.source, options, read, machine.alone(), log)
     data = share_encoded(processes, model, labels, encoded)
@@ -584,8 +589,7 @@ def fit_model(
     It is loaded for that and let go of again, since each run begins with a model of its own.
     """
     model_options = options.model
-    design = HeadDesign.from_options(model_options)
-    new = new_classifier(source, labels, model_options.dropout, options.machine.fast, model_options.keep_head, design)
+    new = new_classifier(source, labels, model_options.dropout, options.machine.fast, chosen_head(options))
     max_length = model_options.max_length
     truncation = "longest_first" if model_options.truncation == "auto" else model_options.truncation
     encoder = make_encoder(new.tokenizer, new.model.config, max_length, truncation, pairs)
@@ -656,22 +660,20 @@ def new_classifier(
     labels: Sequence[str],
     dropout: float | None,
     fast: bool = True,
-    keep_head: bool = False,
-    design: HeadDesign | None = None,
+    choice: HeadChoice = ONE_LABEL_HEAD,
 ) -> NewClassifier:
     """Return the model of a directory or hub id, with a head for these labels, and its tokenizer.
 
-    If it is to be `fast`, it computes nothing that the head does not read; `keep_head` keeps its own head whatever that
-    calls its labels; `design` is that of the head if it is not to be the architecture's. Raises UserError if the model
-    cannot be loaded, has fewer tokens than its tokenizer, or has not what the head reads.
+    If it is to be `fast`, it computes nothing that the head does not read. Raises UserError if the model cannot be
+    loaded, has fewer tokens than its tokenizer, or has not what the head reads.
     """
     config = load_config(source)
     folder = model_folder(source)
-    head = choose_head(own_head(folder, config, design), labels, keep_head)
+    head = choose_head(own_head(folder, config, choice), labels, choice.keep)
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
-    config.problem_type = "single_label_classification"
+    config.problem_type = choice.problem_type
     notes: list[str | Text] = [*make_usable(config)]
     set_dropout(config, dropout)
     tokenizer = load_tokenizer(source)
@@ -681,10 +683,10 @@ def new_classifier(
     model = loaded.model
     if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         raise UserError(LOADING["problem"].fill(name=source, problem=LOADING["other_tokenizer"]))
-    if design is None:
+    if choice.design is None:
         new_weights = fit_head(model, head, loaded.new_weights)
     else:
-        new_weights = fit_pooling_head(model, design, head, tokenizer, folder)
+        new_weights = fit_pooling_head(model, choice.design, head, tokenizer, folder)
     if head.note:
         notes.append(head.note)
     if loaded.unused_layers:
@@ -694,11 +696,16 @@ def new_classifier(
     return NewClassifier(model, tokenizer, new_weights, notes)
 
 
+def chosen_head(options: FineTuningOptions) -> HeadChoice:
+    """Return what the head of a run is to be."""
+    design = HeadDesign.from_options(options.model)
+    return HeadChoice(options.model.keep_head, design, options.data.several_labels)
+
+
 def pretrained_classifier(options: FineTuningOptions, data: TrainingData) -> NewClassifier:
     """Return the pretrained model of a run with a new head, and what is kept of its vocabulary."""
     model = options.model
-    design = HeadDesign.from_options(model)
-    new = new_classifier(data.model.source, data.labels, model.dropout, options.machine.fast, model.keep_head, design)
+    new = new_classifier(data.model.source, data.labels, model.dropout, options.machine.fast, chosen_head(options))
     if data.vocabulary is not None:
         cut_embeddings(new.model, data.vocabulary)
     if data.used is None:
@@ -1055,11 +1062,13 @@ class Member:
 
     encoder: Encoder
     predictor: Predictor
-    decision: Decision
+    decision: AnyDecision
     order: list[int]
 
     @classmethod
-    def of(cls, saved: "SavedClassifier", predictor: Predictor, decision: Decision, labels: Sequence[str]) -> "Member":
+    def of(
+        cls, saved: "SavedClassifier", predictor: Predictor, decision: AnyDecision, labels: Sequence[str]
+    ) -> "Member":
         """Return a saved model as a member of those whose common labels are these."""
         return cls(saved.encoder, predictor, decision, [saved.run.labels.index(label) for label in labels])
 
@@ -1082,7 +1091,8 @@ class Ensemble:
 
     members: list[Member]
     labels: list[str]
-    decision: Decision
+    task: Task
+    decision: AnyDecision
     language: str = "en"  # of progress bars
 
     @property
@@ -1121,7 +1131,7 @@ class Ensemble:
             member.decision.probabilities(each)[:, member.order]
             for member, each in zip(self.members, logits, strict=True)
         ]
-        return TablePrediction(mean_logits(probabilities), energies, full_lengths)
+        return TablePrediction(self.task.mean_logits(probabilities), energies, full_lengths)
 
     def check_int8(self, frame: pd.DataFrame, min_agreement: float) -> list[Text]:
         """Return how many rows keep the label of fp32 in int8, for each model; UserError if too few do.
@@ -1141,7 +1151,7 @@ def _nothing(rows: int) -> None:
     """Do nothing about the rows of a batch that not all models have predicted yet."""
 
 
-def _predicted_labels(predictor: Predictor, dataset: TokenDataset, decision: Decision) -> np.ndarray:
+def _predicted_labels(predictor: Predictor, dataset: TokenDataset, decision: AnyDecision) -> np.ndarray:
     return decision.label_ids(predict_logits(predictor, dataset))
 
 
@@ -1182,15 +1192,14 @@ def answer_rule(ensemble: Ensemble, folders: Sequence[Path], options: Abstention
     return AnswerRule(least_probability, least_energy)
 
 
-def score_table(ensemble: Ensemble, table: Table) -> ScoredSet:
+def score_table(ensemble: Ensemble, table: Table) -> ScoredSet | ScoredLabelSets:
     """Predict the labels of a table that the main process has and score them, while the others are in help_predict."""
     label_ids = encode_labels(table, ensemble.labels)
     with bar(len(table.frame), BARS["scoring"], "rows", language=ensemble.language) as progress_bar:
         prediction = ensemble.predict(table.frame, progress_bar.update, str(table.path))
     longest_read = ensemble.members[0].encoder.capacity
-    return ScoredSet(
-        prediction.logits, label_ids, prediction.full_lengths, ensemble.labels, ensemble.decision, longest_read
-    )
+    rows = RowsToScore(prediction.logits, label_ids, prediction.full_lengths, longest_read)
+    return ensemble.task.scored(rows, ensemble.decision)
 
 
 # -- model directory --------------------------------------------------------------------------------------------------
@@ -1295,28 +1304,30 @@ def load_ensemble(
     saved_models = [load_model(folder, machine, options.machine.fast) for folder in folders]
     runs = [saved.run for saved in saved_models]
     labels = runs[0].labels
+    task = task_of(runs[0])
     members = [
-        Member.of(saved, saved.predictor(batch_size, log), decision_of(saved.run, options.calibrated), labels)
+        Member.of(saved, saved.predictor(batch_size, log), task.decision_of(saved.run, options.calibrated), labels)
         for saved in saved_models
     ]
     if len(members) == 1:
-        decision = decision_of(runs[0], options.calibrated, options.threshold)
-        return Ensemble(members, labels, decision, log.language)
-    average = decision_of_average(runs, options.threshold)
+        decision = task.decision_of(runs[0], options.calibrated, options.threshold)
+        return Ensemble(members, labels, task, decision, log.language)
+    average = task.decision_of_average(runs, options.threshold)
     if average.note is not None:
         log(average.note)
-    return Ensemble(members, labels, average.decision, log.language)
+    return Ensemble(members, labels, task, average.decision, log.language)
 
 
 def score_saved(
     folder: Path, table: Table, machine: Machine, batch_size: int, limit: RowLimit, fast: bool = True
-) -> ScoredSet:
+) -> ScoredSet | ScoredLabelSets:
     """Score a table with the model directory that this process, the main one, wrote; the others are in help_score."""
     saved = load_model(folder, machine, fast)
     predictor = Predictor(saved.model, saved.machine, batch_size, limit)
     _send_weights(saved.model, machine)
-    member = Member.of(saved, predictor, decision_of(saved.run), saved.run.labels)
-    ensemble = Ensemble([member], saved.run.labels, member.decision, limit.log.language)
+    task = task_of(saved.run)
+    member = Member.of(saved, predictor, task.decision_of(saved.run), saved.run.labels)
+    ensemble = Ensemble([member], saved.run.labels, task, member.decision, limit.log.language)
     scored = score_table(ensemble, table)
     release_helpers(machine)
     return scored

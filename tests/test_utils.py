@@ -27,6 +27,7 @@ from toolkit.data.labels import encode_labels, learn_labels, split_table
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.formats.json_rows import HEAD_OBJECTS
 from toolkit.models.head_design import HeadDesign
+from toolkit.models.heads import HeadChoice
 from toolkit.models.pretrained import load_tokenizer
 from toolkit.models.trained_part import TrainedPart, freeze
 from toolkit.runs.run_json import table_facts
@@ -568,7 +569,9 @@ def test_a_tiny_model_learns_the_reviews(english_bert, reviews):
 def partly_trained(folder, word: str, fast: bool = True, dropout: float = 0.0, design: HeadDesign | None = None):
     """Return a learner of a part of a model, and rows to train on and to validate with."""
     utils.set_seed(0)
-    new = utils.new_classifier(str(folder), ["con", "pro"], dropout=dropout, fast=fast, design=design)
+    new = utils.new_classifier(
+        str(folder), ["con", "pro"], dropout=dropout, fast=fast, choice=HeadChoice(design=design)
+    )
     encoder = make_encoder(new.tokenizer, new.model.config, None, "longest_first", False)
     label_ids = np.arange(len(TEXTS)) % 2
     dataset = utils.tokenize(encoder, frame(TEXTS), label_ids).dataset

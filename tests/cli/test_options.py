@@ -1,5 +1,6 @@
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -190,7 +191,7 @@ def test_training_has_the_defaults_that_the_documents_give():
         "weight_decay": 0.01,
         "adam_beta1": 0.9, "adam_beta2": 0.999, "adam_epsilon": 1e-8, "warmup_ratio": 0.1, "scheduler": "linear",
         "max_grad_norm": 1.0, "seed": 42, "precision": "auto", "device": "auto", "output_dir": "output",
-        "on_bad_rows": "stop", "metric": "accuracy", "eval_steps": "auto", "early_stopping": "auto",
+        "on_bad_rows": "stop", "metric": "auto", "eval_steps": "auto", "early_stopping": "auto",
         "truncation": "auto", "pooling": "auto", "head_start": "auto",
     }  # fmt: skip
     assert {name: args[name] for name in expected} == expected
@@ -212,7 +213,40 @@ def test_the_sections_have_every_option_in_the_order_and_with_the_value_that_the
         assert values.pop("label_column") is None  # of the section that it shares with the others
     if script == "main.py":
         assert list(values) == list(parsed)
+        assert (parsed.pop("metric"), values.pop("metric")) == ("auto", "accuracy")
     assert values == parsed
+
+
+def test_the_metric_goes_by_whether_a_row_has_several_labels():
+    assert fine_tuning_options([]).training.metric == "accuracy"
+    assert fine_tuning_options(["--multi_label"]).training.metric == "micro_f1"
+    assert fine_tuning_options(["--multi_label", "--metric", "macro_f1"]).training.metric == "macro_f1"
+    assert fine_tuning_options(["--multi_label"]).training.threshold == "auto"
+    assert fine_tuning_options(["--multi_label", "--threshold", "0.5"]).training.threshold == 0.5
+    assert fine_tuning_options([]).training.threshold is None
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--metric", "micro_f1"], "--metric micro_f1 is for --multi_label"),
+        (["--label_columns", "joy", "anger"], "--label_columns is for --multi_label"),
+        (["--label_separator", "|"], "--label_separator is for --multi_label"),
+        (["--multi_label", "--metric", "accuracy"], "--metric accuracy is for one label a row"),
+        (["--multi_label", "--class_weight", "balanced"], "does not support --class_weight"),
+        (["--multi_label", "--loss", "focal"], "does not support --loss focal"),
+        (["--multi_label", "--teacher", "x"], "does not support --teacher"),
+        (["--multi_label", "--find_label_errors"], "does not support --find_label_errors"),
+        (["--multi_label", "--keep_head"], "does not support --keep_head"),
+        (["--multi_label", "--positive_label", "x"], "does not support --positive_label"),
+        (["--multi_label", "--label_columns", "a", "b", "a"], "a column is named twice"),
+        (["--multi_label", "--label_columns", "a", "b", "--label_column", "c"], "cannot be combined"),
+        (["--multi_label", "--label_separator", '"'], "cannot stand between labels"),
+    ],
+)
+def test_options_that_do_not_go_with_several_labels_a_row_are_named(words, named):
+    with pytest.raises(UserError, match=re.escape(named)):
+        fine_tuning_options(words)
 
 
 def test_other_values_are_as_if_they_had_stood_on_the_command_line():

@@ -2,6 +2,7 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -274,3 +275,58 @@ def test_a_table_is_split_in_the_order_of_the_file():
     assert (len(train.rejected), len(valid.rejected)) == (1, 0)
     with pytest.raises(UserError, match="every label has only one row"):
         split_table(table(["a", "b"]), 0.5, seed=1)
+
+
+# -- several labels a row ---------------------------------------------------------------------------------------------
+
+
+def sets_table(labels: list[tuple[str, ...]]) -> Table:
+    several = table(["x"] * len(labels))
+    several.frame["label"] = pd.Series(labels, several.frame.index, dtype=object)
+    return replace(several, columns=Columns(label_separator=";"))
+
+
+def test_each_label_of_a_row_is_learned_renamed_and_encoded_by_itself():
+    train = with_one_spelling(sets_table([("b", "a "), (), ("c",), ("a", "b")]))
+    assert learn_labels(train) == ["a", "b", "c"]
+    assert encode_labels(train, ["a", "b", "c"]).tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1], [1, 1, 0]]
+    renamed = with_new_names(train, {"c": "b", "a": "d"})
+    assert renamed.frame["label"].tolist() == [("b", "d"), (), ("b",), ("d", "b")]
+    assert with_new_names(train, {"a": "b"}).frame["label"].tolist() == [("b",), (), ("c",), ("b",)]
+    assert unused_names([train], {"x": "y", "a": "z"}) == ["x"]
+
+
+def test_whole_numbers_among_several_labels_are_one_label():
+    train = with_one_spelling(sets_table([("1.0", "2"), ("1",), ("1", "1.0")]))
+    assert train.frame["label"].tolist() == [("1", "2"), ("1",), ("1",)]
+    assert spelled_as(sets_table([("2.0", "1")]), ["1", "2"]).frame["label"].tolist() == [("2", "1")]
+
+
+def test_a_row_with_one_unknown_label_among_several_is_told_or_left_out():
+    valid = sets_table([("a", "x"), ("b",), (), ("y", "x")])
+    with pytest.raises(UserError, match=r"2 rows with labels .* 'x' \(line 2\), 'y' \(line 5\); --on_bad_rows skip"):
+        match_labels(valid, ["a", "b"], "stop")
+    matched = match_labels(valid, ["a", "b"], "skip")
+    assert matched.frame["label"].tolist() == [("b",), ()]
+    assert [row.line for row in matched.rejected] == [2, 5, 1000]
+    with pytest.raises(UserError, match="1 row with labels that differ"):
+        match_labels(sets_table([("A", "b")]), ["a", "b"], "skip")
+
+
+def test_labels_that_cannot_be_joined_or_are_nowhere_are_told():
+    with pytest.raises(UserError, match="the label 'a;b' contains ';'"):
+        learn_labels(sets_table([("a;b",), ("c",)]))
+    with pytest.raises(UserError, match="no row has a label"):
+        learn_labels(sets_table([(), ()]))
+    assert learn_labels(sets_table([("only",), ()])) == ["only"]
+
+
+def test_the_rows_that_are_held_out_have_their_share_of_each_of_several_labels():
+    random = np.random.default_rng(0)
+    labels = list("abcdef")
+    has = random.random((400, 6)) < [0.5, 0.3, 0.2, 0.1, 0.05, 0.02]
+    several = sets_table([tuple(np.array(labels)[row]) for row in has])
+    train, valid = split_table(several, 0.1, seed=3)
+    assert len(train.frame) + len(valid.frame) == 400
+    held_out = encode_labels(valid, labels).sum(axis=0)
+    assert (abs(held_out - 0.1 * has.sum(axis=0)) <= 1).all()

@@ -13,7 +13,6 @@ from toolkit.evaluation.baselines import (
     SimpleAnswers,
     baseline_lines,
     compare_with_model,
-    score_answers,
     simple_answers,
 )
 from toolkit.evaluation.decision import Decision
@@ -27,7 +26,8 @@ def table(rows: list[tuple], name: str = "t", sha256: str = "1") -> Table:
 
 
 def compare(tables: dict) -> dict:
-    return score_answers(tables, simple_answers(tables.get("train"), tables))
+    answers = simple_answers(tables.get("train"), tables)
+    return {name: of_table.scores(tables[name]) for name, of_table in answers.items()}
 
 
 def reviews(count: int, seed: int = 0) -> list[tuple]:

@@ -43,7 +43,7 @@ def test_no_label_and_several_are_bad_rows_where_a_label_is_wanted_and_no_matter
         {"text": "c", "label": ["x", "y"]},
         {"text": "d"},
     ]
-    reasons = ["label is empty", "label is ['x', 'y']; several labels a row are not supported yet"]
+    reasons = ["label is empty", "label is ['x', 'y']; several labels a row need --multi_label"]
     assert outcome(opened(tmp_path, "rows.jsonl", rows[:3])) == [("a", "x"), *reasons]
     with open_source(tmp_path / "rows.jsonl") as source:
         unlabelled = list(read_rows(source, Columns(label=None)))
@@ -102,9 +102,9 @@ def test_annotators_who_agree_are_one_and_a_cancelled_annotation_is_none(tmp_pat
     assert outcome(opened(tmp_path, "rows.json", [agreed, cancelled, disagreed, open_task, several, old])) == [
         ("text 1", "neg"),
         ("text 2", "pos"),
-        "label is ['neg', 'pos']; several labels a row are not supported yet",
+        "label is ['neg', 'pos']; several labels a row need --multi_label",
         "label is empty",
-        "label is ['neg', 'pos']; several labels a row are not supported yet",
+        "label is ['neg', 'pos']; several labels a row need --multi_label",
         ("text 6", "pos"),
     ]
 
@@ -129,7 +129,7 @@ def test_the_short_form_has_its_label_in_the_column_of_the_question(tmp_path):
     rows.append({**rows[0], "sentiment": {"choices": ["neg", "pos"]}})
     found = outcome(opened(tmp_path, "rows.json", rows), Columns(label="sentiment"))
     assert found[:3] == [(f"text {i}", "neg") for i in range(3)]
-    assert found[3].endswith("several labels a row are not supported yet")
+    assert found[3].endswith("several labels a row need --multi_label")
 
 
 def test_several_choices_in_a_csv_export_are_no_label(tmp_path):
@@ -138,4 +138,4 @@ def test_several_choices_in_a_csv_export_are_no_label(tmp_path):
     )
     found = outcome(open_source(tmp_path / "rows.csv"), Columns(label="sentiment"))
     assert found[0] == ("text 1", "neg")
-    assert found[1].endswith("several labels a row are not supported yet")
+    assert found[1].endswith("several labels a row need --multi_label")

@@ -20,6 +20,7 @@ from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import Precision
 from toolkit.models.configuration import prepare_tokenizer
 from toolkit.models.head_design import HeadDesign
+from toolkit.models.heads import HeadChoice
 from toolkit.tokens.encoder import make_encoder
 from toolkit.tokens.probe import Fit, probe
 from toolkit.training.learner import Learner, StepSettings
@@ -63,7 +64,7 @@ class Trained:
 def train(folder: Path, pairs: bool, micro_batch_size: int | None = None, design: HeadDesign | None = None) -> Trained:
     """Train the model of a directory for two steps, without dropout; `design` is that of a head of our own."""
     torch.manual_seed(3)
-    new = utils.new_classifier(str(folder), LABELS, 0.0, design=design)
+    new = utils.new_classifier(str(folder), LABELS, 0.0, choice=HeadChoice(design=design))
     encoder = make_encoder(new.tokenizer, new.model.config, None, "longest_first", pairs)
     fit = probe(str(folder), new.model, encoder, MACHINE)
     prepare_tokenizer(new.tokenizer, new.model.config, fit.max_length)

@@ -18,7 +18,7 @@ import utils
 from tests.conftest import WORDS, bert_tokenizer
 from tests.models.architectures import ARCHITECTURES, Architecture, save
 from toolkit.base.errors import UserError
-from toolkit.models.heads import OwnHead, choose_head
+from toolkit.models.heads import HeadChoice, OwnHead, choose_head
 
 LABELS = ["con", "pro", "so so"]
 IDS = torch.tensor([[2, 9, 14, 20, 3]])
@@ -126,19 +126,19 @@ def test_a_model_that_does_not_classify_texts_gets_a_new_head(kind, tmp_path):
         else []
     )
     with pytest.raises(UserError, match="--keep_head: th"):
-        loaded(folder, keep_head=True)
+        loaded(folder, choice=HeadChoice(keep=True))
 
 
 def test_a_head_is_kept_by_position_for_whoever_asks_for_it(tmp_path):
     folder = saved(tmp_path, None)
-    new = loaded(folder, keep_head=True)
+    new = loaded(folder, choice=HeadChoice(keep=True))
     assert new.new_weights == []
     assert [*map(str, new.notes)] == [
         "the head is kept by position (--keep_head): 'LABEL_0' is 'con', 'LABEL_1' is 'pro', 'LABEL_2' is 'so so'"
     ]
     torch.testing.assert_close(scores(new.model), own_scores(folder))
     with pytest.raises(UserError, match="--keep_head: the head of this model has 3 labels, the data 2"):
-        loaded(folder, ["a", "b"], keep_head=True)
+        loaded(folder, ["a", "b"], choice=HeadChoice(keep=True))
 
 
 def test_labels_that_are_called_as_transformers_calls_those_without_names_are_names_too(tmp_path):

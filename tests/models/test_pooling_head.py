@@ -23,7 +23,7 @@ from toolkit.evaluation.explain import attribute
 from toolkit.layers.fast_bert import FastBert
 from toolkit.layers.int8 import can_int8
 from toolkit.models.head_design import HeadDesign
-from toolkit.models.heads import last_layer, without_last_layer
+from toolkit.models.heads import HeadChoice, last_layer, without_last_layer
 
 MLP = HeadDesign("mean", layers=2, dropout=0.1)
 METRICS = {"valid_loss": 1.0, "accuracy": 1.0, "macro_f1": 1.0, "mcc": 1.0}
@@ -127,9 +127,9 @@ def test_the_code_of_the_model_card_gives_the_same_probabilities(design, pairs, 
 def test_trained_further_the_head_is_kept_by_its_labels(mlp):
     frame = table(pairs=False)
 
-    def further(labels: list[str], **options) -> utils.NewClassifier:
+    def further(labels: list[str], keep: bool = False, design: HeadDesign | None = None) -> utils.NewClassifier:
         torch.manual_seed(1)
-        return utils.new_classifier(str(mlp), labels, 0.0, **options)
+        return utils.new_classifier(str(mlp), labels, 0.0, choice=HeadChoice(keep, design))
 
     def scores(new: utils.NewClassifier) -> np.ndarray:
         dataset = utils.tokenize(utils.load_model(mlp, MACHINE).encoder, frame).dataset
@@ -141,7 +141,7 @@ def test_trained_further_the_head_is_kept_by_its_labels(mlp):
     swapped = further([LABELS[2], *LABELS[:2]], design=MLP)
     assert swapped.new_weights == []
     np.testing.assert_allclose(scores(swapped), logits(mlp, frame)[:, [2, 0, 1]], atol=1e-5)
-    assert further(["x", "y", "z"], design=MLP, keep_head=True).new_weights == []
+    assert further(["x", "y", "z"], design=MLP, keep=True).new_weights == []
     for design, labels, note in (
         (MLP, ["x", "y", "z"], "has other labels"),
         (HeadDesign("mean"), LABELS, "is that of --head mean --head_layers 2, so a new one is begun"),
@@ -151,17 +151,17 @@ def test_trained_further_the_head_is_kept_by_its_labels(mlp):
         assert new.new_weights and note in str(new.notes[0])
         if design is not MLP:
             with pytest.raises(UserError, match="--keep_head: the head of this model is that of --head mean"):
-                further(labels, design=design, keep_head=True)
+                further(labels, design=design, keep=True)
     assert set(further(LABELS).new_weights) >= {"classifier.weight", "classifier.bias"}
 
 
 def test_the_head_of_an_architecture_is_of_no_use_to_one_of_our_own(tmp_path):
     folder = save(BY_NAME["BERT"], tmp_path, tuple(LABELS))
-    new = utils.new_classifier(str(folder), LABELS, None, design=HeadDesign("cls"))
+    new = utils.new_classifier(str(folder), LABELS, None, choice=HeadChoice(design=HeadDesign("cls")))
     assert new.new_weights == ["pooling_head.scores.bias", "pooling_head.scores.weight"]
     assert "is its architecture's, and this is --head cls, so a new one is begun" in str(new.notes[0])
     with pytest.raises(UserError, match="--keep_head"):
-        utils.new_classifier(str(folder), LABELS, None, keep_head=True, design=HeadDesign("cls"))
+        utils.new_classifier(str(folder), LABELS, None, choice=HeadChoice(keep=True, design=HeadDesign("cls")))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,9 @@ def test_a_head_that_a_model_has_nothing_for_is_refused_in_a_line(name, pooling,
     if not BY_NAME[name].is_there:
         pytest.skip("this version of transformers does not have it")
     with pytest.raises(UserError, match=reason) as caught:
-        utils.new_classifier(str(save(BY_NAME[name], tmp_path)), LABELS, None, design=HeadDesign(pooling))
+        utils.new_classifier(
+            str(save(BY_NAME[name], tmp_path)), LABELS, None, choice=HeadChoice(design=HeadDesign(pooling))
+        )
     assert str(caught.value.args[0]).startswith(f"--head {pooling}")
 
 

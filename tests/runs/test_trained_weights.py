@@ -12,6 +12,7 @@ import utils
 from tests.conftest import run_facts
 from toolkit.base.errors import UserError
 from toolkit.models.head_design import HeadDesign
+from toolkit.models.heads import HeadChoice
 from toolkit.models.lora import LoraSettings
 from toolkit.models.pretrained import load_classifier
 from toolkit.models.trained_part import TrainedPart, freeze
@@ -33,7 +34,7 @@ RUN = {
 def saved(folder, base, word: str, design: HeadDesign | None = None) -> tuple[RunFacts, torch.Tensor]:
     """Save what one may have trained of a base model, and return its facts and the logits of the whole model."""
     utils.set_seed(3)
-    new = utils.new_classifier(str(base), LABELS, dropout=None, design=design)
+    new = utils.new_classifier(str(base), LABELS, dropout=None, choice=HeadChoice(design=design))
     if word == "lora":
         pytest.importorskip("peft")
     part = TrainedPart.from_option(word, LoraSettings(rank=2, alpha=3))

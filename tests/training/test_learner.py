@@ -14,6 +14,7 @@ from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit
 from toolkit.compute.precision import choose_precision
 from toolkit.models.head_design import HeadDesign
+from toolkit.models.heads import HeadChoice
 from toolkit.tokens.encoder import make_encoder
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.pass_graphs import PassGraphs
@@ -65,7 +66,8 @@ def main():
         for number, steps in enumerate(plan["runs"]):
             utils.set_seed(processes.rank)  # other weights in each process
             design = HeadDesign.from_json(plan["heads"][number])
-            model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0, design=design).model
+            choice = HeadChoice(design=design)
+            model = utils.new_classifier(plan["model"], plan["labels"], dropout=0.0, choice=choice).model
             model.extra = torch.nn.Linear(4, 4)
             optimizer = make_optimizer(model, 0.01, (0.9, 0.999), plan["epsilon"])
             weights, smoothing = plan["losses"][number]
@@ -293,7 +295,9 @@ def plain_training(model, dataset, batches, weights, smoothing) -> list[float]:
 def test_two_processes_learn_what_one_learns_from_the_same_batches(english_bert, dataset, batches, trained, run):
     utils.set_seed(0)
     design = HeadDesign.from_json(HEADS[run])
-    model = utils.new_classifier(str(english_bert), LABELS, dropout=0.0, fast=False, design=design).model
+    model = utils.new_classifier(
+        str(english_bert), LABELS, dropout=0.0, fast=False, choice=HeadChoice(design=design)
+    ).model
     model.extra = torch.nn.Linear(4, 4)
     before = copy.deepcopy(model.state_dict())
     sums = plain_training(model, dataset, batches[run], *LOSSES[run])

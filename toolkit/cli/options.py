@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -34,6 +35,8 @@ _threshold = number(float, 0, 1)
 _seed = number(int, 0, LARGEST_SEED)
 SWITCH = argparse.BooleanOptionalAction
 FORMATS = ("auto", "fp32", "bf16", "fp16")
+METRICS = ("accuracy", "macro_f1", "f1", "mcc", "loss")
+LABEL_SET_METRICS = ("micro_f1", "macro_f1", "sample_f1", "subset_accuracy", "loss")  # of --multi_label
 
 
 def _auto_or(convert: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -53,6 +56,14 @@ def _separator(word: str) -> str:
     word = {"\\t": "\t"}.get(word, word)
     if len(word) != 1 or word in "\"\\\r\n\0":
         raise argparse.ArgumentTypeError(VALUES["separator"].fill(word=repr(word)))
+    return word
+
+
+def _label_separator(word: str) -> str:
+    """Return what stands between the labels of a row."""
+    word = {"\\t": "\t"}.get(word, word)
+    if not word or re.search("[\"\r\n\0]", word):
+        raise argparse.ArgumentTypeError(VALUES["label_separator"].fill(word=repr(word)))
     return word
 
 
@@ -102,7 +113,7 @@ def _add_saved_model(parser: Parser) -> None:
     group.add_argument("--model_dir", dest="model_dirs", nargs="+", default=["output/bert_classifier"], type=path, metavar="DIR", help="the model directory that main.py wrote; the probabilities of several with the same labels are averaged")
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
     group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that of the validation rows predicted with 0.8, say, about eight in ten are right; it changes no prediction (default: on)")
-    group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this (off: as in run.json, else whichever is most probable)")
+    group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; of a --multi_label run: each label (off: as in run.json, else whichever is most probable)")
     _add_machine(group, (*FORMATS, "int8"))
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8 (x86 processors only) stops if a smaller share of up to 1,000 rows from all over the file keeps the label that fp32 gives (0: no comparison)")
 
@@ -125,6 +136,9 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text; where none is called text, one that clearly is the text by its name or content is taken, and the data line says so")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
     group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label; where none is called label, one that clearly is the label is taken, and the data line says so")
+    group.add_argument("--multi_label", action=SWITCH, default=False, help="a row may have several labels, or none: each label is predicted by itself (default: off, each row has one label)")
+    group.add_argument("--label_separator", type=_label_separator, metavar="TEXT", help="of --multi_label: what stands between the labels in a cell of --label_column, and in predictions; a list of json, jsonl and parquet needs none (off: ;)")
+    group.add_argument("--label_columns", nargs="+", metavar="NAME", help="of --multi_label: one column for each label, with 1 or true where a row has it, else 0 or false (off: the labels stand in --label_column)")
     group.add_argument("--group_column", metavar="NAME", help="column of what rows have in common, such as user_id: rows with the same text there never stand on both sides of a split, that is of the rows held out for validation or of folds, and the findings say which groups stand in two files; a row whose cell is empty is a group of its own (off: no groups)")
     _add_map_labels(group, "as they stand there")
     _add_reading(group, on_bad_rows="stop")
@@ -175,9 +189,9 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--class_weight", action=ClassWeightAction, nargs="+", default="none", metavar="LABEL=WEIGHT", help="how much the training rows of a label count, for labels that are rare or matter more: none (all alike), balanced (the rows of each label together count the same), or a weight for some of the labels (the others have 1)")
     group.add_argument("--teacher", nargs="+", type=path, metavar="DIR", help="also learn from the probabilities that an earlier run's model gives the training rows, or the mean of those that several give; they need the same labels, and may be larger (off: learn from the labels alone)")
     group.add_argument("--unlabelled_file", type=path, metavar="FILE", help="of --teacher: texts without labels, in any format of the other files, that are learned from as the teachers predict them (off: the training rows alone)")
-    group.add_argument("--metric", default="accuracy", choices=["accuracy", "macro_f1", "f1", "mcc", "loss"], help="what chooses the best epoch; f1 is for --positive_label")
+    group.add_argument("--metric", default="auto", choices=["auto", *METRICS, *(name for name in LABEL_SET_METRICS if name not in METRICS)], help="what chooses the best epoch; f1 is for --positive_label; micro_f1, sample_f1 and subset_accuracy are for --multi_label; auto: accuracy, with --multi_label micro_f1")
     group.add_argument("--positive_label", metavar="LABEL", help="of two labels, the one that f1 and the ROC curve are for (off: the second in order)")
-    group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set, or for more labels a bias for each, kept only if --metric is surely better with it (off: whichever is most probable)")
+    group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set, or for more labels a bias for each, kept only if --metric is surely better with it; with --multi_label it is that of every label, and auto chooses one for each (off: whichever is most probable; with --multi_label auto)")
     group.add_argument("--eval_steps", type=_auto_or(_count_or_off), default="auto", metavar="STEPS", help="also evaluate every this many steps (0: only at the end of each epoch); auto evaluates about ten times in a run of few epochs, less often where the validation set is large")
     group.add_argument("--early_stopping", type=_auto_or(_count_or_off), default="auto", metavar="N", help="stop after this many evaluations without improvement (0: off); auto stops runs of ten epochs or more when half of them brought none")
     group.add_argument("--save_steps", type=_count_or_off, default=0, metavar="STEPS", help="also write the checkpoint every this many steps (0: only at each evaluation)")
@@ -211,6 +225,40 @@ def _check_teaching(args: argparse.Namespace) -> None:
         raise UserError(*(COMBINATIONS["with"].fill(option="--teacher", other=option) for option in conflicting))
 
 
+def _check_label_sets(args: argparse.Namespace) -> None:
+    """Raise UserError for options that do not go with --multi_label, or only with it; with --resume the run decides."""
+    if args.resume and not args.multi_label:
+        return
+    metrics = LABEL_SET_METRICS if args.multi_label else METRICS
+    if args.metric not in ("auto", *metrics):
+        own = COMBINATIONS["label_sets_metric" if args.multi_label else "metric"]
+        raise UserError(own.fill(metric=args.metric, others=", ".join(metrics)))
+    if args.multi_label:
+        _check_label_set_options(args)
+        return
+    for name in ("label_separator", "label_columns"):
+        if getattr(args, name) is not None:
+            raise UserError(COMBINATIONS["label_sets"].fill(name=name))
+
+
+def _check_label_set_options(args: argparse.Namespace) -> None:
+    """Raise UserError for options that --multi_label does not support, and for what makes no sense of its own."""
+    names = ("keep_head", "find_label_errors", "teacher", "positive_label")
+    unsupported = [f"--{name}" for name in names if getattr(args, name)]
+    if args.loss != "cross_entropy":
+        unsupported.append(f"--loss {args.loss}")
+    if args.class_weight != "none":
+        unsupported.append("--class_weight")
+    if unsupported:
+        raise UserError(*(COMBINATIONS["without_label_sets"].fill(option=option) for option in unsupported))
+    if args.label_columns is None:
+        return
+    if args.label_column != "label":
+        raise UserError(COMBINATIONS["with"].fill(option="--label_columns", other="--label_column"))
+    if len(set(args.label_columns)) < len(args.label_columns):
+        raise UserError(COMBINATIONS["label_columns_twice"].fill(columns=" ".join(args.label_columns)))
+
+
 def _check_training(args: argparse.Namespace) -> None:
     """Raise UserError for options that do not go together, and for one whose package is not there."""
     if args.train == "lora" and find_spec("peft") is None:
@@ -223,6 +271,7 @@ def _check_training(args: argparse.Namespace) -> None:
             raise UserError(COMBINATIONS["head"].fill(name=name))
     _check_windows(args)
     _check_teaching(args)
+    _check_label_sets(args)
     if args.pooling == "mean" and args.head != "model":
         raise UserError(COMBINATIONS["pooling_head"].fill(head=args.head))
     if args.pooling == "mean" and args.train != "all":
@@ -321,7 +370,14 @@ def inference_parser() -> Parser:
 
 def fine_tuning_options(words: Sequence[str] | None = None) -> FineTuningOptions:
     """Return the options of main.py from `words`, by default those of the command line; UserError for a mistake."""
-    return _parsed(training_parser(), FineTuningOptions, words)
+    options = _parsed(training_parser(), FineTuningOptions, words)
+    training = options.training
+    several = options.data.several_labels
+    if training.metric == "auto":
+        training = replace(training, metric="micro_f1" if several else "accuracy")
+    if training.threshold is None and several:
+        training = replace(training, threshold="auto")
+    return replace(options, training=training)
 
 
 def scoring_options(words: Sequence[str] | None = None) -> ScoringOptions:

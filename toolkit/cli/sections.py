@@ -17,6 +17,15 @@ class ColumnOptions:
 
 
 @dataclass(frozen=True)
+class LabelSetOptions:
+    """Whether a row may have several labels, and how they are written; None is off, in the records of older runs."""
+
+    multi_label: bool | None = None
+    label_separator: str | None = None  # between them; None: a semicolon
+    label_columns: list[str] | None = None  # one for each label; None: they stand in one column
+
+
+@dataclass(frozen=True)
 class TableOptions:
     """What is known of csv and tsv files; None is the same as auto, in the records of runs that were before it."""
 
@@ -45,6 +54,7 @@ class DataOptions:
     test_file: str | None
     valid_ratio: float
     columns: ColumnOptions
+    label_sets: LabelSetOptions
     group_column: str | None  # None: rows belong to no groups
     map_labels: dict[str, str] | None  # new names of labels by the old ones
     reading: ReadingOptions
@@ -53,6 +63,11 @@ class DataOptions:
     check_data: bool
     find_label_errors: bool
     folds: int
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return bool(self.label_sets.multi_label)
 
 
 @dataclass(frozen=True)

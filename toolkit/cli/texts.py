@@ -30,6 +30,10 @@ VALUES: dict[str, Text] = {  # of options
         "{word} is neither all, head, lora nor top:N, as in top:3",
         "{word} 不是 all、head、lora，也不是 top:N（例如 top:3）",
     ),
+    "label_separator": Text(
+        "{word} cannot stand between labels; it is a text without quotes and line breaks, such as ;",
+        "{word} 不能作标签之间的分隔符；它应是不含引号和换行的文字，例如 ;",
+    ),
     "column_names": Text(
         "{words} names no columns, or one of them twice; they are written as label,text",
         "{words} 没有写出列名，或有一列写了两次；应写成 label,text 这样",
@@ -37,6 +41,21 @@ VALUES: dict[str, Text] = {  # of options
 }
 COMBINATIONS: dict[str, Text] = {  # of options that do not go together
     "with": Text("{option} cannot be combined with {other}", "{option} 不能与 {other} 同时使用"),
+    "label_sets": Text("--{name} is for --multi_label", "--{name} 用于 --multi_label"),
+    "without_label_sets": Text(
+        "--multi_label does not support {option} yet; leave it out", "--multi_label 暂不支持 {option}；请去掉它"
+    ),
+    "label_sets_metric": Text(
+        "--metric {metric} is for one label a row; --multi_label has {others}",
+        "--metric {metric} 用于一行一个标签；--multi_label 可用 {others}",
+    ),
+    "metric": Text(
+        "--metric {metric} is for --multi_label; for one label a row there are {others}",
+        "--metric {metric} 用于 --multi_label；一行一个标签时可用 {others}",
+    ),
+    "label_columns_twice": Text(
+        "--label_columns {columns}: a column is named twice", "--label_columns {columns}：有一列写了两次"
+    ),
     "windows": Text("--{name} is for --long_texts windows", "--{name} 用于 --long_texts windows"),
     "unlabelled": Text(
         "--unlabelled_file is for --teacher, which predicts the labels of its texts",

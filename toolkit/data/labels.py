@@ -1,7 +1,10 @@
-"""The labels of a training file, their numbers, and the rows that are held out where there is no validation file."""
+"""The labels of a training file, their numbers, and the rows that are held out where there is no validation file.
+
+A row has one label, a str in its table, or where the columns say so any number of them, a tuple.
+"""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import compress
 from statistics import median
@@ -15,7 +18,7 @@ from toolkit.cli.console import display_width
 from toolkit.data.rows import Rejected
 from toolkit.data.spellings import certain_form, kind_of, likely_spellings, map_labels_option, plain_label
 from toolkit.data.split import hold_out, label_matrix
-from toolkit.data.tables import Table
+from toolkit.data.tables import Table, labels_of
 from toolkit.data.texts import LABELS, ROWS
 from toolkit.files.source import short_repr
 
@@ -36,13 +39,25 @@ def sort_labels(labels: Iterable[str]) -> list[str]:
 
 def learn_labels(train: Table) -> list[str]:
     """Return the labels of the training file in order; UserError if they cannot be those of a classifier."""
-    labels = sort_labels(train.frame["label"])
+    labels = sort_labels(train.each_label)
     rows = len(train.frame)
-    if len(labels) < 2:
+    separator = train.columns.label_separator
+    if separator is not None:
+        _check_label_sets(train, labels, separator)
+    elif len(labels) < 2:
         raise UserError(LABELS["one_label"].fill(file=train.path, label=short_repr(labels[0])))
     if len(labels) > max(USUAL_LABELS, rows // 2) and _are_hardly_labels(labels, train.frame["text"]):
         raise UserError(LABELS["hardly_labels"].fill(file=train.path, labels=len(labels), rows=rows))
     return labels
+
+
+def _check_label_sets(train: Table, labels: Sequence[str], separator: str) -> None:
+    """Raise UserError if no row has a label, or one has the separator in its name, by which predictions are joined."""
+    if not labels:
+        raise UserError(LABELS["no_labels"].fill(file=train.path))
+    for label in labels:
+        if separator in label:
+            raise UserError(LABELS["has_separator"].fill(label=short_repr(label), separator=repr(separator)))
 
 
 def _are_hardly_labels(labels: Sequence[str], texts: Iterable[str]) -> bool:
@@ -64,9 +79,9 @@ def _are_hardly_labels(labels: Sequence[str], texts: Iterable[str]) -> bool:
 
 def with_one_spelling(train: Table) -> Table:
     """Return the training table in which what certainly is one label is spelled alike."""
-    column = train.frame["label"]
-    kind = kind_of(column)
-    return _relabelled(train, {label: certain_form(label, kind) for label in column.unique()})
+    spellings = train.each_label.unique()
+    kind = kind_of(spellings)
+    return _relabelled(train, {label: certain_form(label, kind) for label in spellings})
 
 
 def with_new_names(table: Table, new_names: Mapping[str, str]) -> Table:
@@ -75,10 +90,10 @@ def with_new_names(table: Table, new_names: Mapping[str, str]) -> Table:
     A new name is for the label as it is spelled in the file, or else for what it certainly is, such as 1 for 1.0.
     """
     new_names = {plain_label(old): plain_label(new) for old, new in new_names.items()}
-    column = table.frame["label"]
-    kind = kind_of(column)
+    spellings = table.each_label.unique()
+    kind = kind_of(spellings)
     mapping = {}
-    for label in column.unique():
+    for label in spellings:
         form = certain_form(label, kind)
         mapping[label] = new_names.get(label, new_names.get(form, label))
     return _relabelled(table, mapping)
@@ -88,7 +103,7 @@ def unused_names(tables: Iterable[Table], new_names: Mapping[str, str]) -> list[
     """Return the labels that --map_labels renames and that no row of some tables has."""
     spellings: set[str] = set()
     for table in tables:
-        labels = set(table.frame["label"])
+        labels = set(table.each_label)
         kind = kind_of(labels)
         spellings |= labels | {certain_form(label, kind) for label in labels}
     return [label for label in new_names if plain_label(label) not in spellings]
@@ -102,7 +117,7 @@ def spelled_as(table: Table, labels: Sequence[str]) -> Table:
         labels_of.setdefault(certain_form(label, kind), []).append(label)
     known = set(labels)
     mapping = {}
-    for spelling in table.frame["label"].unique():
+    for spelling in table.each_label.unique():
         candidates = [] if spelling in known else labels_of.get(certain_form(spelling, kind), [])
         mapping[spelling] = candidates[0] if len(candidates) == 1 else spelling
     return _relabelled(table, mapping)
@@ -115,65 +130,84 @@ def match_labels(table: Table, labels: Sequence[str], on_bad_rows: str) -> Table
     that lists them. Labels that are likely known ones in another spelling always are one: it says how to rename them.
     """
     table = spelled_as(table, labels)
-    column = table.frame["label"]
-    is_unknown = ~column.isin(labels)
-    if not is_unknown.any():
+    each_label = table.each_label
+    unknown = each_label[~each_label.isin(labels)]
+    if not len(unknown):
         return table
-    likely = likely_spellings(column[is_unknown].unique(), labels)
-    is_likely = column.isin(list(likely))
-    strange = column[is_unknown & ~is_likely]
+    likely = likely_spellings(unknown.unique(), labels)
+    is_likely = unknown.isin(list(likely))
+    strange = unknown[~is_likely]
+    is_strange = _have_one_of(table, set(strange))
     problems = []
     if likely:
-        problems.append(_other_spellings(table, column[is_likely], likely))
-    if len(strange) == len(column):
+        problems.append(_other_spellings(table, unknown[is_likely], likely))
+    if is_strange.all():
         problems.append(_unknown_labels(table, strange))
     elif len(strange) and on_bad_rows != "skip":
         problems.append(LABELS["skip_unknown"].fill(problem=_unknown_labels(table, strange)))
     if problems:
         raise UserError(*problems)
-    return _without_unknown(table, is_unknown.to_numpy())
+    return _without_unknown(table, is_strange, labels)
+
+
+def _have_one_of(table: Table, labels: Set[str]) -> np.ndarray:
+    """Return which rows (N,) bool of a table have one of some labels."""
+    return np.array([not labels.isdisjoint(labels_of(label)) for label in table.frame["label"]], bool)
 
 
 def _relabelled(table: Table, mapping: Mapping[str, str]) -> Table:
     """Return a table with its labels renamed, in its frame but not in the rows as they stand in the file."""
     if all(old == new for old, new in mapping.items()):
         return table
-    labels = table.frame["label"].map(mapping).astype(object)
-    return replace(table, frame=table.frame.assign(label=labels))
+    new_labels = np.empty(len(table.frame), object)  # in which tuples stay what they are
+    for row, label in enumerate(table.frame["label"]):
+        new_labels[row] = mapping[label] if isinstance(label, str) else tuple(dict.fromkeys(map(mapping.get, label)))
+    return replace(table, frame=table.frame.assign(label=new_labels))
 
 
-def _without_unknown(table: Table, is_unknown: np.ndarray) -> Table:
+def _without_unknown(table: Table, is_unknown: np.ndarray, known: Sequence[str]) -> Table:
     """Return a table in which the rows (N,) with unknown labels are among the rejected ones, in the file's order."""
     frame = table.frame
     unit = str(frame.index.name or "line")
     rejected = list(table.rejected)
     rows = zip(frame.index.tolist(), frame["label"], table.records or frame.to_dict("records"), strict=True)
     for line, label, cells in compress(rows, is_unknown):
-        reason = ROWS["unknown_label"].fill(label=short_repr(label))
+        unknown = next(each for each in labels_of(label) if each not in known)
+        reason = ROWS["unknown_label"].fill(label=short_repr(unknown))
         rejected.append(Rejected.at(str(table.path), unit, line, reason, cells))
     return table.part(~is_unknown, sorted(rejected, key=lambda row: (row.name, row.line)))
 
 
 def _other_spellings(table: Table, rows: pd.Series, likely: Mapping[str, str]) -> Text:
     """Return the error about labels that are known ones but for case, width or decimal point."""
-    count = count_of(len(rows), "row")
+    count = count_of(int(_have_one_of(table, set(rows)).sum()), "row")
     option = map_labels_option(likely)
     return LABELS["other_spellings"].fill(file=table.path, rows=count, listed=_listed(rows), option=option)
 
 
 def _unknown_labels(table: Table, unknown: pd.Series) -> Text:
     """Return the error about labels that are none of the known ones."""
-    return LABELS["unknown"].fill(file=table.path, rows=count_of(len(unknown), "row"), listed=_listed(unknown))
+    count = count_of(int(_have_one_of(table, set(unknown)).sum()), "row")
+    return LABELS["unknown"].fill(file=table.path, rows=count, listed=_listed(unknown))
 
 
 def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
-    """Return the label numbers (N,) of a table; UserError that lists labels which the training file does not have."""
-    column = table.frame["label"]
-    unknown = column[~column.isin(labels)]
+    """Return the label numbers (N,) of a table, or where rows may have several labels which they have, (N, C) bool.
+
+    Raises UserError that lists labels which the training file does not have.
+    """
+    each_label = table.each_label
+    unknown = each_label[~each_label.isin(labels)]
     if len(unknown):
         raise UserError(_unknown_labels(table, unknown))
     label2id = {label: number for number, label in enumerate(labels)}
-    return column.map(label2id).to_numpy(np.int64)
+    column = table.frame["label"]
+    if not table.columns.have_label_sets:
+        return column.map(label2id).to_numpy(np.int64)
+    matrix = np.zeros((len(column), len(labels)), bool)
+    for row, names in enumerate(column):
+        matrix[row, [label2id[name] for name in names]] = True
+    return matrix
 
 
 def _listed(labels: pd.Series) -> Text:
@@ -192,7 +226,7 @@ def split_table(train: Table, ratio: float, seed: int, together: np.ndarray | No
 
     Rows with the same number in `together` (N,) stand in one part. Raises UserError if none can be held out.
     """
-    label_ids = np.unique(train.frame["label"].to_numpy(), return_inverse=True)[1]
+    label_ids = encode_labels(train, sorted(set(train.each_label)))
     held_out = hold_out(label_matrix(label_ids), ratio, seed, together)
     if not held_out.any():
         in_groups = together is not None and len(set(together.tolist())) < len(together)

@@ -2,11 +2,10 @@
 
 import csv
 import json
-import math
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -15,18 +14,16 @@ from toolkit.base.disk import replacing
 from toolkit.base.errors import UserError
 from toolkit.base.languages import LANGUAGES, LIST_COMMA, PLACES, Text, in_words, joined
 from toolkit.cli.console import one_line
-from toolkit.data.spellings import number_label, plain_label
-from toolkit.data.texts import CELLS, ROWS, TABLES
+from toolkit.data.cells import Unusable, check_characters, group_of, is_indicator, labels_of_row, text_of
+from toolkit.data.spellings import plain_label
+from toolkit.data.texts import ROWS, TABLES
 from toolkit.files.columns import Columns
 from toolkit.files.source import FileLine, Record, Source, short_repr, shown_name
 
 AnyRow = TypeVar("AnyRow")
-CHOICES = '{"choices":'  # how a cell begins in which Label Studio has several of them
-SINGLE_VALUES = (bool, int, float, Decimal)
 MAX_LISTED_COLUMNS = 20  # in an error
 UNREADABLE = re.compile("[\0\udc80-\udcff]")  # NUL, and bytes that could not be decoded
 PAIR_SEPARATOR = "\0"  # between the two texts of a pair where they are one; no text can contain it
-SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Row(NamedTuple):
@@ -35,7 +32,7 @@ class Row(NamedTuple):
     line: int | str  # with its file where several are read as one
     text: str
     text_pair: str | None
-    label: str | None
+    label: str | tuple[str, ...] | None  # several where a row may have several, none of them twice
     values: dict
     group: str = ""  # "": none that it shares with other rows
 
@@ -76,14 +73,6 @@ class Rejected(NamedTuple):
         return str(self.problem)
 
 
-class _Unusable(Exception):
-    """The reason why a row cannot be used."""
-
-    def __init__(self, reason: Text):
-        super().__init__(reason)
-        self.reason = reason
-
-
 def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
     """Yield every row of `source` in the file's order, as a Row or as Rejected.
 
@@ -109,7 +98,7 @@ def read_rows(source: Source, columns: Columns) -> Iterator[Row | Rejected]:
             absent = {column: option for column, option in absent.items() if column not in record.values}
         try:
             yield _usable_row(_filled(record, source, columns), columns, checks_every_cell)
-        except _Unusable as error:
+        except Unusable as error:
             values = record.values if record.problem is None else record.raw
             yield Rejected.at(source.name, source.unit, record.line, error.reason, values)
     if absent:
@@ -130,8 +119,9 @@ def _absent_columns(source: Source, columns: Columns) -> dict[str, str]:
     Raises UserError if two options name one column.
     """
     option_of: dict[str, str] = {}
-    named = {"text": columns.text, "pair": columns.text_pair, "label": columns.label, "group": columns.group}
-    for option, column in named.items():
+    roles = [("text_column", columns.text), ("pair_column", columns.text_pair), ("label_column", columns.label)]
+    roles += [("label_columns", name) for name in columns.label_columns]
+    for option, column in [*roles, ("group_column", columns.group)]:
         if column is None:
             continue
         if column in option_of:
@@ -157,6 +147,9 @@ def _no_column(source: Source, absent: dict[str, str]) -> UserError:
     if source.is_pipe and source.columns_of_first:
         where = TABLES["in_first_objects"].fill(count=source.columns_of_first)
     hint = TABLES["txt_hint"] if source.format == "txt" else TABLES["column_hint"].fill(option=option)
+    indicators = _indicator_columns(source) if option == "label_column" else []
+    if indicators:
+        hint = TABLES["indicators"].fill(columns=" ".join(map(shlex.quote, indicators)))
     if source.header is not None and source.header.is_doubtful:
         hint = TABLES["header_hint"].fill(hint=hint)
     listed = joined(names, LIST_COMMA)
@@ -165,6 +158,13 @@ def _no_column(source: Source, absent: dict[str, str]) -> UserError:
             file=shown_name(source.name), column=short_repr(column), where=where, names=listed, hint=hint
         )
     )
+
+
+def _indicator_columns(source: Source) -> list[str]:
+    """Return the columns of a file, if there are several, that say of a label whether a row has it."""
+    rows = [record.values for record in source.peek() if record.values is not None]
+    columns = [column for column in source.columns if rows and all(is_indicator(row.get(column)) for row in rows)]
+    return columns if len(columns) > 1 else []
 
 
 def _filled(record: Record, source: Source, columns: Columns) -> Record:
@@ -177,113 +177,33 @@ def _filled(record: Record, source: Source, columns: Columns) -> Record:
         return record
     missing = [column for column in source.columns if column not in record.values]
     is_named = any(source.written_names.get(column, column).strip() for column in missing)
-    if set(missing) & {*columns.read_names} or (columns.label is None and is_named):
+    if set(missing) & {*columns.read_names} or (not columns.are_labelled and is_named):
         return record
     return Record(record.line, record.values | dict.fromkeys(missing, ""))
 
 
 def _usable_row(record: Record, columns: Columns, checks_every_cell: bool) -> Row:
-    """Return the row of a record; _Unusable if it has none."""
+    """Return the row of a record; Unusable if it has none."""
     values = record.values
     if record.problem is not None:
-        raise _Unusable(record.problem)
+        raise Unusable(record.problem)
     assert values is not None, "a record without values has a problem"
-    text = _text(values, columns.text)
-    text_pair = None if columns.text_pair is None else _text(values, columns.text_pair)
-    label = None if columns.label is None else _label(values, columns.label)
-    group = "" if columns.group is None else _group(values, columns.group)
+    text = text_of(values, columns.text)
+    text_pair = None if columns.text_pair is None else text_of(values, columns.text_pair)
+    label = labels_of_row(values, columns) if columns.are_labelled else None
+    group = "" if columns.group is None else group_of(values, columns.group)
     if checks_every_cell:
         for column, value in values.items():
             if isinstance(value, str):
-                _check_characters(value, column)
+                check_characters(value, column)
     return Row(record.line, text, text_pair, label, values, group)
-
-
-def _text(values: dict, column: str) -> str:
-    """Return a text; numbers are texts too."""
-    value = values.get(column)
-    if _is_empty(value):
-        raise _unusable_cell("empty", column)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise _unusable_cell("no_text", column, type=type(value).__name__)
-    _check_characters(value, column)
-    return value
-
-
-def _label(values: dict, column: str) -> str:
-    """Return a label as a string: 1, 1.0 and "1" are one label, true is "true"."""
-    value = values.get(column)
-    if _is_empty(value):
-        raise _unusable_cell("empty", column)
-    if _are_several_labels(value):
-        raise _unusable_cell("several_labels", column, value=short_repr(value))
-    if isinstance(value, SINGLE_VALUES) and value not in (math.inf, -math.inf):
-        return _in_words(value)
-    if not isinstance(value, str):
-        raise _unusable_cell("no_label", column, value=short_repr(value))
-    _check_characters(value, column)
-    label = plain_label(value)
-    if not label:
-        raise _unusable_cell("empty", column)
-    return label
-
-
-def _in_words(value: bool | int | float | Decimal) -> str:
-    """Return a truth value or a finite number as a string."""
-    return str(value).lower() if isinstance(value, bool) else number_label(value)
-
-
-def _group(values: dict, column: str) -> str:
-    """Return a group as a string, 1 and 1.0 alike; "" for an empty cell, whose row is in no group."""
-    value = values.get(column)
-    if _is_empty(value):
-        return ""
-    if isinstance(value, SINGLE_VALUES) and value not in (math.inf, -math.inf):
-        return _in_words(value)
-    return plain_label(str(value))
-
-
-def _are_several_labels(value: object) -> bool:
-    """Return whether a cell has several labels: a list of them, or the object in which Label Studio writes choices."""
-    if isinstance(value, str):
-        return value.startswith(CHOICES)
-    if isinstance(value, dict):
-        return isinstance(value.get("choices"), list)
-    return isinstance(value, list) and len(value) > 1
-
-
-def _is_empty(value: object) -> bool:
-    """Return whether a cell has no value: none, not a number, or blanks alone."""
-    is_nan = value != value
-    return value is None or is_nan or (isinstance(value, str) and not value.strip())
-
-
-def _check_characters(value: str, column: str) -> None:
-    """Raise _Unusable for a cell with a NUL, half a character or a byte that could not be decoded."""
-    if "\0" in value:
-        raise _unusable_cell("nul", column)
-    surrogate = SURROGATE.search(value)
-    if surrogate is None:
-        return
-    code = ord(surrogate.group())
-    if not 0xDC80 <= code <= 0xDCFF:
-        raise _unusable_cell("incomplete", column)
-    raise _unusable_cell("undecoded", column, byte=code - 0xDC00)
-
-
-def _unusable_cell(problem: str, column: str, **facts: object) -> _Unusable:
-    """Return what to raise for a cell with one of the problems of CELLS."""
-    name = short_repr(column)[1:-1]  # as it stands, if it is of an ordinary length
-    return _Unusable(CELLS[problem].fill(column=name, **facts))
 
 
 def usable_text(value: str, name: str) -> str:
     """Return a text that is not from a file; UserError, calling it `name`, if it cannot be used."""
     try:
-        return _text({name: value}, name)
-    except _Unusable as error:
+        return text_of({name: value}, name)
+    except Unusable as error:
         raise UserError(error.reason) from None
 
 

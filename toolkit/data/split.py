@@ -26,7 +26,9 @@ BETTER = 1e-6  # sums of squares that differ by less are the same
 
 
 def label_matrix(label_ids: np.ndarray) -> csr_array:
-    """Return which labels rows have, (N, C), by the number (N,) of the one that each has."""
+    """Return which labels rows have, (N, C), by the number (N,) of the one that each has, or by (N, C) bool."""
+    if label_ids.ndim == 2:
+        return csr_array(label_ids.astype(np.int64))
     rows = len(label_ids)
     labels = int(label_ids.max()) + 1
     return csr_array((np.ones(rows, np.int64), label_ids, np.arange(rows + 1)), shape=(rows, labels))

@@ -38,6 +38,17 @@ class Table:
         """What the columns are called in `records`."""
         return Columns() if self.has_fixed_columns else self.columns
 
+    @property
+    def each_label(self) -> pd.Series:
+        """The labels of all rows one after the other, with the line of its row each; rows may have several or none."""
+        return self.frame["label"].explode().dropna()
+
+    @property
+    def label_names(self) -> list[str]:
+        """The label of each row as a message shows it; several of a row in order, with the separator between them."""
+        separator = self.columns.label_separator or ""
+        return [separator.join(sorted(labels_of(label))) for label in self.frame["label"]]
+
     def named_records(self) -> list[dict]:
         """Return the rows as they stand in the file, with its columns called as in `columns`."""
         if self.record_columns == self.columns:
@@ -77,6 +88,11 @@ class Table:
         rows = count_of(used + rejected, "row")
         taken_for = said_first(self.taken_for)
         return TABLES["accounts"].fill(file=self.path, taken_for=taken_for, rows=rows, used=used, rejected=rejected)
+
+
+def labels_of(label: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the labels of a row by its cell in the column label of a table, whether rows have one or several."""
+    return label if isinstance(label, tuple) else (label,)
 
 
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:

@@ -5,12 +5,16 @@ from toolkit.base.languages import Text
 CELLS: dict[str, Text] = {  # why a cell cannot be used
     "empty": Text("{column} is empty", "{column} 为空"),
     "several_labels": Text(
-        "{column} is {value}; several labels a row are not supported yet",
-        "{column} 是 {value}；暂不支持一行有多个标签",
+        "{column} is {value}; several labels a row need --multi_label",
+        "{column} 是 {value}；一行有多个标签时，请加 --multi_label",
     ),
     "no_label": Text(
         "{column} is {value}; labels are strings or numbers",
         "{column} 是 {value}；标签应是字符串或数字",
+    ),
+    "neither": Text(
+        "{column} is {value}; in the column of a label it should be 0, 1, true or false",
+        "{column} 是 {value}；标签列里应是 0、1、true 或 false",
     ),
     "no_text": Text("{column} is a {type}, not a string", "{column} 是 {type}，不是字符串"),
     "nul": Text("{column} contains a NUL character", "{column} 含有 NUL 字符"),
@@ -50,19 +54,34 @@ TABLES: dict[str, Text] = {
     ),
     "in_first_objects": Text(" in the first {count} objects", "前 {count} 个对象里"),
     "txt_hint": Text("a txt file is text<TAB>label", "txt 文件每行应是 text<TAB>label"),
-    "column_hint": Text("--{option}_column can name another", "可用 --{option}_column 指定列名"),
+    "column_hint": Text("--{option} can name another", "可用 --{option} 指定列名"),
+    "indicators": Text(
+        "--label_column can name another, or --multi_label --label_columns {columns} several",
+        "可用 --label_column 指定列名，或用 --multi_label --label_columns {columns} 指定多个标签列",
+    ),
     "header_hint": Text(
         "{hint}; --no_header, if the first line is a row", "{hint}；如果第一行就是数据，请加 --no_header"
     ),
     "one_column": Text(
-        "{file}: --{first}_column and --{second}_column both name {column}",
-        "{file}：--{first}_column 和 --{second}_column 都指向 {column} 列",
+        "{file}: --{first} and --{second} both name {column}",
+        "{file}：--{first} 和 --{second} 都指向 {column} 列",
     ),
 }
 LABELS: dict[str, Text] = {
     "one_label": Text(
         "{file}: every row has the label {label}; a classifier needs at least two labels",
         "{file}：每一行的标签都是 {label}；分类器至少需要两个标签",
+    ),
+    "no_labels": Text(
+        "{file}: no row has a label; is this the label column?",
+        "{file}：没有一行有标签；这一列真的是标签吗？",
+    ),
+    "has_separator": Text(
+        (
+            "the label {label} contains {separator}, which stands between the labels of a row; "
+            "--label_separator names another"
+        ),
+        "标签 {label} 含有 {separator}，而它是同一行各标签之间的分隔符；请用 --label_separator 换一个",
     ),
     "hardly_labels": Text(
         "{file}: {labels:,} different labels in {rows:,} rows; is this the label column?",

@@ -14,6 +14,7 @@ from toolkit.data.texts import ROWS
 from toolkit.doctor.comparison import Comparison, compare_texts, nearly_equal_rows
 from toolkit.doctor.duplicates import equal_groups, folded_label
 from toolkit.doctor.findings import Finding
+from toolkit.doctor.label_sets import joined_labels, strange_label_sets
 from toolkit.doctor.labelled_rows import TRAIN, LabelledRows, number_rows
 from toolkit.doctor.oddities import (
     missing_labels,
@@ -42,7 +43,7 @@ def examine(
     """
     comparison = compare_texts(tables) if comparison is None else comparison
     rows = comparison.number(tables)
-    training_labels = rows.labels_of(TRAIN)
+    training_labels = tables["train"].each_label.tolist()
     findings = [
         *shared_texts(rows),
         *shared_groups(rows),
@@ -50,8 +51,7 @@ def examine(
         *conflicting_labels(rows),
         *repeated_texts(rows),
         *nearly_equal_texts(rows, comparison),
-        *uneven_labels(training_labels),
-        *sorted_by_label(training_labels, rows.names[TRAIN]),
+        *strange_labels(rows),
     ]
     usual_script = None
     for table, name in enumerate(tables):
@@ -59,11 +59,22 @@ def examine(
         if table == TRAIN:
             usual_script = most_frequent_script(scripts)
         else:
-            findings += missing_labels(training_labels, rows.labels_of(table), rows.names[table])
+            findings += missing_labels(training_labels, tables[name].each_label.tolist(), rows.names[table])
         if name in tokens:
             findings += odd_lengths(rows, table, tokens[name])
         findings += other_scripts(rows, table, scripts, usual_script)
+    if tables["train"].columns.have_label_sets:
+        return findings
     return [*findings, *telling_length(training_labels, tokens["train"].counts, together)]
+
+
+def strange_labels(rows: LabelledRows) -> list[Finding]:
+    """Return what is strange about the labels of the training rows as a whole."""
+    train = rows.tables[TRAIN]
+    if train.columns.have_label_sets:
+        return [*strange_label_sets(train)]
+    labels = rows.labels_of(TRAIN)
+    return [*joined_labels(labels), *uneven_labels(labels), *sorted_by_label(labels, rows.names[TRAIN])]
 
 
 def leaks(train: Table, test: Table) -> list[Finding]:

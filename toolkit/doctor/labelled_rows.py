@@ -22,7 +22,7 @@ class LabelledRows:
     names: list[str]  # (T,) what each table's file is called in messages
     texts: list[str]  # (N,) as they stand in the files
     normalized: list[str]  # (N,) without what makes no difference to a reader
-    labels: list[str]  # (N,)
+    labels: list[str]  # (N,) as they are shown where a row may have several
     groups: list[str]  # (N,) what stands in --group_column; "": in no group
     table_of: np.ndarray  # (N,) the number of the table that each row is in
     starts: np.ndarray  # (T + 1,) the number of each table's first row, then N
@@ -71,7 +71,7 @@ def number_rows(tables: Mapping[str, Table], known: Mapping[str, str] | None = N
         for cells in table.frame.drop(columns="label").to_numpy():
             texts.append(PAIR_SEPARATOR.join(cells))
             normalized.append(PAIR_SEPARATOR.join(known[cell] for cell in cells))
-        labels += table.frame["label"].tolist()
+        labels += table.label_names
         groups += table.group_names.tolist()
         first_rows.append({})
         for row in range(starts[-1], len(texts)):

@@ -32,9 +32,7 @@ def uneven_labels(labels: Sequence[str]) -> Iterator[Finding]:
     counts = Counter(labels)
     top_label, top_count = counts.most_common(1)[0]
     lowest_count = min(counts.values())
-    rare = [f"{shown_label(label)} {count:,}" for label, count in counts.items() if count < MIN_LABEL_ROWS]
-    if rare:
-        yield Finding("few_rows", len(rare), {"labels": len(counts), "least": MIN_LABEL_ROWS, "listed": _list(rare)})
+    yield from rare_labels(labels)
     if top_count >= MAX_IMBALANCE * lowest_count:
         facts = {
             "share": top_count / len(labels),
@@ -42,6 +40,14 @@ def uneven_labels(labels: Sequence[str]) -> Iterator[Finding]:
             "ratio": top_count / lowest_count,
         }
         yield Finding("imbalance", top_count, facts)
+
+
+def rare_labels(labels: Sequence[str]) -> Iterator[Finding]:
+    """Yield labels that few training rows have; `labels` are those of all rows."""
+    counts = Counter(labels)
+    rare = [f"{shown_label(label)} {count:,}" for label, count in counts.items() if count < MIN_LABEL_ROWS]
+    if rare:
+        yield Finding("few_rows", len(rare), {"labels": len(counts), "least": MIN_LABEL_ROWS, "listed": listed(rare)})
 
 
 def spellings(labels: Sequence[str]) -> Iterator[Finding]:
@@ -53,8 +59,10 @@ def spellings(labels: Sequence[str]) -> Iterator[Finding]:
     groups = [sorted(group, key=lambda label: -counts[label]) for group in spellings_of.values() if len(group) > 1]
     if groups:
         new_names = {label: usual for usual, *others in groups for label in others}
-        listed = [" = ".join(f"{excerpt(shown_label(label))} {counts[label]:,}" for label in group) for group in groups]
-        facts = {"rows": sum(counts[label] for label in new_names), "listed": _list(listed)}
+        groups_listed = [
+            " = ".join(f"{excerpt(shown_label(label))} {counts[label]:,}" for label in group) for group in groups
+        ]
+        facts = {"rows": sum(counts[label] for label in new_names), "listed": listed(groups_listed)}
         facts["option"] = map_labels_option(new_names)
         yield Finding("spellings", len(groups), facts)
 
@@ -64,7 +72,7 @@ def missing_labels(training_labels: Sequence[str], labels: Sequence[str], file: 
     known = sorted(set(training_labels))
     missing = sorted(set(known) - set(labels))
     if missing:
-        facts = {"labels": len(known), "file": file, "listed": _list([*map(shown_label, missing)])}
+        facts = {"labels": len(known), "file": file, "listed": listed([*map(shown_label, missing)])}
         yield Finding("missing_labels", len(missing), facts)
 
 
@@ -154,9 +162,9 @@ def _examples(rows: LabelledRows, numbers: np.ndarray) -> list:
     return rows.examples([[number] for number in numbers.tolist()])
 
 
-def _list(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Return the first few names, and how many there are more."""
-    listed = ", ".join(map(excerpt, names[:MAX_LISTED_LABELS]))
+    line = ", ".join(map(excerpt, names[:MAX_LISTED_LABELS]))
     if len(names) > MAX_LISTED_LABELS:
-        listed += f" (+ {len(names) - MAX_LISTED_LABELS})"
-    return listed
+        line += f" (+ {len(names) - MAX_LISTED_LABELS})"
+    return line

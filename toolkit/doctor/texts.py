@@ -106,6 +106,54 @@ FINDINGS: dict[str, Message] = {  # by kind
             "每个标签至少需要几十行；请补充，或与别的标签合并",
         ),
     ),
+    "joined": Message(
+        sentence=Text(
+            "{count:,} of {rows:,} training rows have labels that look like several joined, such as {example}",
+            "{rows:,} 行训练数据中有 {count:,} 行的标签像是几个标签连在一起，例如 {example}",
+        ),
+        advice=Text(
+            "--multi_label --label_separator {separator} learns each of them by itself",
+            "用 --multi_label --label_separator {separator} 可以分别学习每个标签",
+        ),
+    ),
+    "never_set": Message(
+        sentence=Text(
+            "{count:,} columns of labels that no training row has: {listed}",
+            "有 {count:,} 个标签列在训练数据里没有任何一行为真：{listed}",
+        ),
+        advice=Text(
+            "nothing can be learned of them, so the model has no such labels; add rows, or leave the columns out",
+            "无从学习，所以模型里没有这些标签；请补充数据，或去掉这些列",
+        ),
+    ),
+    "always_set": Message(
+        sentence=Text(
+            "{count:,} labels that every training row has: {listed}",
+            "有 {count:,} 个标签是每一行训练数据都有的：{listed}",
+        ),
+        advice=Text(
+            "the model will always predict them; add rows without them, or leave them out",
+            "模型会总是预测它们；请补充没有它们的行，或去掉它们",
+        ),
+    ),
+    "together": Message(
+        sentence=Text(
+            "{count:,} pairs of labels that always come together: {listed}", "有 {count:,} 对标签总是一起出现：{listed}"
+        ),
+        advice=Text(
+            "they may be two names of one label: --map_labels makes them one",
+            "它们可能是同一个标签的两个名字：可用 --map_labels 合并",
+        ),
+    ),
+    "no_label": Message(
+        sentence=Text(
+            "{count:,} of {rows:,} training rows have no label", "{rows:,} 行训练数据中有 {count:,} 行没有标签"
+        ),
+        advice=Text(
+            "if they were not labelled yet, leave them out: the model learns to predict nothing from them",
+            "如果它们还没有标注，请去掉：模型会从中学到什么都不预测",
+        ),
+    ),
     "missing_labels": Message(
         sentence=Text(
             "{count:,} of {labels:,} labels missing from {file}: {listed}",

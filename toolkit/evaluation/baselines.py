@@ -51,6 +51,11 @@ class SimpleAnswers:
             answers["tfidf"] = self.tfidf
         return answers
 
+    def scores(self, table: Table) -> dict[str, dict[str, float]]:
+        """Return for each method its accuracy and macro_f1 on the labelled table, in the form of run.json."""
+        truth = table.frame["label"].to_numpy(object)
+        return {method: _scores(truth, labels) for method, labels in self.by_method().items()}
+
 
 def simple_answers(train: Table | None, tables: Mapping[str, Table]) -> dict[str, SimpleAnswers]:
     """Return, for each of `tables` but `train` itself, what the methods answer that have learned from `train`.
@@ -59,7 +64,7 @@ def simple_answers(train: Table | None, tables: Mapping[str, Table]) -> dict[str
     """
     if train is None:
         return {}
-    texts = _texts(train)
+    texts = joined_texts(train)
     labels = train.frame["label"].to_numpy(object)
     different_labels, label_ids = np.unique(labels, return_inverse=True)
     constant = DummyClassifier(strategy="most_frequent").fit(texts, label_ids)
@@ -67,23 +72,12 @@ def simple_answers(train: Table | None, tables: Mapping[str, Table]) -> dict[str
     answers = {}
     for name, table in tables.items():
         if table is not train:
-            texts = _texts(table)
+            texts = joined_texts(table)
             answers[name] = SimpleAnswers(
                 most_frequent_label=different_labels[constant.predict(texts)],
                 tfidf=None if pipeline is None else pipeline.predict(texts),
             )
     return answers
-
-
-def score_answers(tables: Mapping[str, Table], answers: Mapping[str, SimpleAnswers]) -> dict[str, dict]:
-    """Return for each table with answers, and each method, its accuracy and macro_f1, in the form of run.json."""
-    return {
-        name: {
-            method: _scores(tables[name].frame["label"].to_numpy(object), labels)
-            for method, labels in of_table.by_method().items()
-        }
-        for name, of_table in answers.items()
-    }
 
 
 def compare_with_model(scored: ScoredSet, answers: SimpleAnswers | None) -> dict[str, dict]:
@@ -107,7 +101,7 @@ def compare_with_model(scored: ScoredSet, answers: SimpleAnswers | None) -> dict
     return baselines
 
 
-def _texts(table: Table) -> list[str]:
+def joined_texts(table: Table) -> list[str]:
     """Return the texts of each row as one."""
     return [" ".join(texts) for texts in table.frame.drop(columns="label").to_numpy()]
 
@@ -123,7 +117,7 @@ def _learn(texts: Sequence[str], labels: np.ndarray) -> Pipeline | None:
     chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:most_rows])
     chosen_texts = [texts[row] for row in chosen]
     few = LogisticRegression(C=INVERSE_REGULARIZATION, max_iter=300)
-    pipeline = make_pipeline(_vectorizer(chosen_texts, most_terms), few if has_few else LinearSVC(random_state=0))
+    pipeline = make_pipeline(vectorizer(chosen_texts, most_terms), few if has_few else LinearSVC(random_state=0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nearly as many labels as rows, or not yet converged: it is a comparison
         try:
@@ -132,7 +126,7 @@ def _learn(texts: Sequence[str], labels: np.ndarray) -> Pipeline | None:
             return None
 
 
-def _vectorizer(texts: Sequence[str], most_terms: int) -> TfidfVectorizer:
+def vectorizer(texts: Sequence[str], most_terms: int) -> TfidfVectorizer:
     """Return what weighs words and pairs of words, or runs of characters where most texts have no blanks."""
     [(script, _)] = Counter(map(main_script, texts)).most_common(1)
     if script in SCRIPTS_WITHOUT_BLANKS:
@@ -149,7 +143,7 @@ def _scores(truth: np.ndarray, answers: np.ndarray) -> dict[str, float]:
 def baseline_lines(baselines: Mapping[str, Mapping], language: str = "en") -> list[str]:
     """Return what the methods reach on a table, a line each; `baselines` are its scores by method, as in run.json."""
     return [
-        BASELINES["comparison"].fill(method=METHODS[method], accuracy=scores["accuracy"], macro_f1=scores["macro_f1"])[
+        BASELINES["comparison" if "accuracy" in scores else "label_sets"].fill(method=METHODS[method], **scores)[
             language
         ]
         for method, scores in baselines.items()

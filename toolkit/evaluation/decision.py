@@ -12,9 +12,9 @@ Shapes: N rows, C labels.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -60,14 +60,18 @@ def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
 
 def fit_temperature(logits: np.ndarray, label_ids: np.ndarray) -> float:
     """Return the most likely temperature for logits (N, C) of rows with label_ids (N,); 1 if there are no rows."""
+    logits = logits.astype(np.float64)
+    return most_likely_temperature(lambda inverse: cross_entropy_sum(logits * inverse, label_ids))
+
+
+def most_likely_temperature(loss_sum: Callable[[float], float]) -> float:
+    """Return the most likely temperature; `loss_sum` returns how unlikely the labels are, given its inverse."""
     # scipy.optimize takes a third of a second to import, and infer.py does not fit a temperature.
     from scipy.optimize import minimize_scalar  # noqa: PLC0415
 
-    logits = logits.astype(np.float64)
-
     def negative_log_posterior(log_temperature: float) -> float:
         """Return how unlikely the labels are at a temperature, and the temperature before any row is seen."""
-        of_labels = cross_entropy_sum(logits * math.exp(-log_temperature), label_ids)
+        of_labels = loss_sum(math.exp(-log_temperature))
         of_temperature = 0.5 * (log_temperature / PRIOR_SPREAD) ** 2
         return of_labels + of_temperature
 
@@ -163,7 +167,7 @@ def mean_logits(probabilities: Sequence[np.ndarray]) -> np.ndarray:
 class AverageDecision(NamedTuple):
     """How mean probabilities become predictions, and what has to be said of it, None for nothing."""
 
-    decision: Decision
+    decision: Any  # a Decision, or a LabelSetDecision where rows may have several labels
     note: Text | None
 
 

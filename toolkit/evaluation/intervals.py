@@ -76,7 +76,7 @@ def score_intervals(
     drawn = _drawn_scores([label_ids, predicted], label_count, scores_of)
     observed = scores_of(np.ones((1, len(label_ids))), [label_ids, predicted])
     intervals: dict[str, Interval | None] = {
-        name: _middle(scores, float(observed[name][0])) for name, scores in drawn.items()
+        name: middle(scores, float(observed[name][0])) for name, scores in drawn.items()
     }
     if positive_id not in present:
         intervals["f1"] = None
@@ -120,7 +120,7 @@ def difference_intervals(
     differences = {}
     for name, values in drawn.items():
         difference = float(observed[name][0])
-        interval = _middle(values, difference)
+        interval = middle(values, difference)
         differences[name] = Difference(difference, interval.low, interval.high)
     return differences
 
@@ -204,7 +204,7 @@ def _random_weights(shapes: np.ndarray) -> Iterator[np.ndarray]:
         yield random.gamma(shapes, size=(min(size, DRAWS - start), len(shapes)))
 
 
-def _middle(draws: np.ndarray, observed: float) -> Interval:
+def middle(draws: np.ndarray, observed: float) -> Interval:
     """Return the interval that holds the middle of the draws (R,), and the observed score."""
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(min(float(low), observed), max(float(high), observed))

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from toolkit.evaluation.decision import Decision
+from toolkit.evaluation.label_set_decision import LabelSetDecision
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,36 @@ class ScoredSet:
     def confidence(self) -> np.ndarray:
         """The probability (N,) of the label that is predicted."""
         return self.probabilities[np.arange(len(self.predicted)), self.predicted]
+
+
+@dataclass(frozen=True)
+class ScoredLabelSets:
+    """The predictions for a labelled table of N rows, of which each may have several of C labels, or none."""
+
+    logits: np.ndarray  # (N, C)
+    label_ids: np.ndarray  # (N, C) bool, which labels the rows have
+    token_counts: np.ndarray  # (N,), of each row before it is truncated
+    labels: list[str]
+    decision: LabelSetDecision
+    longest_read: int | None = None  # tokens of a row that are all read; None: max_length of the run
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """The probabilities (N, C) as they are written."""
+        return self.decision.probabilities(self.logits)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Which labels (N, C) bool are predicted."""
+        return self.decision.label_ids(self.logits)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Of which rows (N,) bool all labels are predicted right."""
+        return (self.predicted == self.label_ids).all(axis=1)
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """The probability (N,) of the set that is predicted, as if no label depended on another."""
+        likelihood = np.where(self.predicted, self.probabilities, 1 - self.probabilities)
+        return likelihood.prod(axis=1)

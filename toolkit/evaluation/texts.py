@@ -4,12 +4,17 @@ from toolkit.base.languages import Text
 
 METHODS: dict[str, Text] = {  # simple ones
     "most_frequent_label": Text("always the most frequent label", "总是回答最常见的标签"),
+    "most_frequent_set": Text("always the most frequent set of labels", "总是回答最常见的标签组合"),
     "tfidf": Text("TF-IDF and a linear classifier", "TF-IDF 加线性分类器"),
 }
 BASELINES: dict[str, Text] = {
     "comparison": Text(
         "for comparison: {method} has accuracy {accuracy:.4f}, macro f1 {macro_f1:.4f}",
         "作为对照：{method}的准确率是 {accuracy:.4f}，宏平均 F1 是 {macro_f1:.4f}",
+    ),
+    "label_sets": Text(
+        "for comparison: {method} has micro f1 {micro_f1:.4f}, macro f1 {macro_f1:.4f}",
+        "作为对照：{method}的微平均 F1 是 {micro_f1:.4f}，宏平均 F1 是 {macro_f1:.4f}",
     ),
 }
 BIAS: dict[str, Text] = {
@@ -127,6 +132,10 @@ CHOICES: dict[str, Text] = {  # options that do not go with the labels
     ),
 }
 RUN_JSON: dict[str, Text] = {  # what is wrong with it
+    "thresholds": Text(
+        "run.json: its thresholds are not a probability for each label",
+        "run.json：它的阈值不是每个标签一个概率",
+    ),
     "temperature": Text(
         "run.json: its temperature is {value}, not a positive number", "run.json：temperature 是 {value}，不是正数"
     ),

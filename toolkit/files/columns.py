@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolkit.base.errors import UserError
-from toolkit.cli.sections import ColumnOptions
+from toolkit.cli.sections import ColumnOptions, LabelSetOptions
 from toolkit.files.texts import NO_PAIRS
 
+SEMICOLON = ";"  # between several labels of a row, where no option names another separator
+ONE_LABEL = LabelSetOptions()
 TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair if the file has one; no name holds a NUL
 
 
@@ -15,24 +17,36 @@ TEXT_PAIR_IF_PRESENT = "\0"  # a text_pair to be read from the column text_pair 
 class Columns:
     """What a file calls the columns of text, text_pair (None: single texts) and label (None: unlabelled rows).
 
-    Rows with the same `group` are kept on one side of a split; None: rows belong to no groups.
+    Rows with the same `group` are kept on one side of a split; None: rows belong to no groups. Where a row may have
+    several labels, they stand in the column of the label, or there is a column for each label instead
+    (`label_columns`), which says of every row whether it has it.
     """
 
     text: str = "text"
     text_pair: str | None = None
     label: str | None = "label"
     group: str | None = None
+    label_columns: tuple[str, ...] = ()
+    label_separator: str | None = None  # between several labels, also of a prediction; None: a row has one label
     named: tuple[str, ...] = field(default=(), compare=False)  # those that options name, other than as they are called
     group_if_present: bool = field(default=False, compare=False)  # a file without such a column will do
 
     @classmethod
-    def to_train_on(cls, options: ColumnOptions, group: str | None = None) -> "Columns":
+    def to_train_on(
+        cls, options: ColumnOptions, group: str | None = None, label_sets: LabelSetOptions = ONE_LABEL
+    ) -> "Columns":
         """Return the columns that options name, with a text_pair if they name one or the file has one.
 
-        `group` is the name of the column of the group, None if there is none.
+        `group` is the name of the column of the group, None if there is none; `label_sets` say whether a row may have
+        several labels.
         """
-        defaults = cls()
-        return replace(defaults, text_pair=TEXT_PAIR_IF_PRESENT, group=group)._with_names(options)
+        columns = replace(cls(), text_pair=TEXT_PAIR_IF_PRESENT, group=group)._with_names(options)
+        if not label_sets.multi_label:
+            return columns
+        columns = replace(columns, label_separator=label_sets.label_separator or SEMICOLON)
+        if not label_sets.label_columns:
+            return columns
+        return replace(columns, label=None, label_columns=tuple(label_sets.label_columns))
 
     def _with_names(self, options: ColumnOptions) -> "Columns":
         """Return them with the names that options give, which are not looked for under another name."""
@@ -42,17 +56,33 @@ class Columns:
             "label": options.label_column,
         }
         names: dict[str, Any] = {role: name for role, name in given.items() if name}
-        return replace(self, **names, named=tuple(role for role, name in names.items() if name != role))
+        named = tuple(role for role, name in names.items() if name != role)
+        if "label" in names:
+            names["label_columns"] = ()
+        return replace(self, **names, named=named)
 
     @classmethod
     def from_json(cls, names: Mapping) -> "Columns":
         """Return the columns that run.json names."""
-        return cls(names["text"], names["text_pair"], names["label"], names.get("group"))
+        return cls(
+            names["text"],
+            names["text_pair"],
+            names["label"],
+            names.get("group"),
+            tuple(names.get("label_columns", ())),
+            names.get("label_separator"),
+        )
 
-    def as_json(self) -> dict[str, str | None]:
+    def as_json(self) -> dict[str, Any]:
         """Return what run.json says of them."""
-        names = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
-        return names if self.group is None else {**names, "group": self.group}
+        content: dict[str, Any] = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
+        if self.group is not None:
+            content["group"] = self.group
+        if self.label_columns:
+            content["label_columns"] = list(self.label_columns)
+        if self.label_separator is not None:
+            content["label_separator"] = self.label_separator
+        return content
 
     def renamed(self, options: ColumnOptions) -> "Columns":
         """Return them with the names that options give, and a group if the file has one.
@@ -69,18 +99,30 @@ class Columns:
 
     def unlabelled(self) -> "Columns":
         """Return the columns of a file without labels."""
-        return replace(self, label=None, group=None)
+        return replace(self, label=None, label_columns=(), group=None)
+
+    @property
+    def have_label_sets(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.label_separator is not None
+
+    @property
+    def are_labelled(self) -> bool:
+        """Whether the rows have labels."""
+        return self.label is not None or bool(self.label_columns)
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """The names to look for, that of the text first."""
         pair = "text_pair" if self.text_pair == TEXT_PAIR_IF_PRESENT else self.text_pair
-        return tuple(name for name in (self.text, pair, self.label, self.group) if name is not None)
+        return tuple(
+            name for name in (self.text, pair, self.label, *self.label_columns, self.group) if name is not None
+        )
 
     @property
     def names(self) -> list[str]:
-        """The names of those of texts and label that there are."""
-        return [name for name in (self.text, self.text_pair, self.label) if name is not None]
+        """The names of those of texts and labels that there are."""
+        return [name for name in (self.text, self.text_pair, self.label, *self.label_columns) if name is not None]
 
     @property
     def read_names(self) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import PretrainedConfig
@@ -20,6 +20,8 @@ from toolkit.models.texts import HEAD, HEAD_PROBLEMS, KEEP_HEAD
 from toolkit.models.trust import read_object, short
 
 NUMBERED = re.compile(r"LABEL_\d+")  # what transformers calls labels that were given no names
+ONE_LABEL: Literal["single_label_classification"] = "single_label_classification"
+SEVERAL_LABELS: Literal["multi_label_classification"] = "multi_label_classification"
 LISTED = 5  # labels of a head that are named
 
 
@@ -29,6 +31,20 @@ class Head:
 
     order: list[int] | None  # which of its outputs is that of each label of the data; None: a new head
     note: Text | None = None  # what has to be said of it
+
+
+@dataclass(frozen=True)
+class HeadChoice:
+    """What the head of a new classifier is to be."""
+
+    keep: bool = False  # the model's own, whatever that calls its labels
+    design: HeadDesign | None = None  # None: the architecture's
+    several_labels: bool = False  # whether a text may have several, or none
+
+    @property
+    def problem_type(self) -> Literal["single_label_classification", "multi_label_classification"]:
+        """What the configuration of transformers calls it, by which its pipeline takes the softmax or the sigmoid."""
+        return SEVERAL_LABELS if self.several_labels else ONE_LABEL
 
 
 @dataclass(frozen=True)
@@ -44,11 +60,12 @@ class OwnHead:
         return not all(NUMBERED.fullmatch(label) for label in self.labels)
 
 
-def own_head(folder: Path, config: PretrainedConfig, design: HeadDesign | None = None) -> OwnHead | None:
+def own_head(folder: Path, config: PretrainedConfig, choice: HeadChoice) -> OwnHead | None:
     """Return what a directory and its configuration say of its head; None if it holds no classifier at all.
 
     The labels of a model that main.py wrote are those of its run.json. A head is of use only to a model whose head is
-    built alike: `design` is that of one of our own, None the architecture's.
+    built alike, and means its scores alike: as logits of one label a text or of several, by its `problem_type`. Where
+    that is not known, it is of one label.
     """
     kinds = [str(kind) for kind in config.architectures] if isinstance(config.architectures, list) else []
     names: dict[Any, str] = dict(config.id2label or {})
@@ -56,14 +73,14 @@ def own_head(folder: Path, config: PretrainedConfig, design: HeadDesign | None =
     run = read_object(folder / "run.json").content if (folder / "run.json").is_file() else {}
     if isinstance(run.get("labels"), list) and len(run["labels"]) == len(labels):
         labels = [str(label) for label in run["labels"]]
-    problem = _other_design(saved_design(folder), design)
+    problem = _other_design(saved_design(folder), choice.design)
     if kinds and not any(kind.endswith("ForSequenceClassification") for kind in kinds):
         if not any(kind.endswith(("Classification", "QuestionAnswering", "MultipleChoice")) for kind in kinds):
             return None
         problem = HEAD_PROBLEMS["kind"].fill(kind=kinds[0])
-    elif config.problem_type == "multi_label_classification":
-        problem = HEAD_PROBLEMS["several_labels"]
-    elif config.problem_type == "regression" or config.num_labels == 1:
+    elif (config.problem_type == SEVERAL_LABELS) != choice.several_labels:
+        problem = HEAD_PROBLEMS["one_label" if choice.several_labels else "several_labels"]
+    elif config.problem_type == "regression" or (config.num_labels == 1 and not choice.several_labels):
         problem = HEAD_PROBLEMS["number"]
     elif not kinds and all(NUMBERED.fullmatch(label) for label in labels):
         return None

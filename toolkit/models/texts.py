@@ -52,6 +52,7 @@ HEAD: dict[str, Text] = {
 HEAD_PROBLEMS: dict[str, Text] = {  # why a head cannot be one of ours
     "kind": Text("is that of a {kind}", "属于 {kind}"),
     "several_labels": Text("is for several labels a text", "是多标签分类用的"),
+    "one_label": Text("is for one label a text", "是单标签分类用的"),
     "number": Text("predicts a number", "预测的是数值"),
     "architecture": Text("is its architecture's, and this is {wanted}", "是模型结构自带的，而这里是 {wanted}"),
     "design": Text("is that of {own}", "是 {own} 的"),

@@ -67,7 +67,8 @@ class AddedColumns:
     """The columns that are added for a model of C labels.
 
     They are `prediction`, where it may be left empty `uncertain`, and then, for each label, `prob_<label>`; or, with
-    `likeliest` K, `top1_label`, `top1_prob` to `topK_label`, `topK_prob`. All of these names begin with `prefix`.
+    `likeliest` K, `top1_label`, `top1_prob` to `topK_label`, `topK_prob`. All of these names begin with `prefix`. Where
+    a row may have several labels, `prediction` is those with the `separator` between them, or `as_list` a list.
     """
 
     labels: Sequence[str]
@@ -75,6 +76,8 @@ class AddedColumns:
     prefix: str = ""
     label_column: str = "prediction"
     may_abstain: bool = False
+    separator: str | None = None  # None: a row has one label
+    as_list: bool = False
 
     @cached_property
     def label_names(self) -> list[str]:
@@ -132,17 +135,25 @@ class AddedColumns:
             for row, row_labels, row_values in zip(rows, labels, values, strict=True)
         ]
 
-    def _labels(self, predicted: PredictedRows) -> list[list[str | bool | None]]:
-        """Return the predicted label of each row and, where it may be left empty, whether it is."""
+    def _labels(self, predicted: PredictedRows) -> list[list[Any]]:
+        """Return the prediction of each row and, where it may be left empty, whether it is."""
+        predictions = self._predictions(predicted.label_ids)
         if not self.may_abstain:
-            return [[self.labels[label_id]] for label_id in predicted.label_ids.tolist()]
+            return [[prediction] for prediction in predictions]
         uncertain = predicted.uncertain
         if uncertain is None:
             uncertain = np.zeros(len(predicted.label_ids), bool)
         return [
-            [None if is_uncertain else self.labels[label_id], is_uncertain]
-            for label_id, is_uncertain in zip(predicted.label_ids.tolist(), uncertain.tolist(), strict=True)
+            [None if is_uncertain else prediction, is_uncertain]
+            for prediction, is_uncertain in zip(predictions, uncertain.tolist(), strict=True)
         ]
+
+    def _predictions(self, label_ids: np.ndarray) -> list[str | list[str]]:
+        """Return the prediction of each row as it is written."""
+        if self.separator is None:
+            return [self.labels[label_id] for label_id in label_ids.tolist()]
+        sets = [[self.labels[number] for number in np.flatnonzero(row).tolist()] for row in label_ids]
+        return [*sets] if self.as_list else [self.separator.join(names) for names in sets]
 
     def _all_labels(self, probabilities: np.ndarray) -> list[list[str | float]]:
         """Return the probability of each label, for each row."""
@@ -184,11 +195,16 @@ class ScoredColumns:
         return [*self.own, *self.added.names, CORRECT, LINE]
 
 
-def scored_columns(records: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> ScoredColumns:
-    """Return the columns that scored rows have; UserError if an added one is the file's own too."""
+def scored_columns(
+    records: Sequence[Mapping[str, Any]], labels: Sequence[str], separator: str | None = None
+) -> ScoredColumns:
+    """Return the columns that scored rows have; UserError if an added one is the file's own too.
+
+    Where a row may have several labels, the `separator` stands between them.
+    """
     columns = ScoredColumns(
         own=list(dict.fromkeys(name for record in records for name in record)),
-        added=AddedColumns(labels, likeliest_count(None, len(labels))),
+        added=AddedColumns(labels, likeliest_count(None, len(labels)), separator=separator),
     )
     columns.added.check(columns.own, (CORRECT, LINE))
     return columns

@@ -22,7 +22,7 @@ def open_predictions(
     Raises UserError for what is wrong with the input or is in the way of the output.
     """
     if options.text is not None:
-        return SinglePrediction(options, labels, pairs=columns.text_pair is not None)
+        return SinglePrediction(options, labels, columns)
     if options.text_pair is not None:
         raise UserError(COMBINATIONS["text_pair"])
     path = need_file(options.input_file, options.data_dir, "unlabelled", "--input_file")

@@ -5,7 +5,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from toolkit.base.errors import UserError
@@ -16,6 +16,7 @@ from toolkit.cli.sections import InferenceOptions
 from toolkit.cli.spoken_language import spoken_language
 from toolkit.data.rows import Rejected, Row, cells_of, cut_into_windows, usable_text
 from toolkit.data.unlabelled import UnlabelledRows
+from toolkit.files.columns import Columns
 from toolkit.files.source import file_format, said_first, short_repr
 from toolkit.predictions.added_columns import AddedColumns, PredictedRows, likeliest_count
 from toolkit.predictions.parts import Parts
@@ -48,15 +49,20 @@ class Window:
 class Predictions(ABC):
     """Rows to predict and where their predictions go: `write` takes those of each of the `windows`, then `finish`.
 
-    `labels` are the model's; `log` says on stderr what becomes of the rows.
+    `labels` are the model's, and `separator` is what stands between several of a row, None if each has one; `log` says
+    on stderr what becomes of the rows.
     """
 
-    def __init__(self, options: InferenceOptions, labels: Sequence[str]):
+    def __init__(self, options: InferenceOptions, labels: Sequence[str], separator: str | None):
         self.options = options
         self.labels = labels
         top_k = likeliest_count(options.top_k, len(labels))
         self.added = AddedColumns(
-            labels, top_k, options.prediction_prefix or "", may_abstain=options.abstention.is_wanted
+            labels,
+            top_k,
+            options.prediction_prefix or "",
+            separator=separator,
+            may_abstain=options.abstention.is_wanted,
         )
         self.log = Log(sys.stderr, spoken_language(options.language))
         self.total = 0  # usable rows, where they can be counted beforehand
@@ -146,10 +152,12 @@ def _is_output_name(name: str) -> bool:
 
 
 class SinglePrediction(Predictions):
-    """The prediction of --text, and --text_pair for a model of `pairs`, which is printed as json."""
+    """The prediction of --text, and --text_pair for a model of pairs, which is printed as json."""
 
-    def __init__(self, options: InferenceOptions, labels: Sequence[str], pairs: bool):
-        super().__init__(options, labels)
+    def __init__(self, options: InferenceOptions, labels: Sequence[str], columns: Columns):
+        super().__init__(options, labels, columns.label_separator)
+        self.added = replace(self.added, as_list=True)
+        pairs = columns.text_pair is not None
         if options.input_file is not None or options.output_file is not None:
             raise UserError(COMBINATIONS["text"])
         if _compares_int8(options):
@@ -179,7 +187,7 @@ class PredictionStream(Predictions):
     """Predictions that are written to standard output, some hundred rows at a time, of a file or of a pipe."""
 
     def __init__(self, options: InferenceOptions, labels: Sequence[str], rows: UnlabelledRows):
-        super().__init__(options, labels)
+        super().__init__(options, labels, rows.columns.label_separator)
         self.rows = rows
         self.output = StandardOutput()
         self.written = 0  # rows
@@ -203,6 +211,7 @@ class PredictionStream(Predictions):
             if self.rows.is_pipe:
                 self.choose_columns(self.rows, source.columns)
             self.writer = self._choose_writer(source.format)
+            self.added = replace(self.added, as_list=self.writer.holds_lists)
             self.output.write(self.writer.header)
             rows = self._without_bad_rows(self.rows.read(source))
             for number, window in enumerate(cut_into_windows(rows, STREAM_WINDOW)):
@@ -247,7 +256,7 @@ class PredictionFile(Predictions):
     def __init__(
         self, options: InferenceOptions, labels: Sequence[str], rows: UnlabelledRows, path: Path, window_size: int
     ):
-        super().__init__(options, labels)
+        super().__init__(options, labels, rows.columns.label_separator)
         self.path = path
         self.rows = rows
         self.window_size = window_size
@@ -258,6 +267,7 @@ class PredictionFile(Predictions):
         self.choose_columns(rows, contents.columns)
         table = InputTable(contents.format, self.columns, rows.written_names)
         self.writer = choose_writer(path, table, self.added, options.excel_safe, rows.arrow_schema)
+        self.added = replace(self.added, as_list=isinstance(self.writer, TextWriter) and self.writer.holds_lists)
         if isinstance(self.writer, ExcelWriter):
             self.writer.check(self.total)
         self.made_from = {

@@ -20,6 +20,9 @@ COLUMNS: dict[str, Text] = {  # of the input that are called as those that are a
     "replaced": Text("{file}: {columns} are replaced (--overwrite)", "{file}：替换了{columns}（--overwrite）"),
 }
 COMBINATIONS: dict[str, Text] = {  # that do not go together, or with the model
+    "label_sets": Text(
+        "{option} does not support several labels a row yet; leave it out", "{option} 暂不支持一行多个标签；请去掉它"
+    ),
     "text_pair": Text("--text_pair needs --text", "--text_pair 要与 --text 一起用"),
     "text": Text(
         "--text prints its prediction and cannot be combined with --input_file or --output_file",

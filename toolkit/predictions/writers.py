@@ -52,6 +52,11 @@ class TextWriter:
             if self.excel_safe:
                 self.header = UTF8_BOM + self.header
 
+    @property
+    def holds_lists(self) -> bool:
+        """Whether a value may be a list."""
+        return self.kind in ("json", "jsonl")
+
     def encode(self, rows: Sequence[Mapping]) -> bytes:
         """Return the bytes of some rows."""
         if self.kind == "json":

@@ -5,8 +5,10 @@ from pathlib import Path
 from toolkit.cli.console import Log
 from toolkit.cli.sections import ReportOptions
 from toolkit.evaluation.compare import comparison_lines
+from toolkit.evaluation.scored_set import ScoredLabelSets
 from toolkit.report.advice import advise
 from toolkit.report.explanations import Explainer, explain_errors
+from toolkit.report.label_set_results import write_label_set_results
 from toolkit.report.page import write_report
 from toolkit.report.scores import ScoredRun, score_lines, write_scores
 
@@ -16,6 +18,9 @@ def write_results(folder: Path, scored_run: ScoredRun, explainer: Explainer, opt
 
     Raises UserError, and writes nothing, if the model that was scored is no longer in its directory.
     """
+    if isinstance(scored_run.scored, ScoredLabelSets):
+        write_label_set_results(folder, scored_run, log)
+        return
     scores = write_scores(folder, scored_run)
     advice = advise(scores, scored_run.run, scored_run.history, scored_run.train_table)
     lines = score_lines(scores, advice, log.language)

@@ -14,11 +14,10 @@ from toolkit.cli.console import display_width, one_line, pad, shown_label
 from toolkit.data.rows import write_rejected
 from toolkit.data.tables import Table
 from toolkit.doctor.examine import leaks
-from toolkit.evaluation.baselines import SimpleAnswers, baseline_lines, compare_with_model
+from toolkit.evaluation.baselines import baseline_lines, compare_with_model
 from toolkit.evaluation.compare import Comparison
 from toolkit.evaluation.diagnostics import diagnose
 from toolkit.evaluation.metrics import full_scores
-from toolkit.evaluation.scored_set import ScoredSet
 from toolkit.models.model_files import ModelFiles
 from toolkit.models.trust import fingerprint_weights
 from toolkit.predictions.added_columns import PredictedRows, scored_columns
@@ -36,12 +35,12 @@ MIN_COUNT_WIDTH = 6
 class ScoredRun:
     """A scored test set, with the run whose model was scored and what its scores are compared with."""
 
-    scored: ScoredSet
+    scored: Any  # a ScoredSet, or where rows may have several labels a ScoredLabelSets
     table: Table  # the test set, with its `records`
     run: RunFacts  # of the model
     model_files: ModelFiles  # which model it was
     train_table: Table | None  # None: it is gone or has changed
-    simple_answers: SimpleAnswers | None  # None: without the training table
+    simple_answers: Any  # SimpleAnswers, or where rows may have several labels LabelSetAnswers; None: no training table
     comparison: Comparison | None = None  # with another run
     averaged_with: Sequence[ModelFiles] = ()  # other models, of whose probabilities and those of the first the mean is
 
@@ -60,6 +59,12 @@ class ScoredRun:
         """The model, or all whose mean was scored."""
         return [self.model_files, *self.averaged_with]
 
+    def leaks(self) -> list[dict[str, Any]] | None:
+        """Return which rows are training rows too, in the form of metrics.json; None without the training rows."""
+        if self.train_table is None:
+            return None
+        return [finding.as_json() for finding in leaks(self.train_table, self.table)]
+
     def check_models(self) -> None:
         """Raise UserError if another model is in one of the directories by now."""
         for model in self.models:
@@ -75,6 +80,12 @@ def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
     scores = _all_scores(scored_run)
     advice = advise(scores, scored_run.run, scored_run.history, scored_run.train_table)
     scores["advice"] = [piece.as_json() for piece in advice]
+    write_scored_run(folder, scored_run, scores)
+    return scores
+
+
+def write_scored_run(folder: Path, scored_run: ScoredRun, scores: Mapping[str, Any]) -> None:
+    """Write `scores` as metrics.json, predictions.csv and rejected_rows.csv; UserError as write_scores."""
     predictions = _predictions(scored_run)
     scored_run.check_models()
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +93,6 @@ def write_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
     write_json(folder / "metrics.json", scores)
     write_bytes(folder / "predictions.csv", predictions)
     write_rejected(folder / "rejected_rows.csv", scored_run.table.rejected)
-    return scores
 
 
 def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
@@ -91,26 +101,31 @@ def _all_scores(scored_run: ScoredRun) -> dict[str, Any]:
     table = scored_run.table
     run = scored_run.run
     plain_scores = full_scores(scored)
-    model = {**_model_entry(scored_run.model_files), "base_model": run.base_model}
-    if scored_run.averaged_with:
-        model["averaged_with"] = list(map(_model_entry, scored_run.averaged_with))
-    findings = None
     longest_read = scored.longest_read or run.max_length
-    if scored_run.train_table is not None:
-        findings = [finding.as_json() for finding in leaks(scored_run.train_table, table)]
     scores = {
         **plain_scores,
         "headline": headline(plain_scores, run.options.get("metric", "accuracy"), run.positive_label),
-        "model": model,
-        "data": {name: facts.as_json() for name, facts in table_facts({"test": table}, {}).items()},
-        "versions": versions(),
+        **origin(scored_run),
         "baselines": compare_with_model(scored, scored_run.simple_answers),
-        "findings": findings,
+        "findings": scored_run.leaks(),
         **diagnose(scored, plain_scores, table.records, table.record_columns.names, longest_read),
     }
     if scored_run.comparison is not None:
         scores["comparison"] = scored_run.comparison.as_json()
     return scores
+
+
+def origin(scored_run: ScoredRun) -> dict[str, Any]:
+    """Return what metrics.json says of the model, of the rows and of the versions of packages."""
+    model = {**_model_entry(scored_run.model_files), "base_model": scored_run.run.base_model}
+    if scored_run.averaged_with:
+        model["averaged_with"] = list(map(_model_entry, scored_run.averaged_with))
+    facts = table_facts({"test": scored_run.table}, {})
+    return {
+        "model": model,
+        "data": {name: of_table.as_json() for name, of_table in facts.items()},
+        "versions": versions(),
+    }
 
 
 def _model_entry(model: ModelFiles) -> dict[str, Any]:
@@ -136,7 +151,7 @@ def _predictions(scored_run: ScoredRun) -> bytes:
     """
     scored = scored_run.scored
     records = scored_run.table.records
-    columns = scored_columns(records, scored_run.run.labels)
+    columns = scored_columns(records, scored_run.run.labels, scored_run.run.columns.label_separator)
     predictions = columns.added.fill(records, PredictedRows(scored.probabilities, scored.predicted))
     rows = []
     for row, line, is_right in zip(predictions, scored_run.table.frame.index.tolist(), scored.right, strict=True):

@@ -515,6 +515,7 @@ def template_texts(language: str) -> dict[str, Any]:
 
 SCREEN: dict[str, Text] = {  # the lines that are printed of a scored test set
     "columns": Text("  precision  recall      f1  support", "     精确率  召回率      F1     行数"),
+    "mean_micro": Text("micro mean", "微平均"),
     "mean_macro": Text("macro mean", "宏平均"),
     "mean_weighted": Text("weighted mean", "加权平均"),
     "accuracy": Text(
@@ -571,4 +572,35 @@ VERDICT: dict[str, Text] = {  # on a run that is worse than simple methods
     ),
     "may_help": Text("what may help: ", "可以试试："),
     "to_try": Text("to try it: {command}", "试一试：{command}"),
+}
+LABEL_SETS: dict[str, Text] = {  # where a row may have several labels
+    "columns": Text(
+        "  precision  recall      f1     rows  threshold",
+        "     精确率  召回率      F1     行数       阈值",
+    ),
+    "more": Text("... and {count:,} more labels, in metrics.json", "……另有 {count:,} 个标签，见 metrics.json"),
+    "scores": Text(
+        "micro f1 {micro_f1:.4f} (95% interval {low:.4f} to {high:.4f})  sample f1 {sample_f1:.4f}  subset accuracy "
+        "{subset_accuracy:.4f}  hamming loss {hamming_loss:.4f}  mean average precision {mean_average_precision}  "
+        "macro roc auc {macro_roc_auc}",
+        "微平均 F1 {micro_f1:.4f}（95% 区间 {low:.4f} 到 {high:.4f}）  按行平均 F1 {sample_f1:.4f}  完全正确率 "
+        "{subset_accuracy:.4f}  汉明损失 {hamming_loss:.4f}  平均精度均值 {mean_average_precision}  "
+        "宏平均 ROC AUC {macro_roc_auc}",
+    ),
+    "calibration": Text(
+        "calibration error {error:.4f} ({error_before:.4f} before the temperature {temperature:.3f})",
+        "校准误差 {error:.4f}（除以温度 {temperature:.3f} 之前是 {error_before:.4f}）",
+    ),
+    "instead": Text(
+        "{missed} is missed and {added} added in {rows:,} rows", "漏掉 {missed} 而多出 {added}：{rows:,} 行"
+    ),
+    "no_page": Text(
+        "report.html does not show several labels a row yet; metrics.json and predictions.csv have all of it",
+        "report.html 暂不支持一行多个标签；全部结果见 metrics.json 和 predictions.csv",
+    ),
+    "scores_in": Text("the scores are in {metrics}", "分数在 {metrics}"),
+    "no_comparison": Text(
+        "--compare does not support several labels a row yet; leave it out",
+        "--compare 暂不支持一行多个标签；请去掉它",
+    ),
 }

@@ -33,6 +33,8 @@ def _difference(first: RunFacts, other: RunFacts, options: ColumnOptions) -> Tex
     """Return why two models cannot be averaged, None if they can."""
     if set(first.labels) != set(other.labels):
         return AVERAGING["labels"].fill(first=_listed(first.labels), second=_listed(other.labels))
+    if first.columns.have_label_sets != other.columns.have_label_sets:
+        return AVERAGING["label_sets"]
     if first.pairs != other.pairs:
         return AVERAGING["kinds"].fill(first=KINDS_OF_TEXTS[first.pairs], second=KINDS_OF_TEXTS[other.pairs])
     for option, named, own, others in (

@@ -23,7 +23,8 @@ def draw_curves(path: Path, history: Sequence[dict], metric: str, best_step: int
     loss.plot(steps, [entry["train_loss"] for entry in history], "o-", color="#4477aa", label="training")
     loss.plot(steps, [entry["valid_loss"] for entry in history], "o-", color="#ee6677", label="validation")
     loss.set(title="Loss (cross-entropy)", xlabel="step")
-    name = "accuracy" if metric == "loss" else metric
+    usual = "accuracy" if "accuracy" in history[0] else "micro_f1"
+    name = usual if metric == "loss" else metric
     score.plot(steps, [entry[name] for entry in history], "o-", color="#ee6677", label="validation")
     score.set(title=name, xlabel="step")
     for axes in (loss, score):

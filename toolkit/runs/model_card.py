@@ -1,6 +1,7 @@
 """The README.md of a saved model: what it was made from, how well it does and how to use it."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -15,7 +16,7 @@ HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 BODY = """# Text classifier
 
-Fine-tuned from {model} on {rows:,} rows of {train}. {taught}It tells {count} labels apart:
+Fine-tuned from {model} on {rows:,} rows of {train}. {taught}{tells}
 
 {labels}
 
@@ -23,9 +24,7 @@ Fine-tuned from {model} on {rows:,} rows of {train}. {taught}It tells {count} la
 
 On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so that an unseen set may score lower:
 
-| loss | accuracy | macro F1 | MCC |
-|---|---|---|---|
-| {valid_loss:.4f} | {accuracy:.4f} | {macro_f1:.4f} | {mcc:.4f} |
+{scores}
 
 {decided}## How to use it
 
@@ -34,6 +33,10 @@ On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so
 {long_texts} {vocabulary}`run.json` holds the options, the fingerprints of the data, what looked wrong with it, and the
 versions of the packages.
 """
+
+TELLS = "It tells {count} labels apart:"
+
+TELLS_SETS = "A text may have any number of these {count} labels, of which each has a probability of its own:"
 
 TAUGHT = """Besides their labels it learned the probabilities that {models} give them{more}. """
 
@@ -97,7 +100,7 @@ with torch.no_grad():
     states = encoder(**inputs).last_hidden_state
 {pooled}{hidden}
     scores = linear(vector, head["pooling_head.scores.weight"], head["pooling_head.scores.bias"])
-print(scores.softmax(1), config.id2label)
+print(scores.{probabilities}, config.id2label)
 ```"""
 
 POOLED = {
@@ -128,6 +131,24 @@ DECIDED_BY_BIAS = """The label is predicted whose logarithm of the calibrated pr
 """
 
 
+DECIDED_BY_THRESHOLDS = """A label is predicted where its calibrated probability is at least {threshold}.
+`infer.py` does so by itself; `transformers.pipeline` gives the probabilities alone, as they are before calibration.
+
+"""
+
+OWN_THRESHOLDS = "its own threshold, which `run.json` has"
+
+NAMES = {  # of scores, by what run.json calls them; those that there are make the table
+    "valid_loss": "loss",
+    "accuracy": "accuracy",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "sample_f1": "sample F1",
+    "subset_accuracy": "subset accuracy",
+    "mcc": "MCC",
+}
+
+
 def model_card(run: RunFacts) -> str:
     """Return the text of the card: what the hub reads in front, then what people read."""
     card = ModelCard(f"---\n{_card_data(run).to_yaml()}\n---\n\n{_body(run)}", ignore_metadata_errors=True)
@@ -138,8 +159,10 @@ def _card_data(run: RunFacts) -> ModelCardData:
     """Return what the hub reads: the kind of model, what it was made from, and its scores on the validation rows."""
     base_model, _ = split_revision(run.base_model)
     is_on_the_hub = HUB_ID.fullmatch(base_model) is not None and not Path(run.base_model).exists()
-    scores = {"accuracy": run.metrics["accuracy"], "f1": run.metrics["macro_f1"]}
-    names = {"accuracy": "Accuracy", "f1": "Macro F1"}
+    macro_f1 = run.metrics["macro_f1"]
+    scores = {"Accuracy": ("accuracy", run.metrics.get("accuracy")), "Macro F1": ("f1", macro_f1)}
+    if run.columns.have_label_sets:
+        scores = {"Micro F1": ("f1", run.metrics["micro_f1"]), "Macro F1": ("f1", macro_f1)}
     return ModelCardData(
         base_model=base_model if is_on_the_hub else None,
         library_name="transformers" if run.head is None else None,
@@ -152,10 +175,10 @@ def _card_data(run: RunFacts) -> ModelCardData:
                 dataset_type="validation",
                 dataset_name=_shortened(Path(run.data["valid"].file).name),
                 metric_type=metric,
-                metric_name=names[metric],
+                metric_name=name,
                 metric_value=round(value, 4),
             )
-            for metric, value in scores.items()
+            for name, (metric, value) in scores.items()
         ],
     )
 
@@ -166,7 +189,10 @@ def _body(run: RunFacts) -> str:
     train = run.data["train"]
     valid = run.data["valid"]
     decided = ""
-    if metrics.get("threshold") is not None:
+    if run.columns.have_label_sets:
+        own = OWN_THRESHOLDS if "thresholds" in metrics else f"{metrics.get('threshold', 0.5):.4f}"
+        decided = DECIDED_BY_THRESHOLDS.format(threshold=own)
+    elif metrics.get("threshold") is not None:
         decided = DECIDED.format(label=_code(shown_label(run.positive_label)), threshold=metrics["threshold"])
     elif metrics.get("bias") is not None:
         decided = DECIDED_BY_BIAS
@@ -177,17 +203,20 @@ def _body(run: RunFacts) -> str:
         taught=_taught(run),
         valid=_code(valid.file),
         valid_rows=valid.rows,
-        count=len(run.labels),
+        tells=(TELLS_SETS if run.columns.have_label_sets else TELLS).format(count=len(run.labels)),
         labels="\n".join(f"- {_code(shown_label(label))}" for label in run.labels),
         use=_use(run),
         long_texts=_long_texts(run),
         vocabulary=_vocabulary(run),
         decided=decided,
-        valid_loss=metrics["valid_loss"],
-        accuracy=metrics["accuracy"],
-        macro_f1=metrics["macro_f1"],
-        mcc=metrics["mcc"],
+        scores=_table({name: metrics[key] for key, name in NAMES.items() if key in metrics}),
     )
+
+
+def _table(scores: Mapping[str, float]) -> str:
+    """Return scores by name as a table of markdown."""
+    rows = [scores, ["---"] * len(scores), [f"{value:.4f}" for value in scores.values()]]
+    return "\n".join(f"| {' | '.join(row)} |" if "---" not in row else f"|{'|'.join(row)}|" for row in rows)
 
 
 def _taught(run: RunFacts) -> str:
@@ -225,6 +254,7 @@ def _use(run: RunFacts) -> str:
         example='["first text"], ["second text"]' if run.pairs else '["a text"]',
         pooled=POOLED[run.head.pooling],
         hidden=HIDDEN.format(names=names) if names else "",
+        probabilities="sigmoid()" if run.columns.have_label_sets else "softmax(1)",
     )
 
 

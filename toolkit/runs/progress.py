@@ -124,8 +124,8 @@ class Progress:
     def last_line(self, metric: str, language: str = "en") -> str:
         """Return the last evaluation as a line to read."""
         entry = self.history[-1]
-        shown = dict.fromkeys(["train_loss", "valid_loss", "accuracy", "macro_f1", metric])
-        shown.pop("loss", None)
+        names = ["train_loss", "valid_loss", "accuracy", "micro_f1", "macro_f1", metric]
+        shown = [name for name in dict.fromkeys(names) if name in entry]
         numbers = "  ".join(f"{SCORES[name][language]} {_number(entry[name], language)}" for name in shown)
         mark = PROGRESS["best"][language] if entry["step"] == self.best_step else ""
         line = PROGRESS["evaluation"][language]

@@ -115,7 +115,7 @@ class RunFacts:
     teachers: dict[str, str] | None = None  # sha256 of the weights of the models that it learned from, by directory
     head: HeadDesign | None = None  # None: that of the model's architecture
     labels: list[str]
-    positive_label: str
+    positive_label: str = ""  # nothing where rows may have several labels
     columns: Columns
     max_length: int  # tokens
     truncation: str
@@ -153,7 +153,7 @@ class RunFacts:
         content["vocabulary"] = None if self.vocabulary is None else vars(self.vocabulary)
         content["data"] = {name: table.as_json() for name, table in self.data.items()}
         content["head"] = None if self.head is None else self.head.as_json()
-        for name in ("metrics", "versions"):
+        for name in ("metrics", "versions", "positive_label"):
             if not content[name]:
                 del content[name]
         return {name: value for name, value in content.items() if value is not None}
@@ -182,13 +182,14 @@ def _check(content: Mapping[str, Any]) -> None:
         raise ValueError(MODEL_DIRECTORY["columns"])
     labels = content["labels"]
     are_labels = isinstance(labels, list) and {type(label) for label in labels} == {str}
-    are_names = isinstance(columns["text"], str) and all(
-        name is None or isinstance(name, str) for name in columns.values()
-    )
+    names = [name for role, name in columns.items() if role != "label_columns"]
+    label_columns = columns.get("label_columns", [])
+    are_names = isinstance(columns["text"], str) and all(name is None or isinstance(name, str) for name in names)
+    are_columns = isinstance(label_columns, list) and all(isinstance(name, str) for name in label_columns)
     is_right = {
         "base_model": isinstance(content["base_model"], str),
         "labels": are_labels and len(set(labels)) == len(labels),
-        "columns": are_names,
+        "columns": are_names and are_columns,
         "max_length": type(content["max_length"]) is int and content["max_length"] > 0,
         "truncation": isinstance(content["truncation"], str),
         "teachers": isinstance(content.get("teachers"), dict | None),
@@ -200,7 +201,7 @@ def _check(content: Mapping[str, Any]) -> None:
     for name, right in is_right.items():
         if not right:
             raise ValueError(RUN_JSON["not_ours"].fill(name=name))
-    if content["positive_label"] not in labels:
+    if "label_separator" not in columns and content.get("positive_label") not in labels:
         raise ValueError(MODEL_DIRECTORY["positive_label"])
 
 

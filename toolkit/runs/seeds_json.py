@@ -14,7 +14,7 @@ from toolkit.runs.paths import RunPaths
 from toolkit.runs.run_json import TableFacts
 from toolkit.runs.texts import MODEL_DIRECTORY, RESUMING, RUNS, SCORES
 
-TEST_SCORES = ("test_accuracy", "test_macro_f1")
+TEST_SCORES = ("test_accuracy", "test_micro_f1", "test_macro_f1")  # of which one label a row and several have two each
 NEEDED = ("seeds", "runs", "options", "metric", "precision", "data", "kept")
 
 
@@ -78,10 +78,8 @@ class SeedsRecord:
     @property
     def score_names(self) -> list[str]:
         """The names of the scores that are printed; those of a test file if every run has them."""
-        names = ["accuracy", "macro_f1", self.score]
-        if all(TEST_SCORES[0] in run.scores for run in self.runs):
-            names += TEST_SCORES
-        return list(dict.fromkeys(names))
+        names = dict.fromkeys(["accuracy", "micro_f1", "macro_f1", self.score, *TEST_SCORES])
+        return [name for name in names if all(name in run.scores for run in self.runs)]
 
     def best_run(self) -> SeedRun:
         """Return the best of the finished runs, of equals the one with the smallest seed."""
@@ -129,7 +127,8 @@ def finished_run(paths: RunPaths, seed: int) -> SeedRun:
     if test_metrics.is_file():
         test_scores = _read_json(test_metrics)
         for name in TEST_SCORES:
-            scores[name] = test_scores[name.removeprefix("test_")]
+            if name.removeprefix("test_") in test_scores:
+                scores[name] = test_scores[name.removeprefix("test_")]
     return SeedRun(seed, scores)
 
 

@@ -8,6 +8,10 @@ SCORES: dict[str, Text] = {
     "loss": Text("loss", "损失"),
     "macro_f1": Text("macro f1", "宏平均 F1"),
     "mcc": Text("mcc", "MCC"),
+    "micro_f1": Text("micro f1", "微平均 F1"),
+    "sample_f1": Text("sample f1", "按行平均 F1"),
+    "subset_accuracy": Text("subset accuracy", "完全正确率"),
+    "test_micro_f1": Text("test micro f1", "测试集微平均 F1"),
     "test_accuracy": Text("test accuracy", "测试集准确率"),
     "test_macro_f1": Text("test macro f1", "测试集宏平均 F1"),
     "train_loss": Text("train loss", "训练损失"),
@@ -192,6 +196,9 @@ AVERAGING: dict[str, Text] = {  # why models cannot be averaged
     "labels": Text(
         "the labels of the first are {first}, those of the second {second}",
         "前一个的标签是 {first}，后一个的标签是 {second}",
+    ),
+    "label_sets": Text(
+        "one gives a text one label, the other any number of them", "一个给每条文本一个标签，另一个可以给多个"
     ),
     "kinds": Text(
         "the first was trained on {first}, the second on {second}", "前一个是用{first}训练的，后一个是用{second}训练的"

@@ -18,7 +18,10 @@ MAX_VALUES = 1 << 20  # logits, of 4 bytes each, that are kept; of more rows som
 
 @dataclass(frozen=True)
 class ValidationScores:
-    """The logits (N, C) of validation rows in fp32 and their labels (N,); `rows` says which rows these are."""
+    """The logits (N, C) of validation rows in fp32 and their labels; `rows` says which rows these are.
+
+    The labels are numbers (N,), or where a row may have several (N, C), 1 for those that it has.
+    """
 
     logits: np.ndarray
     label_ids: np.ndarray
@@ -55,8 +58,10 @@ class ValidationScores:
                 rows = (tensors.metadata() or {}).get("rows", "")
         except (OSError, SafetensorError) as error:
             raise UserError(VALIDATION_SCORES["damaged"].fill(file=path, reason=str(error))) from None
-        fits = logits.ndim == 2 and logits.shape[1] == label_count and label_ids.shape == logits.shape[:1]
-        if not (fits and np.isfinite(logits).all() and np.isin(label_ids, np.arange(label_count)).all()):
+        fits = logits.ndim == 2 and logits.shape[1] == label_count
+        fits = fits and label_ids.shape in (logits.shape[:1], logits.shape)
+        values = label_count if label_ids.ndim == 1 else 2
+        if not (fits and np.isfinite(logits).all() and np.isin(label_ids, np.arange(values)).all()):
             raise UserError(VALIDATION_SCORES["damaged"].fill(file=path, reason=VALIDATION_SCORES["misfit"]))
         return cls(logits, label_ids.astype(np.int64), rows)
 

@@ -26,7 +26,8 @@ class TokenDataset(TensorDataset):
         input_ids: (W, L) int32, padded on the right.
         token_type_ids: (W, L) uint8, or (W, 0) for a model without them.
         lengths: (W,) int64, tokens of each window.
-        label_ids: (W,) int64, those of their rows, -1 where there are none.
+        label_ids: (W,) int64, those of their rows, -1 where there are none; where rows may have several labels (W, C)
+            uint8, 1 for those that they have.
         row_ids: (W,) int64, ascending, the number of each window's row; None where each row is one window.
         states: what the frozen part of a model makes of the windows, which that model is then given instead of tokens.
 
@@ -65,8 +66,10 @@ class TokenDataset(TensorDataset):
 
     @cached_property
     def label_ids(self) -> np.ndarray:
-        """(N,) int64, of the rows; -1 where there are none."""
+        """(N,) int64, of the rows; -1 where there are none; where rows may have several labels (N, C) bool."""
         of_windows = self.tensors[3].numpy()
+        if of_windows.ndim == 2:
+            of_windows = of_windows.astype(bool)
         return of_windows[self.is_last_window] if self.has_windows else of_windows
 
     # -- rows and their windows ------------------------------------------------------------------------------------
@@ -194,7 +197,8 @@ def dataset_of(
 ) -> TokenDataset:
     """Return the dataset of windows of token ids, each (its length,), and their types, if the model has them.
 
-    label_ids (N,) are those of the rows, and row_ids (W,) say of which row each window is; None: each is a row.
+    label_ids, (N,) or (N, C) bool, are those of the rows, and row_ids (W,) say of which row each window is; None: each
+    is a row.
     """
     lengths = np.array([len(row) for row in token_ids], np.int64)
     longest = lengths.max(initial=0)
@@ -208,7 +212,8 @@ def dataset_of(
         label_ids = np.full(len(lengths), NO_LABEL)
     elif row_ids is not None:
         label_ids = label_ids[row_ids]
-    arrays = [input_ids, token_type_ids, lengths, label_ids.astype(np.int64)]
+    label_ids = label_ids.astype(np.int64 if label_ids.ndim == 1 else np.uint8)
+    arrays = [input_ids, token_type_ids, lengths, label_ids]
     if row_ids is not None:
         arrays.append(row_ids)
     return TokenDataset(*map(torch.from_numpy, arrays))

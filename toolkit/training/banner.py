@@ -59,8 +59,9 @@ def say_unused_names(log: Log, labels: Sequence[str]) -> None:
 
 
 def say_labels(log: Log, labels: Sequence[str], label_ids: np.ndarray) -> None:
-    """Log how many rows each label has, label_ids (N,)."""
-    counts = np.bincount(label_ids, minlength=len(labels)).tolist()
+    """Log how many rows each label has, label_ids (N,) or (N, C) bool."""
+    is_of_one = label_ids.ndim == 1
+    counts = (np.bincount(label_ids, minlength=len(labels)) if is_of_one else label_ids.sum(axis=0)).tolist()
     entries = [f"{shown_label(label)} {count:,}" for label, count in zip(labels, counts, strict=True)]
     log.item("labels", shortened(entries[:MAX_LISTED], len(entries), COMMA))
 

@@ -17,7 +17,7 @@ from toolkit.compute.memory import Attempt, RowLimit
 from toolkit.layers.fast_bert import is_fast
 from toolkit.layers.touched_rows import TouchedRows, touched_rows
 from toolkit.training.bad_steps import StepGuard
-from toolkit.training.loss import CROSS_ENTROPY, Loss
+from toolkit.training.loss import CROSS_ENTROPY, AnyLoss
 from toolkit.training.pass_graphs import LENGTHS_IN_STEPS_OF, PassGraphs
 from toolkit.training.texts import RUN
 
@@ -29,7 +29,7 @@ class StepSettings:
     learning_rate: Callable[[int], float]  # of the step of a number, counted from 0
     max_grad_norm: float = 1.0  # a larger gradient is scaled down to this norm; 0: off
     seed: int = 0  # of what dropout draws
-    loss: Loss = CROSS_ENTROPY
+    loss: AnyLoss = CROSS_ENTROPY
 
 
 @dataclass(frozen=True)

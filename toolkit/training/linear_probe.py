@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy import special
 
 from toolkit.data.split import random_parts
 from toolkit.evaluation.decision import cross_entropy_sum
+from toolkit.evaluation.label_set_decision import sigmoid_loss_sum
 
 STRENGTHS = (0.003, 0.03, 0.3)  # C of the regressions that are tried, on inputs of standard deviation 1 on the whole
 MAX_ROWS = 3000  # to learn from, a random part of more
@@ -37,27 +39,35 @@ class LinearProbe:
     weight: np.ndarray  # (C, H)
     bias: np.ndarray  # (C,)
     loss: float = math.nan  # mean cross entropy of rows that it has not learned from
+    kept: np.ndarray | None = None  # (C,), logits of the mean row, which stay where a row may have several labels
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return what it holds as tensors, for the other processes."""
         loss = torch.tensor([self.loss], dtype=torch.float64)
-        return {"weight": torch.from_numpy(self.weight), "bias": torch.from_numpy(self.bias), "loss": loss}
+        tensors = {"weight": torch.from_numpy(self.weight), "bias": torch.from_numpy(self.bias), "loss": loss}
+        return tensors if self.kept is None else {**tensors, "kept": torch.from_numpy(self.kept)}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, torch.Tensor]) -> "LinearProbe":
         """Return the probe that `tensors` gave."""
-        return cls(tensors["weight"].numpy(), tensors["bias"].numpy(), float(tensors["loss"]))
+        kept = tensors["kept"].numpy() if "kept" in tensors else None
+        return cls(tensors["weight"].numpy(), tensors["bias"].numpy(), float(tensors["loss"]), kept)
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         """Return the logits (N, C) for the inputs (N, H) of the last layer."""
         return inputs @ self.weight.T + self.bias
 
     def start(self, layer: torch.nn.Linear, share: float) -> None:
-        """Give a layer a share of the weights of the probe, with which it predicts the same, but less certainly."""
+        """Give a layer a share of the weights of the probe, with which it predicts the same, but less certainly.
+
+        Where a row may have several labels, each is as frequent as before among what it predicts.
+        """
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(self.weight)).mul_(share)
             if layer.bias is not None:
                 layer.bias.copy_(torch.from_numpy(self.bias)).mul_(share)
+                if self.kept is not None:
+                    layer.bias.add_(torch.from_numpy(self.kept).to(layer.bias), alpha=1 - share)
 
 
 def suits(rows: int, pairs: bool) -> bool:
@@ -83,8 +93,13 @@ class ProbedRows:
     """The rows that a probe learns from, or is scored on."""
 
     inputs: np.ndarray  # (N, H) fp32, of the last layer of the head
-    label_ids: np.ndarray  # (N,)
+    label_ids: np.ndarray  # (N,), or where a row may have several labels (N, C) bool
     together: np.ndarray | None = None  # (N,) rows of one number are in one fold; None: each is alone
+
+    @property
+    def have_label_sets(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.label_ids.ndim == 2
 
     def __len__(self) -> int:
         return len(self.label_ids)
@@ -121,7 +136,8 @@ def fit_probe(train: ProbedRows, valid: ProbedRows, labels: int) -> LinearProbe:
     probe = _fit(scaled, labels, best)
     weight = probe.weight / deviation
     bias = probe.bias - weight @ mean
-    return LinearProbe(weight.astype(np.float32), bias.astype(np.float32), losses[best])
+    kept = probe.bias.astype(np.float32) if train.have_label_sets else None
+    return LinearProbe(weight.astype(np.float32), bias.astype(np.float32), losses[best], kept)
 
 
 def _loss_of_others(train: ProbedRows, valid: ProbedRows, labels: int, strength: float) -> float:
@@ -133,7 +149,7 @@ def _loss_of_others(train: ProbedRows, valid: ProbedRows, labels: int, strength:
         for fold in range(FOLDS):
             others = train.select(folds != fold)
             held_out = train.select(folds == fold)
-            if len(set(others.label_ids)) > 1:
+            if others.have_label_sets or len(set(others.label_ids)) > 1:
                 loss_sum += probe_loss(_fit(others, labels, strength), held_out) * len(held_out)
                 rows += len(held_out)
     return loss_sum / max(rows, 1)
@@ -143,11 +159,16 @@ def probe_loss(probe: LinearProbe, rows: ProbedRows) -> float:
     """Return the mean cross entropy of the rows' labels; 0 without rows."""
     if not len(rows):
         return 0.0
-    return cross_entropy_sum(probe.logits(rows.inputs), rows.label_ids) / len(rows)
+    logits = probe.logits(rows.inputs)
+    if rows.have_label_sets:
+        return sigmoid_loss_sum(logits, rows.label_ids) / logits.size
+    return cross_entropy_sum(logits, rows.label_ids) / len(rows)
 
 
 def _fit(rows: ProbedRows, labels: int, strength: float) -> LinearProbe:
     """Return logistic regression on rows whose inputs have a mean of 0 and, on the whole, a standard deviation of 1."""
+    if rows.have_label_sets:
+        return _fit_label_sets(rows, strength)
     # scikit-learn takes a second to import, and infer.py does without.
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
@@ -167,3 +188,29 @@ def _fit(rows: ProbedRows, labels: int, strength: float) -> LinearProbe:
     all_weights[regression.classes_] = weight
     all_biases[regression.classes_] = bias
     return LinearProbe(all_weights, all_biases)
+
+
+def _fit_label_sets(rows: ProbedRows, strength: float) -> LinearProbe:
+    """Return logistic regression of each label against the rest, all of them at once; inputs as of _fit.
+
+    A label that no row has begins as if half a row had it.
+    """
+    from scipy.optimize import minimize  # noqa: PLC0415 - as scikit-learn
+
+    truth = rows.label_ids.astype(np.float64)  # (N, C)
+    inputs = rows.inputs.astype(np.float64)
+    shape = (truth.shape[1], inputs.shape[1])
+    shares = (truth.sum(axis=0) + UNSEEN / 2) / (len(truth) + UNSEEN)
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the penalized sum of losses and its gradient, of weights (C * H,) and then biases (C,)."""
+        weight = flat[: -shape[0]].reshape(shape)
+        logits = inputs @ weight.T + flat[-shape[0] :]
+        errors = special.expit(logits) - truth
+        loss = sigmoid_loss_sum(logits, rows.label_ids) + (weight**2).sum() / (2 * strength)
+        return loss, np.concatenate([(errors.T @ inputs + weight / strength).ravel(), errors.sum(axis=0)])
+
+    begin = np.concatenate([np.zeros(shape[0] * shape[1]), special.logit(shares)])
+    fitted = minimize(objective, begin, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "ftol": 1e-6}).x
+    bias = np.where(truth.any(axis=0), fitted[-shape[0] :], special.logit(shares))
+    return LinearProbe(fitted[: -shape[0]].reshape(shape), bias)

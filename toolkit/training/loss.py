@@ -5,6 +5,7 @@ B rows, C labels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -77,14 +78,47 @@ class Loss:
         return float(self.weights[torch.from_numpy(label_ids)].double().sum())
 
 
+class LabelSetLoss:
+    """The loss where rows may have several labels: of each row the mean binary cross-entropy over the labels.
+
+    It is kept as a sum and a count as that of Loss. Divided by the number of rows it is that of transformers, which for
+    `problem_type` multi_label_classification takes the mean over rows and labels.
+    """
+
+    def on(self, device: torch.device) -> "LabelSetLoss":
+        """Return the loss as it is on a device: it has nothing to bring there."""
+        return self
+
+    def sum(self, logits: torch.Tensor, label_ids: torch.Tensor, shares: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the sum of the losses of rows with these logits (B, C) and labels (B, C), 1 for those that they have.
+
+        `shares` are those of Loss.sum.
+        """
+        losses = F.binary_cross_entropy_with_logits(logits, label_ids.to(logits.dtype), reduction="none").mean(1)
+        return losses.sum() if shares is None else (losses * shares).sum()
+
+    def sum_to_targets(
+        self, logits: torch.Tensor, targets: torch.Tensor, shares: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the sum of the losses of rows with these logits (B, C) to the probabilities `targets` (B, C)."""
+        return self.sum(logits, targets, shares)
+
+    def total_weight(self, label_ids: np.ndarray) -> float:
+        """Return the number of rows with these labels (B, C), by which the sum of losses is divided."""
+        return float(len(label_ids))
+
+
+AnyLoss: TypeAlias = Loss | LabelSetLoss
 CROSS_ENTROPY = Loss()
 
 
-def make_loss(options: LossOptions, labels: Sequence[str], label_ids: np.ndarray) -> Loss:
-    """Return the loss of a run; label_ids (N,) are those of the training rows.
+def make_loss(options: LossOptions, labels: Sequence[str], label_ids: np.ndarray) -> AnyLoss:
+    """Return the loss of a run; label_ids, (N,) or (N, C) bool, are those of the training rows.
 
     Raises UserError for a weight of a label that the run does not have.
     """
+    if label_ids.ndim == 2:
+        return LabelSetLoss()
     gamma = 0.0
     smoothing = 0.0
     if options.loss == "focal":
@@ -123,8 +157,11 @@ def check_weighted_labels(choice: str | dict[str, float] | None, labels: Sequenc
         raise UserError(LOSS["unknown_labels"].fill(names=names, known=known))
 
 
-def say_loss(log: Log, loss: Loss, labels: Sequence[str]) -> None:
+def say_loss(log: Log, loss: AnyLoss, labels: Sequence[str]) -> None:
     """Say what the steps make smaller if it is not the plain cross entropy."""
+    if isinstance(loss, LabelSetLoss):
+        log.item("loss", LOSS["label_sets"])
+        return
     parts = []
     if loss.gamma:
         parts.append(LOSS["focal"].fill(gamma=loss.gamma))

@@ -40,6 +40,8 @@ def check_teachers(folders: Sequence[Path], runs: Sequence[RunFacts], labels: Se
         if set(run.labels) != set(labels):
             of_teacher, own = _listed(run.labels), _listed(labels)
             raise UserError(TEACHERS["other_labels"].fill(folder=folder, theirs=of_teacher, own=own))
+        if run.columns.have_label_sets:
+            raise UserError(TEACHERS["label_sets"].fill(folder=folder))
         if run.pairs != pairs:
             of_teacher, own = KINDS_OF_TEXTS[run.pairs], KINDS_OF_TEXTS[pairs]
             raise UserError(TEACHERS["other_kind"].fill(folder=folder, theirs=of_teacher, own=own))

@@ -107,6 +107,10 @@ TEACHERS: dict[str, Text] = {
         "{share:.1%} 的训练行的标签就是教师模型认为最可能的标签",
     ),
     "mean": Text("the mean probabilities of {listed}", "{listed} 的概率平均"),
+    "label_sets": Text(
+        "--teacher {folder} gives a text any number of labels, and each training row has one",
+        "--teacher {folder} 会给一条文本多个标签，而训练数据一行只有一个",
+    ),
     "other_labels": Text(
         "--teacher {folder} has other labels than the training rows: {theirs}, not {own}",
         "--teacher {folder} 的标签与训练数据不同：是 {theirs}，而不是 {own}",
@@ -118,6 +122,7 @@ TEACHERS: dict[str, Text] = {
 }
 LOSS: dict[str, Text] = {
     "focal": Text("focal, gamma {gamma:g}", "focal loss，gamma {gamma:g}"),
+    "label_sets": Text("binary cross entropy, mean over the labels", "二元交叉熵，对各标签取平均"),
     "smoothing": Text(
         "cross entropy, {share:g} of the target shared by all labels",
         "交叉熵，标签平滑 {share:g}",

@@ -12,7 +12,7 @@ from toolkit.cli.sections import FineTuningOptions, TrainingOptions
 from toolkit.compute.device import unwrap
 from toolkit.compute.machine import Machine
 from toolkit.compute.memory import RowLimit, release_memory
-from toolkit.evaluation.decision import find_positive_id
+from toolkit.evaluation.tasks import Task, training_task
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.lora import LoraSettings, remove_lora
 from toolkit.models.trained_part import TrainedPart, freeze
@@ -49,7 +49,7 @@ class Trainer:
     bad_steps: BadStepMonitor
     signals: StopSignals
     recipe: Recipe
-    positive: int  # number of the label that f1 and a threshold are about
+    task: Task
     facts: RunFacts | None  # without what only an evaluation tells; None in all but the main process
     whole: WholeEmbeddings | None = None  # the way back to all tokens, where the model has those of the datasets
     valid_logits: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))  # (N, C), last evaluation's
@@ -136,7 +136,7 @@ def begin_training(
     """
     training = options.training
     is_main = machine.is_main
-    positive = find_positive_id(data.labels, training.positive_label, training.metric, training.threshold)
+    task = training_task(data.labels, data.several_labels, training)
     betas = (training.adam_beta1, training.adam_beta2)
     part = trained_part(training)
     frozen = freeze(model.to(machine.device), part)
@@ -145,7 +145,7 @@ def begin_training(
     recipe = choose_recipe(training, circumstances(options, data, model))
     facts = None
     if is_main:
-        facts = describe_run(options, machine, data, recipe, data.labels[positive])
+        facts = describe_run(options, machine, data, recipe, task.positive_label)
     progress = Progress()
     if options.output.resume:
         resumed = resume(
@@ -169,9 +169,7 @@ def begin_training(
         facts = replace(facts, padding_share=padding_share)
     say_machine(log, wrapped, machine.device, machine.processes.size, machine.precision.name)
     directory.open(log, data.all_tables, facts, options.output.resume)
-    return Trainer(
-        options, machine, data, directory, log, learner, progress, bad_steps, signals, recipe, positive, facts
-    )
+    return Trainer(options, machine, data, directory, log, learner, progress, bad_steps, signals, recipe, task, facts)
 
 
 def trained_part(training: TrainingOptions) -> TrainedPart:

@@ -35,6 +35,11 @@ class TrainingData:
     pooling: str = "own"  # what of a text a new head reads, own or mean
 
     @property
+    def several_labels(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.train.label_ids.ndim == 2
+
+    @property
     def all_tables(self) -> dict[str, Table]:
         """The labelled tables, and the one without labels if there is one."""
         return self.tables if self.unlabelled is None else {**self.tables, "unlabelled": self.unlabelled}

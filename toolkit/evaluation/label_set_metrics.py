@@ -1,0 +1,275 @@
+"""Scores of models whose rows may have several labels, or none, from their logits.
+
+N rows, C labels, R draws of the bootstrap.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sklearn.metrics as sk
+from scipy import special
+from scipy.sparse import csr_array
+
+from toolkit.base.errors import UserError
+from toolkit.evaluation.intervals import DRAWS, MAX_WEIGHTS_AT_ONCE, Difference, Interval, middle, share_interval
+from toolkit.evaluation.label_set_decision import (
+    EVEN,
+    LabelSetDecision,
+    fit_sigmoid_temperature,
+    sigmoid_loss_sum,
+)
+from toolkit.evaluation.metrics import BINS, Ranking, confidence_bins
+from toolkit.evaluation.scored_set import ScoredLabelSets
+from toolkit.evaluation.texts import DIVERGED
+from toolkit.evaluation.thresholds import choose_thresholds
+
+
+@dataclass(frozen=True)
+class LabelSetSettings:
+    """How the logits of an evaluation during training become sets of labels."""
+
+    labels: Sequence[str]  # their names, by which thresholds are told
+    threshold: float | str | None = None  # from which on a label is predicted; None: 0.5; "auto": one for each label
+    metric: str = "micro_f1"  # by which they are chosen if it is macro_f1; else they are by micro_f1
+
+
+def quick_label_set_scores(
+    logits: np.ndarray, truth: np.ndarray, settings: LabelSetSettings, together: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Return what an evaluation during training reports: loss, F1 in three ways, subset accuracy, Hamming loss ...
+
+    The temperature is the one that calibrates the probabilities of these rows. There are `thresholds` by label too if
+    they are chosen, and the `threshold` if one is given. UserError if logits are not finite.
+
+    Args:
+        logits: (N, C).
+        truth: (N, C) bool, which labels the rows have.
+        settings: how they become sets of labels.
+        together: (N,), rows of one number are not parted where thresholds are chosen; None: each row is alone.
+    """
+    if not np.isfinite(logits).all():
+        raise UserError(DIVERGED)
+    temperature = fit_sigmoid_temperature(logits, truth)
+    decided: dict[str, Any] = {}
+    threshold = settings.threshold
+    thresholds = (EVEN,) * len(settings.labels)
+    if isinstance(threshold, str):  # "auto"
+        metric = settings.metric if settings.metric == "macro_f1" else "micro_f1"
+        thresholds = tuple(choose_thresholds(logits / temperature, truth, metric, together).tolist())
+        decided["thresholds"] = dict(zip(settings.labels, thresholds, strict=True))
+    elif threshold is not None:
+        thresholds = (threshold,) * len(settings.labels)
+        decided["threshold"] = threshold
+    predicted = LabelSetDecision(thresholds, temperature).label_ids(logits)
+    return {
+        "loss": sigmoid_loss_sum(logits, truth) / logits.size,
+        **_set_scores(truth, predicted),
+        "temperature": temperature,
+        **decided,
+    }
+
+
+def _set_scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return scores of predictions (N, C) that do not depend on probabilities.
+
+    Of sample F1, a row without a label for which none is predicted counts as right.
+    """
+    return {
+        "micro_f1": float(sk.f1_score(truth, predicted, average="micro", zero_division=0)),
+        "macro_f1": float(sk.f1_score(truth, predicted, average="macro", zero_division=0)),
+        "sample_f1": float(row_f1(truth, predicted).mean()),
+        "subset_accuracy": float((truth == predicted).all(axis=1).mean()),
+        "hamming_loss": float((truth != predicted).mean()),
+    }
+
+
+def row_f1(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the F1 (N,) of the labels that are predicted for each row; 1 where there is none and none is predicted."""
+    hits = (truth & predicted).sum(axis=1)
+    either = truth.sum(axis=1) + predicted.sum(axis=1)
+    return np.where(either == 0, 1.0, 2 * hits / np.maximum(either, 1))
+
+
+def full_label_set_scores(scored: ScoredLabelSets) -> dict[str, Any]:
+    """Return every score of a labelled set whose rows may have several labels, in the form of metrics.json.
+
+    Means over the labels are over all of them, as in scikit-learn; those of ROC-AUC and average precision over the
+    labels that some rows have and some have not, since they are not defined for others. The loss is that of the logits
+    as they are, before any temperature.
+    """
+    truth = scored.label_ids
+    predicted = scored.predicted
+    rankings = [_ranking(truth[:, i], scored.probabilities[:, i]) for i in range(len(scored.labels))]
+    return {
+        "rows": len(truth),
+        **_set_scores(truth, predicted),
+        **_precision_and_recall(truth, predicted),
+        "mean_average_precision": _mean_of_defined([ranking.average_precision for ranking in rankings]),
+        "macro_roc_auc": _mean_of_defined([ranking.roc_auc for ranking in rankings]),
+        "loss": sigmoid_loss_sum(scored.logits, truth) / truth.size,
+        "intervals": _intervals(truth, predicted),
+        "calibration": _calibration(scored),
+        "labels_a_row": {"true": float(truth.sum(axis=1).mean()), "predicted": float(predicted.sum(axis=1).mean())},
+        "per_label": _per_label(scored, rankings),
+        "labels": scored.labels,
+        "instead": _instead(scored),
+    }
+
+
+def _intervals(truth: np.ndarray, predicted: np.ndarray) -> dict[str, list[float] | None]:
+    """Return [low, high] of the 95% interval of each score, None where it is not defined."""
+    intervals = set_intervals(truth, predicted)
+    return {name: None if interval is None else list(interval) for name, interval in intervals.items()}
+
+
+def _precision_and_recall(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    scores = {}
+    for average in ("micro", "macro"):
+        precision, recall, _, _ = sk.precision_recall_fscore_support(truth, predicted, average=average, zero_division=0)
+        scores[f"{average}_precision"] = float(precision)
+        scores[f"{average}_recall"] = float(recall)
+    return scores
+
+
+def _ranking(is_positive: np.ndarray, probability: np.ndarray) -> Ranking:
+    """Return how well the probability of a label ranks the rows that have it above the others."""
+    if is_positive.all() or not is_positive.any():
+        return Ranking(None, None)
+    return Ranking(
+        roc_auc=float(sk.roc_auc_score(is_positive, probability)),
+        average_precision=float(sk.average_precision_score(is_positive, probability)),
+    )
+
+
+def _mean_of_defined(values: Sequence[float | None]) -> float | None:
+    """Return the mean of those values that are defined, None if there are none."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
+
+
+def _per_label(scored: ScoredLabelSets, rankings: Sequence[Ranking]) -> dict[str, dict[str, float | int | None]]:
+    """Return the scores of each label, how many rows have it and are predicted to, and its threshold."""
+    truth = scored.label_ids
+    predicted = scored.predicted
+    hits = (truth & predicted).sum(axis=0)
+    support = truth.sum(axis=0)
+    answers = predicted.sum(axis=0)
+    scores = {}
+    for i, label in enumerate(scored.labels):
+        scores[label] = {
+            "precision": float(hits[i] / max(answers[i], 1)),
+            "recall": float(hits[i] / max(support[i], 1)),
+            "f1": float(2 * hits[i] / max(support[i] + answers[i], 1)),
+            "support": int(support[i]),
+            "predicted": int(answers[i]),
+            "threshold": scored.decision.thresholds[i],
+            "roc_auc": rankings[i].roc_auc,
+            "average_precision": rankings[i].average_precision,
+        }
+    return scores
+
+
+def _instead(scored: ScoredLabelSets) -> list[dict[str, Any]]:
+    """Return in how many rows a label is missed while another is added, for each such pair of labels, most first."""
+    missed = csr_array((scored.label_ids & ~scored.predicted).astype(np.int64))
+    added = csr_array((~scored.label_ids & scored.predicted).astype(np.int64))
+    pairs = (missed.T @ added).tocoo()
+    order = np.argsort(-pairs.data, kind="stable")
+    return [
+        {"missed": scored.labels[pairs.row[i]], "added": scored.labels[pairs.col[i]], "rows": int(pairs.data[i])}
+        for i in order
+    ]
+
+
+# -- calibration ------------------------------------------------------------------------------------------------------
+
+
+def _calibration(scored: ScoredLabelSets) -> dict[str, Any]:
+    """Return the temperature, and how well the probabilities are calibrated before and after it is used."""
+    temperature = scored.decision.written_temperature
+    return {
+        "temperature": temperature,
+        "before": _calibration_at(1.0, scored.logits, scored.label_ids),
+        "after": _calibration_at(temperature, scored.logits, scored.label_ids),
+    }
+
+
+def _calibration_at(temperature: float, logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Return the calibration error and the Brier score over rows times labels, and the loss."""
+    probability = special.expit(logits.astype(np.float64) / temperature).ravel()
+    gaps = np.bincount(confidence_bins(probability), probability - truth.ravel(), minlength=BINS)
+    return {
+        "calibration_error": float(np.abs(gaps).sum() / truth.size),
+        "brier_score": float(((probability - truth.ravel()) ** 2).mean()),
+        "loss": sigmoid_loss_sum(logits / temperature, truth) / truth.size,
+    }
+
+
+# -- intervals --------------------------------------------------------------------------------------------------------
+
+
+def set_intervals(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Interval | None]:
+    """Return the 95% intervals of micro, macro and sample F1 and of subset accuracy of predictions (N, C).
+
+    Those of F1 are by the Bayesian bootstrap over rows (toolkit/evaluation/intervals.py), None where no row has a label
+    or is predicted to; that of subset accuracy is Jeffreys' of a share.
+    """
+    scores_of = _weighted_scores_of(truth, predicted)
+    observed = scores_of(np.ones((1, len(truth))))
+    right = int((truth == predicted).all(axis=1).sum())
+    intervals: dict[str, Interval | None] = {"subset_accuracy": share_interval(right, len(truth))}
+    is_empty = not truth.any() and not predicted.any()
+    for name, draws in _drawn(scores_of, len(truth)).items():
+        intervals[name] = None if is_empty else middle(draws, float(observed[name][0]))
+    return intervals
+
+
+def set_difference_intervals(truth: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict[str, Difference]:
+    """Return how far micro, macro and sample F1 of one prediction (N, C) are above those of another, same rows."""
+    our_scores_of = _weighted_scores_of(truth, ours)
+    their_scores_of = _weighted_scores_of(truth, theirs)
+
+    def differences_of(weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the difference (r,) of each score of rows with weights (r, N)."""
+        their_scores = their_scores_of(weights)
+        return {name: scores - their_scores[name] for name, scores in our_scores_of(weights).items()}
+
+    observed = differences_of(np.ones((1, len(truth))))
+    differences = {}
+    for name, draws in _drawn(differences_of, len(truth)).items():
+        difference = float(observed[name][0])
+        interval = middle(draws, difference)
+        differences[name] = Difference(difference, interval.low, interval.high)
+    return differences
+
+
+def _weighted_scores_of(truth: np.ndarray, predicted: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return what computes scores (r,) of predictions (N, C) from weights (r, N) of the rows."""
+    hits = csr_array((truth & predicted).astype(float))
+    either = csr_array(truth.astype(float) + predicted)
+    of_rows = row_f1(truth, predicted)
+
+    def scores_of(weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the scores (r,) of rows with weights (r, N)."""
+        weighted_hits = (hits.T @ weights.T).T  # (r, C)
+        weighted_either = (either.T @ weights.T).T
+        tiny = np.finfo(float).tiny
+        return {
+            "micro_f1": 2 * weighted_hits.sum(axis=1) / np.maximum(weighted_either.sum(axis=1), tiny),
+            "macro_f1": (2 * weighted_hits / np.maximum(weighted_either, tiny)).mean(axis=1),
+            "sample_f1": weights @ of_rows / weights.sum(axis=1),
+        }
+
+    return scores_of
+
+
+def _drawn(scores_of: Callable[[np.ndarray], dict[str, np.ndarray]], rows: int) -> dict[str, np.ndarray]:
+    """Return (R,) values of each score of `rows` rows with random weights."""
+    random = np.random.default_rng(0)
+    size = max(1, MAX_WEIGHTS_AT_ONCE // rows)
+    parts = []
+    for start in range(0, DRAWS, size):
+        parts.append(scores_of(random.standard_exponential((min(size, DRAWS - start), rows))))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
