@@ -99,7 +99,9 @@ def test_a_column_of_a_label_that_says_neither_is_told_with_its_line(tmp_path, c
 def test_a_column_of_a_label_that_is_not_there_is_told_with_the_option(tmp_path):
     columns = Columns(label=None, label_columns=("joy", "fear"), label_separator=";")
     (tmp_path / "t.csv").write_text("text,joy\nx,1\n", encoding="utf-8")
-    with pytest.raises(UserError, match="no column 'fear', only 'text', 'joy'; --label_columns can name another"):
+    with pytest.raises(
+        UserError, match="no column 'fear', only 'text', 'joy'; --label_columns of main.py names others"
+    ):
         utils.read_table(tmp_path / "t.csv", columns)
 
 

@@ -54,6 +54,17 @@ def test_an_evaluation_reports_what_the_full_scores_do():
         quick_label_set_scores(logits * np.nan, truth, LabelSetSettings(LABELS))
 
 
+def test_one_label_has_the_scores_of_a_binary_one():
+    logits, truth = drawn()
+    one = full_label_set_scores(scored(logits[:, :1], truth[:, :1]))
+    quick = quick_label_set_scores(logits[:, :1], truth[:, :1], LabelSetSettings(["a"], "auto"))
+    expected = sk.f1_score(truth[:, 0], logits[:, 0] >= 0)
+    assert (one["micro_f1"], one["macro_f1"]) == pytest.approx((expected, expected))
+    assert one["micro_precision"] == pytest.approx(sk.precision_score(truth[:, 0], logits[:, 0] >= 0))
+    assert quick["micro_f1"] >= expected
+    assert one["intervals"]["micro_f1"][0] < expected < one["intervals"]["micro_f1"][1]
+
+
 def test_labels_that_no_row_has_or_all_have_leave_the_means_defined():
     logits, truth = drawn()
     truth[:, 0] = False

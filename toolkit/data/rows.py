@@ -146,7 +146,8 @@ def _no_column(source: Source, absent: dict[str, str]) -> UserError:
     where: str | Text = ""
     if source.is_pipe and source.columns_of_first:
         where = TABLES["in_first_objects"].fill(count=source.columns_of_first)
-    hint = TABLES["txt_hint"] if source.format == "txt" else TABLES["column_hint"].fill(option=option)
+    of_option = TABLES["label_columns_hint" if option == "label_columns" else "column_hint"].fill(option=option)
+    hint = TABLES["txt_hint"] if source.format == "txt" else of_option
     indicators = _indicator_columns(source) if option == "label_column" else []
     if indicators:
         hint = TABLES["indicators"].fill(columns=" ".join(map(shlex.quote, indicators)))

@@ -59,6 +59,10 @@ TABLES: dict[str, Text] = {
         "--label_column can name another, or --multi_label --label_columns {columns} several",
         "可用 --label_column 指定列名，或用 --multi_label --label_columns {columns} 指定多个标签列",
     ),
+    "label_columns_hint": Text(
+        "--label_columns of main.py names others; --label_column, one column with all labels of a row",
+        "main.py 的 --label_columns 可指定别的列；--label_column 可指定写有全部标签的一列",
+    ),
     "header_hint": Text(
         "{hint}; --no_header, if the first line is a row", "{hint}；如果第一行就是数据，请加 --no_header"
     ),

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from sklearn.metrics import f1_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import LinearSVC
@@ -22,6 +21,7 @@ from toolkit.data.tables import Table
 from toolkit.evaluation.baselines import MAX_LABELS, MAX_TERMS, MAX_TRAINING_ROWS, MAX_WEIGHTS, joined_texts, vectorizer
 from toolkit.evaluation.label_set_metrics import set_difference_intervals
 from toolkit.evaluation.scored_set import ScoredLabelSets
+from toolkit.evaluation.thresholds import set_f1
 
 MAX_WORK = 5_000_000  # rows times labels, from which support vectors take some ten seconds to learn
 
@@ -107,7 +107,4 @@ def _learn(texts: Sequence[str], truth: np.ndarray) -> Pipeline | None:
 
 
 def _scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    return {
-        f"{average}_f1": float(f1_score(truth, predicted, average=average, zero_division=0))
-        for average in ("micro", "macro")
-    }
+    return {metric: set_f1(truth, predicted, metric) for metric in ("micro_f1", "macro_f1")}

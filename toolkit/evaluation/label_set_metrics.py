@@ -13,7 +13,15 @@ from scipy import special
 from scipy.sparse import csr_array
 
 from toolkit.base.errors import UserError
-from toolkit.evaluation.intervals import DRAWS, MAX_WEIGHTS_AT_ONCE, Difference, Interval, middle, share_interval
+from toolkit.evaluation.intervals import (
+    DRAWS,
+    MAX_WEIGHTS_AT_ONCE,
+    UNSEEN,
+    Difference,
+    Interval,
+    middle,
+    share_interval,
+)
 from toolkit.evaluation.label_set_decision import (
     EVEN,
     LabelSetDecision,
@@ -23,7 +31,7 @@ from toolkit.evaluation.label_set_decision import (
 from toolkit.evaluation.metrics import BINS, Ranking, confidence_bins
 from toolkit.evaluation.scored_set import ScoredLabelSets
 from toolkit.evaluation.texts import DIVERGED
-from toolkit.evaluation.thresholds import choose_thresholds
+from toolkit.evaluation.thresholds import choose_thresholds, set_f1
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,8 @@ def _set_scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     Of sample F1, a row without a label for which none is predicted counts as right.
     """
     return {
-        "micro_f1": float(sk.f1_score(truth, predicted, average="micro", zero_division=0)),
-        "macro_f1": float(sk.f1_score(truth, predicted, average="macro", zero_division=0)),
+        "micro_f1": set_f1(truth, predicted, "micro_f1"),
+        "macro_f1": set_f1(truth, predicted, "macro_f1"),
         "sample_f1": float(row_f1(truth, predicted).mean()),
         "subset_accuracy": float((truth == predicted).all(axis=1).mean()),
         "hamming_loss": float((truth != predicted).mean()),
@@ -125,12 +133,16 @@ def _intervals(truth: np.ndarray, predicted: np.ndarray) -> dict[str, list[float
 
 
 def _precision_and_recall(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    scores = {}
-    for average in ("micro", "macro"):
-        precision, recall, _, _ = sk.precision_recall_fscore_support(truth, predicted, average=average, zero_division=0)
-        scores[f"{average}_precision"] = float(precision)
-        scores[f"{average}_recall"] = float(recall)
-    return scores
+    """Return the micro and macro means of precision and recall, as scikit-learn's; 0 where they are not defined."""
+    hits = (truth & predicted).sum(axis=0)
+    answers = predicted.sum(axis=0)
+    support = truth.sum(axis=0)
+    return {
+        "micro_precision": float(hits.sum() / max(answers.sum(), 1)),
+        "micro_recall": float(hits.sum() / max(support.sum(), 1)),
+        "macro_precision": float((hits / np.maximum(answers, 1)).mean()),
+        "macro_recall": float((hits / np.maximum(support, 1)).mean()),
+    }
 
 
 def _ranking(is_positive: np.ndarray, probability: np.ndarray) -> Ranking:
@@ -217,7 +229,7 @@ def set_intervals(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Interva
     or is predicted to; that of subset accuracy is Jeffreys' of a share.
     """
     scores_of = _weighted_scores_of(truth, predicted)
-    observed = scores_of(np.ones((1, len(truth))))
+    observed = scores_of(_seen_once(len(truth)))
     right = int((truth == predicted).all(axis=1).sum())
     intervals: dict[str, Interval | None] = {"subset_accuracy": share_interval(right, len(truth))}
     is_empty = not truth.any() and not predicted.any()
@@ -232,11 +244,11 @@ def set_difference_intervals(truth: np.ndarray, ours: np.ndarray, theirs: np.nda
     their_scores_of = _weighted_scores_of(truth, theirs)
 
     def differences_of(weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the difference (r,) of each score of rows with weights (r, N)."""
+        """Return the difference (r,) of each score of rows with weights (r, N + 2)."""
         their_scores = their_scores_of(weights)
         return {name: scores - their_scores[name] for name, scores in our_scores_of(weights).items()}
 
-    observed = differences_of(np.ones((1, len(truth))))
+    observed = differences_of(_seen_once(len(truth)))
     differences = {}
     for name, draws in _drawn(differences_of, len(truth)).items():
         difference = float(observed[name][0])
@@ -246,13 +258,17 @@ def set_difference_intervals(truth: np.ndarray, ours: np.ndarray, theirs: np.nda
 
 
 def _weighted_scores_of(truth: np.ndarray, predicted: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return what computes scores (r,) of predictions (N, C) from weights (r, N) of the rows."""
-    hits = csr_array((truth & predicted).astype(float))
-    either = csr_array(truth.astype(float) + predicted)
-    of_rows = row_f1(truth, predicted)
+    """Return what computes scores (r,) of predictions (N, C) from weights (r, N + 2) of the rows.
+
+    The last two are rows that nobody has seen, of which one is right and one wrong, so that 1 is never certain.
+    """
+    usual = (truth.mean(axis=0) + predicted.mean(axis=0))[None] / 2  # (1, C), labels of an unseen row
+    hits = csr_array(np.concatenate([truth & predicted, usual, 0 * usual]))
+    either = csr_array(np.concatenate([truth.astype(float) + predicted, 2 * usual, 2 * usual]))
+    of_rows = np.concatenate([row_f1(truth, predicted), [1.0, 0.0]])
 
     def scores_of(weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the scores (r,) of rows with weights (r, N)."""
+        """Return the scores (r,) of rows with weights (r, N + 2)."""
         weighted_hits = (hits.T @ weights.T).T  # (r, C)
         weighted_either = (either.T @ weights.T).T
         tiny = np.finfo(float).tiny
@@ -265,11 +281,17 @@ def _weighted_scores_of(truth: np.ndarray, predicted: np.ndarray) -> Callable[[n
     return scores_of
 
 
+def _seen_once(rows: int) -> np.ndarray:
+    """Return the weights (1, N + 2) with which each row counts once, and those that nobody has seen do not."""
+    return np.append(np.ones(rows), [0.0, 0.0])[None]
+
+
 def _drawn(scores_of: Callable[[np.ndarray], dict[str, np.ndarray]], rows: int) -> dict[str, np.ndarray]:
-    """Return (R,) values of each score of `rows` rows with random weights."""
+    """Return (R,) values of each score of `rows` rows with random weights, those of unseen rows smaller."""
     random = np.random.default_rng(0)
     size = max(1, MAX_WEIGHTS_AT_ONCE // rows)
+    shapes = np.append(np.ones(rows), [UNSEEN, UNSEEN])
     parts = []
     for start in range(0, DRAWS, size):
-        parts.append(scores_of(random.standard_exponential((min(size, DRAWS - start), rows))))
+        parts.append(scores_of(random.gamma(shapes, size=(min(size, DRAWS - start), len(shapes)))))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

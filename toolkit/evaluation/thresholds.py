@@ -45,7 +45,7 @@ class _Rows:
 
     def score(self, predicted: np.ndarray) -> float:
         """Return the metric of predictions (N, C)."""
-        return _f1(self.truth, predicted, self.metric)
+        return set_f1(self.truth, predicted, self.metric)
 
 
 def choose_thresholds(
@@ -145,7 +145,7 @@ def _best(log_odds: np.ndarray, truth: np.ndarray, others: _Others, usual: float
     return float(equals[np.abs(equals - usual).argmin()])
 
 
-def _f1(truth: np.ndarray, predicted: np.ndarray, metric: str) -> float:
+def set_f1(truth: np.ndarray, predicted: np.ndarray, metric: str) -> float:
     """Return micro or macro F1 as scikit-learn's; a label that is nowhere counts as 0 in the mean."""
     hits = (truth & predicted).sum(axis=0)
     either = truth.sum(axis=0) + predicted.sum(axis=0)
