@@ -88,6 +88,7 @@ def test_every_option_is_known_to_change_or_not():
         "map_labels",
         "keep_head",
         "no_header",
+        "multi_label",
         "trim_vocabulary",
     }
     untested |= {
@@ -97,6 +98,8 @@ def test_every_option_is_known_to_change_or_not():
         "label_smoothing",
         "class_weight",
         "teacher",
+        "label_separator",
+        "label_columns",
     }  # need another option
     assert set(CHANGES) | set(REFUSED) | untested == options
     assert (MAY_CHANGE | MAY_GROW) - untested == set(CHANGES)

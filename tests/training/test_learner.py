@@ -49,6 +49,7 @@ from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.compute.device import unwrap
 from toolkit.models.head_design import HeadDesign
+from toolkit.models.heads import HeadChoice
 from toolkit.tokens.dataset import broadcast_dataset
 from toolkit.training.learner import Learner, StepSettings
 from toolkit.training.loss import Loss
