@@ -174,3 +174,15 @@ def test_heads_of_all_kinds_are_reordered(architecture: Architecture, tmp_path):
     as_it_is = loaded(tmp_path / "same").model
     torch.testing.assert_close(scores(reordered), scores(as_it_is)[:, [1, 2, 0]])
     assert not torch.allclose(scores(reordered), scores(as_it_is), rtol=0.01)
+
+
+def test_a_head_is_kept_only_where_it_gives_a_text_as_many_labels_as_the_data(tmp_path):
+    several = HeadChoice(several_labels=True)
+    of_several = saved(tmp_path / "several", LABELS, problem_type="multi_label_classification")
+    of_one = saved(tmp_path / "one", LABELS)
+    kept = loaded(of_several, choice=several)
+    torch.testing.assert_close(scores(kept.model), own_scores(of_several))
+    assert kept.new_weights == []
+    assert kept.model.config.problem_type == "multi_label_classification"
+    assert "is for one label a text" in str(loaded(of_one, choice=several).notes[-1])
+    assert "is for several labels a text" in str(loaded(of_several).notes[-1])

@@ -32,6 +32,7 @@ def test_runs_with_the_same_labels_in_any_order_go_together(tmp_path):
     [
         ({"labels": ["a", "c"]}, r"the labels of the first are 'a', 'b', those of the second 'a', 'c'$"),
         ({"labels": ["a", "b", "c"]}, r"the labels of the first are 'a', 'b', those of the second 'a', 'b', 'c'$"),
+        ({"columns": columns() | {"label_separator": ";"}}, r"one gives a text one label, the other any number"),
         ({"columns": columns(pair="text_pair")}, r"the first was trained on single texts, the second on pairs of"),
         (
             {"columns": columns("review")},

@@ -96,3 +96,13 @@ def test_rows_with_windows_are_selected_and_concatenated_whole():
     assert joined.label_ids.tolist() == [0, 1, 7, 8]
     none = dataset_of([], None, 0, None, np.zeros(0, np.int64))
     assert (none.row_count, none.has_windows, len(none.windows_of(np.zeros(0, int)))) == (0, True, 0)
+
+
+def test_which_of_several_labels_rows_have_goes_with_them():
+    truth = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]], bool)
+    ids = [np.array([5]), np.array([6]), np.array([7]), np.array([8])]
+    made = dataset_of(ids, None, padding=0, label_ids=truth, row_ids=np.array([0, 1, 1, 2]))
+    assert made.tensors[3].dtype == torch.uint8
+    np.testing.assert_array_equal(made.label_ids, truth)
+    np.testing.assert_array_equal(made.select(np.array([2, 0])).label_ids, truth[[2, 0]])
+    np.testing.assert_array_equal(concatenate(made, made).label_ids, np.concatenate([truth, truth]))

@@ -129,3 +129,38 @@ def test_of_rows_that_belong_together_none_is_learned_from_while_another_is_pred
     assert parted.loss < 0.4 < np.log(2) * 0.95 < together.loss
     alone = fit_probe(ProbedRows(inputs, label_ids, np.arange(180)), none, 2)
     assert alone.loss == parted.loss
+
+
+# -- several labels a row ---------------------------------------------------------------------------------------------
+
+
+def sets(rows: int, seed: int = 0) -> ProbedRows:
+    """Return rows of 8 values, each of 4 labels by a line of its own, the last of which no row has."""
+    lines = np.random.default_rng(99).normal(size=(4, 8))
+    draw = np.random.default_rng(seed)
+    inputs = draw.normal(size=(rows, 8))
+    truth = inputs @ lines.T + draw.normal(size=(rows, 4)) > [0, 1, 3, 1e9]
+    return ProbedRows(inputs.astype(np.float32) + 2, truth)
+
+
+def test_a_probe_of_several_labels_is_logistic_regression_of_each_against_the_rest():
+    rows = sets(300)
+    scaled = ProbedRows(StandardScaler().fit_transform(rows.inputs), rows.label_ids)
+    logits = _fit(scaled, 4, 0.3).logits(scaled.inputs)
+    for label in range(3):
+        regression = LogisticRegression(C=0.3, max_iter=2000, tol=1e-6).fit(scaled.inputs, rows.label_ids[:, label])
+        expected = regression.decision_function(scaled.inputs)
+        np.testing.assert_allclose(logits[:, label], expected, atol=0.05)
+    assert (logits[:, 3] < -5).all()
+
+
+def test_a_share_of_it_leaves_each_label_as_frequent_as_it_is():
+    train, valid = sets(400), sets(400, seed=1)
+    probe = fit_probe(train, valid, 4)
+    assert probe.loss == pytest.approx(probe_loss(probe, valid), abs=1e-4)
+    again = LinearProbe.from_tensors(probe.tensors())
+    layer = torch.nn.Linear(8, 4)
+    again.start(layer, 0.3)
+    with torch.no_grad():
+        frequency = torch.sigmoid(layer(torch.from_numpy(train.inputs))).mean(0).numpy()
+    np.testing.assert_allclose(frequency, train.label_ids.mean(0), atol=0.08)

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
+from transformers import BertConfig, BertForSequenceClassification
 
 from toolkit.base.errors import UserError
 from toolkit.cli.console import Log
 from toolkit.cli.options import fine_tuning_options
 from toolkit.compute.batches import micro_batches
-from toolkit.training.loss import CROSS_ENTROPY, Loss, class_weights, make_loss, say_loss
+from toolkit.training.loss import CROSS_ENTROPY, LabelSetLoss, Loss, class_weights, make_loss, say_loss
 
 LABELS = ["con", "pro", "so so"]
 ROWS = 23
@@ -169,3 +170,26 @@ def test_a_loss_that_is_not_the_plain_one_is_said(label_ids):
     )
     assert "0.1 of the target shared by all labels" in said("--loss", "label_smoothing")
     assert "valid loss stays the plain cross entropy" in said("--loss", "label_smoothing")
+
+
+# -- several labels a row ---------------------------------------------------------------------------------------------
+
+
+def test_the_loss_of_several_labels_is_that_of_transformers_and_adds_up_over_parts():
+    truth = np.random.default_rng(0).random((7, 5)) < 0.3
+    loss = make_loss(fine_tuning_options(["--multi_label"]).training.loss, list("abcde"), truth)
+    assert isinstance(loss, LabelSetLoss)
+    config = BertConfig(
+        vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, num_labels=5,
+        problem_type="multi_label_classification",
+    )  # fmt: skip
+    output = BertForSequenceClassification(config)(torch.arange(7)[:, None], labels=torch.from_numpy(truth).float())
+    logits = output.logits.detach()
+    expected = output.loss
+    label_ids = torch.from_numpy(truth.astype(np.uint8))
+    assert loss.sum(logits, label_ids) / loss.total_weight(truth) == pytest.approx(expected.item())
+    parts = [loss.sum(logits[part], label_ids[part]) for part in (slice(0, 3), slice(3, 7))]
+    assert sum(parts).item() == pytest.approx(loss.sum(logits, label_ids).item())
+    shares = torch.full((14,), 0.5)
+    doubled = loss.sum(logits.repeat(2, 1), label_ids.repeat(2, 1), shares)
+    assert doubled.item() == pytest.approx(loss.sum(logits, label_ids).item())

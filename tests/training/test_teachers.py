@@ -7,6 +7,7 @@ from tests.conftest import run_facts
 from toolkit.base.errors import UserError
 from toolkit.training.teachers import TEACHERS_SHARE, check_teachers, soft_targets
 
+SETS = {"text": "text", "text_pair": None, "label": "label", "label_separator": ";"}
 PAIR = {"text": "text", "text_pair": "second", "label": "label"}
 
 
@@ -38,6 +39,7 @@ def test_teachers_may_have_the_labels_in_another_order():
     [
         ({"labels": ["a", "c"]}, False, "--teacher two has other labels than the training rows: a, c, not a, b"),
         ({"labels": ["a", "b", "c"]}, False, "a, b, c, not a, b"),
+        ({"columns": {**SETS}}, False, "--teacher two gives a text any number of labels"),
         (
             {"columns": PAIR},
             False,

@@ -39,7 +39,7 @@ class LinearProbe:
     weight: np.ndarray  # (C, H)
     bias: np.ndarray  # (C,)
     loss: float = math.nan  # mean cross entropy of rows that it has not learned from
-    kept: np.ndarray | None = None  # (C,), logits of the mean row, which stay where a row may have several labels
+    kept: np.ndarray | None = None  # (C,), log-odds of each label, where a row may have several
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return what it holds as tensors, for the other processes."""
@@ -136,7 +136,7 @@ def fit_probe(train: ProbedRows, valid: ProbedRows, labels: int) -> LinearProbe:
     probe = _fit(scaled, labels, best)
     weight = probe.weight / deviation
     bias = probe.bias - weight @ mean
-    kept = probe.bias.astype(np.float32) if train.have_label_sets else None
+    kept = special.logit(_shares(train)).astype(np.float32) if train.have_label_sets else None
     return LinearProbe(weight.astype(np.float32), bias.astype(np.float32), losses[best], kept)
 
 
@@ -190,17 +190,22 @@ def _fit(rows: ProbedRows, labels: int, strength: float) -> LinearProbe:
     return LinearProbe(all_weights, all_biases)
 
 
+def _shares(rows: ProbedRows) -> np.ndarray:
+    """Return the share of the rows that has each label, (C,), as if one row more had half of each."""
+    return (rows.label_ids.sum(axis=0) + UNSEEN / 2) / (len(rows) + UNSEEN)
+
+
 def _fit_label_sets(rows: ProbedRows, strength: float) -> LinearProbe:
     """Return logistic regression of each label against the rest, all of them at once; inputs as of _fit.
 
-    A label that no row has begins as if half a row had it.
+    A label that no row has keeps its share.
     """
     from scipy.optimize import minimize  # noqa: PLC0415 - as scikit-learn
 
     truth = rows.label_ids.astype(np.float64)  # (N, C)
     inputs = rows.inputs.astype(np.float64)
     shape = (truth.shape[1], inputs.shape[1])
-    shares = (truth.sum(axis=0) + UNSEEN / 2) / (len(truth) + UNSEEN)
+    shares = _shares(rows)
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the penalized sum of losses and its gradient, of weights (C * H,) and then biases (C,)."""
