@@ -36,6 +36,14 @@ def test_a_model_that_is_as_good_as_simple_methods_has_no_verdict(tmp_path):
     assert judged(tmp_path, 0.1, 0.1, baselines=None) is None
 
 
+def test_a_model_of_several_labels_a_row_has_none_since_what_would_help_it_is_not_known(tmp_path):
+    options = fine_tuning_options(["--multi_label", "--metric", "macro_f1", *RECIPE])
+    columns = {"text": "text", "text_pair": None, "label": "label", "label_separator": ";"}
+    simple = {"valid": {"tfidf": {"micro_f1": 0.8, "macro_f1": 0.8}}}
+    run = run_facts(columns=columns, metrics={"macro_f1": 0.1}, options=options.as_dict(), baselines=simple)
+    assert judge(run, [], None, options) is None
+
+
 def test_one_that_is_worse_has_the_scores_what_may_help_and_the_command(tmp_path):
     verdict = judged(tmp_path, 0.75, 0.5, "--train_file", "my rows.csv")
     first, *others, last = verdict.lines()

@@ -68,6 +68,8 @@ def judge(
     Accuracy is compared, and macro F1 too where that is what chose the model. `history` has the evaluations of the
     run, `train` its training rows.
     """
+    if run.columns.have_label_sets:
+        return None  # what would help has not been measured for them
     metrics = ["accuracy"]
     if run.options.get("metric") == "macro_f1":
         metrics.insert(0, "macro_f1")
