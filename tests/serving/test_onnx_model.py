@@ -6,8 +6,6 @@ import torch
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
-    DistilBertConfig,
-    DistilBertForSequenceClassification,
     RobertaConfig,
     RobertaForSequenceClassification,
 )
@@ -24,11 +22,8 @@ def classifier(kind: str) -> torch.nn.Module:
     torch.manual_seed(0)
     if kind == "bert":
         return BertForSequenceClassification(BertConfig(vocab_size=100, num_labels=3, **SMALL)).eval()
-    if kind == "roberta":
-        config = RobertaConfig(vocab_size=100, num_labels=3, max_position_embeddings=66, pad_token_id=1, **SMALL)
-        return RobertaForSequenceClassification(config).eval()
-    config = DistilBertConfig(vocab_size=100, num_labels=3, dim=32, n_layers=2, n_heads=2, hidden_dim=64)
-    return DistilBertForSequenceClassification(config).eval()
+    config = RobertaConfig(vocab_size=100, num_labels=3, max_position_embeddings=66, pad_token_id=1, **SMALL)
+    return RobertaForSequenceClassification(config).eval()
 
 
 def batch(kind: str, lengths: list[int]) -> dict[str, torch.Tensor]:
@@ -43,33 +38,39 @@ def batch(kind: str, lengths: list[int]) -> dict[str, torch.Tensor]:
     return inputs
 
 
+@pytest.fixture(scope="module", params=[pytest.param(kind, marks=needs_onnx) for kind in ("bert", "roberta")])
+def exported(request, tmp_path_factory):
+    """A kind of model, one of it, and the folder with the file that was written from it."""
+    folder = tmp_path_factory.mktemp(request.param)
+    model = classifier(request.param)
+    write_onnx(model, batch(request.param, [3, 9]), 64, folder / "model.onnx")
+    return request.param, model, folder
+
+
 @needs_onnx
-@pytest.mark.parametrize("kind", ["bert", "roberta", "distilbert"])
-def test_an_exported_model_gives_the_logits_of_torch_for_any_number_of_rows_and_tokens(kind, tmp_path):
-    model = classifier(kind)
-    write_onnx(model, batch(kind, [3, 9]), 64, tmp_path / "model.onnx")
-    exported = OnnxClassifier(tmp_path / "model.onnx", model.config)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+def test_an_exported_model_gives_the_logits_of_torch_for_any_number_of_rows_and_tokens(exported):
+    kind, model, folder = exported
+    from_file = OnnxClassifier(folder / "model.onnx", model.config)
     for lengths in ([1], [64], [2, 2], [5, 17, 1, 33, 64]):
         inputs = batch(kind, lengths)
         with torch.inference_mode():
             expected = model(**inputs).logits.numpy()
-        assert exported(**inputs).logits.numpy() == pytest.approx(expected, abs=1e-5)
+        assert from_file(**inputs).logits.numpy() == pytest.approx(expected, abs=1e-5)
 
 
 @needs_onnx
-def test_int8_is_smaller_and_nearly_the_same(tmp_path):
-    model = classifier("bert")
-    write_onnx(model, batch("bert", [3, 9]), 64, tmp_path / "model.onnx")
-    quantize(tmp_path / "model.onnx", tmp_path / "small.onnx")
-    inputs = batch("bert", [5, 17, 33])
-    exact, small = (OnnxClassifier(tmp_path / f"{name}.onnx", model.config) for name in ("model", "small"))
+def test_int8_is_nearly_the_same(exported):
+    kind, model, folder = exported
+    quantize(folder / "model.onnx", folder / "small.onnx")
+    inputs = batch(kind, [5, 17, 33])
+    exact, small = (OnnxClassifier(folder / f"{name}.onnx", model.config) for name in ("model", "small"))
     difference = np.abs(exact(**inputs).logits.numpy() - small(**inputs).logits.numpy()).max()
     assert 0 < difference < 0.05
     import onnx
 
-    kinds = [node.op_type for node in onnx.load(tmp_path / "small.onnx").graph.node]
+    kinds = [node.op_type for node in onnx.load(folder / "small.onnx").graph.node]
     assert "MatMulInteger" in kinds
+    assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "small.onnx"]
 
 
 def test_logits_are_divided_by_a_temperature_in_the_last_layer():
