@@ -215,12 +215,14 @@ def check_labels(model: PreTrainedModel, predict: Callable[[], np.ndarray], min_
     """Compare the labels that a model gives in int8 with those in fp32, and return a sentence about it.
 
     `predict` returns the labels (N,) of some rows, or which of them the rows have, (N, C).
-
     Raises UserError if fewer than this share of them are the same.
     """
     with without_int8(model):
         expected = predict()
-    same = int((predict() == expected).reshape(len(expected), -1).all(axis=1).sum())
+    is_same = predict() == expected
+    if is_same.ndim > 1:
+        is_same = is_same.all(axis=1)  # (N,)
+    same = int(is_same.sum())
     agreement = AGREEMENT.fill(same=same, rows=len(expected))
     if same < min_agreement * len(expected):
         raise UserError(TOO_FEW_AGREE.fill(agreement=agreement, least=min_agreement))
