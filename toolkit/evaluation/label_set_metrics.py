@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sklearn.metrics as sk
 from scipy import special
 from scipy.sparse import csr_array
 
@@ -28,7 +27,7 @@ from toolkit.evaluation.label_set_decision import (
     fit_sigmoid_temperature,
     sigmoid_loss_sum,
 )
-from toolkit.evaluation.metrics import BINS, Ranking, confidence_bins
+from toolkit.evaluation.metrics import BINS, Ranking, confidence_bins, rank_rows
 from toolkit.evaluation.scored_set import ScoredLabelSets
 from toolkit.evaluation.texts import DIVERGED
 from toolkit.evaluation.thresholds import choose_thresholds, set_f1
@@ -109,7 +108,7 @@ def full_label_set_scores(scored: ScoredLabelSets) -> dict[str, Any]:
     """
     truth = scored.label_ids
     predicted = scored.predicted
-    rankings = [_ranking(truth[:, i], scored.probabilities[:, i]) for i in range(len(scored.labels))]
+    rankings = [rank_rows(truth[:, i], scored.probabilities[:, i]) for i in range(len(scored.labels))]
     return {
         "rows": len(truth),
         **_set_scores(truth, predicted),
@@ -143,16 +142,6 @@ def _precision_and_recall(truth: np.ndarray, predicted: np.ndarray) -> dict[str,
         "macro_precision": float((hits / np.maximum(answers, 1)).mean()),
         "macro_recall": float((hits / np.maximum(support, 1)).mean()),
     }
-
-
-def _ranking(is_positive: np.ndarray, probability: np.ndarray) -> Ranking:
-    """Return how well the probability of a label ranks the rows that have it above the others."""
-    if is_positive.all() or not is_positive.any():
-        return Ranking(None, None)
-    return Ranking(
-        roc_auc=float(sk.roc_auc_score(is_positive, probability)),
-        average_precision=float(sk.average_precision_score(is_positive, probability)),
-    )
 
 
 def _mean_of_defined(values: Sequence[float | None]) -> float | None:

@@ -35,6 +35,16 @@ class Ranking(NamedTuple):
     average_precision: float | None
 
 
+def rank_rows(is_positive: np.ndarray, probability: np.ndarray) -> Ranking:
+    """Return how well the probability (N,) of a label ranks the rows that have it, (N,) bool, above the others."""
+    if is_positive.all() or not is_positive.any():
+        return Ranking(None, None)
+    return Ranking(
+        roc_auc=float(sk.roc_auc_score(is_positive, probability)),
+        average_precision=float(sk.average_precision_score(is_positive, probability)),
+    )
+
+
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:
     """Return the number (N,) of the bin that each confidence (N,) falls in, of BINS equally wide ones from 0 to 1."""
     return np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -133,7 +143,7 @@ def full_scores(scored: ScoredSet) -> dict:
     predicted = scored.predicted
     label_count = len(scored.labels)
     positive_id = scored.decision.positive_id
-    rankings = [_ranking(label_ids == i, scored.probabilities[:, i]) for i in range(label_count)]
+    rankings = [rank_rows(label_ids == i, scored.probabilities[:, i]) for i in range(label_count)]
     overall = [rankings[positive_id]] if label_count == 2 else rankings
     return {
         "rows": len(label_ids),
@@ -241,16 +251,6 @@ def _calibration_at(temperature: float, logits: np.ndarray, label_ids: np.ndarra
         "brier_score": brier_score(probabilities, label_ids),
         "loss": cross_entropy_sum(logits / temperature, label_ids) / len(label_ids),
     }
-
-
-def _ranking(is_positive: np.ndarray, probability: np.ndarray) -> Ranking:
-    """Return the ranking of one label against the rest."""
-    if is_positive.all() or not is_positive.any():
-        return Ranking(None, None)
-    return Ranking(
-        roc_auc=float(sk.roc_auc_score(is_positive, probability)),
-        average_precision=float(sk.average_precision_score(is_positive, probability)),
-    )
 
 
 def _mean_if_defined(values: Sequence[float | None]) -> float | None:
