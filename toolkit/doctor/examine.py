@@ -1,6 +1,6 @@
 """What is wrong with labelled files, or strange about them, before a model is trained on them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -86,16 +86,19 @@ def leaks(train: Table, test: Table) -> list[Finding]:
     return [*shared_texts(rows), *shared_groups(rows)]
 
 
+def _pairs_with_earlier(
+    numbers: Iterable[int], keys: Sequence[str], first_rows: Mapping[str, int]
+) -> list[tuple[int, int]]:
+    """Return those of some rows whose key an earlier file has, each with the first row there that has it."""
+    return [(row, first_rows[keys[row]]) for row in numbers if keys[row] in first_rows]
+
+
 def shared_texts(rows: LabelledRows) -> Iterator[Finding]:
     """Yield the texts of a file that an earlier file has too."""
     for earlier, first_rows in enumerate(rows.first_rows):
         earlier_texts = set(rows.texts_of(earlier))
         for table in range(earlier + 1, len(rows.tables)):
-            pairs = [
-                (row, first_rows[rows.normalized[row]])
-                for row in rows.numbers(table)
-                if rows.normalized[row] in first_rows
-            ]
+            pairs = _pairs_with_earlier(rows.numbers(table), rows.normalized, first_rows)
             if not pairs:
                 continue
             facts = {
@@ -116,9 +119,7 @@ def shared_groups(rows: LabelledRows) -> Iterator[Finding]:
             first_rows.setdefault(rows.groups[row], row)
         first_rows.pop("", None)
         for table in range(earlier + 1, len(rows.tables)):
-            pairs = [
-                (row, first_rows[rows.groups[row]]) for row in rows.numbers(table) if rows.groups[row] in first_rows
-            ]
+            pairs = _pairs_with_earlier(rows.numbers(table), rows.groups, first_rows)
             if not pairs:
                 continue
             facts = {
