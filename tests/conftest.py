@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 # One thread a process: pytest runs one worker a core, and more threads than cores only wait for each other.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
@@ -227,6 +228,40 @@ def processes(count: int, name: str | Path, *options, before: str = "") -> Itera
     with ExitStack() as stack:
         places = [run | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
         yield [stack.enter_context(started(name, *options, environment=place, before=before)) for place in places]
+
+
+class Exported(NamedTuple):
+    """What `infer.py --export onnx` leaves in `folder`/output/bert_classifier and says, and what infer.py writes."""
+
+    folder: Path
+    said: str
+    predictions: Path  # of DOCUMENTED_TEXTS and of reviews, as csv
+
+
+DOCUMENTED_TEXTS = ["the food was good", "the room was very dirty"]  # in docs/serving.md
+
+
+@pytest.fixture
+def exported(once, reviews, english_bert) -> Exported:
+    """A tiny classifier of reviews whose logits are divided by 1.7, exported."""
+
+    def make(folder: Path) -> list[str]:
+        model_dir = folder / "output" / "bert_classifier"
+        plain = ("--device", "cpu", "--precision", "fp32")
+        words = ("--output_dir", folder / "output", "--epochs", "1", "--learning_rate", "3e-3", *plain)
+        script("main.py", "--data_dir", reviews, "--model", english_bert, *words)
+        run = json.loads((model_dir / "run.json").read_text(encoding="utf-8"))
+        run["metrics"]["temperature"] = 1.7
+        (model_dir / "run.json").write_text(json.dumps(run), encoding="utf-8")
+        said = script("infer.py", "--model_dir", model_dir, "--export", "onnx", "--min_agreement", "0").stderr
+        rows = (reviews / "unlabelled.csv").read_text(encoding="utf-8") + "".join(f"0,{t}\n" for t in DOCUMENTED_TEXTS)
+        (folder / "texts.csv").write_text(rows, encoding="utf-8")
+        files = ("--input_file", folder / "texts.csv", "--output_file", folder / "predictions.csv")
+        script("infer.py", "--model_dir", model_dir, *files, *plain)
+        return [str(folder), said, str(folder / "predictions.csv")]
+
+    folder, said, predictions = once("exported", make)
+    return Exported(Path(folder), said, Path(predictions))
 
 
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree", "os.listdir"}

@@ -1,0 +1,108 @@
+"""The programs of docs/serving.md that serve an exported model, run as they stand there and asked as users ask."""
+
+import http.client
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import DOCUMENTED_TEXTS, ROOT, needs_onnx
+
+REQUESTS = 1000
+AT_ONCE = 16
+AS_WRITTEN = 1e-5  # the most by which a served probability may differ from a written one
+
+
+def documented(name: str) -> str:
+    """Return the program of docs/serving.md whose first line is a comment with its name."""
+    page = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\w+\n(.*?)```", page, re.DOTALL)
+    (program,) = [block for block in blocks if re.match(rf"\W+{re.escape(name)}\b", block)]
+    return program
+
+
+def predictions_of(exported) -> pd.DataFrame:
+    """Return what infer.py writes for the texts."""
+    return pd.read_csv(exported.predictions)
+
+
+@pytest.fixture
+def place(exported, tmp_path) -> Path:
+    """An empty folder with output/bert_classifier in it, as the programs expect it."""
+    (tmp_path / "output").symlink_to(exported.folder / "output")
+    return tmp_path
+
+
+@needs_onnx
+def test_the_documented_program_answers_as_infer_does_without_torch(exported, place):
+    without = "import sys\nfor name in ('torch', 'transformers', 'pandas'): sys.modules[name] = None\n"
+    command = [sys.executable, "-c", without + documented("classify.py")]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=True)
+    answers = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    written = predictions_of(exported).tail(len(DOCUMENTED_TEXTS))
+    assert [label for label, _ in answers] == written["prediction"].tolist()
+    probabilities = np.array([[*eval(row).values()] for _, row in answers])
+    assert probabilities == pytest.approx(written[["prob_con", "prob_pro"]].to_numpy(), abs=AS_WRITTEN)
+
+
+@contextmanager
+def server(folder: Path, *words: str) -> Iterator[int]:
+    """Start a Python module that serves in a folder and says its address; gives the port."""
+    command = [sys.executable, "-u", "-m", *words]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if port := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+                    break
+            assert port, "".join(said)
+            yield int(port[1])
+        finally:
+            process.kill()
+
+
+def ask(port: int, bodies: list) -> list[tuple[int, list[dict]]]:
+    """Send requests one after the other; return the status and the content of each answer."""
+    answers = []
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        for body in bodies:
+            connection.request("POST", "/predict", json.dumps(body), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answers.append((answer.status, json.loads(answer.read())))
+    return answers
+
+
+@needs_onnx
+def test_the_documented_app_answers_a_thousand_requests_as_infer_does(exported, place):
+    pytest.importorskip("fastapi")
+    pytest.importorskip("uvicorn")
+    (place / "serve.py").write_text(documented("serve.py"), encoding="utf-8")
+    written = predictions_of(exported)
+    texts = written["text"].tolist()
+    rows = [[(7 * request + step) % len(texts) for step in range(request % 3 + 1)] for request in range(REQUESTS)]
+    bodies = [[texts[row] for row in numbers] for numbers in rows]
+    with server(place, "uvicorn", "serve:app", "--port", "0", "--no-access-log") as port:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            shares = list(pool.map(partial(ask, port), [bodies[first::AT_ONCE] for first in range(AT_ONCE)]))
+        others = ask(port, [["the food was good " * 100], [["the food was good", "the room was bad"]]])
+        mistakes = ask(port, [[], ["text"] * 257, "text", [3], {"texts": ["text"]}])
+    assert [status for status, _ in others] == [200, 200]
+    assert [status for status, _ in mistakes] == [422] * 5
+    for first, share in enumerate(shares):
+        assert [status for status, _ in share] == [200] * len(rows[first::AT_ONCE])
+        answers = [answer for _, content in share for answer in content]
+        expected = written.iloc[[row for numbers in rows[first::AT_ONCE] for row in numbers]]
+        assert [answer["prediction"] for answer in answers] == expected["prediction"].tolist()
+        for label in ("con", "pro"):
+            probabilities = [answer["probabilities"][label] for answer in answers]
+            assert probabilities == pytest.approx(expected[f"prob_{label}"].tolist(), abs=AS_WRITTEN)
