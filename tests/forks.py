@@ -1,4 +1,4 @@
-"""Scripts in processes of their own that need not import torch anew: forked from one that has imported the packages."""
+"""Scripts in processes of their own that need not import torch anew: forked from one that has imported all of it."""
 
 import contextlib
 import multiprocessing
@@ -9,10 +9,6 @@ import sys
 import threading
 from pathlib import Path
 
-PACKAGES = ["torch", "transformers", "transformers.models.bert.modeling_bert", "pandas", "pyarrow", "safetensors.torch",
-            "sklearn.metrics", "sklearn.tree", "sklearn.linear_model", "sklearn.feature_extraction.text",
-            "sklearn.model_selection", "scipy.optimize", "cleanlab.filter", "datasketch", "opencc", "matplotlib.figure",
-            "matplotlib.backends.backend_agg", "filelock", "torch.distributed", "torch.nn.parallel"]  # fmt: skip
 READ_AT_START = (
     "HF_",
     "PYTHONIO",
@@ -46,7 +42,7 @@ class Forked:
     """
 
     def __init__(self, words: list[str], folder: Path, environment: dict[str, str], before: str = ""):
-        FORKS.set_forkserver_preload(PACKAGES)
+        FORKS.set_forkserver_preload(["tests.preloaded"])
         given, self.stdin = _pipe(writes=True)
         said, self.stdout = _pipe(writes=False)
         erred, self.stderr = _pipe(writes=False)
