@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -115,8 +116,43 @@ def test_the_picture_of_the_house_is_the_contract(name):
     assert "storey1 --> base --> libraries" in picture
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
-def test_the_readme_has_a_line_for_each_wing(name):
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "CONTRIBUTING.zh-CN.md"])
+def test_each_wing_has_a_line(name):
     lines = re.findall(r"^toolkit/(\w+)/ ", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)
     assert lines == [wing for storey in storeys() for wing in storey]
     assert {*lines} == {path.parent.name for path in (ROOT / "toolkit").glob("*/__init__.py")}
+
+
+@pytest.mark.parametrize("name", ["installation.md", "installation.zh-CN.md"])
+def test_the_commands_for_plain_pip_install_what_pyproject_asks_for(name):
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    block = re.search(r"<!-- plain-pip -->\n```bash\n(.*?)```", text, re.DOTALL).group(1)
+    words = [word for line in block.splitlines() for word in line.removeprefix("pip install").split()]
+    packages = {word.partition("==")[0] for word in words if not word.startswith("--")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert packages == {"torch"} | {re.match(r"[\w-]+", line).group() for line in project["dependencies"]}
+
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)#:]*)(?:#([^)]*))?\)")
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the names that a heading of a document can be linked by, made as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_of_a_document_leads_somewhere():
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    for document in documents:
+        for place, anchor in LINK.findall(document.read_text(encoding="utf-8")):
+            target = document.parent / place if place else document
+            assert target.exists(), f"{document.name}: {place}"
+            if anchor:
+                assert anchor in anchors(target), f"{document.name}: {place}#{anchor}"
+
+
+def test_the_index_names_every_document():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    names = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {name for name in names if f"({name})" not in index} == set()

@@ -129,3 +129,10 @@ def test_a_process_that_ends_well_has_status_0(rank):
 def test_a_process_that_fails_does_not_wait_for_its_threads():
     body = "import threading, time; threading.Thread(target=time.sleep, args=[600]).start(); raise UserError('full')"
     assert run_as(0, body)[:2] == (2, ["error: full"])
+
+
+def test_a_script_that_a_notebook_starts_can_draw_without_the_packages_of_the_notebook():
+    code = "from toolkit.cli.exits import begin_script; begin_script(); import matplotlib.figure; print('drawn')"
+    environment = os.environ | {"MPLBACKEND": "module://no_such_package_inline.backend_inline"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "drawn\n", done.stderr

@@ -27,8 +27,8 @@ STOPPED = Text(
     "因信号 {signal} 停止；已保存的内容都是完整的；请再次运行同一条命令，main.py 请加上 --resume",
 )
 NOT_INSTALLED = Text(
-    "the package {package!r} is not installed; README.md has the install command",
-    "没有安装软件包 {package!r}；安装命令见 README.zh-CN.md",
+    "the package {package!r} is not installed; docs/installation.md has the commands",
+    "没有安装软件包 {package!r}；安装命令见 docs/installation.zh-CN.md",
 )
 OUT_OF_MEMORY = Text("out of memory ({reason})", "内存不足（{reason}）")
 THE_OUTPUT = Text("the output", "输出")
@@ -42,6 +42,8 @@ def begin_script() -> None:
     prepare_streams()
     _prepare_signals()
     sys.excepthook = _end_early
+    # A notebook names a backend of its own here, and matplotlib cannot be imported where that is not installed.
+    os.environ["MPLBACKEND"] = "agg"
 
 
 def _end_early(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
