@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +16,20 @@ ALONE = [
 ]  # fmt: skip
 
 
-@contextmanager
-def opened(path: Path, **how) -> Iterator:
-    """Open a file in a page of Playwright, which afterwards has asked for nothing else and complained of nothing.
+@dataclass(frozen=True)
+class Visit:
+    """A page of Playwright, the addresses that were asked for while it was open, and what the console said."""
 
-    `how` is Playwright's: viewport, color_scheme. Skips the test where there is no browser.
+    page: Any
+    asked: list[str]
+    said: list[str]
+
+
+@contextmanager
+def visited(url: str, **how) -> Iterator[Visit]:
+    """Open an address in a page of Playwright; `how` is Playwright's: viewport, color_scheme.
+
+    Skips the test where there is no browser.
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if BROWSER is None:
@@ -31,12 +42,22 @@ def opened(path: Path, **how) -> Iterator:
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: (said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.goto(path.as_uri())
-        yield page
-        page.wait_for_timeout(200)  # for what an injected script would do later
+        page.goto(url)
+        yield Visit(page, asked, said)
         browser.close()
-    assert asked == [path.as_uri()] + [url for url in asked if url == "data:,"]
-    assert said == []
+
+
+@contextmanager
+def opened(path: Path, **how) -> Iterator:
+    """Open a file in a page of Playwright, which afterwards has asked for nothing else and complained of nothing.
+
+    `how` as in `visited`.
+    """
+    with visited(path.as_uri(), **how) as visit:
+        yield visit.page
+        visit.page.wait_for_timeout(200)  # for what an injected script would do later
+    assert visit.asked == [path.as_uri()] + [url for url in visit.asked if url == "data:,"]
+    assert visit.said == []
 
 
 def figure_at(metrics: dict, path: str) -> float:

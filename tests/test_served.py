@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.browser import visited
 from tests.conftest import DOCUMENTED_TEXTS, ROOT, needs_onnx
 
 REQUESTS = 1000
@@ -106,3 +108,35 @@ def test_the_documented_app_answers_a_thousand_requests_as_infer_does(exported, 
         for label in ("con", "pro"):
             probabilities = [answer["probabilities"][label] for answer in answers]
             assert probabilities == pytest.approx(expected[f"prob_{label}"].tolist(), abs=AS_WRITTEN)
+
+
+@pytest.fixture
+def node_modules() -> Path:
+    """The folder of npm with transformers.js that the environment names."""
+    folder = Path(os.environ.get("NODE_MODULES", "none"))
+    if not (folder / "@huggingface" / "transformers").is_dir():
+        pytest.skip("NODE_MODULES names no folder with transformers.js: npm install @huggingface/transformers")
+    return folder.resolve()
+
+
+@needs_onnx
+def test_the_documented_page_answers_as_infer_does_and_asks_nobody_else(exported, place, node_modules):
+    (place / "page.html").write_text(documented("page.html"), encoding="utf-8")
+    (place / "node_modules").symlink_to(node_modules)
+    written = predictions_of(exported).tail(20)
+    with server(place, "http.server", "--bind", "127.0.0.1", "0") as port:
+        home = f"http://127.0.0.1:{port}/"
+        with visited(f"{home}page.html") as visit:
+            visit.page.wait_for_selector("#classify:enabled")
+            for row in written.itertuples():
+                visit.page.fill("#text", row.text)
+                visit.page.evaluate("document.getElementById('answer').textContent = ''")
+                visit.page.click("#classify")
+                visit.page.wait_for_function("document.getElementById('answer').textContent")
+                scores = json.loads(visit.page.inner_text("#answer"))
+                assert scores[0]["label"] == row.prediction
+                probabilities = {score["label"]: score["score"] for score in scores}
+                assert probabilities == pytest.approx({"con": row.prob_con, "pro": row.prob_pro}, abs=AS_WRITTEN)
+    assert f"{home}output/bert_classifier/onnx/model.onnx" in visit.asked
+    assert [url for url in visit.asked if not url.startswith((home, "data:,"))] == []
+    assert set(visit.said) <= {"No available adapters."}  # what Chromium says where there is no graphics card
