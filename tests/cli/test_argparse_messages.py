@@ -9,7 +9,7 @@ from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
 from toolkit.cli.argparse_messages import in_both_languages, problem_of_argument
 from toolkit.cli.options import fine_tuning_options, inference_options
-from toolkit.cli.parser import Parser
+from toolkit.cli.parser import Introduction, Parser
 
 MISTAKES = [  # with what each is about, which stays as it is in both languages
     (["--metric", "best"], ["--metric", "'best'", "accuracy", "loss"]),
@@ -44,7 +44,7 @@ def argparse_says(words: list[str], capsys: pytest.CaptureFixture) -> str:
 @pytest.mark.parametrize(("words", "names"), MISTAKES)
 def test_a_mistake_is_told_in_english_as_argparse_tells_it_and_in_chinese_without_an_english_word(words, names, capsys):
     with pytest.raises(UserError) as caught:
-        add_options(Parser(prog="script.py")).parse_args(words)
+        add_options(Parser(Introduction("", {}, (), "--file"), prog="script.py")).parse_args(words)
     assert caught.value.lines("en") == [argparse_says(words, capsys)]
     (chinese,) = caught.value.lines("zh")
     for name in names:

@@ -1,6 +1,7 @@
 import argparse
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -53,13 +54,36 @@ def test_an_option_without_a_default_says_what_happens_without_it(action):
 
 
 @pytest.mark.parametrize("script", PARSERS)
-def test_help_names_every_option_and_what_the_script_does(script):
+def test_the_full_help_explains_every_option(script):
+    parser = PARSERS[script]()
+    shown = " ".join(parser.format_full_help().split())
+    assert parser.prog == script
+    assert parser.description in shown
+    for action in parser._actions:
+        switched_off = isinstance(action, argparse.BooleanOptionalAction) and action.default is False
+        assert all(name in shown for name in action.option_strings[: 1 if switched_off else None])
+        assert " ".join(action.help.partition("%")[0].partition(" (default")[0].split()) in shown
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_help_fits_a_hundred_lines_of_a_terminal_and_names_every_option(script, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     parser = PARSERS[script]()
     shown = parser.format_help()
-    assert parser.prog == script
-    assert parser.description.split()[0] in shown
+    assert shown.count("\n") <= 100
+    assert max(map(len, shown.splitlines())) <= 80
     for action in parser._actions:
-        assert all(name in shown for name in action.option_strings)
+        assert action.option_strings[0] in shown.split() or action.dest.startswith("help"), action.dest
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_the_examples_of_help_are_commands_that_can_be_parsed(script):
+    parser = PARSERS[script]()
+    assert len(parser.introduction.examples) == 3
+    for command in parser.introduction.examples:
+        words = shlex.split(command)
+        assert words[:2] == ["python", script]
+        parser.parse_args(words[2:])
 
 
 @pytest.mark.parametrize("script", PARSERS)

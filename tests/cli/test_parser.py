@@ -4,12 +4,13 @@ import math
 import pytest
 
 from toolkit.base.errors import UserError
-from toolkit.cli.parser import Parser, number, options_on_command_line
+from toolkit.cli.parser import Introduction, Parser, number, options_on_command_line
 
 
 @pytest.fixture
 def parser() -> Parser:
-    parser = Parser(prog="script.py", description="Do it.")
+    introduction = Introduction("Do it.", {"script.py": "do it"}, ("--epochs", "--name"), "--file", "--text")
+    parser = Parser(introduction, prog="script.py")
     parser.add_argument("--epochs", "--num_train_epochs", type=number(int, 1), default=3, help="how often")
     parser.add_argument("--learning_rate", type=number(float, 0, above=True), default=5e-5, help="how fast")
     parser.add_argument("--text", help="a text")
@@ -41,8 +42,9 @@ def test_options_are_read_from_the_command_line_by_default(parser, monkeypatch):
         (["--num_train_epoch", "5"], "unknown option --num_train_epoch; did you mean --num_train_epochs?"),
         (["--no-overwite"], "unknown option --no-overwite; did you mean --no-overwrite?"),
         (["--zzz"], "unknown option --zzz; --help lists them all"),
-        (["stray"], "unexpected argument 'stray'; --help lists the options"),
-        (["--epochs", "2", "stray"], "unexpected argument 'stray'; --help lists the options"),
+        (["stray"], "unexpected argument 'stray'; did you mean --text 'stray'?"),
+        (["--epochs", "2", "stray"], "unexpected argument 'stray'; did you mean --text 'stray'?"),
+        ([__file__], f"unexpected argument {__file__!r}; did you mean --file {__file__!r}?"),
     ],
 )
 def test_a_mistyped_option_is_one_line_with_the_option_that_was_meant(parser, words, suggestion):
@@ -79,7 +81,7 @@ def test_a_value_that_does_not_fit_is_one_line_that_names_the_option(parser, wor
 
 def test_help_shows_the_defaults_that_say_something(parser, capsys):
     with pytest.raises(SystemExit) as caught:
-        parser.parse_args(["--help"])
+        parser.parse_args(["--help_all"])
     assert caught.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "how often (default: 3)" in shown
@@ -87,6 +89,17 @@ def test_help_shows_the_defaults_that_say_something(parser, capsys):
     assert "a name (default: none)" in shown
     assert "(default: None)" not in shown
     assert "(default: False)" not in shown
+
+
+def test_help_explains_the_common_options_and_names_the_others(parser, capsys):
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args(["--help"])
+    assert caught.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "usage: script.py [options] Do it. examples: script.py do it" in shown
+    assert "how often (default: 3)" in shown
+    assert "how fast" not in shown
+    assert "--learning_rate --text --text_pair --overwrite script.py --help_all explains all options." in shown
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from toolkit.base.errors import UserError
 from toolkit.base.languages import LANGUAGES
 from toolkit.cli.class_weights import ClassWeightAction
 from toolkit.cli.label_names import MapLabels
-from toolkit.cli.parser import Parser, number, options_on_command_line, path
+from toolkit.cli.parser import Introduction, Parser, number, options_on_command_line, path
 from toolkit.cli.sections import (
     FineTuningOptions,
     InferenceOptions,
@@ -24,6 +24,37 @@ from toolkit.cli.texts import COMBINATIONS, PACKAGES, VALUES
 # fmt: off
 LARGEST_SEED = 2**63 - 1
 EPILOG = "@FILE in place of an option reads further options from FILE."
+TRAINING = Introduction(
+    "Fine-tune a BERT text classifier on data/trainset.*, keeping the epoch that is best on data/validset.*. What is not given is chosen for the data.",
+    {
+        "python main.py": "learn from data/trainset.* into output/",
+        "python main.py --train_file reviews.csv --output_dir reviews": "learn from a file of your own",
+        "python main.py --model hfl/chinese-bert-wwm --check_data": "only look at the data, with the tokenizer of that model",
+    },
+    ("--train_file", "--valid_file", "--test_file", "--text_column", "--label_column", "--multi_label", "--model", "--max_length", "--epochs", "--learning_rate", "--batch_size", "--micro_batch_size", "--metric", "--check_data", "--output_dir", "--overwrite", "--resume", "--device"),
+    file_option="--train_file",
+)
+SCORING = Introduction(
+    "Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.",
+    {
+        "python test_code.py": "score output/bert_classifier on data/testset.*",
+        "python test_code.py --model_dir reviews/bert_classifier --test_file new.csv": "score another model on another file",
+        "python test_code.py --compare other_output": "is the difference to another run more than chance?",
+    },
+    ("--model_dir", "--test_file", "--text_column", "--label_column", "--threshold", "--compare", "--batch_size", "--device", "--output_dir", "--report_language"),
+    file_option="--test_file",
+)
+INFERENCE = Introduction(
+    "Write a prediction and the probability of every label for each unlabelled row.",
+    {
+        "python infer.py --text 'The soup was cold.'": "classify one text",
+        "python infer.py --input_file reviews.csv --output_file answers.csv": "classify the rows of a file",
+        "python infer.py --abstain_below 0.8": "leave the unsure ones of data/unlabelled.* to a person",
+    },
+    ("--model_dir", "--text", "--input_file", "--output_file", "--text_column", "--threshold", "--abstain_below", "--top_k", "--batch_size", "--device", "--overwrite"),
+    file_option="--input_file",
+    text_option="--text",
+)
 _count = number(int, 1)
 _count_or_off = number(int, 0)
 _positive = number(float, 0, above=True)
@@ -104,7 +135,7 @@ def _add_text_columns(group: argparse._ArgumentGroup) -> None:
 
 def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORMATS) -> None:
     group.add_argument("--precision", default="auto", choices=formats, help="number format of matrix products; auto takes the fastest that is safe on this machine")
-    group.add_argument("--fast", action=SWITCH, default=True, help="skip what the classifier never reads and, on a CPU, padding; draw dropout and lay out weights in faster ways; the results are the same but for rounding and the dropout drawn (default: on)")
+    group.add_argument("--fast", action=SWITCH, default=True, help="skip what the classifier never reads and, on a CPU, padding; draw dropout and lay out weights in faster ways; the results are the same but for rounding and the dropout drawn")
     group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best available")
 
 
@@ -112,7 +143,7 @@ def _add_saved_model(parser: Parser) -> None:
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", dest="model_dirs", nargs="+", default=["output/bert_classifier"], type=path, metavar="DIR", help="the model directory that main.py wrote; the probabilities of several with the same labels are averaged")
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
-    group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that of the validation rows predicted with 0.8, say, about eight in ten are right; it changes no prediction (default: on)")
+    group.add_argument("--calibrated", action=SWITCH, default=True, help="divide the logits by the temperature in run.json, so that of the validation rows predicted with 0.8, say, about eight in ten are right; it changes no prediction")
     group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; of a --multi_label run: each label (off: as in run.json, else whichever is most probable)")
     _add_machine(group, (*FORMATS, "int8"))
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8 (x86 processors only) stops if a smaller share of up to 1,000 rows from all over the file keeps the label that fp32 gives (0: no comparison)")
@@ -136,13 +167,13 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--text_column", default="text", metavar="NAME", help="column of the text; where none is called text, one that clearly is the text by its name or content is taken, and the data line says so")
     group.add_argument("--pair_column", metavar="NAME", help="column of the second text of a pair (off: text_pair where the training file has it)")
     group.add_argument("--label_column", default="label", metavar="NAME", help="column of the label; where none is called label, one that clearly is the label is taken, and the data line says so")
-    group.add_argument("--multi_label", action=SWITCH, default=False, help="a row may have several labels, or none: each label is predicted by itself (default: off, each row has one label)")
+    group.add_argument("--multi_label", action=SWITCH, default=False, help="a row may have several labels, or none: each label is predicted by itself (off: each row has one label)")
     group.add_argument("--label_separator", type=_label_separator, metavar="TEXT", help="of --multi_label: what stands between the labels in a cell of --label_column, and in predictions; a list of json, jsonl and parquet needs none (off: ;)")
     group.add_argument("--label_columns", nargs="+", metavar="NAME", help="of --multi_label: one column for each label, with 1 or true where a row has it, else 0 or false (off: the labels stand in --label_column)")
     group.add_argument("--group_column", metavar="NAME", help="column of what rows have in common, such as user_id: rows with the same text there never stand on both sides of a split, that is of the rows held out for validation or of folds, and the findings say which groups stand in two files; a row whose cell is empty is a group of its own (off: no groups)")
     _add_map_labels(group, "as they stand there")
     _add_reading(group, on_bad_rows="stop")
-    group.add_argument("--keep_duplicates_together", action=SWITCH, default=True, help="keep rows whose texts are equal or nearly equal, as the findings have it, on one side of the rows held out for validation and of folds (default: on)")
+    group.add_argument("--keep_duplicates_together", action=SWITCH, default=True, help="keep rows whose texts are equal or nearly equal, as the findings have it, on one side of the rows held out for validation and of folds")
     group.add_argument("--drop_leaked", action=SWITCH, default=False, help="leave out of training the rows that are also in the validation file or in the testset of --data_dir (or --test_file), ignoring spaces, width, case and traditional characters; with --group_column also those whose group is there")
     group.add_argument("--check_data", action=SWITCH, default=False, help="read, check and tokenize the data, report on it, and stop before training")
     group.add_argument("--find_label_errors", action=SWITCH, default=False, help="instead of a run, write the labelled rows whose labels are probably wrong to label_errors.csv in --output_dir; this trains --folds models, each of which predicts rows that it has not seen, and keeps none of them; a run in --output_dir stays as it is (needs the package cleanlab)")
@@ -189,7 +220,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--class_weight", action=ClassWeightAction, nargs="+", default="none", metavar="LABEL=WEIGHT", help="how much the training rows of a label count, for labels that are rare or matter more: none (all alike), balanced (the rows of each label together count the same), or a weight for some of the labels (the others have 1)")
     group.add_argument("--teacher", nargs="+", type=path, metavar="DIR", help="also learn from the probabilities that an earlier run's model gives the training rows, or the mean of those that several give; they need the same labels, and may be larger (off: learn from the labels alone)")
     group.add_argument("--unlabelled_file", type=path, metavar="FILE", help="of --teacher: texts without labels, in any format of the other files, that are learned from as the teachers predict them (off: the training rows alone)")
-    group.add_argument("--metric", default="auto", choices=["auto", *METRICS, *(name for name in LABEL_SET_METRICS if name not in METRICS)], help="what chooses the best epoch; f1 is for --positive_label; micro_f1, sample_f1 and subset_accuracy are for --multi_label; auto: accuracy, with --multi_label micro_f1")
+    group.add_argument("--metric", default="auto", choices=["auto", *METRICS, *(name for name in LABEL_SET_METRICS if name not in METRICS)], metavar="SCORE", help="score that selects the best epoch: accuracy, macro_f1, f1 (of --positive_label), mcc or loss; with --multi_label micro_f1, macro_f1, sample_f1, subset_accuracy or loss; auto: accuracy, with --multi_label micro_f1")
     group.add_argument("--positive_label", metavar="LABEL", help="of two labels, the one that f1 and the ROC curve are for (off: the second in order)")
     group.add_argument("--threshold", type=_auto_or(_threshold), metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; auto: the one at which --metric is best on the validation set, or for more labels a bias for each, kept only if --metric is surely better with it; with --multi_label it is that of every label, and auto chooses one for each (off: whichever is most probable; with --multi_label auto)")
     group.add_argument("--eval_steps", type=_auto_or(_count_or_off), default="auto", metavar="STEPS", help="also evaluate every this many steps (0: only at the end of each epoch); auto evaluates about ten times in a run of few epochs, less often where the validation set is large")
@@ -297,7 +328,7 @@ def _check_label_search(args: argparse.Namespace) -> None:
 
 def training_parser() -> Parser:
     """Return the parser of main.py."""
-    parser = Parser(_check_training, prog="main.py", description="Fine-tune a BERT text classifier on data/trainset.*, keeping the epoch that is best on data/validset.*.", epilog=EPILOG)
+    parser = Parser(TRAINING, _check_training, prog="main.py", epilog=EPILOG)
     _add_data(parser.add_argument_group("data"))
     _add_model(parser.add_argument_group("model"))
     _add_training(parser.add_argument_group("training"))
@@ -315,7 +346,7 @@ def training_parser() -> Parser:
 
 def scoring_parser() -> Parser:
     """Return the parser of test_code.py."""
-    parser = Parser(prog="test_code.py", description="Score the saved model on data/testset.* and write metrics.json, predictions.csv and report.html.", epilog=EPILOG)
+    parser = Parser(SCORING, prog="test_code.py", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--test_file", type=path, metavar="FILE", help="labelled rows to score (off: testset.* of --data_dir)")
     group.add_argument("--compare", type=path, metavar="OTHER_RUN", help="directory of another run that test_code.py has scored on the same file: report whether the difference to it is more than chance (off: no comparison)")
@@ -342,7 +373,7 @@ def _check_inference(args: argparse.Namespace) -> None:
 
 def inference_parser() -> Parser:
     """Return the parser of infer.py."""
-    parser = Parser(_check_inference, prog="infer.py", description="Write a prediction and the probability of every label for each unlabelled row.", epilog=EPILOG)
+    parser = Parser(INFERENCE, _check_inference, prog="infer.py", epilog=EPILOG)
     group = parser.add_argument_group("data")
     group.add_argument("--input_file", type=path, metavar="FILE", help="rows to classify: a file, several by a pattern such as 'part-*.csv', a folder of texts, or - for standard input (off: unlabelled.* of --data_dir)")
     group.add_argument("--output_file", type=path, metavar="FILE", help="file for the rows and their predictions, - for standard output (off: predictions.* in the format of the input, beside the model directory; for standard input, standard output)")

@@ -7,7 +7,9 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,24 +23,116 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that shows a default only where there is one worth reading."""
+    """Help that shows a default only where there is one worth reading, and a switch by what changes something."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
+        # Python 3.10 writes the default of a switch into its help by itself.
+        text = (action.help or "").replace(" (default: %(default)s)", "")
+        if action.default is True:
+            return f"{text} (default: on)"
         if action.default in (None, False, argparse.SUPPRESS):
-            # Python 3.10 writes the default of a switch into its help by itself.
-            return (action.help or "").replace(" (default: %(default)s)", "")
+            return text
         if isinstance(action.default, list):
-            return f"{action.help} (default: {' '.join(map(str, action.default))})"
-        return super()._get_help_string(action) or ""
+            return f"{text} (default: {' '.join(map(str, action.default))})"
+        return f"{text} (default: %(default)s)"
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse.BooleanOptionalAction) and action.default is False:
+            return action.option_strings[0]
+        return super()._format_action_invocation(action)
+
+
+class _FullHelp(argparse.Action):
+    """Prints the help of all options, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print it."""
+        assert isinstance(parser, Parser)
+        parser._print_message(parser.format_full_help(), sys.stdout)
+        parser.exit()
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """What --help begins with: what the script does, commands to begin with, and the options that are used most."""
+
+    description: str
+    examples: Mapping[str, str]  # a command and what it is for
+    common: Sequence[str]  # options by their first name
+    file_option: str  # what takes a file
+    text_option: str | None = None  # what takes a text
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that knows no abbreviations, reads @files and answers a mistake with one line."""
+    """An ArgumentParser that knows no abbreviations, reads @files and answers a mistake with one line.
 
-    def __init__(self, check: Callable[[argparse.Namespace], None] = lambda options: None, **kwargs: Any):
-        super().__init__(allow_abbrev=False, exit_on_error=False, formatter_class=_Help, **kwargs)
-        self.check = check  # raises UserError for options that do not go together
+    `check` raises UserError for options that do not go together. --help explains the options used most and names the
+    others, --help_all explains all.
+    """
+
+    def __init__(
+        self,
+        introduction: Introduction,
+        check: Callable[[argparse.Namespace], None] = lambda options: None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            allow_abbrev=False,
+            exit_on_error=False,
+            formatter_class=_Help,
+            add_help=False,
+            usage="%(prog)s [options]",
+            description=introduction.description,
+            **kwargs,
+        )
+        self.introduction = introduction
+        self.check = check
         self.words: list[str] = []  # what was parsed last, argument files expanded
+        group = self.add_argument_group("help")
+        group.add_argument("-h", "--help", action="help", help="explain the options used most, and name the others")
+        group.add_argument(
+            "--help_all", action=_FullHelp, nargs=0, default=argparse.SUPPRESS, help="explain all options"
+        )
+
+    def format_help(self) -> str:
+        """Return the help of the options used most, and the names of the others."""
+        common = [self._option_string_actions[name] for name in self.introduction.common]
+        formatter = self._begin_help()
+        formatter.start_section("options used most")
+        formatter.add_arguments(common)
+        formatter.end_section()
+        for group in self._action_groups:
+            names = [action.option_strings[0] for action in group._group_actions if action not in common]
+            if names and group.title != "help":
+                formatter.start_section(f"more: {group.title}")
+                formatter.add_text(" ".join(names))
+                formatter.end_section()
+        formatter.add_text(f"{self.prog} --help_all explains all options. {self.epilog or ''}")
+        return formatter.format_help()
+
+    def format_full_help(self) -> str:
+        """Return the help of all options, group by group."""
+        formatter = self._begin_help()
+        for group in self._action_groups:
+            formatter.start_section(group.title)
+            formatter.add_arguments(group._group_actions)
+            formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
+
+    def _begin_help(self) -> argparse.HelpFormatter:
+        """Return a formatter that has the usage, the description and the examples."""
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        formatter.start_section("examples")
+        for command, purpose in self.introduction.examples.items():
+            formatter.add_argument(argparse.Action([command], dest="", nargs=0, help=purpose))
+        formatter.end_section()
+        return formatter
 
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None
@@ -54,7 +148,7 @@ class Parser(argparse.ArgumentParser):
             raise UserError(problem_of_argument(error)) from None
         if unknown:
             problems = [self._unknown_option(word) for word in unknown if word.startswith("-")]
-            raise UserError(*problems or [WORDS["unexpected"].fill(word=repr(unknown[0]))])
+            raise UserError(*problems or [self._stray_word(unknown[0])])
         self.check(namespace)
         return namespace
 
@@ -64,6 +158,13 @@ class Parser(argparse.ArgumentParser):
         if near_names:
             return WORDS["unknown_near"].fill(word=word, near=near_names[0])
         return WORDS["unknown"].fill(word=word)
+
+    def _stray_word(self, word: str) -> Text:
+        """Return what to say of a word that no option stands before."""
+        option = self.introduction.text_option
+        if option is None or Path(word).exists():
+            option = self.introduction.file_option
+        return WORDS["unexpected"].fill(word=repr(word), option=option)
 
     def error(self, message: str) -> NoReturn:
         """Raise UserError in place of argparse's usage text."""

@@ -6,7 +6,7 @@ WORDS: dict[str, Text] = {  # that no option takes
     "unknown": Text("unknown option {word}; --help lists them all", "没有 {word} 这个选项；--help 列出全部选项"),
     "unknown_near": Text("unknown option {word}; did you mean {near}?", "没有 {word} 这个选项；是不是 {near}？"),
     "unexpected": Text(
-        "unexpected argument {word}; --help lists the options", "多余的参数 {word}；--help 列出全部选项"
+        "unexpected argument {word}; did you mean {option} {word}?", "多余的参数 {word}；是不是 {option} {word}？"
     ),
     "no_text": Text("{word} is not utf-8 text; rename the file", "{word} 不是 utf-8 文本；请给文件改名"),
 }
