@@ -75,11 +75,19 @@ from toolkit.layers.int8 import check_labels, make_int8
 from toolkit.layers.packed_linear import pack_linear_layers
 from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
 from toolkit.models.head_design import HeadDesign
-from toolkit.models.heads import HeadChoice, choose_head, fit_head, last_layer, own_head, without_last_layer
+from toolkit.models.heads import (
+    HeadChoice,
+    choose_head,
+    fit_head,
+    last_layer,
+    lower_head,
+    own_head,
+    without_last_layer,
+)
 from toolkit.models.locate import resolve_model
 from toolkit.models.model_files import EXPORTED
 from toolkit.models.pooling_head import fit_pooling_head
-from toolkit.models.pooling_layer import add_pooling_layer, can_pool
+from toolkit.models.pooling_layer import BothPoolings, add_pooling_layer, can_pool, has_pooling_layer
 from toolkit.models.pretrained import (
     load_classifier,
     load_config,
@@ -132,7 +140,9 @@ from toolkit.training.linear_probe import (
     MAX_ROWS,
     LinearProbe,
     ProbedRows,
+    ProbedTables,
     fit_probe,
+    lowest_loss,
     sampled_rows,
     starting_share,
 )
@@ -497,7 +507,7 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         data = learn_from_teachers(options, data, machine, log)
     if options.training.train in (None, "all") and data.fit.has_table:
         data = leave_out_unused_tokens(data, processes)
-    return replace(data, pooling=choose_pooling(options, data, machine.in_precision(data.fit.precision)))
+    return choose_pooling(options, data, machine.in_precision(data.fit.precision))
 
 
 def encode_tables(
@@ -729,22 +739,50 @@ def pool_mean(new: NewClassifier) -> None:
 # -- what the pretrained model knows already --------------------------------------------------------------------------
 
 
-def linear_probe(model: Any, data: TrainingData, machine: Machine, rows: int = MAX_ROWS) -> LinearProbe:
+@dataclass(frozen=True)
+class SampledTables:
+    """The rows that a linear probe of a run learns from, and those that it is chosen by."""
+
+    train: TokenDataset
+    valid: TokenDataset
+    together: np.ndarray  # (N,), training rows of one number are in one fold
+
+    @classmethod
+    def of(cls, data: TrainingData) -> "SampledTables":
+        """Return those of a run."""
+        train_rows = sampled_rows(data.train.row_count, MAX_ROWS)
+        valid_rows = sampled_rows(data.valid.row_count, MAX_CHOICE_ROWS)
+        together = data.training_rows_together[train_rows]
+        return cls(data.train.select(train_rows), data.valid.select(valid_rows), together)
+
+    def probed(self, inputs: Iterable[np.ndarray], head: Mapping[str, torch.Tensor] | None = None) -> ProbedTables:
+        """Return them with what the last layer of a head gets, (N, H) of each; `head` has the weights of the others."""
+        of_train, of_valid = map(np.ascontiguousarray, inputs)
+        train = ProbedRows(of_train, self.train.label_ids, self.together)
+        valid = ProbedRows(of_valid, self.valid.label_ids)
+        return ProbedTables(train, valid, head)
+
+
+def probing(model: Any, data: TrainingData, machine: Machine) -> "Predictor":
+    """Return what predicts the rows of linear probes; the model is on the machine's device afterwards."""
+    limit = RowLimit(equal_lengths=data.fit.equal_lengths)
+    return Predictor(model.to(machine.device), machine, PROBED_AT_ONCE, limit)
+
+
+def linear_probe(model: Any, data: TrainingData, machine: Machine) -> LinearProbe:
     """Return, in every process, a linear probe of what the last layer of a new head gets.
 
-    It learns from at most so many of the training `rows`; the model is on the machine's device afterwards.
+    The model is on the machine's device afterwards.
     """
-    limit = RowLimit(equal_lengths=data.fit.equal_lengths)
-    predictor = Predictor(model.to(machine.device), machine, PROBED_AT_ONCE, limit)
-    sample = sampled_rows(data.train.row_count, rows)
-    train = data.train.select(sample)
-    valid = data.valid.select(sampled_rows(data.valid.row_count, MAX_CHOICE_ROWS))
-    inputs = [head_inputs(predictor, dataset) for dataset in (train, valid)]
+    predictor = probing(model, data, machine)
+    tables = data.probed
+    if tables is None or not tables.are_of(lower_head(model)):
+        sampled = SampledTables.of(data)
+        inputs = [head_inputs(predictor, dataset) for dataset in (sampled.train, sampled.valid)]
+        tables = sampled.probed(inputs)
     tensors = None
     if machine.is_main:
-        train_rows = ProbedRows(inputs[0], train.label_ids, data.training_rows_together[sample])
-        valid_rows = ProbedRows(inputs[1], valid.label_ids)
-        tensors = fit_probe(train_rows, valid_rows, len(data.labels)).tensors()
+        tensors = fit_probe(tables.train, tables.valid, len(data.labels)).tensors()
     return LinearProbe.from_tensors(machine.processes.broadcast_tensors(tensors) or {})
 
 
@@ -761,25 +799,50 @@ def start_head(model: Any, data: TrainingData, machine: Machine) -> None:
     probed.start(layer, starting_share(data.train.row_count, len(data.labels)))
 
 
-def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Machine) -> str:
-    """Return own or mean: what of a text the head is to read, by which a linear probe does better.
+def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Machine) -> TrainingData:
+    """Return the data with what of a text the head is to read, own or mean: that by which a linear probe does better.
 
     It is the first token, or whatever the architecture has, or the mean over all tokens, by a layer on top.
     """
     model = options.model
     if model.pooling != "auto":
-        return model.pooling
+        return replace(data, pooling=model.pooling)
     if options.training.train not in (None, "all") or model.head not in (None, "model"):
-        return "own"
+        return data
     if not probe_suits(data.train.row_count, data.pairs):
-        return "own"
+        return data
     new = pretrained_classifier(options, data)
-    if not new.has_new_head or not can_pool(new.model):
-        return "own"
-    loss_of_own = linear_probe(new.model, data, machine, MAX_CHOICE_ROWS).loss
-    pool_mean(new)
-    loss_of_mean = linear_probe(new.model, data, machine, MAX_CHOICE_ROWS).loss
-    return "mean" if loss_of_mean < loss_of_own else "own"
+    if not new.has_new_head or not can_pool(new.model) or has_pooling_layer(new.model):
+        return data
+    probed = probe_both_poolings(new.model, data, machine)
+    losses = None
+    if machine.is_main:
+        chosen_by = np.isin(
+            sampled_rows(data.train.row_count, MAX_ROWS), sampled_rows(data.train.row_count, MAX_CHOICE_ROWS)
+        )
+        losses = {
+            pooling: lowest_loss(tables.train.select(chosen_by), tables.valid, len(data.labels))
+            for pooling, tables in probed.items()
+        }
+    losses = machine.processes.broadcast(losses)
+    pooling = "mean" if losses["mean"] < losses["own"] else "own"
+    return replace(data, pooling=pooling, probed=probed[pooling])
+
+
+def probe_both_poolings(model: Any, data: TrainingData, machine: Machine) -> dict[str, ProbedTables]:
+    """Return what the last layer of the head of a new classifier gets with its own pooling, and with the mean.
+
+    In one pass for both, where the model is fast. As with predict_logits, the main process alone has the inputs.
+    """
+    both = BothPoolings(model)
+    predictor = probing(both, data, machine)
+    sampled = SampledTables.of(data)
+    with without_last_layer(both.own) as width, without_last_layer(both.mean):
+        inputs = [predict_logits(predictor, dataset, width=2 * width) for dataset in (sampled.train, sampled.valid)]
+    return {
+        "own": sampled.probed([each[:, :width] for each in inputs], lower_head(both.own)),
+        "mean": sampled.probed([each[:, width:] for each in inputs], lower_head(both.mean)),
+    }
 
 
 # -- what other models know -------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_what_was_chosen_is_said_and_kept_and_a_resumed_run_goes_on_with_it(revi
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-@pytest.mark.parametrize("pooling", ["own", "mean"])
+@pytest.mark.parametrize("pooling", ["auto", "own", "mean"])
 def test_two_processes_begin_with_the_same_head_and_learn_the_same(pooling, reviews, english_bert, tmp_path):
     options = ("--pooling", pooling, "--dropout", "0", "--epochs", "2", "--adam_epsilon", "1e-4")
     script(*fine_tune(reviews, english_bert, tmp_path / "one", *options))

@@ -11,7 +11,7 @@ from tests.layers.test_fast_bert import classifier as learning_classifier
 from toolkit.base.errors import UserError
 from toolkit.layers.fast_bert import make_fast
 from toolkit.models.heads import last_layer, without_last_layer
-from toolkit.models.pooling_layer import WEIGHT_OF_MEAN, add_pooling_layer, can_pool, has_pooling_layer
+from toolkit.models.pooling_layer import WEIGHT_OF_MEAN, BothPoolings, add_pooling_layer, can_pool, has_pooling_layer
 
 
 def classifier(kind=BertConfig) -> torch.nn.Module:
@@ -74,6 +74,20 @@ def test_a_layer_can_be_added_to_a_model_that_was_made_fast():
         logits = [model(**batch()).logits for model in models]
 
     assert torch.allclose(*logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+@pytest.mark.parametrize("kind", LIKE_BERT)
+def test_both_poolings_give_what_each_gives_alone(kind, fast):
+    model = classifier(kind)
+    assert not fast or make_fast(model)
+    with torch.no_grad():
+        own = model(**batch()).logits
+        logits = BothPoolings(model).eval()(**batch()).logits
+        add_pooling_layer(model)
+        mean = model(**batch()).logits
+
+    assert torch.allclose(logits, torch.cat([own, mean], dim=1), atol=1e-5)
 
 
 def test_its_queries_can_learn_to_look_at_some_tokens_more_than_at_others():

@@ -10,9 +10,10 @@ import copy
 from typing import Any
 
 import torch
+from transformers.modeling_outputs import SequenceClassifierOutput
 
-from toolkit.layers.fast_bert import is_like_bert
-from toolkit.models.heads import last_layer
+from toolkit.layers.fast_bert import freeze_layers, is_fast, is_like_bert
+from toolkit.models.heads import encoder_parts, last_layer
 
 WEIGHT_OF_MEAN = 8.0  # in the sum with the first token's own hidden state, which the residual connection adds
 WEIGHT_IN_HEAD = 0.5  # keeps a tanh behind it nearly linear: the layer's output has a standard deviation of 1
@@ -70,8 +71,7 @@ def _new_layer(layer: Any, config: Any) -> torch.nn.Module:
 
 def _open_head(model: Any) -> None:
     """Make the square layers of a head, which is new, let each value through."""
-    in_encoder = {id(module) for module in model.base_model.encoder.modules()}
-    in_encoder |= {id(module) for module in model.base_model.embeddings.modules()}
+    in_encoder = {id(module) for part in encoder_parts(model) for module in part.modules()}
     _, last = last_layer(model)
     for module in model.modules():
         is_layer = isinstance(module, torch.nn.Linear) and module.in_features == module.out_features
@@ -80,3 +80,31 @@ def _open_head(model: Any) -> None:
                 torch.nn.init.eye_(module.weight).mul_(WEIGHT_IN_HEAD)
                 if module.bias is not None:
                     module.bias.zero_()
+
+
+class BothPoolings(torch.nn.Module):
+    """A sequence classifier without a pooling layer and a copy with one, which give their logits side by side.
+
+    They have the embeddings and the lower layers in common, and a fast model goes through these once for both.
+    """
+
+    def __init__(self, model: Any):
+        """Of a sequence classifier that can have a pooling layer, and has none."""
+        super().__init__()
+        embeddings, encoder = encoder_parts(model)
+        in_common = [embeddings, *encoder.layer]
+        self.own = model
+        self.mean = copy.deepcopy(model, {id(part): part for part in in_common})
+        add_pooling_layer(self.mean)
+        self.goes_once = is_fast(model)
+        if self.goes_once:
+            for each in (self.own, self.mean):
+                freeze_layers(each, len(in_common) - 1)
+
+    def forward(self, **inputs: torch.Tensor) -> SequenceClassifierOutput:
+        """Return the logits (B, 2C): those of the model, then those of its copy with a pooling layer."""
+        if self.goes_once:
+            states = self.mean.base_model.frozen_states(**inputs)  # (B, L, H)
+            inputs = {"inputs_embeds": states, "attention_mask": inputs["attention_mask"]}
+        logits = torch.cat([self.own(**inputs).logits, self.mean(**inputs).logits], dim=1)
+        return SequenceClassifierOutput(logits=logits)

@@ -114,6 +114,22 @@ class ProbedRows:
         return self if len(self) <= rows else self.select(sampled_rows(len(self), rows))
 
 
+@dataclass(frozen=True)
+class ProbedTables:
+    """What the last layer of a head gets for the rows that a probe learns from, and for those that it is chosen by."""
+
+    train: ProbedRows
+    valid: ProbedRows
+    head: Mapping[str, torch.Tensor] | None = None  # its weights but for the last layer's, of lower_head, where known
+
+    def are_of(self, head: Mapping[str, torch.Tensor]) -> bool:
+        """Say whether a head with these weights below its last layer would give that layer the same."""
+        known = self.head
+        if known is None or head.keys() != known.keys():
+            return False
+        return all(torch.equal(weight, known[name]) for name, weight in head.items())
+
+
 def sampled_rows(rows: int, wanted: int) -> np.ndarray:
     """Return the numbers, in order, of `wanted` of the rows, or of all; drawn at random but always the same."""
     return np.sort(np.random.default_rng(0).permutation(rows)[:wanted])
@@ -126,18 +142,47 @@ def fit_probe(train: ProbedRows, valid: ProbedRows, labels: int) -> LinearProbe:
     these are few. At least two labels must stand in the training rows; those of `labels` that do not are made unlikely.
     """
     train = train.part(MAX_ROWS)
-    mean = train.inputs.mean(axis=0)
-    deviation = float(np.sqrt(np.square(train.inputs - mean).mean())) + 1e-6  # of all: bf16 rounds what hardly varies
-    scaled = replace(train, inputs=(train.inputs - mean) / deviation)
-    scaled_valid = ProbedRows((valid.inputs - mean) / deviation, valid.label_ids).part(MAX_CHOICE_ROWS)
-    some = scaled.part(MAX_CHOICE_ROWS)
-    losses = {strength: _loss_of_others(some, scaled_valid, labels, strength) for strength in STRENGTHS}
+    scale = _Scale.of(train)
+    scaled = scale.apply(train)
+    losses = _losses_of_others(scaled, scale.apply(valid), labels)
     best = min(STRENGTHS, key=lambda strength: losses[strength])
     probe = _fit(scaled, labels, best)
-    weight = probe.weight / deviation
-    bias = probe.bias - weight @ mean
+    weight = probe.weight / scale.deviation
+    bias = probe.bias - weight @ scale.mean
     kept = special.logit(_shares(train)).astype(np.float32) if train.have_label_sets else None
     return LinearProbe(weight.astype(np.float32), bias.astype(np.float32), losses[best], kept)
+
+
+def lowest_loss(train: ProbedRows, valid: ProbedRows, labels: int) -> float:
+    """Return the loss of the probe that fit_probe would return for these rows."""
+    train = train.part(MAX_ROWS)
+    scale = _Scale.of(train)
+    return min(_losses_of_others(scale.apply(train), scale.apply(valid), labels).values())
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Brings the inputs of a probe to a mean of 0 and, on the whole, a standard deviation of 1."""
+
+    mean: np.ndarray  # (H,)
+    deviation: float  # of all values together: bf16 rounds what hardly varies
+
+    @classmethod
+    def of(cls, rows: ProbedRows) -> "_Scale":
+        """Return the scale of some rows."""
+        mean = rows.inputs.mean(axis=0)
+        return cls(mean, float(np.sqrt(np.square(rows.inputs - mean).mean())) + 1e-6)
+
+    def apply(self, rows: ProbedRows) -> ProbedRows:
+        """Return rows with scaled inputs."""
+        return replace(rows, inputs=(rows.inputs - self.mean) / self.deviation)
+
+
+def _losses_of_others(train: ProbedRows, valid: ProbedRows, labels: int) -> dict[float, float]:
+    """Return, for each of STRENGTHS, the mean cross entropy of scaled rows that a probe has not learned from."""
+    some = train.part(MAX_CHOICE_ROWS)
+    some_valid = valid.part(MAX_CHOICE_ROWS)
+    return {strength: _loss_of_others(some, some_valid, labels, strength) for strength in STRENGTHS}
 
 
 def _loss_of_others(train: ProbedRows, valid: ProbedRows, labels: int, strength: float) -> float:
