@@ -52,6 +52,7 @@ import torch
 import utils
 from toolkit.base.disk import DirectoryLock
 from toolkit.base.languages import count_of
+from toolkit.cli.command import next_command
 from toolkit.cli.console import Log, TrainingBar
 from toolkit.cli.spoken_language import spoken_language
 from toolkit.compute.batches import training_batches
@@ -61,6 +62,7 @@ from toolkit.doctor.label_errors import begin_search, prepare_error_list
 from toolkit.evaluation.baselines import baseline_lines
 from toolkit.evaluation.class_bias import bias_lines
 from toolkit.evaluation.tasks import Answers
+from toolkit.files.source import has_file
 from toolkit.models.model_files import ModelFiles
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
@@ -109,7 +111,8 @@ def fine_tune(
     """Train a model, keep the best one, and say what happened."""
     if options.data.check_data:
         new_classifier(options, data, log)  # to say which it is
-        log(RUN["fit"])
+        count = len(data.findings)
+        log(RUN["fit_but"].fill(findings=count_of(count, "finding")) if count else RUN["fit"])
         return
     new = new_model(options, machine, data, log)
     run = begin_training(options, machine, data, directory, log, new.model)
@@ -221,12 +224,16 @@ def finish(run: Trainer) -> None:
     decided = bias_lines(run.progress.best(), run.options.training.metric, language)
     for line in [*decided, *baseline_lines(baselines.get("valid", {}), language)]:
         run.log(line)
+    run.log(run.progress.kept_line(run.options.training.metric, language))
     run.log(RUN["trained"].fill(speed=run.progress.speed_words(), folder=model_dir))
     if run.options.data.test_file is not None:
         score_test_file(run, answers)
     if verdict is not None:
         for line in verdict.lines(language):
             run.log(line)
+    elif run.options.training.seeds == 1:
+        has_test_rows = run.options.data.test_file is None and has_file(run.options.data.data_dir, "testset")
+        run.log(RUN["next"].fill(command=next_command(model_dir, run.options.data.data_dir, has_test_rows)))
 
 
 def score_test_file(run: Trainer, answers: Mapping[str, Answers]) -> None:

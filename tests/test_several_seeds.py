@@ -112,7 +112,7 @@ def test_what_is_kept_is_found_by_the_other_scripts_and_not_replaced_unless_aske
 
 def test_checking_the_data_is_one_look_and_writes_nothing(command, tmp_path):
     done = script("main.py", *command, "--output_dir", tmp_path / "o", "--seeds", 3, "--check_data")
-    assert done.stdout.count("fit for training") == 1
+    assert done.stdout.count("nothing in the data stops training") == 1
     assert not (tmp_path / "o").exists()
 
 

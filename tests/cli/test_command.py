@@ -1,8 +1,9 @@
 import shlex
+from pathlib import Path
 
 import pytest
 
-from toolkit.cli.command import training_command
+from toolkit.cli.command import next_command, training_command
 from toolkit.cli.options import fine_tuning_options
 from toolkit.cli.sections import FineTuningOptions, options_from
 
@@ -42,3 +43,10 @@ def test_the_command_of_a_resumed_run_has_the_options_that_the_run_began_with():
     command = fine_tuning_options(["--resume"])
     resumed = options_from(FineTuningOptions, begun.as_dict() | {"resume": True}, command.on_command_line)
     assert parsed(training_command(resumed, {"seed": 7})).as_dict() == begun.as_dict() | {"seed": 7}
+
+
+def test_the_next_command_names_what_is_not_where_it_usually_is():
+    assert next_command(Path("output/bert_classifier"), "data", True) == "python test_code.py"
+    assert next_command(Path("output/bert_classifier"), "data", False) == "python infer.py"
+    command = next_command(Path("my runs/bert_classifier"), "data/zh", True)
+    assert command == "python test_code.py --model_dir 'my runs/bert_classifier' --data_dir data/zh"

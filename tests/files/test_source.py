@@ -11,6 +11,7 @@ from toolkit.files.source import (
     file_format,
     find_file,
     format_of_name,
+    has_file,
     need_file,
 )
 
@@ -74,11 +75,13 @@ def test_a_file_is_found_whichever_ending_it_has(tmp_path, name):
     (tmp_path / name).touch()
     (tmp_path / "validset.csv").touch()
     assert find_file(tmp_path, "trainset") == tmp_path / name
+    assert has_file(tmp_path, "trainset")
 
 
 def test_no_file_is_found_where_there_is_none(tmp_path):
     assert find_file(tmp_path, "trainset") is None
     assert find_file(tmp_path / "missing", "trainset") is None
+    assert not has_file(tmp_path, "trainset")
 
 
 @pytest.mark.parametrize("other", ["trainset.csv2", "trainset.xls", "old_trainset.csv", "trainset", "trainset.csv.bak"])

@@ -173,6 +173,8 @@ def test_the_last_line_shows_the_losses_and_the_scores_and_marks_the_best(metric
         ten_steps(progress)
     progress.note(scores(loss=0.25), metric, 40, RATE)
     assert progress.last_line(metric) == f"epoch 1     step 40     {shown}"
+    assert progress.kept_line(metric) == f"kept: epoch 0.25, step 10, {shown}"
+    assert progress.kept_line(metric, "zh").startswith("保留：第 0.25 轮，第 10 步，训练损失 0.5000")
 
 
 @pytest.mark.parametrize("seed", range(5))

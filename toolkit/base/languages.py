@@ -47,6 +47,7 @@ NOUNS: dict[str, str] = {  # what is counted, in English in the singular, and af
     "evaluation": "次评估",
     "field": "个字段",
     "file": "个文件",
+    "finding": "项发现",
     "group": "组",
     "process": "个进程",
     "layer": "层",

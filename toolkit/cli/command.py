@@ -1,10 +1,11 @@
-"""The command that would train as a run was trained, but for some options: ready to paste into a shell."""
+"""Commands that are ready to paste into a shell: one that trains as a run was trained, and one that uses its model."""
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from toolkit.cli.options import fine_tuning_options
+from toolkit.cli.options import fine_tuning_options, scoring_options
 from toolkit.cli.sections import FineTuningOptions
 
 OF_ONE_COMMAND = {"overwrite", "resume", "seeds"}  # that are not repeated
@@ -25,6 +26,17 @@ def training_command(options: FineTuningOptions, changes: Mapping[str, Any]) -> 
     for name, value in values.items():
         if name not in OF_ONE_COMMAND and value is not None:
             words += _words(name, value)
+    return shlex.join(words)
+
+
+def next_command(model_dir: Path, data_dir: str, has_test_rows: bool) -> str:
+    """Return the command that uses a model next: it scores the test rows of `data_dir`, or without any predicts."""
+    usual = scoring_options([])
+    words = ["python", "test_code.py" if has_test_rows else "infer.py"]
+    if [str(model_dir)] != usual.model_dirs:
+        words += _words("model_dir", model_dir)
+    if data_dir != usual.data_dir:
+        words += _words("data_dir", data_dir)
     return shlex.join(words)
 
 

@@ -175,14 +175,25 @@ def find_file(folder: str | Path, stem: str) -> Path | None:
 
     None if there is none. Raises UserError if there are several, naming two of them.
     """
+    files = _files_called(folder, stem)
+    if len(files) > 1:
+        raise UserError(PROBLEMS["two_files"].fill(first=files[0], second=files[1]))
+    return files[0] if files else None
+
+
+def has_file(folder: str | Path, stem: str) -> bool:
+    """Say whether `folder` has data called `stem`, once or more often."""
+    return bool(_files_called(folder, stem))
+
+
+def _files_called(folder: str | Path, stem: str) -> list[Path]:
+    """Return all files called `stem` with a known ending in `folder`, and the folder of that name with data in it."""
     names = [f"{stem}{ending}{packed}" for ending in ENDINGS for packed in ("", *PACKED)]
     names += [f"{stem}{packed}" for packed in PACKED]
     files = [path for path in (Path(folder) / name for name in names) if path.is_file()]
     if _holds_data(Path(folder) / stem):
         files.append(Path(folder) / stem)
-    if len(files) > 1:
-        raise UserError(PROBLEMS["two_files"].fill(first=files[0], second=files[1]))
-    return files[0] if files else None
+    return files
 
 
 def _holds_data(path: Path) -> bool:

@@ -1,9 +1,9 @@
 """How far a run has come, and how well: its position, its evaluations, and which of them is the best."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from toolkit.base.languages import Text
 from toolkit.runs.texts import PROGRESS, SCORES
@@ -124,12 +124,22 @@ class Progress:
     def last_line(self, metric: str, language: str = "en") -> str:
         """Return the last evaluation as a line to read."""
         entry = self.history[-1]
-        names = ["train_loss", "valid_loss", "accuracy", "micro_f1", "macro_f1", metric]
-        shown = [name for name in dict.fromkeys(names) if name in entry]
-        numbers = "  ".join(f"{SCORES[name][language]} {_number(entry[name], language)}" for name in shown)
         mark = PROGRESS["best"][language] if entry["step"] == self.best_step else ""
         line = PROGRESS["evaluation"][language]
-        return line.format(epoch=entry["epoch"], step=entry["step"], scores=numbers, mark=mark)
+        return line.format(epoch=entry["epoch"], step=entry["step"], scores=_scores(entry, metric, language), mark=mark)
+
+    def kept_line(self, metric: str, language: str = "en") -> str:
+        """Return the best evaluation, whose model is kept, as a line to read."""
+        entry = self.best()
+        line = PROGRESS["kept"][language]
+        return line.format(epoch=entry["epoch"], step=entry["step"], scores=_scores(entry, metric, language))
+
+
+def _scores(entry: Mapping[str, Any], metric: str, language: str) -> str:
+    """Return the scores of an evaluation in words, with that of `metric`."""
+    names = ["train_loss", "valid_loss", "accuracy", "micro_f1", "macro_f1", metric]
+    shown = [name for name in dict.fromkeys(names) if name in entry]
+    return "  ".join(f"{SCORES[name][language]} {_number(entry[name], language)}" for name in shown)
 
 
 def _number(value: float | None, language: str) -> str:

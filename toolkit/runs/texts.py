@@ -20,6 +20,7 @@ SCORES: dict[str, Text] = {
 PROGRESS: dict[str, Text] = {
     "evaluation": Text("epoch {epoch:<5g} step {step:<6} {scores}{mark}", "轮 {epoch:<5g} 步 {step:<6} {scores}{mark}"),
     "best": Text("  best so far", "  目前最好"),
+    "kept": Text("kept: epoch {epoch:g}, step {step}, {scores}", "保留：第 {epoch:g} 轮，第 {step} 步，{scores}"),
     "no_number": Text("no number", "不是数"),
     "speed": Text("{seconds:.0f} s, {speed:,.0f} tokens a second", "{seconds:.0f} 秒，每秒 {speed:,.0f} 个词元"),
 }

@@ -174,12 +174,20 @@ MACHINE: dict[str, Text] = {
     ),
 }
 RUN: dict[str, Text] = {  # while it trains, and in the end
-    "fit": Text("the data is fit for training; nothing was written", "数据可以用来训练；没有写任何文件"),
+    "fit": Text(
+        "nothing in the data stops training, and nothing looks wrong; nothing was written",
+        "数据可以用来训练，也没有发现异常；没有写任何文件",
+    ),
+    "fit_but": Text(
+        "nothing in the data stops training, but {findings} above should be looked at; nothing was written",
+        "数据可以用来训练，但上面有 {findings}值得查看；没有写任何文件",
+    ),
     "stopped_early": Text(
         "stopped early: no improvement in {evaluations} (--early_stopping)",
         "早停：连续{evaluations}没有提高（--early_stopping）",
     ),
     "trained": Text("trained for {speed}; the best model is in {folder}", "训练用时 {speed}；最好的模型在 {folder}"),
+    "next": Text("next: {command}", "下一步：{command}"),
     "merged": Text("the whole model is in {folder}", "完整的模型在 {folder}"),
     "bad_step": Text(
         "step {step}: the loss or its gradient is not a number, so the weights stay as they are",
