@@ -235,7 +235,7 @@ class Exported(NamedTuple):
 
     folder: Path
     said: str
-    predictions: Path  # of DOCUMENTED_TEXTS and of reviews, as csv
+    predictions: Path  # as csv: of reviews, of a text that is truncated, and of DOCUMENTED_TEXTS
 
 
 DOCUMENTED_TEXTS = ["the food was good", "the room was very dirty"]  # in docs/serving.md
@@ -254,7 +254,8 @@ def exported(once, reviews, english_bert) -> Exported:
         run["metrics"]["temperature"] = 1.7
         (model_dir / "run.json").write_text(json.dumps(run), encoding="utf-8")
         said = script("infer.py", "--model_dir", model_dir, "--export", "onnx", "--min_agreement", "0").stderr
-        rows = (reviews / "unlabelled.csv").read_text(encoding="utf-8") + "".join(f"0,{t}\n" for t in DOCUMENTED_TEXTS)
+        rows = (reviews / "unlabelled.csv").read_text(encoding="utf-8")
+        rows += "".join(f"0,{text}\n" for text in ["the food was never good " * 30, *DOCUMENTED_TEXTS])
         (folder / "texts.csv").write_text(rows, encoding="utf-8")
         files = ("--input_file", folder / "texts.csv", "--output_file", folder / "predictions.csv")
         script("infer.py", "--model_dir", model_dir, *files, *plain)

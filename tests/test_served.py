@@ -1,11 +1,14 @@
 """The programs of docs/serving.md that serve an exported model, run as they stand there and asked as users ask."""
 
+import ast
 import http.client
+import http.server
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -21,6 +24,7 @@ from tests.conftest import DOCUMENTED_TEXTS, ROOT, needs_onnx
 
 REQUESTS = 1000
 AT_ONCE = 16
+TRUNCATED_ROW = 100  # of what infer.py writes for `exported`
 AS_WRITTEN = 1e-5  # the most by which a served probability may differ from a written one
 
 
@@ -44,16 +48,83 @@ def place(exported, tmp_path) -> Path:
     return tmp_path
 
 
-@needs_onnx
-def test_the_documented_program_answers_as_infer_does_without_torch(exported, place):
-    without = "import sys\nfor name in ('torch', 'transformers', 'pandas'): sys.modules[name] = None\n"
-    command = [sys.executable, "-c", without + documented("classify.py")]
+def printed(program: str, place: Path) -> list[tuple[str, dict[str, float]]]:
+    """Run a program in a folder; return the label and the probabilities on each line that it prints."""
+    command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=True)
-    answers = [line.split(" ", 1) for line in done.stdout.splitlines()]
-    written = predictions_of(exported).tail(len(DOCUMENTED_TEXTS))
+    lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    return [(label, ast.literal_eval(probabilities)) for label, probabilities in lines]
+
+
+def assert_as_written(answers: list[tuple[str, dict[str, float]]], written: pd.DataFrame) -> None:
+    """Compare labels and probabilities with the rows that infer.py wrote."""
     assert [label for label, _ in answers] == written["prediction"].tolist()
-    probabilities = np.array([[*eval(row).values()] for _, row in answers])
-    assert probabilities == pytest.approx(written[["prob_con", "prob_pro"]].to_numpy(), abs=AS_WRITTEN)
+    for label in ("con", "pro"):
+        served = [probabilities[label] for _, probabilities in answers]
+        assert served == pytest.approx(written[f"prob_{label}"].tolist(), abs=AS_WRITTEN)
+
+
+def with_openvino(program: str) -> str:
+    """Return the program that runs an exported model with the lines for OpenVINO in the place of onnxruntime's."""
+    program = program.replace("import onnxruntime", "import openvino")
+    for line in documented("openvino").splitlines():
+        name, equals, _ = line.partition(" = ")
+        if not equals:
+            continue
+        program, replaced = re.subn(rf"^\(?{name},?\)? = .*$", lambda _, line=line: line, program, flags=re.MULTILINE)
+        assert replaced == 1, name
+    return program
+
+
+@needs_onnx
+@pytest.mark.parametrize("package", ["onnxruntime", "openvino"])
+def test_the_documented_program_answers_as_infer_does_without_torch(exported, place, package):
+    pytest.importorskip(package)
+    program = documented("classify.py")
+    program = program if package == "onnxruntime" else with_openvino(program)
+    without = "import sys\nfor name in ('torch', 'transformers', 'pandas'): sys.modules[name] = None\n"
+    answers = printed(without + program, place)
+    assert_as_written(answers, predictions_of(exported).tail(len(DOCUMENTED_TEXTS)))
+
+
+class InferenceProtocol(http.server.BaseHTTPRequestHandler):
+    """The Open Inference Protocol over HTTP, version 2, as Triton and OpenVINO Model Server speak it, for one model."""
+
+    def do_POST(self) -> None:
+        """Answer a request with the logits of the model of the server."""
+        assert self.path == "/v2/models/bert_classifier/infer"
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        tokens = {}
+        for tensor in body["inputs"]:
+            assert tensor["datatype"] == "INT64"
+            tokens[tensor["name"]] = np.array(tensor["data"], np.int64).reshape(tensor["shape"])
+        (logits,) = self.server.session.run(["logits"], tokens)
+        output = {"name": "logits", "datatype": "FP32", "shape": logits.shape, "data": logits.ravel().tolist()}
+        content = json.dumps({"model_name": "bert_classifier", "outputs": [output]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_) -> None:
+        """Say nothing."""
+
+
+@needs_onnx
+def test_the_documented_client_asks_a_model_server_and_answers_as_infer_does(exported, place):
+    import onnxruntime
+
+    with http.server.HTTPServer(("127.0.0.1", 0), InferenceProtocol) as model_server:
+        model_server.session = onnxruntime.InferenceSession(
+            place / "output" / "bert_classifier" / "onnx" / "model.onnx"
+        )
+        thread = threading.Thread(target=model_server.handle_request)
+        thread.start()
+        answers = printed(
+            documented("ask.py").replace("localhost:8000", f"127.0.0.1:{model_server.server_port}"), place
+        )
+        thread.join()
+    assert_as_written(answers, predictions_of(exported).tail(len(DOCUMENTED_TEXTS)))
 
 
 @contextmanager
@@ -102,12 +173,9 @@ def test_the_documented_app_answers_a_thousand_requests_as_infer_does(exported, 
     assert [status for status, _ in mistakes] == [422] * 5
     for first, share in enumerate(shares):
         assert [status for status, _ in share] == [200] * len(rows[first::AT_ONCE])
-        answers = [answer for _, content in share for answer in content]
+        answers = [(row["prediction"], row["probabilities"]) for _, content in share for row in content]
         expected = written.iloc[[row for numbers in rows[first::AT_ONCE] for row in numbers]]
-        assert [answer["prediction"] for answer in answers] == expected["prediction"].tolist()
-        for label in ("con", "pro"):
-            probabilities = [answer["probabilities"][label] for answer in answers]
-            assert probabilities == pytest.approx(expected[f"prob_{label}"].tolist(), abs=AS_WRITTEN)
+        assert_as_written(answers, expected)
 
 
 @pytest.fixture
@@ -123,20 +191,20 @@ def node_modules() -> Path:
 def test_the_documented_page_answers_as_infer_does_and_asks_nobody_else(exported, place, node_modules):
     (place / "page.html").write_text(documented("page.html"), encoding="utf-8")
     (place / "node_modules").symlink_to(node_modules)
-    written = predictions_of(exported).tail(20)
+    written = predictions_of(exported).tail(20).drop(index=TRUNCATED_ROW)  # see docs/serving.md
+    answers = []
     with server(place, "http.server", "--bind", "127.0.0.1", "0") as port:
         home = f"http://127.0.0.1:{port}/"
         with visited(f"{home}page.html") as visit:
             visit.page.wait_for_selector("#classify:enabled")
-            for row in written.itertuples():
-                visit.page.fill("#text", row.text)
+            for text in written["text"]:
+                visit.page.fill("#text", text)
                 visit.page.evaluate("document.getElementById('answer').textContent = ''")
                 visit.page.click("#classify")
                 visit.page.wait_for_function("document.getElementById('answer').textContent")
                 scores = json.loads(visit.page.inner_text("#answer"))
-                assert scores[0]["label"] == row.prediction
-                probabilities = {score["label"]: score["score"] for score in scores}
-                assert probabilities == pytest.approx({"con": row.prob_con, "pro": row.prob_pro}, abs=AS_WRITTEN)
+                answers.append((scores[0]["label"], {score["label"]: score["score"] for score in scores}))
+    assert_as_written(answers, written)
     assert f"{home}output/bert_classifier/onnx/model.onnx" in visit.asked
     assert [url for url in visit.asked if not url.startswith((home, "data:,"))] == []
     assert set(visit.said) <= {"No available adapters."}  # what Chromium says where there is no graphics card
