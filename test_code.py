@@ -165,9 +165,7 @@ def report(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) ->
     first, *others = test.models
     scored_run = ScoredRun(scored, table, run, first, train, answers, comparison, others)
     write_results(folder, scored_run, test.explainer, options.report, log)
-    page = folder / "report.html"
-    scores_in = SCREEN["scores_in"] if page.exists() else LABEL_SETS["scores_in"]
-    log(scores_in.fill(metrics=folder / "metrics.json", report=page))
+    log(SCREEN["scores_in"].fill(metrics=folder / "metrics.json", report=folder / "report.html"))
     errors = int((~scored.right).sum())
     log(SCREEN["predictions_in"].fill(file=folder / "predictions.csv", errors=errors))
 

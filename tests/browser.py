@@ -63,7 +63,7 @@ def opened(path: Path, **how) -> Iterator:
 def figure_at(metrics: dict, path: str) -> float:
     """The number of metrics.json that a figure of the page is named after."""
     names = path.split(".")
-    if names[0] == "per_class":
+    if names[0] in ("per_class", "per_label"):
         names[1] = metrics["labels"][int(names[1])]
     for name in names:
         metrics = metrics[int(name)] if isinstance(metrics, list) else metrics[name]

@@ -64,7 +64,7 @@ def run_facts(**content) -> RunFacts:
     plain = {
         "base_model": "x",
         "labels": labels,
-        "positive_label": labels[1],
+        "positive_label": labels[min(1, len(labels) - 1)],
         "columns": {"text": "text", "text_pair": None, "label": "label"},
         "max_length": 64,
         "truncation": "longest_first",

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 
 from tests.browser import figure_at, opened
 from tests.conftest import script
+from tests.report.label_set_pages import scored_sets, written
 from toolkit.report.page_parts import clean
 from toolkit.report.texts import PAGE
 
@@ -219,3 +220,33 @@ def test_nothing_in_texts_labels_and_column_names_runs(tmp_path, english_bert):
         heads = page.locator("#parts thead th:first-child").all_text_contents()
         assert {payload.strip("\"'") for payload in PAYLOADS[5:8]} <= set(heads)  # without quotes, as names are read
         assert page.inner_text("h1") == odd.name
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_of_several_labels_can_be_used_and_nothing_in_it_runs(tmp_path, language):
+    labels = [PAYLOADS[0], PAYLOADS[7], "plain"]
+    found = scored_sets(100, labels)
+    metrics, report = written(tmp_path, found, language, WRAPPED)
+    with opened(report, viewport={"width": 360, "height": 740}) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        main = page.inner_text("main")
+        assert re.search("[一-龥]", main) is None if language == "en" else "漏掉" in main
+
+        def visible() -> list[str]:
+            return page.locator(".texts > li:visible .text").all_text_contents()
+
+        kinds = {"hit": found.label_ids & found.predicted, "missed": found.missed, "added": found.added}
+        for kind, which in kinds.items():
+            button = page.locator(f"button[data-cell='{kind}-2']")
+            button.click()
+            expected = {WRAPPED[row] for row in np.flatnonzero(which[:, 2])}
+            assert len(visible()) == min(25, len(expected))
+            assert set(visible()) <= expected
+        pair = metrics["instead"][0]
+        page.locator(".pairs button").first.click()
+        swapped = found.missed[:, labels.index(pair["missed"])] & found.added[:, labels.index(pair["added"])]
+        assert set(visible()) == {WRAPPED[row] for row in np.flatnonzero(swapped)}
+        page.click("#all")
+        assert page.evaluate("window.pwned") is None
+        assert page.evaluate("document.querySelectorAll('img, iframe, video, base').length") == 0
+        assert page.locator("#labels tbody th").all_text_contents() == labels

@@ -85,6 +85,7 @@ def test_a_run_is_trained_scored_and_asked_for_predictions_that_agree(command, t
     assert "| loss | micro F1 | macro F1 |" in (model / "README.md").read_text(encoding="utf-8")
     scores = read(output / "test" / "metrics.json")
     assert scores["micro_f1"] > scores["baselines"]["most_frequent_set"]["micro_f1"] + 0.2
+    assert "What is missed and what is added" in (output / "test" / "report.html").read_text(encoding="utf-8")
     script("test_code.py", "--model_dir", model, "--data_dir", topics, "--output_dir", tmp_path / "again", *ON_CPU)
     again = read(tmp_path / "again" / "test" / "metrics.json")
     assert [again[name] for name in ("micro_f1", "loss", "per_label")] == [

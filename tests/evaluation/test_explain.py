@@ -33,6 +33,11 @@ def encoder_of(tokenizer, pairs: bool = False, max_length: int = 64, truncation:
     return Encoder(tokenizer, max_length, truncation, pairs, True)
 
 
+def first_less_second(rows: int) -> np.ndarray:
+    """How much each of two logits counts where the second is taken from the first."""
+    return np.array([[1, -1]] * rows)
+
+
 def difference(model, tokenizer, row: tuple[str, ...], blank: bool) -> float:
     """The first logit less the second of a row, or of one whose words are all padding."""
     encoded = tokenizer(*row, return_tensors="pt", return_token_type_ids=True)
@@ -51,7 +56,7 @@ def test_the_attributions_of_a_row_add_up_to_what_its_words_change(english_bert,
     monkeypatch.setattr(attributions, "QUADRATURE_POINTS", 100)
     found = {}
     monkeypatch.setattr(attributions, "_segments", lambda texts, windows: found.setdefault(texts, windows[0][1]))
-    attribute(model, encoder_of(tokenizer, len(rows[0]) == 2), rows, np.array([[0, 1]] * len(rows)))
+    attribute(model, encoder_of(tokenizer, len(rows[0]) == 2), rows, first_less_second(len(rows)))
     for row in rows:
         expected = difference(model, tokenizer, row, False) - difference(model, tokenizer, row, True)
         assert found[row].sum() == pytest.approx(expected, abs=2e-3)
@@ -61,7 +66,7 @@ def test_the_words_of_a_long_row_have_the_sum_of_what_they_have_in_its_windows(e
     model, tokenizer = loaded(english_bert)
     row = ("the food was very good , but the staff was awful and we never complain again",)
     encoder = replace(encoder_of(tokenizer, max_length=8), windows=Windows(stride=2, max_windows=9))
-    [windowed] = attribute(model, encoder, [row], np.array([[0, 1]]))
+    [windowed] = attribute(model, encoder, [row], first_less_second(1))
     assert "".join(segment.text for segment in windowed[0]) == row[0]
     words = row[0].split()
     sums = np.zeros(len(words))
@@ -70,20 +75,20 @@ def test_the_words_of_a_long_row_have_the_sum_of_what_they_have_in_its_windows(e
     monkeypatch.setattr(attributions, "_segments", lambda texts, parts: weights.update({texts: parts[0][1]}))
     for start in (0, 4, 8, 12):  # six words at a time, of which two are those of the window before
         part = (" ".join(words[start : start + 6]),)
-        attribute(model, encoder_of(tokenizer), [part], np.array([[0, 1]]))
+        attribute(model, encoder_of(tokenizer), [part], first_less_second(1))
         sums[start : start + 6] += weights[part][1:-1]
     monkeypatch.setattr(attributions, "_segments", segments)
     expected = sums / np.abs(sums).max()
     weighed = [segment.weight for segment in windowed[0] if segment.text.strip()]
     np.testing.assert_allclose(weighed, expected, atol=1e-4)
-    truncated = attribute(model, encoder_of(tokenizer, max_length=8), [row], np.array([[0, 1]]))[0]
+    truncated = attribute(model, encoder_of(tokenizer, max_length=8), [row], first_less_second(1))[0]
     assert truncated[0][-1].weight is None
 
 
 def test_segments_make_up_the_texts_and_the_largest_weighs_one(english_bert):
     model, tokenizer = loaded(english_bert)
     for rows in (ROWS, PAIRS, [("a  😀 text\nof\todd　things",)]):
-        found = attribute(model, encoder_of(tokenizer, len(rows[0]) == 2), rows, np.array([[0, 1]] * len(rows)))
+        found = attribute(model, encoder_of(tokenizer, len(rows[0]) == 2), rows, first_less_second(len(rows)))
         assert ["".join(segment.text for segment in text) for row in found for text in row] == [
             t for r in rows for t in r
         ]
@@ -110,7 +115,7 @@ class Linear(torch.nn.Module):
 def test_weights_are_those_of_a_model_that_only_adds_up_its_words(english_bert):
     tokenizer = AutoTokenizer.from_pretrained(english_bert)
     model = Linear(len(tokenizer))
-    (row,) = attribute(model, encoder_of(tokenizer), [("the staff was very awful .",)], np.array([[2, 0]]))
+    (row,) = attribute(model, encoder_of(tokenizer), [("the staff was very awful .",)], np.array([[-1, 0, 1]]))
     direction = model.head.weight[2] - model.head.weight[0]
     blank = model.table.weight[tokenizer.pad_token_id]
     words = [segment for segment in row[0] if segment.text.strip()]
@@ -136,7 +141,7 @@ class Small(Linear):
 @pytest.mark.parametrize("error", SHORT.values(), ids=SHORT.keys())
 def test_a_row_that_does_not_fit_alone_is_left_out_and_the_others_stay(english_bert, error):
     tokenizer = AutoTokenizer.from_pretrained(english_bert)
-    encoder, contrasts = encoder_of(tokenizer), np.array([[0, 1]] * 3)
+    encoder, contrasts = encoder_of(tokenizer), np.array([[1, -1, 0]] * 3)
     lengths = [len(tokenizer(*row)["input_ids"]) for row in ROWS]
     expected = attribute(Linear(len(tokenizer)), encoder, ROWS, contrasts)
     sizes = sorted({*lengths, *(length - 1 for length in lengths), sum(lengths)})
@@ -159,14 +164,14 @@ def test_a_row_that_does_not_fit_alone_is_left_out_and_the_others_stay(english_b
 
 def test_contrasts_turned_round_turn_the_weights_round(english_bert):
     model, tokenizer = loaded(english_bert)
-    one, other = (attribute(model, encoder_of(tokenizer), ROWS, np.array([pair] * 3)) for pair in ([0, 1], [1, 0]))
+    one, other = (attribute(model, encoder_of(tokenizer), ROWS, sign * first_less_second(3)) for sign in (1, -1))
     for a, b in zip(one, other, strict=True):
         assert [s.weight for s in a[0] if s.weight] == pytest.approx([-s.weight for s in b[0] if s.weight], abs=1e-5)
 
 
 def test_what_is_cut_off_has_no_weight_and_a_batch_changes_nothing(english_bert, monkeypatch):
     model, tokenizer = loaded(english_bert)
-    how, contrasts = encoder_of(tokenizer, max_length=8), np.array([[0, 1]] * 3)
+    how, contrasts = encoder_of(tokenizer, max_length=8), first_less_second(3)
     found = attribute(model, how, ROWS, contrasts)
     words = [s for s in found[0][0] if s.text.strip()]
     assert [s.weight is not None for s in words] == [True] * 6 + [False] * (len(words) - 6)
@@ -182,7 +187,7 @@ def test_models_and_tokenizers_that_cannot_tell_give_nothing(english_bert, tmp_p
     (tmp_path / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     slow = BertTokenizer(str(tmp_path / "vocab.txt"))
     if not slow.is_fast:
-        assert attribute(model, encoder_of(slow), ROWS, np.array([[0, 1]] * 3)) == []
+        assert attribute(model, encoder_of(slow), ROWS, first_less_second(3)) == []
     assert attribute(model, encoder_of(tokenizer), [], np.zeros((0, 2), int)) == []
 
     class Without(torch.nn.Module):
@@ -196,12 +201,12 @@ def test_models_and_tokenizers_that_cannot_tell_give_nothing(english_bert, tmp_p
         def forward(self, input_ids, **_):
             return self.inner(input_ids)
 
-    assert attribute(Without(), encoder_of(tokenizer), ROWS, np.array([[0, 1]] * 3)) == []
+    assert attribute(Without(), encoder_of(tokenizer), ROWS, first_less_second(3)) == []
 
 
 def test_a_distilbert_can_be_asked_too(distilbert):
     model, tokenizer = loaded(distilbert)
     how = Encoder(tokenizer, 64, "longest_first", False, False)
-    found = attribute(model, how, ROWS, np.array([[0, 1]] * 3))
+    found = attribute(model, how, ROWS, first_less_second(3))
     assert [len(row) for row in found] == [1, 1, 1]
     assert all(isinstance(segment, Segment) for row in found for segment in row[0])

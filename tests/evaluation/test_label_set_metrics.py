@@ -111,3 +111,19 @@ def test_the_difference_of_two_predictions_is_that_of_their_scores_with_an_inter
         assert difference.low < difference.difference < difference.high
     same = set_difference_intervals(truth, ours, ours)["micro_f1"]
     assert (same.low, same.difference, same.high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("hits", "errors"), [(30, 10), (3, 0), (0, 4), (200, 300)])
+def test_the_interval_of_a_label_is_that_of_many_draws_of_the_rows_that_count_for_it(hits, errors):
+    truth = np.repeat([True, True, False], [hits, errors, 50])[:, None]
+    logits = np.repeat([2.0, -2.0, -2.0], [hits, errors, 50]).astype(np.float32)[:, None]
+    entry = full_label_set_scores(scored(logits, truth))["per_label"]["a"]
+    random = np.random.default_rng(1)
+    right, wrong = random.gamma(hits + 0.5, size=200_000), random.gamma(errors + 0.5, size=200_000)
+    low, high = np.quantile(2 * right / (2 * right + wrong), [0.025, 0.975])
+    assert entry["interval"] == pytest.approx([min(low, entry["f1"]), max(high, entry["f1"])], abs=5e-3)
+
+
+def test_a_label_that_is_nowhere_has_no_interval():
+    entry = full_label_set_scores(scored(np.full((5, 1), -9.0, np.float32), np.zeros((5, 1), bool)))["per_label"]["a"]
+    assert (entry["f1"], entry["interval"]) == (0, None)

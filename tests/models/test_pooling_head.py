@@ -205,7 +205,7 @@ def test_the_words_that_mattered_are_found_for_such_a_head_too(mlp):
     run = utils.read_run(mlp)
     model = utils.load_saved_classifier(mlp, run).model
     encoder = utils.load_model(mlp, MACHINE).encoder
-    (row,) = attribute(model, encoder, [("the food was very good",)], np.array([[0, 2]]))
+    (row,) = attribute(model, encoder, [("the food was very good",)], np.array([[1, 0, -1]]))
     weights = [segment.weight for segment in row[0] if segment.weight is not None]
     assert len(weights) >= 5 and max(map(abs, weights)) == pytest.approx(1)
 

@@ -3,6 +3,7 @@
 import gc
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from toolkit.cli.console import Log
 from toolkit.data.tables import Table
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.explain import attribute
-from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.evaluation.label_set_decision import LabelSetDecision
+from toolkit.evaluation.scored_set import ScoredLabelSets, ScoredSet
 from toolkit.models.model_files import ModelFiles
 from toolkit.models.pretrained import load_classifier, load_tokenizer
 from toolkit.report.explanations import Explainer, Explanations, explain_errors, most_confident_errors
@@ -79,10 +81,24 @@ def test_the_words_are_those_of_the_predicted_label_against_the_true_one(run, ex
     explanations, _ = explained(run, explainer)
     classifier = load_classifier(str(run.model_dir)).model
     for row, texts in explanations.rows.items():
-        contrast = np.array([[1, 0]] if SCORED.label_ids[row] == 0 else [[0, 1]])
+        contrast = np.array([[-1, 1]] if SCORED.label_ids[row] == 0 else [[1, -1]])
         (expected,) = attribute(classifier, explainer.encoder, [(TEXTS[row],)], contrast)
         weights = [segment.weight for segment in texts[0] if segment.weight]
         assert weights == pytest.approx([segment.weight for segment in expected[0] if segment.weight], abs=1e-5)
+
+
+def test_of_several_labels_a_row_the_words_are_those_of_added_labels_against_missed_ones(run, explainer):
+    logits = np.array([[2.0, -2.0], [2.0, 2.0], [-2.0, -2.0]], np.float32)
+    truth = np.array([[True, False], [True, False], [True, True]])
+    scored = ScoredLabelSets(logits, truth, np.full(3, 9), SCORED.labels, LabelSetDecision((0.5, 0.5)))
+    several = replace(run, scored=scored, table=replace(TABLE, frame=FRAME[:3]))
+    explanations, _ = explained(several, explainer)
+    assert sorted(explanations.rows) == [1, 2]
+    classifier = load_classifier(str(run.model_dir)).model
+    for row, contrast in ((1, [[0, 1]]), (2, [[-1, -1]])):
+        (expected,) = attribute(classifier, explainer.encoder, [(TEXTS[row],)], np.array(contrast))
+        weights = [segment.weight or 0 for segment in explanations.rows[row][0]]
+        assert weights == pytest.approx([segment.weight or 0 for segment in expected[0]], abs=1e-5)
 
 
 @pytest.mark.parametrize("error", SHORT.values(), ids=SHORT.keys())

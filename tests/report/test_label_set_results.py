@@ -8,7 +8,7 @@ from toolkit.report.label_set_results import label_set_lines
 def test_the_scores_of_each_label_and_what_is_taken_for_what_are_lines_in_both_languages():
     scores = full_label_set_scores(scored(*drawn())) | {"baselines": {"tfidf": {"micro_f1": 0.25, "macro_f1": 0.125}}}
     for language, words in (("en", ["micro mean", "threshold", "is missed and"]), ("zh", ["微平均", "阈值", "漏掉"])):
-        lines = label_set_lines(scores, language)
+        lines = label_set_lines(scores, language=language)
         assert [line.split()[0] for line in lines[1:6]] == LABELS
         assert all(any(word in line for line in lines) for word in words)
         entry = scores["per_label"]["c"]

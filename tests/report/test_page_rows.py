@@ -104,7 +104,6 @@ def test_words_are_marked_by_how_much_they_spoke_for_the_prediction_or_against_i
     assert paints == {
         "none": "", "zero": "", "little": "", "some": "p2", "most": "p5", "against": "n4", "hardly": "",
     }  # fmt: skip
-    assert row.explained
 
 
 def test_a_long_text_is_cut_and_one_whose_words_are_marked_may_be_longer():

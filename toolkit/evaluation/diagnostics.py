@@ -5,7 +5,7 @@ N rows, C labels.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import metrics as sk
@@ -65,6 +65,24 @@ class RowGroup(NamedTuple):
     rows: np.ndarray  # (N,) bool
 
 
+@dataclass(frozen=True)
+class RowSlice:
+    """The rows of a table in groups: by their tokens, by whether they are truncated, or by the values of a column."""
+
+    by: str  # tokens, truncated or column
+    groups: list[RowGroup]
+    column: str | None = None
+
+    def as_json(self, scores: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return it for metrics.json with the scores of each group."""
+        column = {} if self.column is None else {"column": self.column}
+        groups = [
+            {"name": group.name, "rows": int(group.rows.sum()), **of_group}
+            for group, of_group in zip(self.groups, scores, strict=True)
+        ]
+        return {"by": self.by, **column, "groups": groups}
+
+
 class Part(NamedTuple):
     """Rows with a number between two bounds."""
 
@@ -91,7 +109,12 @@ def diagnose(scored: ScoredSet, scores: Mapping, records: Sequence[dict], used: 
         },
         "curves": _curves(scored, scores["per_class"]),
         "answered": answered(scored.calibrated_confidence, scored.right),
-        "slices": [*_slices_by_length(scored, max_length), *_slices_by_column(scored, records, used)],
+        "slices": [
+            part.as_json(
+                [_group_scores(scored.label_ids[group.rows], scored.predicted[group.rows]) for group in part.groups]
+            )
+            for part in row_slices(scored.token_counts, records, used, max_length)
+        ],
     }
     if len(scored.labels) == 2:
         probability = scored.decision.positive_probability(scored.logits)
@@ -102,8 +125,11 @@ def diagnose(scored: ScoredSet, scores: Mapping, records: Sequence[dict], used: 
 
 def reliability(probabilities: np.ndarray, label_ids: np.ndarray) -> list[ReliabilityBin]:
     """Return the bins of confidence that have rows, of probabilities (N, C) for label_ids (N,)."""
-    confidence = probabilities.max(axis=1)
-    is_right = probabilities.argmax(axis=1) == label_ids
+    return reliability_bins(probabilities.max(axis=1), probabilities.argmax(axis=1) == label_ids)
+
+
+def reliability_bins(confidence: np.ndarray, is_right: np.ndarray) -> list[ReliabilityBin]:
+    """Return the bins of confidence that have answers, of right and wrong answers with a confidence (N,)."""
     bins = confidence_bins(confidence)
     return [
         ReliabilityBin(
@@ -140,7 +166,10 @@ def answered(probability: np.ndarray, right: np.ndarray) -> dict[str, list]:
     """
     shares, accuracies = risk_coverage(probability, right)
     is_drawn = shares * len(right) >= min(MIN_ANSWERED, len(right))
-    return {"curve": _points(shares[is_drawn], accuracies[is_drawn]), "thresholds": answered_at(probability, right)}
+    return {
+        "curve": curve_points(shares[is_drawn], accuracies[is_drawn]),
+        "thresholds": answered_at(probability, right),
+    }
 
 
 def _curves(scored: ScoredSet, per_class: Mapping[str, Mapping]) -> dict[str, dict[str, list[Point]]]:
@@ -153,8 +182,8 @@ def _curves(scored: ScoredSet, per_class: Mapping[str, Mapping]) -> dict[str, di
         false_rate, true_rate, _ = sk.roc_curve(truth, probability)
         precision, recall, _ = sk.precision_recall_curve(truth, probability)
         curves[name] = {
-            "roc": _points(false_rate, true_rate),
-            "precision_recall": _points(recall[::-1], precision[::-1]),
+            "roc": curve_points(false_rate, true_rate),
+            "precision_recall": curve_points(recall[::-1], precision[::-1]),
         }
     return curves
 
@@ -169,7 +198,7 @@ def _labels_with_curves(scored: ScoredSet, per_class: Mapping[str, Mapping]) -> 
     return sorted(defined, key=lambda name: precision[name])[:MAX_CURVES]
 
 
-def _points(x: np.ndarray, y: np.ndarray) -> list[Point]:
+def curve_points(x: np.ndarray, y: np.ndarray) -> list[Point]:
     """Return the points of a curve with rising x; of too many, those nearest to evenly spaced values of x and of y."""
     if len(x) > MAX_POINTS:
         rising_y = y if y[-1] >= y[0] else -y
@@ -182,18 +211,31 @@ def _points(x: np.ndarray, y: np.ndarray) -> list[Point]:
     return np.stack([x, y], axis=1).round(6).tolist()
 
 
-def _slices_by_length(scored: ScoredSet, max_length: int) -> Iterator[dict]:
+def row_slices(
+    token_counts: np.ndarray, records: Sequence[dict], used: Sequence[str], max_length: int
+) -> list[RowSlice]:
+    """Return the slices of N rows by length in tokens, by truncation and by the file's other columns.
+
+    Args:
+        token_counts: (N,), before a row is truncated.
+        records: the N rows as they stand in the file.
+        used: names of the columns of text and label, which make no slices.
+        max_length: the number of tokens above which a part of a row is not read.
+    """
+    return [*_slices_by_length(token_counts, max_length), *_slices_by_column(records, used)]
+
+
+def _slices_by_length(token_counts: np.ndarray, max_length: int) -> Iterator[RowSlice]:
     """Yield the slice by length in tokens, and that by truncation if some rows are truncated and some are not."""
-    groups = [RowGroup(f"{part.low}–{part.high}", part.rows) for part in _quantiles(scored.token_counts)]
+    groups = [RowGroup(f"{part.low}–{part.high}", part.rows) for part in _quantiles(token_counts)]
     if len(groups) > 1:
-        yield {"by": "tokens", "groups": _scored_groups(scored, groups)}
-    is_truncated = scored.token_counts > max_length
+        yield RowSlice("tokens", groups)
+    is_truncated = token_counts > max_length
     if is_truncated.any() and not is_truncated.all():
-        groups = [RowGroup("no", ~is_truncated), RowGroup("yes", is_truncated)]
-        yield {"by": "truncated", "groups": _scored_groups(scored, groups)}
+        yield RowSlice("truncated", [RowGroup("no", ~is_truncated), RowGroup("yes", is_truncated)])
 
 
-def _slices_by_column(scored: ScoredSet, records: Sequence[dict], used: Sequence[str]) -> Iterator[dict]:
+def _slices_by_column(records: Sequence[dict], used: Sequence[str]) -> Iterator[RowSlice]:
     """Yield the slices by the file's other columns, of which the first MAX_COLUMNS that can be sliced are taken."""
     names = dict.fromkeys(name for record in records for name in record if name not in used)
     slices = 0
@@ -204,7 +246,7 @@ def _slices_by_column(scored: ScoredSet, records: Sequence[dict], used: Sequence
         groups = _column_groups(values)
         if len(groups) > 1:
             slices += 1
-            yield {"by": "column", "column": name, "groups": _scored_groups(scored, groups)}
+            yield RowSlice("column", groups, name)
 
 
 def _column_groups(values: Sequence[str]) -> list[RowGroup]:
@@ -242,17 +284,11 @@ def _quantiles(numbers: np.ndarray) -> list[Part]:
     return [Part(numbers[rows].min(), numbers[rows].max(), rows) for rows in masks if rows.any()]
 
 
-def _scored_groups(scored: ScoredSet, groups: Sequence[RowGroup]) -> list[dict]:
-    """Return accuracy with its 95% interval and macro_f1 of each group of rows."""
-    return [_group_scores(group.name, scored.label_ids[group.rows], scored.predicted[group.rows]) for group in groups]
-
-
-def _group_scores(name: str, label_ids: np.ndarray, predicted: np.ndarray) -> dict:
+def _group_scores(label_ids: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return accuracy with its 95% interval and macro_f1 of some rows."""
     is_right = label_ids == predicted
     interval = share_interval(int(is_right.sum()), len(label_ids))
     return {
-        "name": name,
-        "rows": len(label_ids),
         "accuracy": float(is_right.mean()),
         "low": interval.low,
         "high": interval.high,

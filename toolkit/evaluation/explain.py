@@ -81,7 +81,7 @@ def attribute(
 ) -> list[list[list[Segment]] | None]:
     """Return for each row, and each of its texts, the segments that make it up, with their weights.
 
-    A weight is what the segment adds to the difference of two logits, divided by the largest such part of the row. A
+    A weight is what the segment adds to a sum of logits, divided by the largest such part of the row. A
     tokenizer that cannot tell where its tokens stand, or a model that takes no embeddings, gives an empty list. A
     row for which the memory does not suffice even alone has None; raises TooLittleMemory if all rows are such.
 
@@ -89,7 +89,7 @@ def attribute(
         model: a sequence classifier of transformers, as it was loaded.
         encoder: as for prediction.
         rows: (text,) or (text, text_pair) of N rows.
-        contrasts: (N, 2), the numbers of the two labels whose logits are compared.
+        contrasts: (N, C), how much each logit counts in that sum: 1 and -1 for two that are compared.
         limit: how many rows go through the model at once; lowered where the memory runs out.
     """
     if not encoder.tokenizer.is_fast or not rows:
@@ -236,15 +236,15 @@ def _integrated_gradients(
     with torch.no_grad():
         text = embeddings(batch.input_ids)  # (B, L, H)
         blank = embeddings(torch.where(batch.is_word, padding, batch.input_ids))
-    labels = torch.from_numpy(contrasts).to(device)
+    factors = torch.from_numpy(contrasts).to(device, text.dtype)  # (B, C)
     total = torch.zeros_like(text)
     nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_POINTS)  # on the interval from -1 to 1
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         point = (blank + float(node) * (text - blank)).requires_grad_()
         try:
             with torch.enable_grad():
-                logits = model(inputs_embeds=point, **inputs).logits.gather(1, labels)  # (B, 2)
-                (gradient,) = torch.autograd.grad((logits[:, 0] - logits[:, 1]).sum(), point)
+                logits = model(inputs_embeds=point, **inputs).logits  # (B, C)
+                (gradient,) = torch.autograd.grad((logits * factors).sum(), point)
         except (TypeError, NotImplementedError) as error:
             raise _TakesNoEmbeddings from error
         total += float(weight) * gradient

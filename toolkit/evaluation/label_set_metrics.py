@@ -32,6 +32,8 @@ from toolkit.evaluation.scored_set import ScoredLabelSets
 from toolkit.evaluation.texts import DIVERGED
 from toolkit.evaluation.thresholds import choose_thresholds, set_f1
 
+MAX_PAIRS = 1000  # of labels, in metrics.json
+
 
 @dataclass(frozen=True)
 class LabelSetSettings:
@@ -150,7 +152,7 @@ def _mean_of_defined(values: Sequence[float | None]) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-def _per_label(scored: ScoredLabelSets, rankings: Sequence[Ranking]) -> dict[str, dict[str, float | int | None]]:
+def _per_label(scored: ScoredLabelSets, rankings: Sequence[Ranking]) -> dict[str, dict[str, Any]]:
     """Return the scores of each label, how many rows have it and are predicted to, and its threshold."""
     truth = scored.label_ids
     predicted = scored.predicted
@@ -163,6 +165,7 @@ def _per_label(scored: ScoredLabelSets, rankings: Sequence[Ranking]) -> dict[str
             "precision": float(hits[i] / max(answers[i], 1)),
             "recall": float(hits[i] / max(support[i], 1)),
             "f1": float(2 * hits[i] / max(support[i] + answers[i], 1)),
+            "interval": _f1_interval(int(hits[i]), int(support[i] + answers[i] - 2 * hits[i])),
             "support": int(support[i]),
             "predicted": int(answers[i]),
             "threshold": scored.decision.thresholds[i],
@@ -172,12 +175,23 @@ def _per_label(scored: ScoredLabelSets, rankings: Sequence[Ranking]) -> dict[str
     return scores
 
 
+def _f1_interval(hits: int, errors: int) -> list[float] | None:
+    """Return [low, high] of the 95% interval of a label's F1, None where no row has it or is predicted to.
+
+    That is the Bayesian bootstrap of the rows that count for the label, without drawing: F1 is 2J / (1 + J) of the
+    share J of these rows that are right, and rises with it.
+    """
+    if hits + errors == 0:
+        return None
+    return [2 * share / (1 + share) for share in share_interval(hits, hits + errors)]
+
+
 def _instead(scored: ScoredLabelSets) -> list[dict[str, Any]]:
-    """Return in how many rows a label is missed while another is added, for each such pair of labels, most first."""
-    missed = csr_array((scored.label_ids & ~scored.predicted).astype(np.int64))
-    added = csr_array((~scored.label_ids & scored.predicted).astype(np.int64))
+    """Return in how many rows a label is missed while another is added, for such pairs of labels, most first."""
+    missed = csr_array(scored.missed.astype(np.int64))
+    added = csr_array(scored.added.astype(np.int64))
     pairs = (missed.T @ added).tocoo()
-    order = np.argsort(-pairs.data, kind="stable")
+    order = np.argsort(-pairs.data, kind="stable")[:MAX_PAIRS]
     return [
         {"missed": scored.labels[pairs.row[i]], "added": scored.labels[pairs.col[i]], "rows": int(pairs.data[i])}
         for i in order

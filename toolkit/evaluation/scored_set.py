@@ -40,6 +40,12 @@ class ScoredSet:
         """The calibrated probability (N,) of the label that is predicted, whatever probabilities are written."""
         return self.decision.confidence(self.logits)
 
+    @property
+    def contrasts(self) -> np.ndarray:
+        """How much each logit (N, C) counts where an error is explained: the predicted label against the true one."""
+        numbers = np.arange(len(self.labels))
+        return (self.predicted[:, None] == numbers).astype(np.int8) - (self.label_ids[:, None] == numbers)
+
     @cached_property
     def confidence(self) -> np.ndarray:
         """The probability (N,) of the label that is predicted."""
@@ -71,6 +77,26 @@ class ScoredLabelSets:
     def right(self) -> np.ndarray:
         """Of which rows (N,) bool all labels are predicted right."""
         return (self.predicted == self.label_ids).all(axis=1)
+
+    @cached_property
+    def missed(self) -> np.ndarray:
+        """Which labels (N, C) bool the rows have that are not predicted."""
+        return self.label_ids & ~self.predicted
+
+    @cached_property
+    def added(self) -> np.ndarray:
+        """Which labels (N, C) bool are predicted that the rows do not have."""
+        return self.predicted & ~self.label_ids
+
+    @property
+    def contrasts(self) -> np.ndarray:
+        """How much each logit (N, C) counts where an error is explained: added labels against missed ones."""
+        return self.added.astype(np.int8) - self.missed
+
+    @cached_property
+    def calibrated_confidence(self) -> np.ndarray:
+        """The calibrated probability (N,) of the set that is predicted, whatever probabilities are written."""
+        return self.decision.confidence(self.logits)
 
     @cached_property
     def confidence(self) -> np.ndarray:

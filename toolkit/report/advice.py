@@ -23,6 +23,7 @@ MAX_WEAK_LABELS = 3
 MAX_WEAK_SLICES = 3
 MAX_LISTED_LABELS = 5
 STILL_RISING = 0.002  # by which the last evaluation is better than the one before
+CONSTANT_METHODS = {"most_frequent_label": "nothing_learned", "most_frequent_set": "no_set_learned"}
 Scores = Mapping[str, Any]  # the content of metrics.json, or a part of it
 
 
@@ -74,21 +75,29 @@ def advise(
         history: the evaluations of the run, as in metrics.jsonl; none if they are gone.
         train: its training rows; None if they are gone.
     """
-    advice = [
-        *_on_leaks(scores),
-        _on_interval(scores),
-        *_on_baselines(scores, remedies(run, history, train)),
-        *_on_validation_score(scores, run),
-        *_on_calibration(scores),
-        *_on_rare_labels(scores),
-        *_on_weak_labels(scores),
-        *_on_weak_slices(scores),
-        *_on_training(run, history),
-    ]
+    is_decided_alike = all(scores.get(name) == run.metrics.get(name) for name in ("threshold", "bias"))
+    metric = "macro_f1" if scores["headline"]["metric"] in ("macro_f1", "f1", "mcc") else "accuracy"
+    return worst_first(
+        [
+            *on_leaks(scores),
+            on_interval(scores),
+            *on_baselines(scores, metric, remedies(run, history, train)),
+            *(on_validation_score(scores["headline"], run) if is_decided_alike else []),
+            *on_calibration(scores["calibration"]["after"]["calibration_error"], scores["reliability"]["after"]),
+            *on_rare_labels(scores["per_class"]),
+            *_on_weak_labels(scores),
+            *on_weak_slices(scores["slices"], "accuracy", scores["accuracy"]),
+            *on_training(run, history, "accuracy"),
+        ]
+    )
+
+
+def worst_first(advice: Sequence[Advice]) -> list[Advice]:
+    """Return pieces of advice in the order in which they are told."""
     return sorted(advice, key=lambda piece: LEVELS.index(piece.level))
 
 
-def _on_leaks(scores: Scores) -> Iterator[Advice]:
+def on_leaks(scores: Scores) -> Iterator[Advice]:
     """Yield whether test rows stand in the training file, or are of groups that do."""
     if scores["findings"] is None:
         yield Advice("look", "not_checked", {})
@@ -102,7 +111,7 @@ def _on_leaks(scores: Scores) -> Iterator[Advice]:
             yield Advice("bad" if share > MANY_LEAKS else "look", "leaked", facts)
 
 
-def _on_interval(scores: Scores) -> Advice:
+def on_interval(scores: Scores) -> Advice:
     """Return how well the score is known."""
     low = scores["headline"]["low"]
     high = scores["headline"]["high"]
@@ -112,13 +121,14 @@ def _on_interval(scores: Scores) -> Advice:
     return Advice("good", "precise", facts)
 
 
-def _on_baselines(scores: Scores, helpful: Sequence[Remedy]) -> Iterator[Advice]:
+def on_baselines(scores: Scores, metric: str, helpful: Sequence[Remedy]) -> Iterator[Advice]:
     """Yield how far the model is above simple methods, if these were tried, and what may help where it is not."""
-    metric = "macro_f1" if scores["headline"]["metric"] in ("macro_f1", "f1", "mcc") else "accuracy"
     baselines = {method: _baseline_facts(entry, metric) for method, entry in scores["baselines"].items()}
-    if "most_frequent_label" in baselines and baselines["most_frequent_label"]["low"] <= 0:
-        yield Advice("bad", "nothing_learned", baselines["most_frequent_label"], helpful)
-    elif "tfidf" in baselines:
+    for method, kind in CONSTANT_METHODS.items():
+        if method in baselines and baselines[method]["low"] <= 0:
+            yield Advice("bad", kind, baselines[method], helpful)
+            return
+    if "tfidf" in baselines:
         facts = baselines["tfidf"]
         if facts["low"] > 0:
             yield Advice("good", "worth_it", facts)
@@ -134,13 +144,11 @@ def _baseline_facts(baseline: Scores, metric: str) -> dict[str, Any]:
     return {"value": baseline[metric], "metric": SCORES[metric], "less": -points["difference"], **points}
 
 
-def _on_validation_score(scores: Scores, run: RunFacts) -> Iterator[Advice]:
-    """Yield whether the validation set had another score, by more than chance, with the same threshold or bias."""
-    headline_score = scores["headline"]
+def on_validation_score(headline_score: Scores, run: RunFacts) -> Iterator[Advice]:
+    """Yield whether the validation set, whose rows are decided alike, had another score by more than chance."""
     valid_score = run.metrics.get(headline_score["metric"])
     valid_rows = run.data["valid"].rows if "valid" in run.data else None
-    is_decided_alike = all(scores.get(name) == run.metrics.get(name) for name in ("threshold", "bias"))
-    if not isinstance(valid_score, float) or not valid_rows or not is_decided_alike:
+    if not isinstance(valid_score, float) or not valid_rows:
         return
     chance = 2 * math.sqrt(max(valid_score * (1 - valid_score), 0.0) / valid_rows)  # as if it were a share of the rows
     facts = {"valid": valid_score, "value": headline_score["value"]}
@@ -150,13 +158,12 @@ def _on_validation_score(scores: Scores, run: RunFacts) -> Iterator[Advice]:
         yield Advice("look", "higher_than_valid", facts)
 
 
-def _on_calibration(scores: Scores) -> Iterator[Advice]:
-    """Yield whether the probabilities are right on average."""
-    error = scores["calibration"]["after"]["calibration_error"]
-    bins = scores["reliability"]["after"]
-    gap = sum(part["rows"] * (part["confidence"] - part["accuracy"]) for part in bins) / scores["rows"]
+def on_calibration(error: float, bins: Sequence[Scores]) -> Iterator[Advice]:
+    """Yield whether probabilities are right on average, by their calibration error and `bins` of some answers."""
+    answers = sum(part["rows"] for part in bins)
+    gap = sum(part["rows"] * (part["confidence"] - part["accuracy"]) for part in bins) / answers
     variance = sum(part["rows"] * part["confidence"] * (1 - part["confidence"]) for part in bins)
-    chance = 2 * math.sqrt(variance) / scores["rows"]
+    chance = 2 * math.sqrt(variance) / answers
     facts = {"error": error, "gap": 100 * abs(gap)}
     if abs(gap) > max(chance, SMALL_CALIBRATION_ERROR / 2):
         yield Advice("look", "too_sure" if gap > 0 else "too_unsure", facts)
@@ -164,14 +171,14 @@ def _on_calibration(scores: Scores) -> Iterator[Advice]:
         yield Advice("good", "calibrated", facts)
 
 
-def _rare_labels(scores: Scores) -> list[str]:
+def rare_labels(per_label: Scores) -> list[str]:
     """Return the labels of which the test set has rows, but only few."""
-    return [label for label, entry in scores["per_class"].items() if 0 < entry["support"] < FEW_TEST_ROWS]
+    return [label for label, entry in per_label.items() if 0 < entry["support"] < FEW_TEST_ROWS]
 
 
-def _on_rare_labels(scores: Scores) -> Iterator[Advice]:
+def on_rare_labels(per_label: Scores) -> Iterator[Advice]:
     """Yield the labels whose scores say little."""
-    labels = _rare_labels(scores)
+    labels = rare_labels(per_label)
     if labels:
         listed = ", ".join(labels[:MAX_LISTED_LABELS])
         if len(labels) > MAX_LISTED_LABELS:
@@ -179,17 +186,22 @@ def _on_rare_labels(scores: Scores) -> Iterator[Advice]:
         yield Advice("look", "few_rows", {"labels": listed, "least": FEW_TEST_ROWS})
 
 
+def weak_labels(per_label: Scores) -> list[dict[str, Any]]:
+    """Return what there is to know of the labels that are told apart the least, the weakest first."""
+    tested = {label: entry for label, entry in per_label.items() if entry["support"]}
+    mean_f1 = sum(entry["f1"] for entry in tested.values()) / max(len(tested), 1)
+    rare = rare_labels(per_label)
+    weak = [label for label in tested if tested[label]["f1"] < mean_f1 - WEAK_F1_GAP and label not in rare]
+    weakest = sorted(weak, key=lambda label: tested[label]["f1"])[:MAX_WEAK_LABELS]
+    shown = ("f1", "recall", "precision")
+    return [{"label": label, "mean": mean_f1, **{name: tested[label][name] for name in shown}} for label in weakest]
+
+
 def _on_weak_labels(scores: Scores) -> Iterator[Advice]:
     """Yield the labels that are told apart the least, the weakest first, with what they are mixed up with."""
-    tested = {label: entry for label, entry in scores["per_class"].items() if entry["support"]}
-    mean_f1 = sum(entry["f1"] for entry in tested.values()) / max(len(tested), 1)
-    rare = _rare_labels(scores)
-    weak = [label for label in tested if tested[label]["f1"] < mean_f1 - WEAK_F1_GAP and label not in rare]
-    for label in sorted(weak, key=lambda label: tested[label]["f1"])[:MAX_WEAK_LABELS]:
-        entry = tested[label]
-        facts = {name: entry[name] for name in ("f1", "recall", "precision")}
-        facts |= {"label": label, "mean": mean_f1}
-        if entry["recall"] <= entry["precision"]:
+    for facts in weak_labels(scores["per_class"]):
+        label = facts["label"]
+        if facts["recall"] <= facts["precision"]:
             most = next(entry for entry in scores["confusions"] if entry["true"] == label)
             yield Advice("look", "weak_recall", facts | {"count": most["rows"], "other": most["predicted"]})
         else:
@@ -197,31 +209,37 @@ def _on_weak_labels(scores: Scores) -> Iterator[Advice]:
             yield Advice("look", "weak_precision", facts | {"count": most["rows"], "other": most["true"]})
 
 
-def _on_weak_slices(scores: Scores) -> Iterator[Advice]:
-    """Yield the parts of the test set that are surely worse than the whole, the worst first."""
-    groups = [(part, group) for part in scores["slices"] for group in part["groups"]]
+def on_weak_slices(slices: Sequence[Scores], metric: str, overall: float) -> Iterator[Advice]:
+    """Yield the parts of the test set of which surely a lower share is right than `overall`, the worst first.
+
+    `metric` is what that share is called in the slices.
+    """
+    groups = [(part, group) for part in slices for group in part["groups"]]
     level = 1 - 0.05 / max(len(groups), 1)  # so that of all groups together one in twenty test sets has one by chance
     weak = []
     for part, group in groups:
-        hits = round(group["accuracy"] * group["rows"])
-        is_worse = share_interval(hits, group["rows"], level).high < scores["accuracy"]
+        hits = round(group[metric] * group["rows"])
+        is_worse = share_interval(hits, group["rows"], level).high < overall
         is_untruncated = part["by"] == "truncated" and group["name"] == "no"
         if is_worse and group["rows"] >= MIN_SLICE_ROWS and not is_untruncated:
             weak.append((part, group))
     kinds = {"truncated": "weak_cut", "tokens": "weak_length"}
-    for part, group in sorted(weak, key=lambda pair: pair[1]["accuracy"])[:MAX_WEAK_SLICES]:
-        facts = {name: group[name] for name in ("rows", "accuracy", "name")}
-        facts |= {"overall": scores["accuracy"], "column": part.get("column")}
+    for part, group in sorted(weak, key=lambda pair: pair[1][metric])[:MAX_WEAK_SLICES]:
+        facts = {"rows": group["rows"], "accuracy": group[metric], "name": group["name"]}
+        facts |= {"overall": overall, "column": part.get("column")}
         yield Advice("look", kinds.get(part["by"], "weak_part"), facts)
 
 
-def _on_training(run: RunFacts, history: Sequence[Mapping[str, Any]]) -> Iterator[Advice]:
-    """Yield whether the training ended too early, or went on for too long."""
+def on_training(run: RunFacts, history: Sequence[Mapping[str, Any]], usual_metric: str) -> Iterator[Advice]:
+    """Yield whether the training ended too early, or went on for too long.
+
+    `usual_metric` has chosen the best epoch where run.json does not say which one.
+    """
     steps = [entry["step"] for entry in history]
     best_step = run.metrics.get("step")
     if len(steps) < 2 or best_step not in steps:
         return
-    metric = run.options.get("metric", "accuracy")
+    metric = run.options.get("metric", usual_metric)
     values = [-entry["valid_loss"] if metric == "loss" else entry[metric] for entry in history]
     epochs = run.options.get("epochs")
     is_still_rising = values[-1] - values[-2] > STILL_RISING

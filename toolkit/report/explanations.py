@@ -11,7 +11,7 @@ from toolkit.cli.console import Log
 from toolkit.cli.exits import OUT_OF_MEMORY
 from toolkit.compute.memory import RowLimit, release_memory
 from toolkit.evaluation.explain import Segment, attribute
-from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.evaluation.scored_set import ScoredLabelSets, ScoredSet
 from toolkit.report.scores import ScoredRun
 from toolkit.report.texts import SCREEN
 from toolkit.runs.saved_model import load_saved_classifier
@@ -41,6 +41,8 @@ class Explanations:
 
 def explain_errors(scored_run: ScoredRun, explainer: Explainer, max_rows: int, log: Log) -> Explanations:
     """Return which words of the most confident errors spoke for the predicted label and which for the true one.
+
+    Where a row may have several labels: which spoke for those that are added, and which for those that are missed.
 
     A model whose memory runs out gets smaller batches, and rows that do not fit alone are left out. Where no row fits,
     the model cannot be loaded or asked, or another one is in its directory by now, there are no explanations: `log`
@@ -89,7 +91,7 @@ def _of_rows_that_fit(rows: np.ndarray, segments: list[SegmentedTexts | None], l
     return Explanations(explained, left_out)
 
 
-def most_confident_errors(scored: ScoredSet) -> np.ndarray:
+def most_confident_errors(scored: ScoredSet | ScoredLabelSets) -> np.ndarray:
     """Return the numbers of the rows that are wrong, the most confident ones first."""
     errors = np.flatnonzero(~scored.right)
     return errors[np.argsort(-scored.confidence[errors], kind="stable")]
@@ -106,7 +108,7 @@ def _segments(
     """
     scored = scored_run.scored
     texts = scored_run.table.frame.drop(columns="label").to_numpy()[rows]
-    contrasts = np.stack([scored.predicted[rows], scored.label_ids[rows]], axis=1)
+    contrasts = scored.contrasts[rows]
     model = load_saved_classifier(scored_run.model_dir, scored_run.run).model
     scored_run.model_files.check()
     model.to(explainer.device)

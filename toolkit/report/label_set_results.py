@@ -1,15 +1,18 @@
 """What a scored test set leaves behind where a row may have several labels: metrics.json, predictions.csv, a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from toolkit.base.languages import Text
-from toolkit.cli.console import Log, display_width, pad, shown_label
+from toolkit.cli.console import display_width, pad, shown_label
 from toolkit.evaluation.baselines import baseline_lines
 from toolkit.evaluation.label_set_baselines import compare_label_sets_with_model
+from toolkit.evaluation.label_set_diagnostics import diagnose_label_sets
 from toolkit.evaluation.label_set_metrics import full_label_set_scores
-from toolkit.report.scores import ScoredRun, origin, write_scored_run
+from toolkit.report.advice import Advice
+from toolkit.report.label_set_advice import USUAL_METRIC, advise_on_label_sets, label_set_headline
+from toolkit.report.scores import ScoredRun, origin, warning_lines, write_scored_run
 from toolkit.report.texts import LABEL_SETS, SCREEN
 
 MAX_PRINTED = 30  # labels
@@ -17,21 +20,35 @@ MIN_LABEL_WIDTH = 13  # columns of the screen, for "macro mean"
 MAX_INSTEAD = 5  # pairs of a label that is missed and one that is added
 
 
-def write_label_set_results(folder: Path, scored_run: ScoredRun, log: Log) -> None:
-    """Write metrics.json and predictions.csv into a folder, and say the scores; UserError as write_results."""
+def write_label_set_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any]:
+    """Write metrics.json, predictions.csv and rejected_rows.csv into a folder; return the content of metrics.json.
+
+    A report.html that is there is removed; UserError as write_scores.
+    """
+    scored = scored_run.scored
+    table = scored_run.table
+    run = scored_run.run
+    plain_scores = full_label_set_scores(scored)
+    longest_read = scored.longest_read or run.max_length
     scores = {
-        **full_label_set_scores(scored_run.scored),
+        **plain_scores,
+        "headline": label_set_headline(plain_scores, run.options.get("metric", USUAL_METRIC)),
         **origin(scored_run),
-        "baselines": compare_label_sets_with_model(scored_run.scored, scored_run.simple_answers),
+        "baselines": compare_label_sets_with_model(scored, scored_run.simple_answers),
         "findings": scored_run.leaks(),
+        **diagnose_label_sets(scored, plain_scores, table.records, table.record_columns.names, longest_read),
     }
+    advice = advise_on_label_sets(scores, run, scored_run.history)
+    scores["advice"] = [piece.as_json() for piece in advice]
     write_scored_run(folder, scored_run, scores)
-    log("\n".join(["", *label_set_lines(scores, log.language)]))
-    log(LABEL_SETS["no_page"])
+    return scores
 
 
-def label_set_lines(scores: Mapping[str, Any], language: str = "en") -> list[str]:
-    """Return the content of metrics.json as lines to read: a row a label, the means, and what is taken for what."""
+def label_set_lines(scores: Mapping[str, Any], advice: Sequence[Advice] = (), language: str = "en") -> list[str]:
+    """Return the content of metrics.json as lines to read: a row a label, the means, and what is taken for what.
+
+    `advice` is what follows from it, of which the worst is told.
+    """
     names = [shown_label(label) for label in scores["labels"][:MAX_PRINTED]]
     width = max(MIN_LABEL_WIDTH, *map(display_width, names))
     lines = [" " * width + LABEL_SETS["columns"][language]]
@@ -44,6 +61,7 @@ def label_set_lines(scores: Mapping[str, Any], language: str = "en") -> list[str
         entry = {score: scores[f"{mean}_{score}"] for score in ("precision", "recall", "f1")}
         lines.append(pad(SCREEN[f"mean_{mean}"][language], width) + _numbers(entry))
     lines += ["", _scores_line(scores)[language], _calibration_line(scores["calibration"])[language]]
+    lines += warning_lines(advice, language)
     for entry in scores["instead"][:MAX_INSTEAD]:
         missed = shown_label(entry["missed"])
         added = shown_label(entry["added"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from toolkit.base.disk import write_bytes
@@ -57,32 +57,35 @@ class PageAdvice:
 
 @dataclass(frozen=True)
 class Page:
-    """What the template shows besides the scores."""
+    """What the template shows of every run besides the scores."""
 
     file: str
     model: str
     sections: list[str]  # their anchors
     advice: list[PageAdvice]
     scale: Scale
-    matrix: list[list[MatrixCell]] | None  # None: of too many labels
-    confusions: list[Confusion]  # the most frequent ones
-    rows: list[PageRow]
+    share: str  # what the share of the rows that are right is called in the slices of metrics.json
+    explained: bool  # whether the words of some row are marked
     unexplained: str  # why no words, or not those of every row, are marked; "" if nothing went wrong
-    threshold: float
     checked: bool  # whether leaks were looked for, here and before training
-    counts: Markup  # of positives at each threshold, as json
-    roc: list[Line]
-    precision_recall: list[Line]
-    answered: AnsweredChart
     training: TrainingCharts | None  # None: it had fewer than two evaluations
     findings: list[PageFinding]
     facts: list[Fact]
     options: list[Fact]
 
-    @property
-    def explained(self) -> bool:
-        """Whether the words of some row are marked."""
-        return any(row.explained for row in self.rows)
+
+@dataclass(frozen=True)
+class OneLabelParts:
+    """What the template shows where each row has one label."""
+
+    matrix: list[list[MatrixCell]] | None  # None: of too many labels
+    confusions: list[Confusion]  # the most frequent ones
+    rows: list[PageRow]
+    threshold: float
+    counts: Markup  # of positives at each threshold, as json
+    roc: list[Line]
+    precision_recall: list[Line]
+    answered: AnsweredChart
 
 
 def write_report(
@@ -101,34 +104,50 @@ def render(scored_run: ScoredRun, scores: dict[str, Any], explanations: Explanat
         explanations: which words mattered for rows that are wrong.
         language: en or zh.
     """
-    run = scored_run.run
-    history = scored_run.history
     has_matrix = len(scores["labels"]) <= MAX_MATRIX_LABELS
     cells = cells_of_matrix(scores) if has_matrix else cells_of_confusions(scores)
     lines = curve_lines(scores)
-    training = training_charts(history, run, language)
-    page = Page(
-        file=clean(Path(scores["data"]["test"]["file"]).name),
-        model=clean(" + ".join(str(model.directory) for model in scored_run.models)),
-        sections=_sections(scores, training),
-        advice=_advice(advise(scores, run, history, scored_run.train_table), language),
-        scale=score_scale(scores),
+    parts = OneLabelParts(
         matrix=confusion_matrix(scores) if has_matrix else None,
         confusions=confusions(scores),
         rows=page_rows(scored_run.scored, scored_run.table, cells, explanations),
-        unexplained=_why_unexplained(explanations, language),
         threshold=0.5 if scores["threshold"] is None else scores["threshold"],
-        checked=scores["findings"] is not None and isinstance(run.findings, list),
         counts=Markup(json.dumps(scores.get("thresholds"))),  # numbers only
         roc=lines["roc"],
         precision_recall=lines["precision_recall"],
         answered=answered_chart(scores),
+    )
+    advice = advise(scores, scored_run.run, scored_run.history, scored_run.train_table)
+    page = frame_page(scored_run, scores, advice, explanations, language)
+    return fill_template("page.html", page, parts, scores, template_texts(language))
+
+
+def frame_page(
+    scored_run: ScoredRun,
+    scores: dict[str, Any],
+    advice: Sequence[Advice],
+    explanations: Explanations,
+    language: str,
+) -> Page:
+    """Return what the page shows of every run, with one label a row or several; the arguments are those of render."""
+    run = scored_run.run
+    training = training_charts(scored_run.history, run, language)
+    paints = [segment.weight for texts in explanations.rows.values() for text in texts for segment in text]
+    return Page(
+        file=clean(Path(scores["data"]["test"]["file"]).name),
+        model=clean(" + ".join(str(model.directory) for model in scored_run.models)),
+        sections=_sections(scores, training),
+        advice=[PageAdvice(piece.level, piece.sentence(language), piece.advice(language)) for piece in advice],
+        scale=score_scale(scores),
+        share="subset_accuracy" if run.columns.have_label_sets else "accuracy",
+        explained=any(paints),
+        unexplained=_why_unexplained(explanations, language),
+        checked=scores["findings"] is not None and isinstance(run.findings, list),
         training=training,
         findings=list_findings(scores["findings"], run, language),
         facts=list_facts(scores, run, language),
         options=[Fact(name, json.dumps(value, ensure_ascii=False)) for name, value in run.options.items()],
     )
-    return _fill_template(page, scores, language)
 
 
 def _sections(scores: dict[str, Any], training: TrainingCharts | None) -> list[str]:
@@ -136,14 +155,11 @@ def _sections(scores: dict[str, Any], training: TrainingCharts | None) -> list[s
     has_content = {
         "comparison": "comparison" in scores,
         "threshold": "thresholds" in scores,
+        "answered": "answered" in scores,
         "parts": bool(scores["slices"]),
         "course": training is not None,
     }
     return [anchor for anchor in SECTIONS if has_content.get(anchor, True)]
-
-
-def _advice(advice: Sequence[Advice], language: str) -> list[PageAdvice]:
-    return [PageAdvice(piece.level, piece.sentence(language), piece.advice(language)) for piece in advice]
 
 
 def _why_unexplained(explanations: Explanations, language: str) -> str:
@@ -154,18 +170,24 @@ def _why_unexplained(explanations: Explanations, language: str) -> str:
     return UNEXPLAINED[explanations.problem][language].format(reason=explanations.reason[language])
 
 
-def _fill_template(page: Page, scores: dict[str, Any], language: str) -> bytes:
-    """Return the template with all that it shows."""
+def fill_template(name: str, page: Page, parts: Any, scores: dict[str, Any], texts: dict[str, Any]) -> bytes:
+    """Return a template with all that it shows; `parts` is what one kind of run alone has."""
     css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
     js = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     policy = f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(js)}'"
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FileSystemLoader(TEMPLATES),
+    )
     environment.filters["clean"] = clean
-    template = environment.from_string((TEMPLATES / "page.html").read_text(encoding="utf-8"))
-    html = template.render(
-        t=template_texts(language),
+    html = environment.get_template(name).render(
+        t=texts,
         s=scores,
         page=page,
+        parts=parts,
         unit=UNIT_AXIS,
         css=Markup(css),
         js=Markup(js),

@@ -13,6 +13,7 @@ from toolkit.report.texts import METRICS, PAGE
 from toolkit.runs.run_json import RunFacts
 
 TRAINING_SCORES = ("accuracy", "macro_f1", "mcc")
+LABEL_SET_TRAINING_SCORES = ("micro_f1", "macro_f1", "subset_accuracy")
 SCALE_START = 10  # where the line of a Scale begins
 SCALE_LENGTH = 580
 SCALE_STEPS = 8  # between ticks, at most, and likewise
@@ -139,7 +140,8 @@ def training_charts(history: Sequence[Mapping[str, Any]], run: RunFacts, languag
         _history_line(history, "train_loss", PAGE["training_loss"][language], 0),
         _history_line(history, "valid_loss", PAGE["validation_loss"][language], 1, best),
     ]
-    scores = [_history_line(history, name, METRICS[name][language], i) for i, name in enumerate(TRAINING_SCORES)]
+    names = LABEL_SET_TRAINING_SCORES if run.columns.have_label_sets else TRAINING_SCORES
+    scores = [_history_line(history, name, METRICS[name][language], i) for i, name in enumerate(names)]
     return TrainingCharts(
         x=make_axis([0, *(entry["step"] for entry in history)]),
         loss=losses,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from toolkit.doctor.findings import Finding
-from toolkit.report.texts import PAGE
+from toolkit.report.texts import LABEL_SET_PAGE, PAGE
 from toolkit.runs.run_json import RunFacts
 
 # Control characters, turned directions and halves of characters.
@@ -112,6 +112,9 @@ def _max_length(run: RunFacts, language: str) -> str:
 
 
 def _threshold(scores: Json, language: str) -> str:
+    if "per_label" in scores:
+        thresholds = [entry["threshold"] for entry in scores["per_label"].values()]
+        return LABEL_SET_PAGE["thresholds_of"][language].format(low=min(thresholds), high=max(thresholds))
     if scores["threshold"] is not None:
         return f"{scores['threshold']:.4f}"
     bias = scores.get("bias")

@@ -73,11 +73,6 @@ class PageRow:
     confidence: float
     texts: list[list[PaintedPart]]
 
-    @property
-    def explained(self) -> bool:
-        """Whether some of its words are marked."""
-        return any(part.paint for text in self.texts for part in text)
-
 
 def cells_of_matrix(scores: Mapping[str, Any]) -> list[Cell]:
     """Return the cells of the confusion matrix in metrics.json that are not empty."""
@@ -143,7 +138,6 @@ def _chosen_rows(scored: ScoredSet, cells: Sequence[Cell]) -> list[int]:
 def _page_row(scored: ScoredSet, table: Table, row: int, texts: Sequence[str], explanations: Explanations) -> PageRow:
     true = int(scored.label_ids[row])
     predicted = int(scored.predicted[row])
-    plain_texts: SegmentedTexts = [[Segment(text, None)] for text in texts]
     return PageRow(
         cell=str(Cell(true, predicted)),
         wrong=not scored.right[row],
@@ -152,8 +146,15 @@ def _page_row(scored: ScoredSet, table: Table, row: int, texts: Sequence[str], e
         true=scored.labels[true],
         predicted=scored.labels[predicted],
         confidence=float(scored.confidence[row]),
-        texts=[_paint(segments) for segments in explanations.rows.get(row, plain_texts)],
+        texts=painted_texts(texts, explanations.rows.get(row)),
     )
+
+
+def painted_texts(texts: Sequence[str], segments: SegmentedTexts | None) -> list[list[PaintedPart]]:
+    """Return the beginning of each text of a row in parts, each with its paint; of a row without segments as it is."""
+    if segments is None:
+        segments = [[Segment(text, None)] for text in texts]
+    return [_paint(of_text) for of_text in segments]
 
 
 def _paint(segments: Sequence[Segment]) -> list[PaintedPart]:

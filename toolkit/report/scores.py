@@ -170,12 +170,17 @@ def score_lines(scores: Mapping[str, Any], advice: Sequence[Advice] = (), langua
     width = max(MIN_LABEL_WIDTH, *map(display_width, names))
     lines = [*_label_lines(scores, names, width, language), ""]
     lines += [_accuracy_line(scores)[language], _calibration_line(scores["calibration"])[language]]
-    warnings = [one_line(piece.sentence(language)) for piece in advice if piece.level == "bad"]
-    lines += [SCREEN["warning"].fill(sentence=sentence)[language] for sentence in warnings]
+    lines += warning_lines(advice, language)
     if len(names) <= MAX_PRINTED_LABELS:
         matrix = _confusion_lines(names, scores["confusion_matrix"], width, SCREEN["true_as"][language])
         lines += ["", *matrix]
     return [*lines, "", *baseline_lines(scores["baselines"], language)]
+
+
+def warning_lines(advice: Sequence[Advice], language: str) -> list[str]:
+    """Return the worst of some pieces of advice, a line each."""
+    warnings = [one_line(piece.sentence(language)) for piece in advice if piece.level == "bad"]
+    return [SCREEN["warning"].fill(sentence=sentence)[language] for sentence in warnings]
 
 
 def _label_lines(scores: Mapping[str, Any], names: Sequence[str], width: int, language: str) -> list[str]:

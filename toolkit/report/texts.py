@@ -28,6 +28,12 @@ SECTIONS: dict[str, Text] = {  # in the order of the page
 METRICS: dict[str, Text] = {
     "accuracy": Text("Accuracy", "准确率"),
     "macro_f1": Text("Macro F1", "宏平均 F1"),
+    "micro_f1": Text("Micro F1", "微平均 F1"),
+    "sample_f1": Text("Sample F1", "按行平均 F1"),
+    "subset_accuracy": Text("Rows wholly right", "完全正确率"),
+    "hamming_loss": Text("Hamming loss", "汉明损失"),
+    "mean_average_precision": Text("Mean average precision", "平均精确率均值（mAP）"),
+    "macro_roc_auc": Text("ROC-AUC (macro)", "ROC-AUC（宏平均）"),
     "weighted_f1": Text("Weighted F1", "加权平均 F1"),
     "f1": Text("F1", "F1"),
     "mcc": Text("MCC", "MCC"),
@@ -39,6 +45,7 @@ METRICS: dict[str, Text] = {
 }
 BASELINES: dict[str, Text] = {  # simple methods
     "most_frequent_label": Text("always the most frequent label", "总是最常见的标签"),
+    "most_frequent_set": Text("always the most frequent set", "总是最常见的一组标签"),
     "tfidf": Text("TF-IDF, linear classifier", "TF-IDF 加线性分类器"),
 }
 LEVELS: dict[str, Text] = {  # of advice
@@ -90,6 +97,7 @@ PAGE: dict[str, Text] = {
         "McNemar 检验：p = {p}。只有本次正确的 {ours:,} 行，只有另一次正确的 {theirs:,} 行。",
     ),
     "label": Text("Label", "标签"),
+    "label_share": Text("Accuracy", "准确率"),
     "rows": Text("Rows", "行数"),
     "macro": Text("macro mean", "宏平均"),
     "weighted": Text("weighted mean", "加权平均"),
@@ -232,6 +240,63 @@ PAGE: dict[str, Text] = {
         "数字在同一目录的 metrics.json 里，全部数据行在 predictions.csv 里。本页不加载任何外部内容。",
     ),
 }
+LABEL_SET_SECTIONS: dict[str, Text] = {  # instead of those above where a row may have several labels
+    "confusion": Text("What is missed and what is added", "漏掉与多出的标签"),
+}
+LABEL_SET_PAGE: dict[str, Text] = {  # likewise
+    "micro": Text("micro mean", "微平均"),
+    "predicted": Text("Predicted", "预测行数"),
+    "f1_interval": Text("F1, 95% interval", "F1 的 95% 区间"),
+    "curve_choice": Text(
+        "Those with the lowest average precision ({shown:,} of {labels:,} labels).",
+        "平均精确率最低的标签（{labels:,} 个中的 {shown:,} 个）。",
+    ),
+    "pairs_hint": Text(
+        "A number shows its rows: those with a label that are predicted to have it, that miss it, and those to which "
+        "it is added.",
+        "点一个数字可以查看这些行：标签预测对的、漏掉的，以及多出的。",
+    ),
+    "hits": Text("Right", "正确"),
+    "missed": Text("Missed", "漏掉"),
+    "added": Text("Added", "多出"),
+    "missed_label": Text("missed", "漏掉"),
+    "added_label": Text("added", "多出"),
+    "instead": Text("Missed, and another one added instead, most often:", "漏掉一个而多出另一个，最常见的："),
+    "together": Text("Labels that come together", "一同出现的标签"),
+    "together_hint": Text(
+        "How many rows have both labels, are predicted to have both, and both at once.",
+        "两个标签都有的行数、都预测到的行数，以及都预测对的行数。",
+    ),
+    "both_true": Text("Have both", "都有"),
+    "both_predicted": Text("Predicted both", "都预测到"),
+    "both_right": Text("Right", "都预测对"),
+    "no_labels": Text("(no label)", "（无标签）"),
+    "of_set": Text("set {probability}", "整组 {probability}"),
+    "more_labels": Text("and {count:,} more", "另有 {count:,} 个"),
+    "all_errors": Text(
+        "The rows of which not all labels are right, most confident first, with the probability of the predicted set "
+        "as if no label depended on another.",
+        "标签没有全对的行，从最有把握的开始，附所预测的一组标签的概率（假定各标签互不相关）。",
+    ),
+    "one_cell": Text(
+        "The rows that are not wholly right come first, most confident first; then the others, least confident first.",
+        "没有全对的行在前，从最有把握的开始；然后是全对的，从最没有把握的开始。",
+    ),
+    "no_rows": Text("All labels of all rows are right.", "所有行的标签都对。"),
+    "word_for": Text("for the added labels", "支持多出的标签"),
+    "word_against": Text("for the missed labels", "支持漏掉的标签"),
+    "calibration_hint": Text(
+        "Each label of each row counts. A bar reaches the dashed line where 80 of 100 labels given 80% are there.",
+        "每行的每个标签都计入。柱子与虚线一样高，表示给出 80% 概率的标签中约有 80% 确实有。",
+    ),
+    "confidence": Text("Probability of a label", "标签的概率"),
+    "label_share": Text("Share of rows that have it", "确有该标签的比例"),
+    "reliability_bin": Text(
+        "labels from {low} to {high}: {rows}; {confidence} on average, {accuracy} right",
+        "{low} 到 {high}：{rows} 个标签，平均 {confidence}，{accuracy} 确实有",
+    ),
+    "thresholds_of": Text("for each label, {low:.4f} to {high:.4f}", "每个标签一个，从 {low:.4f} 到 {high:.4f}"),
+}
 REMEDIES: dict[str, Text] = {  # what may help a model that is not better than simple methods
     "language": Text(
         "{share:.1%} of the characters are unknown to the model; take one of that language, such as --model {model}",
@@ -329,6 +394,22 @@ ADVICE: dict[str, Message] = {
             (
                 "看不出比总是回答最常见的标签更好：后者是 {value:.1%}（{metric}），相差在 {low:+.1f} 到 {high:+.1f} "
                 "个百分点之间"
+            ),
+        ),
+        Text(
+            "do not use this model yet; more test rows would tell more",
+            "请先不要用这个模型；更多测试数据才能看得更清楚",
+        ),
+    ),
+    "no_set_learned": Message(
+        Text(
+            (
+                "not shown to be better than always predicting the most frequent set of labels: {metric} {value:.1%}, "
+                "and the difference lies between {low:+.1f} and {high:+.1f} points"
+            ),
+            (
+                "看不出比总是回答最常见的一组标签更好：后者是 {value:.1%}（{metric}），相差在 {low:+.1f} 到 "
+                "{high:+.1f} 个百分点之间"
             ),
         ),
         Text(
@@ -459,6 +540,61 @@ ADVICE: dict[str, Message] = {
             "请在混淆矩阵里查看这些行；需要更多训练数据，或更清楚的标注规则",
         ),
     ),
+    "weak_recall_in_set": Message(
+        Text(
+            (
+                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {recall:.0%} of its rows are recognized; "
+                "{other} added instead: {count:,}"
+            ),
+            (
+                "{label} 是薄弱环节：F1 {f1:.1%}（平均 {mean:.1%}）；召回率 {recall:.0%}，其中 {count:,} 行漏掉它"
+                "而多出 {other}"
+            ),
+        ),
+        Text(
+            "read the rows that miss it; add training rows, or make the rules for the labels clearer",
+            "请查看漏掉它的行；需要更多训练数据，或更清楚的标注规则",
+        ),
+    ),
+    "weak_recall_in_set_alone": Message(
+        Text(
+            "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {recall:.0%} of its rows are recognized",
+            "{label} 是薄弱环节：F1 {f1:.1%}（平均 {mean:.1%}）；召回率 {recall:.0%}",
+        ),
+        Text(
+            "read the rows that miss it; add training rows, or make the rules for the labels clearer",
+            "请查看漏掉它的行；需要更多训练数据，或更清楚的标注规则",
+        ),
+    ),
+    "weak_precision_in_set": Message(
+        Text(
+            (
+                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {precision:.0%} of the rows predicted as it "
+                "are right; added where {other} is missed: {count:,}"
+            ),
+            (
+                "{label} 是薄弱环节：F1 {f1:.1%}（平均 {mean:.1%}）；精确率 {precision:.0%}，有 {count:,} 行多出它"
+                "而漏掉 {other}"
+            ),
+        ),
+        Text(
+            "read the rows to which it is added; add training rows, or make the rules for the labels clearer",
+            "请查看多出它的行；需要更多训练数据，或更清楚的标注规则",
+        ),
+    ),
+    "weak_precision_in_set_alone": Message(
+        Text(
+            (
+                "{label} is a weak spot: F1 {f1:.1%} (mean {mean:.1%}); {precision:.0%} of the rows predicted as it "
+                "are right"
+            ),
+            "{label} 是薄弱环节：F1 {f1:.1%}（平均 {mean:.1%}）；精确率 {precision:.0%}",
+        ),
+        Text(
+            "read the rows to which it is added; add training rows, or make the rules for the labels clearer",
+            "请查看多出它的行；需要更多训练数据，或更清楚的标注规则",
+        ),
+    ),
     "weak_cut": Message(
         Text(
             "of the {rows:,} truncated rows, {accuracy:.1%} are right (of all rows, {overall:.1%})",
@@ -500,17 +636,21 @@ ADVICE: dict[str, Message] = {
 }
 
 
-def template_texts(language: str) -> dict[str, Any]:
-    """Return what the template of the page says in a language: the texts of PAGE, and the others in groups."""
+def template_texts(language: str, for_label_sets: bool = False) -> dict[str, Any]:
+    """Return what the template of the page says in a language: the texts of PAGE, and the others in groups.
+
+    Some are others where a row may have several labels.
+    """
     groups = {
-        "sections": SECTIONS,
+        "sections": SECTIONS | LABEL_SET_SECTIONS if for_label_sets else SECTIONS,
         "metrics": METRICS,
         "baselines": BASELINES,
         "levels": LEVELS,
         "units": PLACES,
         "facts": FACTS,
     }
-    return {**in_language(PAGE, language), **{name: in_language(texts, language) for name, texts in groups.items()}}
+    page = PAGE | LABEL_SET_PAGE if for_label_sets else PAGE
+    return {**in_language(page, language), **{name: in_language(texts, language) for name, texts in groups.items()}}
 
 
 SCREEN: dict[str, Text] = {  # the lines that are printed of a scored test set
@@ -594,11 +734,6 @@ LABEL_SETS: dict[str, Text] = {  # where a row may have several labels
     "instead": Text(
         "{missed} is missed and {added} added in {rows:,} rows", "漏掉 {missed} 而多出 {added}：{rows:,} 行"
     ),
-    "no_page": Text(
-        "report.html does not show several labels a row yet; metrics.json and predictions.csv have all of it",
-        "report.html 暂不支持一行多个标签；全部结果见 metrics.json 和 predictions.csv",
-    ),
-    "scores_in": Text("the scores are in {metrics}", "分数在 {metrics}"),
     "no_comparison": Text(
         "--compare does not support several labels a row yet; leave it out",
         "--compare 暂不支持一行多个标签；请去掉它",

@@ -3,14 +3,14 @@
   const one = (selector) => document.querySelector(selector);
   const all = (selector) => [...document.querySelectorAll(selector)];
 
-  // The rows of one cell of the confusion matrix, or all that are wrong; some at a time.
+  // The rows of one cell (of a confusion matrix, say), or all that are wrong; some at a time.
   const AT_ONCE = 25;
   const rows = all(".texts > li");
   const more = one("#more");
   let cell = null;
   let shown = AT_ONCE;
   function showRows() {
-    const wanted = rows.filter((row) => (cell === null ? row.classList.contains("wrong") : row.dataset.cell === cell));
+    const wanted = rows.filter((row) => (cell === null ? row.classList.contains("wrong") : row.dataset.cell.split(" ").includes(cell)));
     const visible = new Set(wanted.slice(0, shown));
     for (const row of rows) row.hidden = !visible.has(row);
     more.hidden = wanted.length <= shown;
