@@ -7,7 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from tokenizers.pre_tokenizers import Metaspace
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast
 
 from tests.base.test_errors import SHORT
 from toolkit.base.errors import TooLittleMemory
@@ -95,6 +98,30 @@ def test_segments_make_up_the_texts_and_the_largest_weighs_one(english_bert):
         for row in found:
             weights = [abs(segment.weight) for text in row for segment in text if segment.weight is not None]
             assert max(weights) == pytest.approx(1)
+
+
+def test_words_of_a_language_without_blanks_are_told_apart_where_the_tokenizer_takes_a_sentence_for_one():
+    text = "豆腐很淡，不太喜欢，猪蹄不错! very good"
+    worth = {"▁豆腐": 0.1, "很": 0.0, "淡": -0.2, "，": 0.05, "不太": -0.9, "喜欢": 0.4, "猪蹄": 0.0, "不错": 1.0,
+             "!": 0.3, "▁very": 0.1, "▁go": 0.2, "od": 0.1}  # fmt: skip
+    pieces = ["<unk>", "<s>", "</s>", "<pad>", *worth]
+    unigram = Tokenizer(Unigram([(piece, -float(len(pieces) - len(piece))) for piece in pieces], unk_id=0))
+    unigram.pre_tokenizer = Metaspace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=unigram, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+    ((row,),) = attributions._tokenize(encoder_of(tokenizer), [(text,)])
+    tokens = tokenizer.convert_ids_to_tokens(row.input_ids)
+    assert "".join(tokens).replace("▁", "") == text.replace(" ", "")
+    assert len(set(row.word_ids)) == 3, "the tokenizer divides at blanks alone"
+    weights = np.array([worth[token] for token in tokens])
+    (segments,) = attributions._segments((text,), [(row, weights)])
+    assert "".join(segment.text for segment in segments) == text
+    by_text = {segment.text.strip(): segment.weight for segment in segments}
+    assert by_text == pytest.approx({
+        "豆腐": 0.1, "很": 0.0, "淡": -0.2, "，": 0.05, "不太": -0.9, "喜欢": 0.4, "猪蹄": 0.0, "不错": 1.0, "!": 0.3,
+        "very": 0.1, "good": 0.3,
+    })  # fmt: skip
 
 
 class Linear(torch.nn.Module):

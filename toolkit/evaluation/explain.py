@@ -8,7 +8,7 @@ Shapes: N rows, B rows of a batch, L tokens, H hidden.
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -33,6 +33,15 @@ class Segment(NamedTuple):
 
     text: str
     weight: float | None
+
+
+class _Token(NamedTuple):
+    """The characters of a text that make up a token, what it is worth, and which word of the text it belongs to."""
+
+    start: int
+    end: int
+    weight: float
+    word_id: int | None
 
 
 class _Span(NamedTuple):
@@ -280,20 +289,42 @@ def _segments(texts: tuple[str, ...], windows: Sequence[tuple[_TokenizedRow, np.
     mean of those of its windows, so what a token is worth is its mean over them; the sum is as good, as all is divided
     by the largest.
     """
-    spans: list[dict[tuple, _Span]] = [{} for _ in texts]  # of each text, by word
+    tokens: list[dict[int, _Token]] = [{} for _ in texts]  # of each text, by position
     for window, attributions in windows:
         for i, weight in enumerate(attributions.tolist()):
             text_number = window.text_numbers[i]
             if text_number is None:
                 continue
+            position = int(window.positions[i])
             start, end = window.offsets[i]
-            stands_alone = WITHOUT_BLANKS.search(texts[text_number][start:end])
-            word = ("token", int(window.positions[i])) if stands_alone else ("word", window.word_ids[i])
-            words = spans[text_number]
-            so_far = words.get(word, _Span(start, end, 0.0))
-            words[word] = _Span(min(so_far.start, start), max(so_far.end, end), so_far.weight + weight)
-    largest = max((abs(span.weight) for words in spans for span in words.values()), default=0.0)
-    return [_covering(text, sorted(words.values()), largest or 1.0) for text, words in zip(texts, spans, strict=True)]
+            before = tokens[text_number].get(position)
+            total = weight if before is None else before.weight + weight
+            tokens[text_number][position] = _Token(start, end, total, window.word_ids[i])
+    spans = [_words(text, of_text) for text, of_text in zip(texts, tokens, strict=True)]
+    largest = max((abs(span.weight) for of_text in spans for span in of_text), default=0.0)
+    return [_covering(text, of_text, largest or 1.0) for text, of_text in zip(texts, spans, strict=True)]
+
+
+def _words(text: str, tokens: Mapping[int, _Token]) -> list[_Span]:
+    """Return the words of a text, each with what its tokens add up to, in the order in which they stand in it.
+
+    A token belongs to the word of the token before it if the tokenizer says so. Where a language has no blanks each
+    token is a word: a tokenizer that divides texts at blanks takes a whole sentence for one, punctuation included.
+    """
+    words: list[_Span] = []
+    last: tuple[int, int | None] | None = None  # position and word of the token before, if that can be continued
+    for position, token in sorted(tokens.items()):
+        if WITHOUT_BLANKS.search(text[token.start : token.end]):
+            words.append(_Span(token.start, token.end, token.weight))
+            last = None
+            continue
+        if last == (position - 1, token.word_id):
+            word = words.pop()
+            words.append(_Span(min(word.start, token.start), max(word.end, token.end), word.weight + token.weight))
+        else:
+            words.append(_Span(token.start, token.end, token.weight))
+        last = (position, token.word_id)
+    return sorted(words)
 
 
 def _covering(text: str, spans: Sequence[_Span], largest: float) -> list[Segment]:
