@@ -1,11 +1,11 @@
 """When the memory runs out, the same work is repeated with fewer rows at once."""
 
 import gc
+import sys
 from collections.abc import Iterator
 from types import TracebackType
 
 import numpy as np
-import torch
 
 from toolkit.base.errors import TooLittleMemory, first_line, is_out_of_memory
 from toolkit.base.languages import Text, count_of
@@ -28,7 +28,8 @@ NOT_EVEN_ONE_ROW = Text(
 def release_memory() -> None:
     """Free what only refers to itself, and give back what is kept of a CUDA card's memory for later tensors."""
     gc.collect()
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # which an exported model does without
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 

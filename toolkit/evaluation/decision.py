@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special
 
 from toolkit.base.errors import UserError
 from toolkit.base.languages import LIST_COMMA, Text, joined
+from toolkit.evaluation import exponentials
 from toolkit.evaluation.texts import AND, CHOICES, RUN_JSON
 from toolkit.runs.run_json import RunFacts
 
@@ -39,7 +39,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 
     Rows whose logits differ alike, of which bf16 gives many, have equal probabilities.
     """
-    return special.softmax(scale(logits, temperature), axis=1)
+    return exponentials.softmax(scale(logits, temperature))
 
 
 def scale(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -53,7 +53,7 @@ def scale(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 def cross_entropy_sum(logits: np.ndarray, label_ids: np.ndarray) -> float:
     """Return the sum over the rows of the negative log-likelihood of label_ids (N,), given logits (N, C)."""
-    log_probabilities = special.log_softmax(logits.astype(np.float64), axis=1)
+    log_probabilities = exponentials.log_softmax(logits.astype(np.float64))
     log_likelihood = log_probabilities[np.arange(len(label_ids)), label_ids].sum()
     return 0.0 - float(log_likelihood)  # and not -0.0 where every label is certain
 
@@ -128,7 +128,7 @@ class Decision:
             scores[:, self.positive_id] += math.log((1 - threshold) / threshold)
         if scores.shape[1] == 1:
             return np.ones(len(scores))
-        largest = np.partition(special.softmax(scores, axis=1), -2, axis=1)[:, -2:]
+        largest = np.partition(exponentials.softmax(scores), -2, axis=1)[:, -2:]
         return largest[:, 1] - largest[:, 0]
 
     def positive_probability(self, logits: np.ndarray) -> np.ndarray:

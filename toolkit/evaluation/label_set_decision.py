@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
 from toolkit.evaluation.decision import AverageDecision, most_likely_temperature, temperature_of
+from toolkit.evaluation.exponentials import log_sigmoid, sigmoid
 from toolkit.evaluation.texts import RUN_JSON
 from toolkit.runs.run_json import RunFacts
 
@@ -29,7 +29,7 @@ EVEN = 0.5  # the threshold of a label where none is chosen
 def sigmoid_loss_sum(logits: np.ndarray, truth: np.ndarray) -> float:
     """Return the sum over rows and labels of the negative log-likelihood of truth (N, C), given logits (N, C)."""
     signed = np.where(truth, logits, -logits.astype(np.float64))
-    return 0.0 - float(special.log_expit(signed).sum())
+    return 0.0 - float(log_sigmoid(signed).sum())
 
 
 def fit_sigmoid_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
@@ -48,20 +48,20 @@ class LabelSetDecision:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return the probabilities (N, C) that are written for logits (N, C)."""
-        return special.expit(logits.astype(np.float64) / self.written_temperature)
+        return sigmoid(logits.astype(np.float64) / self.written_temperature)
 
     def label_ids(self, logits: np.ndarray) -> np.ndarray:
         """Return which labels are predicted, (N, C) bool, for logits (N, C)."""
-        return special.expit(logits.astype(np.float64) / self.temperature) >= np.array(self.thresholds)
+        return sigmoid(logits.astype(np.float64) / self.temperature) >= np.array(self.thresholds)
 
     def confidence(self, logits: np.ndarray) -> np.ndarray:
         """Return the calibrated probability (N,) of the set that is predicted, as if no label depended on another."""
-        probability = special.expit(logits.astype(np.float64) / self.temperature)
+        probability = sigmoid(logits.astype(np.float64) / self.temperature)
         return np.where(self.label_ids(logits), probability, 1 - probability).prod(axis=1)
 
     def margins(self, logits: np.ndarray) -> np.ndarray:
         """Return how far the calibrated probability of the least certain label is from its threshold, (N,)."""
-        probability = special.expit(logits.astype(np.float64) / self.temperature)
+        probability = sigmoid(logits.astype(np.float64) / self.temperature)
         return np.abs(probability - np.array(self.thresholds)).min(axis=1)
 
 

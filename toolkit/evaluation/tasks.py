@@ -5,12 +5,11 @@ N rows, C labels.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
 from toolkit.cli.sections import TrainingOptions
-from toolkit.data.tables import Table
 from toolkit.evaluation.decision import (
     AverageDecision,
     Decision,
@@ -27,6 +26,9 @@ from toolkit.evaluation.label_set_decision import (
 )
 from toolkit.evaluation.scored_set import ScoredLabelSets, ScoredSet
 from toolkit.runs.run_json import RunFacts
+
+if TYPE_CHECKING:  # it imports pandas, which a machine that only predicts does without
+    from toolkit.data.tables import Table
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ AnyDecision: TypeAlias = Decision | LabelSetDecision
 class Answers(Protocol):
     """What simple methods answer to the rows of a table."""
 
-    def scores(self, table: Table) -> dict[str, dict[str, float]]:
+    def scores(self, table: "Table") -> dict[str, dict[str, float]]:
         """Return for each method its scores on the labelled table, in the form of run.json."""
 
 
@@ -70,7 +72,7 @@ class Task(Protocol):
     def decision_of_average(self, runs: Sequence[RunFacts], threshold: float | None = None) -> AverageDecision:
         """Return how the mean probabilities of some runs become predictions."""
 
-    def simple_answers(self, train: Table | None, tables: Mapping[str, Table]) -> Mapping[str, Answers]:
+    def simple_answers(self, train: "Table | None", tables: Mapping[str, "Table"]) -> Mapping[str, Answers]:
         """Return, for each of `tables` but `train` itself, what simple methods answer that have learned from `train`.
 
         Without a training table there are no answers.
@@ -114,7 +116,7 @@ class OneLabelTask:
         """Return the Decision for the mean probabilities of some runs."""
         return decision_of_average(runs, threshold)
 
-    def simple_answers(self, train: Table | None, tables: Mapping[str, Table]) -> Mapping[str, Answers]:
+    def simple_answers(self, train: "Table | None", tables: Mapping[str, "Table"]) -> Mapping[str, Answers]:
         """Return the SimpleAnswers of each table."""
         from toolkit.evaluation.baselines import simple_answers  # noqa: PLC0415 - slow, and infer.py does without
 
@@ -159,7 +161,7 @@ class LabelSetTask:
         """Return the LabelSetDecision for the mean probabilities of some runs."""
         return average_label_set_decision(runs, threshold)
 
-    def simple_answers(self, train: Table | None, tables: Mapping[str, Table]) -> Mapping[str, Answers]:
+    def simple_answers(self, train: "Table | None", tables: Mapping[str, "Table"]) -> Mapping[str, Answers]:
         """Return the LabelSetAnswers of each table."""
         from toolkit.evaluation.label_set_baselines import label_set_answers  # noqa: PLC0415 - as above
 

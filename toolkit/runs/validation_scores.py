@@ -3,14 +3,17 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from toolkit.base.errors import UserError
 from toolkit.runs.texts import VALIDATION_SCORES
+
+if TYPE_CHECKING:  # a machine that only predicts does without
+    import pandas as pd
 
 FILE = "validation_scores.safetensors"
 MAX_VALUES = 1 << 20  # logits, of 4 bytes each, that are kept; of more rows some are drawn
@@ -66,7 +69,7 @@ class ValidationScores:
         return cls(logits, label_ids.astype(np.int64), rows)
 
 
-def fingerprint_rows(frame: pd.DataFrame) -> str:
+def fingerprint_rows(frame: "pd.DataFrame") -> str:
     """Return the sha256 in hex of the texts and labels of rows, in their order."""
     digest = hashlib.sha256()
     for row in frame.itertuples(index=False):
