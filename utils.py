@@ -35,6 +35,7 @@ from toolkit.compute.batches import prediction_batches
 from toolkit.compute.device import device_count, to_device, unwrap
 from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.memory import RowLimit, release_memory
+from toolkit.compute.prediction import PredictionPortions, sum_logits
 from toolkit.compute.processes import ALONE, Processes
 from toolkit.data.labels import (
     divided_table,
@@ -48,7 +49,7 @@ from toolkit.data.labels import (
     with_one_spelling,
 )
 from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected
-from toolkit.data.tables import Table, to_frame
+from toolkit.data.tables import Table, texts_of, to_frame
 from toolkit.data.texts import TABLES
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.doctor.findings import Finding, say_findings
@@ -123,6 +124,7 @@ from toolkit.tokens.default_model import ChosenModel, choose_model, share_model
 from toolkit.tokens.encoder import Encoder, make_encoder
 from toolkit.tokens.hidden_states import HiddenStates
 from toolkit.tokens.probe import Fit, probe, probe_precision
+from toolkit.tokens.tokenized_rows import TokenizedRows, tokenize_rows
 from toolkit.tokens.trimming import Trimmed, share_vocabulary, trim_vocabulary, used_vocabulary
 from toolkit.tokens.unknown_characters import check_unknown, known_tokens
 from toolkit.training.banner import (
@@ -427,22 +429,13 @@ def tokenize(
 
     Raises UserError for a row that is too long for a tokenizer that cannot cut it.
     """
-    token_ids: list[np.ndarray] = []
-    token_types: list[np.ndarray] = []
-    full_lengths: list[int] = []
-    row_ids: list[int] = []
-    for start, encoded in encoder.encode_table(frame, BARS["tokenizing"].fill(file=file), language):
-        for row, ids in enumerate(encoded["input_ids"]):
-            for kept in encoder.kept_positions(encoded, row, file):
-                token_ids.append(np.array(ids, np.int32)[kept])
-                if encoder.token_types:
-                    token_types.append(np.array(encoded["token_type_ids"][row], np.uint8)[kept])
-                row_ids.append(start + row)
-            full_lengths.append(len(ids))
-    types = token_types if encoder.token_types else None
-    rows_of_windows = None if encoder.windows is None else np.array(row_ids, np.int64)
-    dataset = dataset_of(token_ids, types, encoder.tokenizer.pad_token_id, label_ids, rows_of_windows)
-    return TokenizedTable(dataset, np.array(full_lengths))
+    rows = tokenize_rows(encoder, texts_of(frame), file, language)
+    return TokenizedTable(_dataset_of_rows(rows, label_ids), rows.full_lengths)
+
+
+def _dataset_of_rows(rows: TokenizedRows, label_ids: np.ndarray | None = None) -> TokenDataset:
+    """Return the dataset of tokenized rows; label_ids (N,) are theirs."""
+    return dataset_of(rows.token_ids, rows.token_types, rows.padding, label_ids, rows.row_ids)
 
 
 def tokenize_labelled(
@@ -1061,31 +1054,20 @@ def predict_logits(
     processes = predictor.machine.processes
     if not isinstance(model, torch.nn.DataParallel):
         model = unwrap(model)
-    sums = np.zeros((dataset.row_count, width or unwrap(model).config.num_labels))
-    batches = prediction_batches(dataset.lengths, predictor.batch_size, predictor.limit.equal_lengths)
-    for number, windows in enumerate(batches):
-        if number % processes.size == processes.rank:
-            np.add.at(sums, dataset.row_ids[windows], _predict_batch(predictor, model, dataset, windows))
-        on_batch(int(dataset.is_last_window[windows].sum()))
-    sums = processes.reduce_to_main(sums)
-    return (sums / dataset.window_counts[:, None]).astype(np.float32)
+    portions = PredictionPortions(
+        predictor.batch_size, predictor.limit, device_count(predictor.model), processes.process
+    )
+    forward = partial(_forward, model, predictor.machine, dataset)
+    sums = sum_logits(dataset.windows, forward, width or unwrap(model).config.num_labels, portions, on_batch)
+    return dataset.windows.mean_of_sums(processes.reduce_to_main(sums))
 
 
-def _predict_batch(
-    predictor: Predictor, model: torch.nn.Module, dataset: TokenDataset, windows: np.ndarray
-) -> np.ndarray:
-    """Return the logits (B, C) of a batch, which is cut into smaller pieces when the memory runs out."""
-    devices = device_count(predictor.model)
-    logits: list[np.ndarray] = []
-    for attempt in predictor.limit.attempts(-(-len(windows) // devices)):
-        logits = []
-        with attempt:
-            for piece in predictor.limit.cut(windows, devices):
-                inputs, _ = batch_tensors(dataset, piece, predictor.machine.device)
-                with predictor.machine.precision.autocast():
-                    output = model(**inputs).logits
-                logits.append(output.float().cpu().numpy())
-    return np.concatenate(logits)
+def _forward(model: torch.nn.Module, machine: Machine, dataset: TokenDataset, windows: np.ndarray) -> np.ndarray:
+    """Return the logits (B, C) of some windows of a dataset."""
+    inputs, _ = batch_tensors(dataset, windows, machine.device)
+    with machine.precision.autocast():
+        logits = model(**inputs).logits
+    return logits.float().cpu().numpy()
 
 
 def head_inputs(predictor: Predictor, dataset: TokenDataset) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.base.languages import Text, count_of
+from toolkit.data.row_texts import RowTexts
 from toolkit.data.rows import PAIR_SEPARATOR, Rejected, Row
 from toolkit.data.texts import TABLES
 from toolkit.files.columns import Columns
@@ -93,6 +94,11 @@ class Table:
 def labels_of(label: str | tuple[str, ...]) -> tuple[str, ...]:
     """Return the labels of a row by its cell in the column label of a table, whether rows have one or several."""
     return label if isinstance(label, tuple) else (label,)
+
+
+def texts_of(frame: pd.DataFrame) -> RowTexts:
+    """Return the texts of a table with the columns text and, for pairs, text_pair."""
+    return RowTexts(frame["text"].tolist(), frame["text_pair"].tolist() if "text_pair" in frame else None)
 
 
 def to_frame(rows: Sequence[Row], unit: str = "line") -> pd.DataFrame:

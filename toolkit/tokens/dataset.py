@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch.utils.data import TensorDataset
 
 from toolkit.compute.processes import Processes
+from toolkit.compute.row_windows import RowWindows
 from toolkit.tokens.hidden_states import HiddenStates
 
 NO_LABEL = -1  # the label_id of a row without a label
@@ -84,20 +85,25 @@ class TokenDataset(TensorDataset):
         """(W,) int64, the number of each window's row."""
         return self.tensors[4].numpy() if self.has_windows else np.arange(len(self))
 
+    @cached_property
+    def windows(self) -> RowWindows:
+        """The windows by their numbers."""
+        return RowWindows(self.lengths, self.row_ids)
+
     @property
     def row_count(self) -> int:
         """N."""
-        return int(self.is_last_window.sum())
+        return self.windows.row_count
 
-    @cached_property
+    @property
     def is_last_window(self) -> np.ndarray:
         """(W,) bool, which windows are the last of their rows."""
-        return np.append(np.diff(self.row_ids) > 0, True)[: len(self)]
+        return self.windows.is_last
 
-    @cached_property
+    @property
     def window_counts(self) -> np.ndarray:
         """(N,) int64, windows of each row."""
-        return np.bincount(self.row_ids, minlength=self.row_count)
+        return self.windows.counts
 
     @property
     def row_lengths(self) -> np.ndarray:

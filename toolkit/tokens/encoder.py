@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import pandas as pd
-from transformers import PretrainedConfig
+from typing import TYPE_CHECKING, Any
 
 from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
 from toolkit.cli.console import bar
-from toolkit.models.configuration import has_token_types, input_limit
+from toolkit.data.row_texts import RowTexts
 from toolkit.tokens.texts import LENGTHS
 from toolkit.tokens.windows import Windows, window_positions
+
+if TYPE_CHECKING:  # a machine that only predicts does without
+    from transformers import PretrainedConfig
 
 ENCODED_AT_ONCE = 1000  # rows
 DEFAULT_LENGTH = 512  # tokens, for a model without a limit
@@ -41,19 +41,17 @@ class Encoder:
             return_attention_mask=False,
         )
 
-    def encode_table(self, frame: pd.DataFrame, activity: Text, language: str = "en") -> Iterator[tuple[int, Any]]:
+    def encode_table(self, texts: RowTexts, activity: Text, language: str = "en") -> Iterator[tuple[int, Any]]:
         """Yield, for a thousand rows at a time, the number of the first and what `encode` returns for them.
 
-        The table has the columns text and, for pairs, text_pair; `activity` is what the progress bar says, in
-        `language`.
+        `activity` is what the progress bar says, in `language`.
         """
-        texts = frame["text"].tolist()
-        second_texts = frame["text_pair"].tolist() if self.pairs else None
+        second = texts.second if self.pairs else None
         with bar(len(texts), activity, "rows", language=language) as progress_bar:
             for start in range(0, len(texts), ENCODED_AT_ONCE):
                 part = slice(start, start + ENCODED_AT_ONCE)
-                yield start, self.encode(texts[part], second_texts[part] if second_texts is not None else None)
-                progress_bar.update(len(texts[part]))
+                yield start, self.encode(texts.first[part], second[part] if second is not None else None)
+                progress_bar.update(len(texts.first[part]))
 
     @property
     def capacity(self) -> int:
@@ -87,13 +85,16 @@ class Encoder:
 
 
 def make_encoder(
-    tokenizer: Any, config: PretrainedConfig, max_length: int | None, truncation: str, pairs: bool
+    tokenizer: Any, config: "PretrainedConfig", max_length: int | None, truncation: str, pairs: bool
 ) -> Encoder:
     """Return the Encoder for a model; `max_length` None means as many tokens as it can take, 512 if it has no limit.
 
     Rows that are longer are truncated. Raises UserError for a length that the model cannot take or that leaves no room,
     and a truncation without sense.
     """
+    # It imports torch, which a machine that only predicts does without.
+    from toolkit.models.configuration import has_token_types, input_limit  # noqa: PLC0415
+
     limit = input_limit(config, tokenizer)
     special = tokenizer.num_special_tokens_to_add(pairs)
     if max_length is None:

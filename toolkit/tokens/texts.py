@@ -2,6 +2,7 @@
 
 from toolkit.base.languages import Text
 
+TOKENIZING = Text("tokenizing {file}", "分词 {file}")
 LENGTHS: dict[str, Text] = {
     "above_limit": Text(
         "--max_length {max_length}: this model takes at most {limit} tokens",

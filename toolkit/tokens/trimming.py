@@ -13,6 +13,7 @@ from transformers import PretrainedConfig
 from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
 from toolkit.compute.processes import Processes
+from toolkit.data.tables import texts_of
 from toolkit.models.vocabulary import (
     Vocabulary,
     alphabet_of,
@@ -95,7 +96,7 @@ def share_vocabulary(processes: Processes, vocabulary: Vocabulary | None) -> Voc
 
 def _token_ids(encoder: Encoder, frame: pd.DataFrame, activity: Text, language: str) -> Iterator[np.ndarray]:
     """Yield the ids of all tokens of each row, (L,), before anything is truncated."""
-    for _, encoded in encoder.encode_table(frame, activity, language):
+    for _, encoded in encoder.encode_table(texts_of(frame), activity, language):
         for ids in encoded["input_ids"]:
             yield np.array(ids, np.int32)
 

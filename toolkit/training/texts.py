@@ -233,5 +233,4 @@ BARS: dict[str, Text] = {  # what progress bars are about
     "frozen": Text("frozen layers", "冻结层"),
     "scoring": Text("scoring", "评分"),
     "teachers": Text("the teachers predict", "教师模型预测"),
-    "tokenizing": Text("tokenizing {file}", "分词 {file}"),
 }
