@@ -51,7 +51,7 @@ from toolkit.cli.spoken_language import spoken_language
 from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.data.labels import match_labels, unused_names, with_new_names
-from toolkit.data.tables import Table
+from toolkit.data.tables import Table, texts_of
 from toolkit.evaluation.compare import OtherRun, compare_runs, read_other
 from toolkit.evaluation.scored_set import ScoredLabelSets, ScoredSet
 from toolkit.evaluation.tasks import task_of
@@ -102,11 +102,12 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
     if test_set is None:
         utils.help_predict(ensemble.predictors)
         return None
-    machine = ensemble.machine
+    machine = ensemble.predictors[0].machine
     log.item("model", describe_models(folders, test_set.run.base_model, machine))
     if machine.precision.name == "int8" and options.prediction.min_agreement:
         frame = test_set.table.frame
-        for line in ensemble.check_int8(frame.iloc[:: every(len(frame))], options.prediction.min_agreement):
+        sample = texts_of(frame.iloc[:: every(len(frame))])
+        for line in utils.check_int8(ensemble, sample, options.prediction.min_agreement):
             log.item("", line)
     scored = utils.score_table(ensemble, test_set.table)
     utils.release_helpers(machine)

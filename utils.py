@@ -22,7 +22,6 @@ from toolkit.base.errors import UserError
 from toolkit.base.languages import LIST_COMMA, SEMICOLON, Text, joined
 from toolkit.cli.console import Log, bar
 from toolkit.cli.sections import (
-    AbstentionOptions,
     DataOptions,
     FineTuningOptions,
     InferenceOptions,
@@ -48,23 +47,15 @@ from toolkit.data.labels import (
     with_new_names,
     with_one_spelling,
 )
+from toolkit.data.row_texts import RowTexts
 from toolkit.data.rows import Rejected, Row, read_rows, stop_if_rejected
 from toolkit.data.tables import Table, texts_of, to_frame
 from toolkit.data.texts import TABLES
 from toolkit.data.unlabelled import UnlabelledRows
 from toolkit.doctor.findings import Finding, say_findings
-from toolkit.evaluation.abstention import (
-    AnswerRule,
-    ValidationSet,
-    answers_line,
-    energies_of,
-    find_least_energy,
-    require_answers,
-)
-from toolkit.evaluation.decision import decision_of
+from toolkit.evaluation.ensemble import ComputedOn, Ensemble, SavedPredictor, ensemble_of
 from toolkit.evaluation.scored_set import ScoredLabelSets, ScoredSet
-from toolkit.evaluation.tasks import AnyDecision, RowsToScore, Task, task_of, training_task
-from toolkit.evaluation.texts import ABSTENTION
+from toolkit.evaluation.tasks import AnyDecision, RowsToScore, task_of, training_task
 from toolkit.files.columns import TEXT_PAIR_IF_PRESENT, Columns
 from toolkit.files.inputs import input_fingerprint
 from toolkit.files.source import find_file, labelled_files
@@ -106,10 +97,12 @@ from toolkit.runs.run_json import RunFacts, read_run
 from toolkit.runs.saved_model import load_saved_classifier
 from toolkit.runs.trained_weights import load_saved_tokenizer, save_trained
 from toolkit.runs.validation_scores import ValidationScores
-from toolkit.serving.export_check import COMPARED_ROWS, ExportCheck, export_facts, export_notes
-from toolkit.serving.onnx_model import EXPORT_FACTS, OnnxClassifier, check_packages, divide_logits, quantize, write_onnx
-from toolkit.serving.onnx_model import MODEL as ONNX_MODEL
-from toolkit.serving.onnx_model import QUANTIZED as QUANTIZED_MODEL
+from toolkit.serving.export_check import COMPARED_ROWS, ExportCheck, export_notes, tokenizer_facts
+from toolkit.serving.exported_model import EXPORT_FACTS, ExportFacts, tokenizer_path
+from toolkit.serving.exported_model import MODEL as ONNX_MODEL
+from toolkit.serving.exported_model import QUANTIZED as QUANTIZED_MODEL
+from toolkit.serving.onnx_model import check_packages, divide_logits, quantize, write_onnx
+from toolkit.serving.onnx_predictor import OnnxSession
 from toolkit.serving.texts import EXPORT
 from toolkit.tokens.dataset import (
     TokenDataset,
@@ -885,7 +878,7 @@ def _teachers_probabilities(
     ensemble = load_ensemble(folders, machine, prediction, PROBED_AT_ONCE, log)
     log.item("teacher", TEACHERS["mean"].fill(listed=joined(teachers, LIST_COMMA)))
     with log.bar(len(texts), BARS["teachers"], "rows") as progress_bar:
-        logits = ensemble.predict(texts, progress_bar.update).logits
+        logits = ensemble.predict(texts_of(texts), progress_bar.update).logits
     order = [ensemble.labels.index(label) for label in data.labels]
     probabilities = ensemble.decision.probabilities(logits)[:, order]
     del ensemble
@@ -1031,6 +1024,16 @@ class Predictor:
     batch_size: int  # rows
     limit: RowLimit = field(default_factory=RowLimit)
 
+    @property
+    def computed_on(self) -> ComputedOn:
+        """What computes."""
+        machine = self.machine
+        return ComputedOn("torch", machine.precision.name, machine.device.type, machine.thread_count)
+
+    def predict(self, rows: TokenizedRows, on_batch: Callable[[int], object] = lambda rows: None) -> np.ndarray:
+        """Return the logits (N, C) of rows that the main process has, while the others are in help_predict."""
+        return predict_together(self, _dataset_of_rows(rows), on_batch)
+
     def alone(self) -> "Predictor":
         """Return a predictor that works without the other processes."""
         return replace(self, machine=self.machine.alone())
@@ -1098,150 +1101,29 @@ def release_helpers(machine: Machine) -> None:
     broadcast_dataset(machine.processes, None)
 
 
-@dataclass(frozen=True)
-class Member:
-    """A saved model that predicts, alone or as one of several.
+def check_int8(ensemble: Ensemble[Predictor], texts: RowTexts, min_agreement: float) -> list[Text]:
+    """Return how many rows keep the label of fp32 in int8, for each of some models; UserError if too few do.
 
-    `decision` says how its logits become probabilities, `order` which numbers it has for the common labels.
+    They are predicted by this process alone.
     """
-
-    encoder: Encoder
-    predictor: Predictor
-    decision: AnyDecision
-    order: list[int]
-
-    @classmethod
-    def of(
-        cls, saved: "SavedClassifier", predictor: Predictor, decision: AnyDecision, labels: Sequence[str]
-    ) -> "Member":
-        """Return a saved model as a member of those whose common labels are these."""
-        return cls(saved.encoder, predictor, decision, [saved.run.labels.index(label) for label in labels])
-
-
-@dataclass(frozen=True)
-class TablePrediction:
-    """What was predicted of the N rows of a table with C labels."""
-
-    logits: np.ndarray  # (N, C)
-    energies: np.ndarray  # (N,), low for texts that are like none of the labels
-    full_lengths: np.ndarray  # (N,), in tokens of the first model, before they are cut
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Models that predict together, by the mean of their probabilities; one alone predicts by its own logits.
-
-    `decision` says how the logits, those of the one or the logarithms of the mean, become probabilities and labels.
-    """
-
-    members: list[Member]
-    labels: list[str]
-    task: Task
-    decision: AnyDecision
-    language: str = "en"  # of progress bars
-
-    @property
-    def machine(self) -> Machine:
-        """The machine of the first model."""
-        return self.members[0].predictor.machine
-
-    @property
-    def predictors(self) -> list[Predictor]:
-        """Those of all models, for help_predict."""
-        return [member.predictor for member in self.members]
-
-    def predict(
-        self, frame: pd.DataFrame, on_batch: Callable[[int], object] = lambda rows: None, file: str = ""
-    ) -> TablePrediction:
-        """Predict a table that the main process has, while the others are in help_predict.
-
-        `on_batch` gets the rows of each batch that all models have predicted; `file` is for messages.
-        """
-        logits = []
-        lengths = []
-        for number, member in enumerate(self.members, 1):
-            tokenized = tokenize(member.encoder, frame, file=file, language=self.language)
-            is_last = number == len(self.members)
-            report = on_batch if is_last else _nothing
-            logits.append(predict_together(member.predictor, tokenized.dataset, report))
-            lengths.append(tokenized.full_lengths)
-        return self.together(logits, lengths[0])
-
-    def together(self, logits: Sequence[np.ndarray], full_lengths: np.ndarray) -> TablePrediction:
-        """Return what the models predict together, given the logits (N, C) of each, in the order of its own labels."""
-        energies = np.mean([energies_of(each) for each in logits], axis=0)
-        if len(self.members) == 1:
-            return TablePrediction(logits[0], energies, full_lengths)
-        probabilities = [
-            member.decision.probabilities(each)[:, member.order]
-            for member, each in zip(self.members, logits, strict=True)
-        ]
-        return TablePrediction(self.task.mean_logits(probabilities), energies, full_lengths)
-
-    def check_int8(self, frame: pd.DataFrame, min_agreement: float) -> list[Text]:
-        """Return how many rows keep the label of fp32 in int8, for each model; UserError if too few do.
-
-        They are predicted by this process alone.
-        """
-        lines = []
-        for member in self.members:
-            sample = tokenize(member.encoder, frame, language=self.language).dataset
-            alone = member.predictor.alone()
-            predicted = partial(_predicted_labels, alone, sample, member.decision)
-            lines.append(check_labels(unwrap(alone.model), predicted, min_agreement))
-        return lines
-
-
-def _nothing(rows: int) -> None:
-    """Do nothing about the rows of a batch that not all models have predicted yet."""
+    lines = []
+    for member in ensemble.members:
+        sample = _dataset_of_rows(tokenize_rows(member.encoder, texts, language=ensemble.language))
+        alone = member.predictor.alone()
+        predicted = partial(_predicted_labels, alone, sample, member.decision)
+        lines.append(check_labels(unwrap(alone.model), predicted, min_agreement))
+    return lines
 
 
 def _predicted_labels(predictor: Predictor, dataset: TokenDataset, decision: AnyDecision) -> np.ndarray:
     return decision.label_ids(predict_logits(predictor, dataset))
 
 
-def validation_set(ensemble: Ensemble, folders: Sequence[Path], option: str) -> ValidationSet:
-    """Return what the models of some directories predict together of the rows that they were all validated on.
-
-    Raises UserError, for the `option` that needs it, if it is not kept, or if the rows are not the same ones.
-    """
-    label_count = len(ensemble.labels)
-    kept = [ValidationScores.read(folder, label_count, option) for folder in folders]
-    for folder, scores in zip(folders, kept, strict=True):
-        if scores.rows != kept[0].rows:
-            raise UserError(ABSTENTION["other_rows"].fill(option=option, first=folders[0], other=folder))
-    label_ids = np.argsort(ensemble.members[0].order)[kept[0].label_ids]
-    prediction = ensemble.together([scores.logits for scores in kept], np.zeros(len(label_ids), int))
-    decision = ensemble.decision
-    right = decision.label_ids(prediction.logits) == label_ids
-    return ValidationSet(decision.confidence(prediction.logits), right, prediction.energies)
-
-
-def answer_rule(ensemble: Ensemble, folders: Sequence[Path], options: AbstentionOptions, log: Log) -> AnswerRule | None:
-    """Return which rows are answered, None for all, and say which threshold was found.
-
-    Raises UserError if the rows that the models were validated on do not show the accuracy that is wanted.
-    """
-    if not options.is_wanted:
-        return None
-    least_energy = None
-    least_probability = options.abstain_below or 0.0
-    if options.abstain_unknown is not None:
-        rows = validation_set(ensemble, folders, "--abstain_unknown")
-        least_energy = find_least_energy(rows.energies, options.abstain_unknown)
-    if options.abstain_for is not None:
-        rows = validation_set(ensemble, folders, "--abstain_for").with_energy(least_energy)
-        answers = require_answers(rows.probability, rows.right, options.abstain_for)
-        log(answers_line(answers, options.abstain_for))
-        least_probability = answers.threshold
-    return AnswerRule(least_probability, least_energy)
-
-
-def score_table(ensemble: Ensemble, table: Table) -> ScoredSet | ScoredLabelSets:
+def score_table(ensemble: Ensemble[Predictor], table: Table) -> ScoredSet | ScoredLabelSets:
     """Predict the labels of a table that the main process has and score them, while the others are in help_predict."""
     label_ids = encode_labels(table, ensemble.labels)
     with bar(len(table.frame), BARS["scoring"], "rows", language=ensemble.language) as progress_bar:
-        prediction = ensemble.predict(table.frame, progress_bar.update, str(table.path))
+        prediction = ensemble.predict(texts_of(table.frame), progress_bar.update, str(table.path))
     longest_read = ensemble.members[0].encoder.capacity
     rows = RowsToScore(prediction.logits, label_ids, prediction.full_lengths, longest_read)
     return ensemble.task.scored(rows, ensemble.decision)
@@ -1340,27 +1222,15 @@ def load_model(folder: Path, machine: Machine, fast: bool = True) -> SavedClassi
 
 def load_ensemble(
     folders: Sequence[Path], machine: Machine, options: PredictionOptions, batch_size: int, log: Log
-) -> Ensemble:
+) -> Ensemble[Predictor]:
     """Return the models of some model directories, or of one, all of them on the device or devices of this process.
 
     `log` gets a line where the memory runs out, and where thresholds of the models are not used. Raises UserError for
     a directory that is none or is damaged, and for a threshold that makes no sense.
     """
-    saved_models = [load_model(folder, machine, options.machine.fast) for folder in folders]
-    runs = [saved.run for saved in saved_models]
-    labels = runs[0].labels
-    task = task_of(runs[0])
-    members = [
-        Member.of(saved, saved.predictor(batch_size, log), task.decision_of(saved.run, options.calibrated), labels)
-        for saved in saved_models
-    ]
-    if len(members) == 1:
-        decision = task.decision_of(runs[0], options.calibrated, options.threshold)
-        return Ensemble(members, labels, task, decision, log.language)
-    average = task.decision_of_average(runs, options.threshold)
-    if average.note is not None:
-        log(average.note)
-    return Ensemble(members, labels, task, average.decision, log.language)
+    saved = [load_model(folder, machine, options.machine.fast) for folder in folders]
+    predictors = [SavedPredictor(each.encoder, each.predictor(batch_size, log), each.run) for each in saved]
+    return ensemble_of(predictors, log, options.calibrated, options.threshold)
 
 
 def score_saved(
@@ -1370,9 +1240,7 @@ def score_saved(
     saved = load_model(folder, machine, fast)
     predictor = Predictor(saved.model, saved.machine, batch_size, limit)
     _send_weights(saved.model, machine)
-    task = task_of(saved.run)
-    member = Member.of(saved, predictor, task.decision_of(saved.run), saved.run.labels)
-    ensemble = Ensemble([member], saved.run.labels, task, member.decision, limit.log.language)
+    ensemble = ensemble_of([SavedPredictor(saved.encoder, predictor, saved.run)], limit.log)
     scored = score_table(ensemble, table)
     release_helpers(machine)
     return scored
@@ -1408,32 +1276,40 @@ def export_onnx(folder: Path, options: InferenceOptions, log: Log) -> None:
     machine = choose_machine("cpu", "fp32", ALONE)
     saved = load_model(folder, machine, fast=False)
     run = saved.run
-    frame = _rows_to_compare(run, options)
-    dataset = tokenize(saved.encoder, frame, language=log.language).dataset
-    decision = decision_of(run, options.prediction.calibrated)
+    texts = texts_of(_rows_to_compare(run, options))
+    dataset = _dataset_of_rows(tokenize_rows(saved.encoder, texts, language=log.language))
+    decision = task_of(run).decision_of(run, options.prediction.calibrated)
     temperature = decision.written_temperature
     divide_logits(saved.model, temperature)
     target = folder / EXPORTED
     with filling(target) as new:
-        lines = _export_compared(saved, dataset, options.prediction, new, target)
+        lines = _export_compared(saved, dataset, decision, options.prediction, new, target)
         if run.trained is not None or run.head is not None:  # of which the model directory is not one of transformers
             saved.encoder.tokenizer.save_pretrained(new)
             unwrap(saved.model).config.save_pretrained(new)
-        write_json(new / EXPORT_FACTS, export_facts(folder, temperature))
+        tokenizer = tokenizer_facts(tokenizer_path(folder, new), saved.encoder, run, texts)
+        write_json(new / EXPORT_FACTS, ExportFacts.of(folder, temperature, tokenizer).as_json())
     install_directory(target)
+    if tokenizer is None:
+        lines.append(EXPORT["no_tokenizer"])
     for line in [*lines, *export_notes(decision, run)]:
         log(line)
 
 
 def _export_compared(
-    saved: SavedClassifier, dataset: TokenDataset, options: PredictionOptions, new: Path, target: Path
+    saved: SavedClassifier,
+    dataset: TokenDataset,
+    decision: AnyDecision,
+    options: PredictionOptions,
+    new: Path,
+    target: Path,
 ) -> list[Text]:
-    """Write a model in fp32 and in int8 into the folder `new`, which will be `target`, and return what is said of it.
+    """Write a model in fp32 and in int8 into the folder `new`, which will be `target`, and return what is said.
 
     What is in int8 is removed if it does not keep enough labels of a dataset. Raises UserError as export_onnx.
     """
     predictor = saved.predictor(options.batch_size, Log(None))
-    check = ExportCheck.of(predict_logits(predictor, dataset))
+    check = ExportCheck.of(predict_logits(predictor, dataset), decision)
     shortest_and_longest = np.argsort(dataset.lengths, kind="stable")[[0, -1]]
     inputs, _ = batch_tensors(dataset, shortest_and_longest, saved.machine.device)
     exact = new / ONNX_MODEL
@@ -1451,8 +1327,17 @@ def _export_compared(
 
 def _onnx_logits(path: Path, predictor: Predictor, dataset: TokenDataset) -> np.ndarray:
     """Return the logits (N, C) that an ONNX file gives for a dataset, in the batches of a predictor of its model."""
-    model = OnnxClassifier(path, unwrap(predictor.model).config)
-    return predict_logits(replace(predictor, model=model), dataset)
+    session = OnnxSession(path)
+
+    def forward(windows: np.ndarray) -> np.ndarray:
+        """Return the logits (B, C) of some windows."""
+        inputs, _ = batch_tensors(dataset, windows, predictor.machine.device)
+        return session.logits({name: tensor.numpy() for name, tensor in inputs.items()})
+
+    portions = PredictionPortions(predictor.batch_size, predictor.limit)
+    width = unwrap(predictor.model).config.num_labels
+    sums = sum_logits(dataset.windows, forward, width, portions, lambda rows: None)
+    return dataset.windows.mean_of_sums(sums)
 
 
 def _rows_to_compare(run: RunFacts, options: InferenceOptions) -> pd.DataFrame:

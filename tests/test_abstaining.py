@@ -20,6 +20,7 @@ from toolkit.cli.sections import AbstentionOptions
 from toolkit.compute.machine import choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.evaluation.abstention import find_answers
+from toolkit.evaluation.answering import answer_rule
 from toolkit.runs.validation_scores import FILE, ValidationScores
 
 LABELS = ["x", "y", "z"]
@@ -136,7 +137,7 @@ def rule_of(models, **wanted):
         machine = choose_machine("cpu", "fp32", processes)
         ensemble = utils.load_ensemble(models, machine, inference_options(words).prediction, 8, Log(None))
     options = AbstentionOptions(**{"abstain_below": None, "abstain_for": None, "abstain_unknown": None} | wanted)
-    return utils.answer_rule(ensemble, models, options, Log(None))
+    return answer_rule(ensemble, models, options, Log(None))
 
 
 def test_of_several_models_the_mean_of_what_they_made_of_the_same_rows_decides(models):

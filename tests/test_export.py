@@ -12,7 +12,7 @@ TRAINING = ("--epochs", "1", "--learning_rate", "3e-3", "--device", "cpu", "--pr
 def test_what_is_written_is_compared_with_the_model_and_told(exported):
     onnx = exported.folder / "output" / "bert_classifier" / "onnx"
     assert f"{onnx / 'model.onnx'}: " in exported.said
-    assert "of 60 rows every one keeps its label" in exported.said
+    assert "60 of 60 rows keep the label" in exported.said
     assert "in int8; " in exported.said
     assert "its logits are divided by the temperature 1.7" in exported.said
     assert sorted(path.name for path in onnx.iterdir()) == ["export.json", "model.onnx", "model_quantized.onnx"]

@@ -139,7 +139,7 @@ def _add_machine(group: argparse._ArgumentGroup, formats: tuple[str, ...] = FORM
     group.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1 or mps; auto takes the best available")
 
 
-def _add_saved_model(parser: Parser) -> None:
+def _add_saved_model(parser: Parser) -> argparse._ArgumentGroup:
     group = parser.add_argument_group("model and machine")
     group.add_argument("--model_dir", dest="model_dirs", nargs="+", default=["output/bert_classifier"], type=path, metavar="DIR", help="the model directory that main.py wrote; the probabilities of several with the same labels are averaged")
     group.add_argument("--batch_size", type=_count, default=32, metavar="ROWS", help="rows that go through the model at once")
@@ -147,6 +147,7 @@ def _add_saved_model(parser: Parser) -> None:
     group.add_argument("--threshold", type=_threshold, metavar="PROBABILITY", help="for two labels: predict the positive one where its calibrated probability is at least this; of a --multi_label run: each label (off: as in run.json, else whichever is most probable)")
     _add_machine(group, (*FORMATS, "int8"))
     group.add_argument("--min_agreement", type=_share, default=0.999, metavar="SHARE", help="--precision int8 (x86 processors only) stops if a smaller share of up to 1,000 rows from all over the file keeps the label that fp32 gives (0: no comparison)")
+    return group
 
 
 def _add_language(group: argparse._ArgumentGroup) -> None:
@@ -383,7 +384,8 @@ def inference_parser() -> Parser:
     group.add_argument("--data_dir", default="data", type=path, metavar="DIR", help="folder in which unlabelled.* is looked for")
     _add_text_columns(group)
     _add_reading(group, on_bad_rows="keep")
-    _add_saved_model(parser)
+    group = _add_saved_model(parser)
+    group.add_argument("--engine", default="auto", choices=["auto", "torch", "onnx"], help="what computes: torch, or onnxruntime with the model that --export onnx wrote, which starts at once and gives the same labels; auto takes onnx for --text, pipes and files of up to 1,000 rows where it can, else torch")
     group = parser.add_argument_group("output")
     group.add_argument("--merge", type=path, metavar="DIR", help="instead of predicting, write the whole model to this directory, for transformers.pipeline and others, where --model_dir has only the part that was trained (main.py --train) (off: predict)")
     group.add_argument("--export", choices=["onnx"], help="instead of predicting, write the model as ONNX to onnx/ in --model_dir, for onnxruntime, transformers.js and others: in fp32, and in int8 where that keeps the labels (--min_agreement); needs the packages onnx, onnxscript and onnxruntime (off: predict)")

@@ -263,6 +263,7 @@ class InferenceOptions:
     rank: str | None  # uncertain: the rows a person should label first come first; None: as in the input
     merge: str | None  # where the whole model is written instead of predictions
     export: str | None  # onnx: the model is written so instead of predictions
+    engine: str  # auto, torch or onnx
     excel_safe: bool
     prediction_prefix: str | None  # of the names of the columns that are added
     top_k: int | None  # labels whose probabilities are written; 0: all; None: as many as is usual for a model's labels

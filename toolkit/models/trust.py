@@ -325,11 +325,16 @@ def tokenizer_problems(folder: Path, is_native: Callable[[str], bool] = lambda n
                 named.append(value)
     for name in dict.fromkeys(named):
         if name in files:
-            tokenizer = read_object(folder / name)
-            problems += [*tokenizer.problems, *_endless_parts(tokenizer.content, name)]
+            problems += tokenizer_file_problems(folder / name)
         elif Path(name).name != name:
             problems.append(SETTINGS["no_tokenizer_file"].fill(config=TOKENIZER_CONFIG, name=short(name)))
     return problems
+
+
+def tokenizer_file_problems(file: Path) -> list[Text]:
+    """Return what is wrong with a tokenizer.json."""
+    tokenizer = read_object(file)
+    return [*tokenizer.problems, *_endless_parts(tokenizer.content, file.name)]
 
 
 def _tokenizer_code_problems(config: dict) -> list[Text]:

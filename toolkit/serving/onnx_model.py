@@ -1,4 +1,4 @@
-"""A classifier as an ONNX file: written by torch, made smaller in int8, and run by onnxruntime.
+"""A classifier of torch written as an ONNX file, and made smaller in int8.
 
 The inputs are those of the model (input_ids, attention_mask and, of some, token_type_ids), each (B, L) int64 with any B
 and L; the output is logits (B, C) in fp32. These are the names that transformers.js and text-embeddings-inference
@@ -13,18 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from transformers.modeling_outputs import SequenceClassifierOutput
 
 from toolkit.base.errors import UserError, first_line
 from toolkit.base.torch_versions import exports_onnx
 from toolkit.models.heads import last_layer
 from toolkit.serving.texts import EXPORT
 
-MODEL = "model.onnx"
-QUANTIZED = "model_quantized.onnx"
-EXPORT_FACTS = "export.json"  # of which weights it was written
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -105,22 +100,3 @@ def quantize(path: Path, target: Path) -> None:
 
     with _quietly():
         quantize_dynamic(path, target, per_channel=True, weight_type=QuantType.QInt8)
-
-
-class OnnxClassifier(torch.nn.Module):
-    """An ONNX file in the place of the classifier that it was written from, so that the same loop predicts with it."""
-
-    def __init__(self, path: Path, config: Any):
-        """Load a file; `config` is the configuration of the classifier."""
-        import onnxruntime  # noqa: PLC0415 - an optional package
-
-        super().__init__()
-        self.config = config
-        self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        self.names = [each.name for each in self.session.get_inputs()]
-
-    def forward(self, **inputs: torch.Tensor) -> SequenceClassifierOutput:
-        """Return the logits (B, C) of inputs (B, L)."""
-        arrays: dict[str, np.ndarray] = {name: inputs[name].numpy() for name in self.names}
-        (logits,) = self.session.run(["logits"], arrays)
-        return SequenceClassifierOutput(logits=torch.from_numpy(logits))
