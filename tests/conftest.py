@@ -258,7 +258,7 @@ def exported(once, reviews, english_bert) -> Exported:
         rows += "".join(f"0,{text}\n" for text in ["the food was never good " * 30, *DOCUMENTED_TEXTS])
         (folder / "texts.csv").write_text(rows, encoding="utf-8")
         files = ("--input_file", folder / "texts.csv", "--output_file", folder / "predictions.csv")
-        script("infer.py", "--model_dir", model_dir, *files, *plain)
+        script("infer.py", "--model_dir", model_dir, *files, *plain, "--engine", "torch")
         return [str(folder), said, str(folder / "predictions.csv")]
 
     folder, said, predictions = once("exported", make)
