@@ -48,12 +48,18 @@ def place(exported, tmp_path) -> Path:
     return tmp_path
 
 
-def printed(program: str, place: Path) -> list[tuple[str, dict[str, float]]]:
-    """Run a program in a folder; return the label and the probabilities on each line that it prints."""
+def printed(program: str, place: Path) -> list[str]:
+    """Run a program without torch in a folder; return the lines that it prints."""
+    program = "import sys\nfor name in ('torch', 'transformers', 'pandas'): sys.modules[name] = None\n" + program
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=True)
-    lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
-    return [(label, ast.literal_eval(probabilities)) for label, probabilities in lines]
+    return done.stdout.splitlines()
+
+
+def answers_in(lines: list[str]) -> list[tuple[str, dict[str, float]]]:
+    """Return the label and the probabilities on each line."""
+    answers = [line.split(" ", 1) for line in lines]
+    return [(label, ast.literal_eval(probabilities)) for label, probabilities in answers]
 
 
 def assert_as_written(answers: list[tuple[str, dict[str, float]]], written: pd.DataFrame) -> None:
@@ -82,9 +88,18 @@ def test_the_documented_program_answers_as_infer_does_without_torch(exported, pl
     pytest.importorskip(package)
     program = documented("classify.py")
     program = program if package == "onnxruntime" else with_openvino(program)
-    without = "import sys\nfor name in ('torch', 'transformers', 'pandas'): sys.modules[name] = None\n"
-    answers = printed(without + program, place)
-    assert_as_written(answers, predictions_of(exported).tail(len(DOCUMENTED_TEXTS)))
+    assert_as_written(answers_in(printed(program, place)), predictions_of(exported).tail(len(DOCUMENTED_TEXTS)))
+
+
+@needs_onnx
+def test_the_program_of_the_model_card_answers_as_infer_does_without_torch(exported, place):
+    card = (place / "output" / "bert_classifier" / "README.md").read_text(encoding="utf-8")
+    (program,) = [block for block in re.findall(r"```python\n(.*?)```", card, re.DOTALL) if "onnxruntime" in block]
+    written = predictions_of(exported).loc[[0, TRUNCATED_ROW]]
+    for row in written.itertuples():
+        shown = program.replace("path/to/this/directory", "output/bert_classifier").replace('"a text"', repr(row.text))
+        (line,) = printed(shown, place)
+        assert ast.literal_eval(line) == pytest.approx({"con": row.prob_con, "pro": row.prob_pro}, abs=AS_WRITTEN)
 
 
 class InferenceProtocol(http.server.BaseHTTPRequestHandler):
@@ -115,16 +130,13 @@ def test_the_documented_client_asks_a_model_server_and_answers_as_infer_does(exp
     import onnxruntime
 
     with http.server.HTTPServer(("127.0.0.1", 0), InferenceProtocol) as model_server:
-        model_server.session = onnxruntime.InferenceSession(
-            place / "output" / "bert_classifier" / "onnx" / "model.onnx"
-        )
+        model_server.session = onnxruntime.InferenceSession(place / "output/bert_classifier/onnx/model.onnx")
         thread = threading.Thread(target=model_server.handle_request)
         thread.start()
-        answers = printed(
-            documented("ask.py").replace("localhost:8000", f"127.0.0.1:{model_server.server_port}"), place
-        )
+        address = f"127.0.0.1:{model_server.server_port}"
+        lines = printed(documented("ask.py").replace("localhost:8000", address), place)
         thread.join()
-    assert_as_written(answers, predictions_of(exported).tail(len(DOCUMENTED_TEXTS)))
+    assert_as_written(answers_in(lines), predictions_of(exported).tail(len(DOCUMENTED_TEXTS)))
 
 
 @contextmanager

@@ -110,3 +110,28 @@ def test_the_example_is_python_that_calls_a_pipeline_on_what_the_model_takes(pai
         "top_k": None,
     }
     assert ast.literal_eval(by_name["classify"].args[0]) == argument
+
+
+HEAD = {"head": {"pooling": "mean", "layers": 1, "dropout": 0.1}}
+PART = {"trained": {"part": "head", "base": "x", "base_sha256": "0"}}
+SETS = {
+    "columns": RUN["columns"] | {"label_separator": ";"},
+    "metrics": {"macro_f1": 0.5, "micro_f1": 0.5, "step": 10},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "tokenizer", "probability"),
+    [
+        ({}, "tokenizer.json", "np.exp(logits - logits.max())"),
+        (HEAD, "onnx/tokenizer.json", "np.exp(logits - logits.max())"),
+        (PART, "onnx/tokenizer.json", "np.exp(logits - logits.max())"),
+        (SETS, "tokenizer.json", "1 / (1 + np.exp(-logits))"),
+    ],
+)
+def test_the_card_has_a_program_without_torch_for_every_kind_of_model(changes, tokenizer, probability):
+    code = card(**changes).split("```python\n")[-1].split("```")[0]
+    imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import)]
+    assert [alias.name for node in imports for alias in node.names] == ["json", "numpy", "onnxruntime"]
+    assert f'Tokenizer.from_file(f"{{folder}}/{tokenizer}")' in code
+    assert f"probabilities = {probability}\n" in code

@@ -30,6 +30,8 @@ On {valid_rows:,} validation rows ({valid}), which also chose the best epoch, so
 
 {use}
 
+{without_torch}
+
 {long_texts} {vocabulary}`run.json` holds the options, the fingerprints of the data, what looked wrong with it, and the
 versions of the packages.
 """
@@ -119,6 +121,32 @@ LORA = """for name in [name.removesuffix(".lora_A.weight") for name in weights i
     layer.weight.data += product.T if type(layer).__name__ == "Conv1D" else product
 """
 
+ONNX = """Without torch, once `python infer.py --model_dir THIS --export onnx` has added the folder `onnx`:
+
+```python
+import json
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+folder = "path/to/this/directory"
+run = json.load(open(f"{{folder}}/run.json", encoding="utf-8"))
+tokenizer = Tokenizer.from_file(f"{{folder}}/{tokenizer}")
+tokenizer.enable_truncation(run["max_length"])
+session = onnxruntime.InferenceSession(f"{{folder}}/onnx/model.onnx")
+row = tokenizer.encode({example})
+tokens = {{"input_ids": [row.ids], "attention_mask": [row.attention_mask], "token_type_ids": [row.type_ids]}}
+names = [each.name for each in session.get_inputs()]
+((logits,),) = session.run(None, {{name: np.array(tokens[name], np.int64) for name in names}})
+{probabilities}
+print(dict(zip(run["labels"], probabilities.tolist())))
+```"""
+
+SOFTMAX = """probabilities = np.exp(logits - logits.max())
+probabilities /= probabilities.sum()"""
+
+SIGMOID = "probabilities = 1 / (1 + np.exp(-logits))"
+
 DECIDED = """{label} is predicted where its calibrated probability is at least {threshold:.4f}. `infer.py` does so by
 itself; `transformers.pipeline` takes the more probable label.
 
@@ -206,6 +234,7 @@ def _body(run: RunFacts) -> str:
         tells=(TELLS_SETS if run.columns.have_label_sets else TELLS).format(count=len(run.labels)),
         labels="\n".join(f"- {_code(shown_label(label))}" for label in run.labels),
         use=_use(run),
+        without_torch=_without_torch(run),
         long_texts=_long_texts(run),
         vocabulary=_vocabulary(run),
         decided=decided,
@@ -255,6 +284,16 @@ def _use(run: RunFacts) -> str:
         pooled=POOLED[run.head.pooling],
         hidden=HIDDEN.format(names=names) if names else "",
         probabilities="sigmoid()" if run.columns.have_label_sets else "softmax(1)",
+    )
+
+
+def _without_torch(run: RunFacts) -> str:
+    """Return the part that tells how to use the model once it is exported, with code."""
+    has_own_files = run.head is not None or run.trained is not None  # beside the exported model
+    return ONNX.format(
+        tokenizer="onnx/tokenizer.json" if has_own_files else "tokenizer.json",
+        example='"first text", "second text"' if run.pairs else '"a text"',
+        probabilities=SIGMOID if run.columns.have_label_sets else SOFTMAX,
     )
 
 
