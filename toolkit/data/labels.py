@@ -15,11 +15,12 @@ import pandas as pd
 from toolkit.base.errors import UserError
 from toolkit.base.languages import COMMA, PLACES, Text, count_of, shortened
 from toolkit.cli.console import display_width
+from toolkit.data.joined_labels import JoinedLabels, find_joined, find_joined_of
 from toolkit.data.rows import Rejected
 from toolkit.data.spellings import certain_form, kind_of, likely_spellings, map_labels_option, plain_label
 from toolkit.data.split import hold_out, label_matrix
 from toolkit.data.tables import Table, labels_of
-from toolkit.data.texts import LABELS, ROWS
+from toolkit.data.texts import JOINED, LABELS, ROWS
 from toolkit.files.source import short_repr
 
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,99}")
@@ -47,8 +48,17 @@ def learn_labels(train: Table) -> list[str]:
     elif len(labels) < 2:
         raise UserError(LABELS["one_label"].fill(file=train.path, label=short_repr(labels[0])))
     if len(labels) > max(USUAL_LABELS, rows // 2) and _are_hardly_labels(labels, train.frame["text"]):
-        raise UserError(LABELS["hardly_labels"].fill(file=train.path, labels=len(labels), rows=rows))
+        problem = LABELS["hardly_labels"].fill(file=train.path, labels=len(labels), rows=rows)
+        raise UserError(_with_hint(problem, find_joined(labels), separator))
     return labels
+
+
+def _with_hint(problem: Text, joined: JoinedLabels | None, separator: str | None) -> Text:
+    """Return a problem of labels, and what to do if it comes of several being joined.
+
+    `separator` is the one that is looked for, None where a row has one label.
+    """
+    return problem if joined is None else JOINED["problem"].fill(problem=problem, hint=joined.hint(separator))
 
 
 def _check_label_sets(train: Table, labels: Sequence[str], separator: str) -> None:
@@ -142,9 +152,9 @@ def match_labels(table: Table, labels: Sequence[str], on_bad_rows: str) -> Table
     if likely:
         problems.append(_other_spellings(table, unknown[is_likely], likely))
     if is_strange.all():
-        problems.append(_unknown_labels(table, strange))
+        problems.append(_unknown_labels(table, strange, labels))
     elif len(strange) and on_bad_rows != "skip":
-        problems.append(LABELS["skip_unknown"].fill(problem=_unknown_labels(table, strange)))
+        problems.append(LABELS["skip_unknown"].fill(problem=_unknown_labels(table, strange, labels)))
     if problems:
         raise UserError(*problems)
     return _without_unknown(table, is_strange, labels)
@@ -185,10 +195,11 @@ def _other_spellings(table: Table, rows: pd.Series, likely: Mapping[str, str]) -
     return LABELS["other_spellings"].fill(file=table.path, rows=count, listed=_listed(rows), option=option)
 
 
-def _unknown_labels(table: Table, unknown: pd.Series) -> Text:
+def _unknown_labels(table: Table, unknown: pd.Series, known: Sequence[str]) -> Text:
     """Return the error about labels that are none of the known ones."""
     count = count_of(int(_have_one_of(table, set(unknown)).sum()), "row")
-    return LABELS["unknown"].fill(file=table.path, rows=count, listed=_listed(unknown))
+    problem = LABELS["unknown"].fill(file=table.path, rows=count, listed=_listed(unknown))
+    return _with_hint(problem, find_joined_of(known, unknown), table.columns.label_separator)
 
 
 def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
@@ -199,7 +210,7 @@ def encode_labels(table: Table, labels: Sequence[str]) -> np.ndarray:
     each_label = table.each_label
     unknown = each_label[~each_label.isin(labels)]
     if len(unknown):
-        raise UserError(_unknown_labels(table, unknown))
+        raise UserError(_unknown_labels(table, unknown, labels))
     label2id = {label: number for number, label in enumerate(labels)}
     column = table.frame["label"]
     if not table.columns.have_label_sets:
@@ -231,7 +242,8 @@ def split_table(train: Table, ratio: float, seed: int, together: np.ndarray | No
     if not held_out.any():
         in_groups = together is not None and len(set(together.tolist())) < len(together)
         problem = LABELS["no_group_split" if in_groups else "no_split"]
-        raise UserError(problem.fill(file=train.path, column=train.columns.group))
+        problem = problem.fill(file=train.path, column=train.columns.group)
+        raise UserError(_with_hint(problem, find_joined(train.each_label), train.columns.label_separator))
     return divided_table(train, held_out)
 
 

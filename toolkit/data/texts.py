@@ -71,6 +71,19 @@ TABLES: dict[str, Text] = {
         "{file}：--{first} 和 --{second} 都指向 {column} 列",
     ),
 }
+JOINED: dict[str, Text] = {  # after a problem
+    "several": Text(
+        "several labels a row need main.py --multi_label --label_separator {separator}",
+        "一行有多个标签时，请用 main.py --multi_label --label_separator {separator}",
+    ),
+    "another": Text(
+        "they look joined with {separator}, and the separator is {looked_for}: main.py --multi_label --label_separator "
+        "{separator} learns each of them by itself",
+        "看起来是用 {separator} 连接的，而分隔符是 {looked_for}：用 main.py --multi_label --label_separator "
+        "{separator} 可以分别学习每个标签",
+    ),
+    "problem": Text("{problem}; {hint}", "{problem}；{hint}"),
+}
 LABELS: dict[str, Text] = {
     "one_label": Text(
         "{file}: every row has the label {label}; a classifier needs at least two labels",

@@ -4,18 +4,17 @@ N rows, C labels.
 """
 
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from toolkit.cli.console import shown_label
+from toolkit.data.joined_labels import find_joined
 from toolkit.data.labels import encode_labels, sort_labels
 from toolkit.data.tables import Table
 from toolkit.doctor.findings import Finding, excerpt
 from toolkit.doctor.oddities import MIN_LABEL_ROWS, listed, rare_labels
 
-SEPARATORS = (";", "；", "|", "、", ",", "，")  # of labels that look joined
 MAX_LABELS = 2000  # of more, it is not looked for those that come together, whose pairs grow with their square
 
 
@@ -25,6 +24,7 @@ def strange_label_sets(train: Table) -> Iterator[Finding]:
     labels = sort_labels(names)
     matrix = encode_labels(train, labels)
     yield from rare_labels(names)
+    yield from joined_labels(names)
     never = [name for name in train.columns.label_columns if name not in set(labels)]
     if never:
         yield Finding("never_set", len(never), {"listed": _shown(never)})
@@ -38,21 +38,16 @@ def strange_label_sets(train: Table) -> Iterator[Finding]:
 
 
 def joined_labels(labels: Sequence[str]) -> Iterator[Finding]:
-    """Yield that the labels of rows, one each, look like several with a separator between them.
-
-    That is so where each of the parts of most labels that hold it stands in another label too, or is one by itself.
-    """
-    distinct = set(labels)
-    for separator in SEPARATORS:
-        parts_of = {label: [part.strip() for part in label.split(separator)] for label in distinct}
-        joined = [label for label, parts in parts_of.items() if len(parts) > 1]
-        holders = Counter(part for parts in parts_of.values() for part in set(parts))
-        made = [label for label in joined if all(part and holders[part] > 1 for part in parts_of[label])]
-        if len(made) > 1 and 2 * len(made) > len(joined):
-            rows = sum(separator in label for label in labels)
-            facts = {"rows": len(labels), "example": excerpt(made[0]), "separator": shlex.quote(separator)}
-            yield Finding("joined", rows, facts)
-            return
+    """Yield that labels look like several with a separator between them."""
+    joined = find_joined(labels)
+    if joined is not None:
+        rows = sum(joined.separator in label for label in labels)
+        facts = {
+            "rows": len(labels),
+            "example": excerpt(joined.example),
+            "separator": shlex.quote(joined.separator),
+        }
+        yield Finding("joined", rows, facts)
 
 
 def labels_together(matrix: np.ndarray, labels: Sequence[str]) -> Iterator[Finding]:
