@@ -115,11 +115,10 @@ def test_what_is_found_is_said_in_two_lines():
         "McNemar p = 0.0004: 18 rows right in this run only, 2 in the other only; more than chance would explain"
     )
     same = compare_runs(OtherRun("o", ours), true, ours, 2)
-    assert comparison_lines(same) == [
-        "against o: accuracy +0.0000 (95% interval +0.0000 to +0.0000), "
-        "macro f1 +0.0000 (95% interval +0.0000 to +0.0000)",
-        "McNemar p = 1: 0 rows right in this run only, 0 in the other only; may be no more than chance",
-    ]
+    assert same.accuracy.difference == same.macro_f1.difference == 0
+    assert comparison_lines(same)[1] == (
+        "McNemar p = 1: 0 rows right in this run only, 0 in the other only; may be no more than chance"
+    )
     assert compare_runs(None, true, ours, 2) is None
     assert comparison_lines(None) == []
 

@@ -72,6 +72,16 @@ def test_what_is_all_right_is_not_certain_and_the_interval_holds_the_score():
     assert score_intervals(true, 1 - true, 1, 2)["accuracy"][0] == 0.0
 
 
+@pytest.mark.parametrize(("rows", "least", "most"), [(5, 0.05, 0.4), (40, 0.01, 0.08), (2000, 0.0, 0.002)])
+def test_two_predictions_that_agree_on_few_rows_may_still_differ(rows, least, most):
+    true = np.arange(rows) % 2
+    ours = np.where(np.arange(rows) % 5 == 0, 1 - true, true)
+    difference = difference_intervals(true, ours, ours, 1, 2)["accuracy"]
+    assert difference.difference == 0
+    assert -most < difference.low < -least
+    assert least < difference.high < most
+
+
 def test_draws_that_do_not_fit_the_memory_at_once_are_drawn_in_parts(monkeypatch):
     draw = np.random.default_rng(4)
     data = draw.integers(5, size=(2, 200))

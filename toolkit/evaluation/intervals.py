@@ -180,7 +180,9 @@ def _drawn_scores(
 def _cells(columns: Sequence[np.ndarray], label_count: int) -> Cells:
     """Return the cells of some columns (N,) of labels, true labels first, with those of unseen rows.
 
-    The unseen rows are of the labels that occur: right, and wrong by one answer to the next label.
+    The unseen rows are of the labels that occur: right, and wrong by one answer to the next label. Where two
+    predictions are compared, there is also one that only the first has right, and one that only the second has: of two
+    that agree on all rows it is not certain that they always do.
     """
     seen, rows = np.unique(np.stack(columns), axis=1, return_counts=True)
     present = np.unique(seen)
@@ -189,6 +191,9 @@ def _cells(columns: Sequence[np.ndarray], label_count: int) -> Cells:
     unseen = [np.stack([present, *answers])]
     if label_count > 1:
         unseen.append(np.stack([next_labels, *answers]))
+    if label_count > 1 and len(columns) == len(("true", "ours", "theirs")):
+        unseen.append(np.stack([present, present, next_labels]))
+        unseen.append(np.stack([present, next_labels, present]))
     unseen_shape = np.full(len(present), UNSEEN / len(present))
     return Cells(
         label_ids=np.concatenate([seen, *unseen], axis=1),
