@@ -60,7 +60,7 @@ from toolkit.predictions.added_columns import scored_columns
 from toolkit.report.explanations import Explainer
 from toolkit.report.results import write_results
 from toolkit.report.scores import ScoredRun
-from toolkit.report.texts import LABEL_SETS, SCREEN
+from toolkit.report.texts import SCREEN
 from toolkit.training.banner import say_rows, say_unused_names
 
 
@@ -139,8 +139,6 @@ class TestSet:
 def read_test_set(options: ScoringOptions, log: Log) -> TestSet:
     """Read the test set, and the run of --compare; UserError for what is wrong, before the model is loaded."""
     run = as_one_run(read_runs(list(map(Path, options.model_dirs)), options.columns))
-    if options.compare is not None and run.columns.have_label_sets:
-        raise UserError(LABEL_SETS["no_comparison"])
     columns = run.columns.renamed(options.columns)
     reading = options.reading
     file = find_test_file(options)

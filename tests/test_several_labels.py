@@ -137,8 +137,10 @@ def test_columns_of_labels_and_another_separator_give_the_same_run(command, topi
     mean = ["--model_dir", *models, "--data_dir", topics, "--output_dir", tmp_path / "mean"]
     script("test_code.py", *mean)
     assert read(tmp_path / "mean" / "test" / "metrics.json")["loss"] > 0
-    done = script("test_code.py", *mean, "--compare", tmp_path / "one", status=2)
-    assert done.stderr == "error: --compare does not support several labels a row yet; leave it out\n"
+    said = script("test_code.py", "--model_dir", models[0], "--data_dir", topics, "--compare", tmp_path / "mean").stdout
+    assert f"against {tmp_path / 'mean'}: micro f1 +0.0000" in said  # both models of the mean are this one
+    assert "McNemar p = 1: 0 rows right in this run only" in said
+    assert '<section id="comparison">' in (tmp_path / "one" / "test" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_that_was_killed_is_resumed_to_the_same_scores_and_thresholds(command, tmp_path):

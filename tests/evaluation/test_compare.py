@@ -2,6 +2,7 @@ import hashlib
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,8 @@ def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
 def differences(true: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict[str, Difference]:
     label_count = int(max(true.max(), ours.max(), theirs.max())) + 1
     comparison = compare_runs(OtherRun("other", theirs), true, ours, label_count)
-    return {"accuracy": comparison.accuracy, "macro_f1": comparison.macro_f1}
+    assert set(comparison.differences) == {"accuracy", "macro_f1"}
+    return dict(comparison.differences)
 
 
 # -- the statistics ---------------------------------------------------------------------------------------------------
@@ -109,7 +111,7 @@ def test_what_is_found_is_said_in_two_lines():
     assert (comparison.rows, comparison.only_ours_right, comparison.only_theirs_right) == (100, 18, 2)
     assert comparison.p_value == pytest.approx(exact(18, 2))
     first, second = comparison_lines(comparison)
-    interval = f"{comparison.accuracy.low:+.4f} to {comparison.accuracy.high:+.4f}"
+    interval = f"{comparison.differences['accuracy'].low:+.4f} to {comparison.differences['accuracy'].high:+.4f}"
     assert first.startswith(f"against other: accuracy +0.1600 (95% interval {interval}), macro f1 +0.1")
     assert second == (
         "McNemar p = 0.0004: 18 rows right in this run only, 2 in the other only; more than chance would explain"
@@ -121,6 +123,35 @@ def test_what_is_found_is_said_in_two_lines():
     )
     assert compare_runs(None, true, ours, 2) is None
     assert comparison_lines(None) == []
+
+
+def test_sets_of_labels_are_compared_by_micro_and_macro_f1_and_by_the_rows_that_are_wholly_right():
+    draw = np.random.default_rng(4)
+    true = draw.random((250, 4)) < 0.3
+    ours, theirs = (np.where(draw.random(true.shape) < right, true, ~true) for right in (0.9, 0.85))
+    comparison = compare_runs(OtherRun("other", theirs), true, ours, 4)
+    is_right = [(each == true).all(axis=1) for each in (ours, theirs)]
+    only = [int((is_right[0] & ~is_right[1]).sum()), int((is_right[1] & ~is_right[0]).sum())]
+    assert [comparison.only_ours_right, comparison.only_theirs_right] == only
+    assert comparison.p_value == pytest.approx(exact(*only))
+    assert set(comparison.differences) == {"micro_f1", "macro_f1"}
+    for name, found in comparison.differences.items():
+        average = name.removesuffix("_f1")
+        scores = [f1_score(true, each, average=average) for each in (ours, theirs)]
+        assert found.difference == pytest.approx(scores[0] - scores[1])
+        slow = []
+        for _ in range(1000):
+            rows = draw.integers(0, len(true), len(true))
+            drawn_scores = []
+            for each in (ours, theirs):
+                axis = 0 if average == "macro" else None
+                hits = (each & true)[rows].sum(axis)
+                drawn_scores.append(np.mean(2 * hits / (each[rows].sum(axis) + true[rows].sum(axis))))
+            slow.append(drawn_scores[0] - drawn_scores[1])
+        assert [found.low, found.high] == pytest.approx(np.quantile(slow, [0.025, 0.975]).tolist(), abs=0.02)
+    first, _ = comparison_lines(comparison)
+    assert first.startswith(f"against other: micro f1 {comparison.differences['micro_f1'].difference:+.4f} (95%")
+    assert comparison.as_json()["macro_f1"]["low"] == comparison.differences["macro_f1"].low
 
 
 # -- the other run ----------------------------------------------------------------------------------------------------
@@ -169,6 +200,28 @@ def test_rows_on_one_line_are_told_apart_by_their_texts(scored):
     path = run / "test" / "predictions.csv"
     path.write_bytes(path.read_bytes().replace(b"6,e,con,con,0.5,yes", b"6,e,con,pro,0.5,no"))
     assert read_other(str(run), table, ["con", "pro"]).predicted.tolist() == [1, 1, 0, 0, 1]
+
+
+def test_the_sets_of_another_run_are_parted_by_its_own_separator(scored):
+    run, table = scored
+    truth = [("con", "pro"), ("con",), (), ("con",), ("con",)]
+    table = replace(
+        table,
+        frame=table.frame.assign(label=truth),
+        records=[row | {"label": ";".join(names)} for row, names in zip(table.records, truth, strict=True)],
+        columns=Columns(label_separator=";"),
+    )
+    predictions = ["con|pro", "", "", "pro|con", "con"]
+    written = pd.DataFrame(table.records).assign(prediction=predictions, prob_con=0.5, line=table.frame.index)
+    written["correct"] = ["yes", "no", "yes", "no", "yes"]
+    written.to_csv(run / "test" / "predictions.csv", index=False, lineterminator="\n")
+    noted = json.loads((run / "test" / "metrics.json").read_text())
+    with pytest.raises(UserError, match="one of the two was scored with several labels a row"):
+        read_other(str(run), table, ["con", "pro"])
+    (run / "test" / "metrics.json").write_text(json.dumps(noted | {"label_separator": "|"}))
+    predicted = read_other(str(run), table, ["pro", "con"]).predicted
+    assert predicted.tolist() == [[True, True], [False] * 2, [False] * 2, [True, True], [False, True]]
+    assert predicted.dtype == bool
 
 
 def test_a_run_whose_model_is_gone_has_its_scores_still(scored):

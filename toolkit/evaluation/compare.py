@@ -8,26 +8,34 @@ import io
 import json
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from toolkit.base.errors import UserError, message_of
-from toolkit.base.languages import LIST_COMMA, Text, count_of, joined
-from toolkit.data.tables import Table
+from toolkit.base.languages import COMMA, LIST_COMMA, count_of, joined
+from toolkit.data.tables import Table, labels_of
 from toolkit.evaluation.intervals import Difference, difference_intervals
+from toolkit.evaluation.label_set_metrics import set_difference_intervals
 from toolkit.evaluation.texts import COMPARISON, OTHER_RUN
 from toolkit.models.trust import fingerprint_weights
 from toolkit.predictions.writers import TextWriter
+from toolkit.runs.texts import SCORES
 
+ONE_LABEL_SCORES = ("accuracy", "macro_f1")
+LABEL_SET_SCORES = ("micro_f1", "macro_f1")
 SIGNIFICANT = 0.05  # a p value below it is said to be more than chance
 
 
 @dataclass(frozen=True)
 class OtherRun:
-    """Another run: how it was named, and the numbers (N,) of the labels it predicts for our table's rows, in order."""
+    """Another run: how it was named, and what it predicts for our table's rows, in order.
+
+    That is the number (N,) of a label each, or where a row may have several which labels, (N, C) bool.
+    """
 
     name: str
     predicted: np.ndarray
@@ -42,12 +50,13 @@ class Comparison:
     only_ours_right: int
     only_theirs_right: int
     p_value: float
-    accuracy: Difference
-    macro_f1: Difference
+    differences: Mapping[str, Difference]  # by the names of the scores
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """Return it for metrics.json."""
-        return asdict(self)
+        content = asdict(self)
+        differences = content.pop("differences")
+        return {**content, **differences}
 
 
 class _NotComparable(Exception):
@@ -72,7 +81,9 @@ def read_other(name: str | None, table: Table, labels: Sequence[str]) -> OtherRu
     paths = _find_run(Path(name))
     try:
         predictions = _read_predictions(paths, table, labels)
-        return OtherRun(name, np.array([labels.index(label) for label in predictions]))
+        if table.columns.have_label_sets:
+            return OtherRun(name, np.array([[label in names for label in labels] for names in predictions]))
+        return OtherRun(name, np.array([labels.index(label) for names in predictions for label in names]))
     except _NotComparable as reason:
         problem = message_of(reason)
     except (FileNotFoundError, NotADirectoryError):
@@ -93,8 +104,11 @@ def _find_run(directory: Path) -> _RunPaths:
     return _RunPaths(run_dir / "bert_classifier", directory if has_scores else run_dir / "test")
 
 
-def _read_predictions(paths: _RunPaths, table: Table, labels: Sequence[str]) -> list[str]:
-    """Return the labels that another run predicts for a table's rows; _NotComparable if it was not scored on these."""
+def _read_predictions(paths: _RunPaths, table: Table, labels: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the labels, one or several, that another run predicts for a table's rows.
+
+    Raises _NotComparable if it was not scored on these.
+    """
     scores = json.loads((paths.test_dir / "metrics.json").read_text(encoding="utf-8"))
     model = scores["model"]
     sha256 = scores["data"]["test"]["sha256"]
@@ -110,15 +124,19 @@ def _read_predictions(paths: _RunPaths, table: Table, labels: Sequence[str]) -> 
     for other in model.get("averaged_with", []):
         if Path(other["directory"]).is_dir() and fingerprint_weights(Path(other["directory"])) != other["sha256"]:
             raise _NotComparable(OTHER_RUN["other_model"].fill(folder=other["directory"]))
-    predictions = _pair_rows(paths.test_dir / "predictions.csv", table)
+    separator = scores.get("label_separator")
+    if (separator is not None) != table.columns.have_label_sets:
+        raise _NotComparable(OTHER_RUN["other_kind"])
+    predictions = _pair_rows(paths.test_dir / "predictions.csv", table, separator)
     if predictions is None:
         raise _NotComparable(OTHER_RUN["other_rows"].fill(file=table.path))
     return predictions
 
 
-def _pair_rows(path: Path, table: Table) -> list[str] | None:
+def _pair_rows(path: Path, table: Table, separator: str | None) -> list[tuple[str, ...]] | None:
     """Return the predictions of a predictions.csv in the order of a table's rows; None if it has other rows or labels.
 
+    The `separator` stands between the labels of a prediction; None: it is one label.
     Rows are told apart by their line and, since a json array may stand on one line, by their texts and label. Rows that
     are alike in all of it may be paired in any order.
     """
@@ -135,10 +153,19 @@ def _pair_rows(path: Path, table: Table) -> list[str] | None:
     if Counter(keys) != {key: len(rows) for key, rows in unpaired.items()}:
         return None
     paired = [unpaired[key].pop() for key in keys]
-    is_right = [row["prediction"] == label for row, label in zip(paired, table.frame["label"], strict=True)]
+    predictions = [_labels_of_cell(row["prediction"], separator) for row in paired]
+    pairs = zip(predictions, table.frame["label"], strict=True)
+    is_right = [set(prediction) == set(labels_of(label)) for prediction, label in pairs]
     if is_right != [row["correct"] == "yes" for row in paired]:
         return None
-    return [row["prediction"] for row in paired]
+    return predictions
+
+
+def _labels_of_cell(cell: str, separator: str | None) -> tuple[str, ...]:
+    """Return the labels of a prediction as it is written."""
+    if separator is None:
+        return (cell,)
+    return tuple(cell.split(separator)) if cell else ()
 
 
 def compare_runs(
@@ -148,26 +175,30 @@ def compare_runs(
 
     Args:
         other: the other run.
-        label_ids: (N,), of the true labels.
+        label_ids: (N,), of the true labels, or where a row may have several (N, C) bool, as all predictions then.
         predicted: (N,), our predictions.
         label_count: C.
     """
     if other is None:
         return None
+    have_label_sets = label_ids.ndim == 2
     is_ours_right = predicted == label_ids
     is_theirs_right = other.predicted == label_ids
+    if have_label_sets:
+        is_ours_right = is_ours_right.all(axis=1)
+        is_theirs_right = is_theirs_right.all(axis=1)
+        differences = set_difference_intervals(label_ids, predicted, other.predicted)
+    else:  # f1, the score of one label, is left out below, so any label will do
+        differences = difference_intervals(label_ids, predicted, other.predicted, 0, label_count)
     only_ours_right = int((is_ours_right & ~is_theirs_right).sum())
     only_theirs_right = int((is_theirs_right & ~is_ours_right).sum())
-    # f1, the score of one label, is left out, so any label will do.
-    differences = difference_intervals(label_ids, predicted, other.predicted, 0, label_count)
     return Comparison(
         other=other.name,
         rows=len(label_ids),
         only_ours_right=only_ours_right,
         only_theirs_right=only_theirs_right,
         p_value=mcnemar(only_ours_right, only_theirs_right),
-        accuracy=differences["accuracy"],
-        macro_f1=differences["macro_f1"],
+        differences={name: differences[name] for name in (LABEL_SET_SCORES if have_label_sets else ONE_LABEL_SCORES)},
     )
 
 
@@ -191,9 +222,11 @@ def comparison_lines(comparison: Comparison | None, language: str = "en") -> lis
         return []
     p_value = comparison.p_value
     shown_p = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
-    scores = COMPARISON["scores"].fill(
-        other=comparison.other, accuracy=_shown(comparison.accuracy), macro_f1=_shown(comparison.macro_f1)
-    )
+    differences = [
+        COMPARISON["score"].fill(name=SCORES[name], difference=COMPARISON["difference"].fill(**asdict(difference)))
+        for name, difference in comparison.differences.items()
+    ]
+    scores = COMPARISON["scores"].fill(other=comparison.other, differences=joined(differences, COMMA))
     mcnemar_line = COMPARISON["mcnemar"].fill(
         p=shown_p,
         ours=count_of(comparison.only_ours_right, "row"),
@@ -201,7 +234,3 @@ def comparison_lines(comparison: Comparison | None, language: str = "en") -> lis
         meaning=COMPARISON["more_than_chance" if p_value < SIGNIFICANT else "maybe_chance"],
     )
     return [scores[language], mcnemar_line[language]]
-
-
-def _shown(difference: Difference) -> Text:
-    return COMPARISON["difference"].fill(**asdict(difference))

@@ -70,9 +70,10 @@ ABSTENTION: dict[str, Text] = {  # where no label is predicted
 }
 COMPARISON: dict[str, Text] = {
     "scores": Text(
-        "against {other}: accuracy {accuracy}, macro f1 {macro_f1}",
-        "与 {other} 相比：准确率 {accuracy}，宏平均 F1 {macro_f1}",
+        "against {other}: {differences}",
+        "与 {other} 相比：{differences}",
     ),
+    "score": Text("{name} {difference}", "{name} {difference}"),
     "difference": Text(
         "{difference:+.4f} (95% interval {low:+.4f} to {high:+.4f})",
         "{difference:+.4f}（95% 区间 {low:+.4f} 到 {high:+.4f}）",
@@ -96,6 +97,10 @@ OTHER_RUN: dict[str, Text] = {  # why it cannot be compared with
     "other_labels": Text(
         "its labels are {theirs}, those of this model {ours}; score it again",
         "它的标签是 {theirs}，这个模型的是 {ours}；请重新打分",
+    ),
+    "other_kind": Text(
+        "one of the two was scored with several labels a row, the other with one; score it again",
+        "两者中一个按一行多个标签打分，另一个按一行一个；请重新打分",
     ),
     "other_model": Text(
         "its scores are not those of the model in {folder}; score it again",

@@ -34,10 +34,13 @@ def write_label_set_scores(folder: Path, scored_run: ScoredRun) -> dict[str, Any
         **plain_scores,
         "headline": label_set_headline(plain_scores, run.options.get("metric", USUAL_METRIC)),
         **origin(scored_run),
+        "label_separator": run.columns.label_separator,
         "baselines": compare_label_sets_with_model(scored, scored_run.simple_answers),
         "findings": scored_run.leaks(),
         **diagnose_label_sets(scored, plain_scores, table.records, table.record_columns.names, longest_read),
     }
+    if scored_run.comparison is not None:
+        scores["comparison"] = scored_run.comparison.as_json()
     advice = advise_on_label_sets(scores, run, scored_run.history)
     scores["advice"] = [piece.as_json() for piece in advice]
     write_scored_run(folder, scored_run, scores)

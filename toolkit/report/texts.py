@@ -734,8 +734,4 @@ LABEL_SETS: dict[str, Text] = {  # where a row may have several labels
     "instead": Text(
         "{missed} is missed and {added} added in {rows:,} rows", "漏掉 {missed} 而多出 {added}：{rows:,} 行"
     ),
-    "no_comparison": Text(
-        "--compare does not support several labels a row yet; leave it out",
-        "--compare 暂不支持一行多个标签；请去掉它",
-    ),
 }
