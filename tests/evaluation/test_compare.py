@@ -117,7 +117,7 @@ def test_what_is_found_is_said_in_two_lines():
         "McNemar p = 0.0004: 18 rows right in this run only, 2 in the other only; more than chance would explain"
     )
     same = compare_runs(OtherRun("o", ours), true, ours, 2)
-    assert same.accuracy.difference == same.macro_f1.difference == 0
+    assert [each.difference for each in same.differences.values()] == [0, 0]
     assert comparison_lines(same)[1] == (
         "McNemar p = 1: 0 rows right in this run only, 0 in the other only; may be no more than chance"
     )

@@ -33,6 +33,10 @@ from toolkit.evaluation.texts import DIVERGED
 from toolkit.evaluation.thresholds import choose_thresholds, set_f1
 
 MAX_PAIRS = 1000  # of labels, in metrics.json
+UNSEEN_ROWS = (1.0, 0.0)  # one that is right and one that is wrong
+# Of two predictions: one that both have right, one that both have wrong, and one that either alone has right; of two
+# that agree on all rows it is not certain that they always do.
+UNSEEN_PAIRS = ((1.0, 0.0, 1.0, 0.0), (1.0, 0.0, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -231,47 +235,50 @@ def set_intervals(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Interva
     Those of F1 are by the Bayesian bootstrap over rows (toolkit/evaluation/intervals.py), None where no row has a label
     or is predicted to; that of subset accuracy is Jeffreys' of a share.
     """
-    scores_of = _weighted_scores_of(truth, predicted)
-    observed = scores_of(_seen_once(len(truth)))
+    scores_of = _weighted_scores_of(truth, predicted, UNSEEN_ROWS)
+    observed = scores_of(_seen_once(len(truth), UNSEEN_ROWS))
     right = int((truth == predicted).all(axis=1).sum())
     intervals: dict[str, Interval | None] = {"subset_accuracy": share_interval(right, len(truth))}
     is_empty = not truth.any() and not predicted.any()
-    for name, draws in _drawn(scores_of, len(truth)).items():
+    for name, draws in _drawn(scores_of, len(truth), UNSEEN_ROWS).items():
         intervals[name] = None if is_empty else middle(draws, float(observed[name][0]))
     return intervals
 
 
 def set_difference_intervals(truth: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict[str, Difference]:
     """Return how far micro, macro and sample F1 of one prediction (N, C) are above those of another, same rows."""
-    our_scores_of = _weighted_scores_of(truth, ours)
-    their_scores_of = _weighted_scores_of(truth, theirs)
+    our_scores_of = _weighted_scores_of(truth, ours, UNSEEN_PAIRS[0])
+    their_scores_of = _weighted_scores_of(truth, theirs, UNSEEN_PAIRS[1])
 
     def differences_of(weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the difference (r,) of each score of rows with weights (r, N + 2)."""
+        """Return the difference (r,) of each score of rows with weights (r, N + 4)."""
         their_scores = their_scores_of(weights)
         return {name: scores - their_scores[name] for name, scores in our_scores_of(weights).items()}
 
-    observed = differences_of(_seen_once(len(truth)))
+    observed = differences_of(_seen_once(len(truth), UNSEEN_PAIRS[0]))
     differences = {}
-    for name, draws in _drawn(differences_of, len(truth)).items():
+    for name, draws in _drawn(differences_of, len(truth), UNSEEN_PAIRS[0]).items():
         difference = float(observed[name][0])
         interval = middle(draws, difference)
         differences[name] = Difference(difference, interval.low, interval.high)
     return differences
 
 
-def _weighted_scores_of(truth: np.ndarray, predicted: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return what computes scores (r,) of predictions (N, C) from weights (r, N + 2) of the rows.
+def _weighted_scores_of(
+    truth: np.ndarray, predicted: np.ndarray, unseen: Sequence[float]
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return what computes scores (r,) of predictions (N, C) from weights (r, N + U) of the rows.
 
-    The last two are rows that nobody has seen, of which one is right and one wrong, so that 1 is never certain.
+    The last of them are U rows that nobody has seen, by `unseen` right (1) or wrong (0), so that 1 is never certain.
     """
     usual = (truth.mean(axis=0) + predicted.mean(axis=0))[None] / 2  # (1, C), labels of an unseen row
-    hits = csr_array(np.concatenate([truth & predicted, usual, 0 * usual]))
-    either = csr_array(np.concatenate([truth.astype(float) + predicted, 2 * usual, 2 * usual]))
-    of_rows = np.concatenate([row_f1(truth, predicted), [1.0, 0.0]])
+    is_right = np.array(unseen)[:, None]
+    hits = csr_array(np.concatenate([truth & predicted, is_right * usual]))
+    either = csr_array(np.concatenate([truth.astype(float) + predicted, np.repeat(2 * usual, len(is_right), axis=0)]))
+    of_rows = np.concatenate([row_f1(truth, predicted), unseen])
 
     def scores_of(weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the scores (r,) of rows with weights (r, N + 2)."""
+        """Return the scores (r,) of rows with weights (r, N + U)."""
         weighted_hits = (hits.T @ weights.T).T  # (r, C)
         weighted_either = (either.T @ weights.T).T
         tiny = np.finfo(float).tiny
@@ -284,16 +291,18 @@ def _weighted_scores_of(truth: np.ndarray, predicted: np.ndarray) -> Callable[[n
     return scores_of
 
 
-def _seen_once(rows: int) -> np.ndarray:
-    """Return the weights (1, N + 2) with which each row counts once, and those that nobody has seen do not."""
-    return np.append(np.ones(rows), [0.0, 0.0])[None]
+def _seen_once(rows: int, unseen: Sequence[float]) -> np.ndarray:
+    """Return the weights (1, N + U) with which each row counts once, and those that nobody has seen do not."""
+    return np.append(np.ones(rows), np.zeros(len(unseen)))[None]
 
 
-def _drawn(scores_of: Callable[[np.ndarray], dict[str, np.ndarray]], rows: int) -> dict[str, np.ndarray]:
+def _drawn(
+    scores_of: Callable[[np.ndarray], dict[str, np.ndarray]], rows: int, unseen: Sequence[float]
+) -> dict[str, np.ndarray]:
     """Return (R,) values of each score of `rows` rows with random weights, those of unseen rows smaller."""
     random = np.random.default_rng(0)
     size = max(1, MAX_WEIGHTS_AT_ONCE // rows)
-    shapes = np.append(np.ones(rows), [UNSEEN, UNSEEN])
+    shapes = np.append(np.ones(rows), np.full(len(unseen), UNSEEN))
     parts = []
     for start in range(0, DRAWS, size):
         parts.append(scores_of(random.gamma(shapes, size=(min(size, DRAWS - start), len(shapes)))))
