@@ -114,7 +114,7 @@ def test_weak_labels_are_named_with_what_they_are_mixed_up_with():
     told = {advice.kind: advice for advice in found}
     assert "17% of the rows predicted as it are right; really a: 100" in told["weak_precision"].sentence()
     few = {name: of | {"support": 9} for name, of in missed.items()}
-    names = kinds(scores(per_class=few))
+    names = kinds(scores(per_class=few | {"c": missed["a"]}))
     assert "few_rows" in names
     assert not names.keys() & {"weak_recall", "weak_precision"}
 
@@ -176,7 +176,8 @@ def test_every_piece_of_advice_can_be_told_in_both_languages():
         "count": 1, "share": 0.1, "rows": 10, "low": 0.1, "high": 0.2, "more": 40, "value": 0.5, "difference": 7.3,
         "valid": 0.4, "error": 0.1, "labels": "a", "least": 10, "label": "b", "f1": 0.1, "mean": 0.5, "recall": 0.2,
         "other": "c", "accuracy": 0.3, "overall": 0.4, "name": "n", "column": "c", "epochs": 3, "evaluations": 4,
-        "metric": "accuracy", "less": 7.0, "precision": 0.2, "gap": 3.0,
+        "metric": "accuracy", "less": 7.0, "precision": 0.2, "gap": 3.0, "roc_auc": 0.9, "untested": "b", "before": 0.1,
+        "after": 0.2, "epoch": 2.0, "last": 0.6,
     }  # fmt: skip
     for kind in ADVICE:
         for language in ("en", "zh"):

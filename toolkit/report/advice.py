@@ -23,6 +23,11 @@ MAX_WEAK_LABELS = 3
 MAX_WEAK_SLICES = 3
 MAX_LISTED_LABELS = 5
 STILL_RISING = 0.002  # by which the last evaluation is better than the one before
+WANTED_INTERVAL = 0.06  # from its low to its high end: three points either way
+FEWEST_ROWS_TO_DOUBT = 20  # of which all being right is no chance
+RANKS_WELL = 0.7  # ROC-AUC of a model that tells labels apart, though its predictions do not show it
+RANKS_BACKWARDS = 0.3  # ROC-AUC of a model whose labels are swapped
+WORSE_CALIBRATION = 0.01  # by which the calibration error is higher after the temperature
 CONSTANT_METHODS = {"most_frequent_label": "nothing_learned", "most_frequent_set": "no_set_learned"}
 Scores = Mapping[str, Any]  # the content of metrics.json, or a part of it
 
@@ -77,19 +82,26 @@ def advise(
     """
     is_decided_alike = all(scores.get(name) == run.metrics.get(name) for name in ("threshold", "bias"))
     metric = "macro_f1" if scores["headline"]["metric"] in ("macro_f1", "f1", "mcc") else "accuracy"
-    return worst_first(
-        [
-            *on_leaks(scores),
-            on_interval(scores),
-            *on_baselines(scores, metric, remedies(run, history, train)),
-            *(on_validation_score(scores["headline"], run) if is_decided_alike else []),
-            *on_calibration(scores["calibration"]["after"]["calibration_error"], scores["reliability"]["after"]),
-            *on_rare_labels(scores["per_class"]),
-            *_on_weak_labels(scores),
-            *on_weak_slices(scores["slices"], "accuracy", scores["accuracy"]),
-            *on_training(run, history, "accuracy"),
-        ]
-    )
+    helpful = remedies(run, history, train)
+    advice = [*on_leaks(scores), *_on_tested_labels(scores), on_interval(scores)]
+    failures = list(_on_failure(scores, helpful))
+    if failures:
+        advice += failures + [piece for piece in on_baselines(scores, metric, ()) if piece.kind == "worse_than_simple"]
+        # That some labels or lengths are worse than others, or the probabilities right, says nothing then.
+        return worst_first([piece for piece in advice if piece.level != "good"])
+    advice += [
+        *on_baselines(scores, metric, helpful),
+        *(on_validation_score(scores["headline"], run) if is_decided_alike else []),
+        *_on_perfection(scores),
+        *on_calibration(scores["calibration"]["after"]["calibration_error"], scores["reliability"]["after"]),
+        *_on_temperature(scores["calibration"]),
+        *on_rare_labels(scores["per_class"]),
+        *_on_missed_labels(scores["per_class"]),
+        *_on_weak_labels(scores),
+        *on_weak_slices(scores["slices"], "accuracy", scores["accuracy"]),
+        *on_training(run, history, "accuracy"),
+    ]
+    return worst_first(advice)
 
 
 def worst_first(advice: Sequence[Advice]) -> list[Advice]:
@@ -115,10 +127,49 @@ def on_interval(scores: Scores) -> Advice:
     """Return how well the score is known."""
     low = scores["headline"]["low"]
     high = scores["headline"]["high"]
-    facts = {"low": low, "high": high, "rows": scores["rows"], "more": 4 * scores["rows"]}
+    facts = {"low": low, "high": high, "rows": scores["rows"]}
     if high - low > WIDE_INTERVAL:
-        return Advice("look", "wide", facts)
+        rows = scores["rows"] * ((high - low) / WANTED_INTERVAL) ** 2  # an interval is as wide as 1 over their root
+        return Advice("look", "wide", facts | {"more": _in_round_numbers(rows)})
     return Advice("good", "precise", facts)
+
+
+def _in_round_numbers(count: float) -> int:
+    """Return a number with its first two digits, rounded up, and zeros."""
+    unit = 10 ** max(0, len(str(int(count))) - 2)
+    return math.ceil(count / unit) * unit
+
+
+def _on_tested_labels(scores: Scores) -> Iterator[Advice]:
+    """Yield labels of the model of which the test set has no row."""
+    untested = [label for label, entry in scores["per_class"].items() if not entry["support"]]
+    tested = [label for label, entry in scores["per_class"].items() if entry["support"]]
+    if len(tested) == 1 and untested:
+        yield Advice("look", "one_label", {"label": tested[0], "untested": listed(untested)})
+    elif untested:
+        yield Advice("look", "untested", {"labels": listed(untested)})
+
+
+def _on_failure(scores: Scores, helpful: Sequence[Remedy]) -> Iterator[Advice]:
+    """Yield that a model gives one label to all rows, or has the labels swapped."""
+    tested = [label for label, entry in scores["per_class"].items() if entry["support"]]
+    predicted = {entry["predicted"] for entry in scores["confusions"]}
+    predicted |= {label for label in tested if scores["per_class"][label]["recall"]}
+    roc_auc = scores.get("roc_auc")
+    if len(tested) < 2:
+        return
+    if len(predicted) == 1:
+        yield Advice("bad", "collapsed", {"label": next(iter(predicted))}, helpful)
+        if len(scores["labels"]) == 2 and roc_auc is not None and roc_auc >= RANKS_WELL:
+            yield Advice("look", "ranks_well", {"roc_auc": roc_auc})
+    elif len(scores["labels"]) == 2 and roc_auc is not None and roc_auc <= RANKS_BACKWARDS:
+        yield Advice("bad", "swapped", {"roc_auc": roc_auc, "accuracy": scores["accuracy"]})
+
+
+def _on_perfection(scores: Scores) -> Iterator[Advice]:
+    """Yield that a score is too good to be true."""
+    if scores["accuracy"] == 1.0 and scores["rows"] >= FEWEST_ROWS_TO_DOUBT:
+        yield Advice("look", "perfect", {"rows": scores["rows"]})
 
 
 def on_baselines(scores: Scores, metric: str, helpful: Sequence[Remedy]) -> Iterator[Advice]:
@@ -126,7 +177,10 @@ def on_baselines(scores: Scores, metric: str, helpful: Sequence[Remedy]) -> Iter
     baselines = {method: _baseline_facts(entry, metric) for method, entry in scores["baselines"].items()}
     for method, kind in CONSTANT_METHODS.items():
         if method in baselines and baselines[method]["low"] <= 0:
-            yield Advice("bad", kind, baselines[method], helpful)
+            is_worse = method == "most_frequent_label" and baselines[method]["high"] < 0
+            yield Advice("bad", "worse_than_constant" if is_worse else kind, baselines[method], helpful)
+            if "tfidf" in baselines and baselines["tfidf"]["high"] < 0:
+                yield Advice("bad", "worse_than_simple", baselines["tfidf"])
             return
     if "tfidf" in baselines:
         facts = baselines["tfidf"]
@@ -171,6 +225,17 @@ def on_calibration(error: float, bins: Sequence[Scores]) -> Iterator[Advice]:
         yield Advice("good", "calibrated", facts)
 
 
+def _on_temperature(calibration: Scores) -> Iterator[Advice]:
+    """Yield that the probabilities were better before they were calibrated."""
+    before = calibration.get("before", calibration["after"])
+    after = calibration["after"]
+    if after["calibration_error"] <= before["calibration_error"] + WORSE_CALIBRATION:
+        return
+    facts = {"before": before["calibration_error"], "after": after["calibration_error"]}
+    is_worse_for_each_row = after["brier_score"] > before["brier_score"]
+    yield Advice("look", "calibrated_worse" if is_worse_for_each_row else "calibrated_unevenly", facts)
+
+
 def rare_labels(per_label: Scores) -> list[str]:
     """Return the labels of which the test set has rows, but only few."""
     return [label for label, entry in per_label.items() if 0 < entry["support"] < FEW_TEST_ROWS]
@@ -179,11 +244,25 @@ def rare_labels(per_label: Scores) -> list[str]:
 def on_rare_labels(per_label: Scores) -> Iterator[Advice]:
     """Yield the labels whose scores say little."""
     labels = rare_labels(per_label)
-    if labels:
-        listed = ", ".join(labels[:MAX_LISTED_LABELS])
-        if len(labels) > MAX_LISTED_LABELS:
-            listed += f" … ({len(labels):,})"
-        yield Advice("look", "few_rows", {"labels": listed, "least": FEW_TEST_ROWS})
+    tested = [label for label, entry in per_label.items() if entry["support"]]
+    if labels and len(labels) == len(tested) > 1:
+        yield Advice("look", "few_rows_of_all", {"count": len(labels), "least": FEW_TEST_ROWS})
+    elif labels:
+        yield Advice("look", "few_rows", {"labels": listed(labels), "least": FEW_TEST_ROWS})
+
+
+def _on_missed_labels(per_label: Scores) -> Iterator[Advice]:
+    """Yield the labels of which no row is recognized, those with the most rows first."""
+    missed = [label for label, entry in per_label.items() if entry["support"] and not entry["recall"]]
+    if missed:
+        missed.sort(key=lambda label: -per_label[label]["support"])
+        yield Advice("look", "never_found", {"labels": listed(missed)})
+
+
+def listed(labels: Sequence[str]) -> str:
+    """Return the first labels with commas between, and how many there are if these are not all."""
+    words = ", ".join(labels[:MAX_LISTED_LABELS])
+    return words if len(labels) <= MAX_LISTED_LABELS else f"{words} … ({len(labels):,})"
 
 
 def weak_labels(per_label: Scores) -> list[dict[str, Any]]:
@@ -201,6 +280,8 @@ def _on_weak_labels(scores: Scores) -> Iterator[Advice]:
     """Yield the labels that are told apart the least, the weakest first, with what they are mixed up with."""
     for facts in weak_labels(scores["per_class"]):
         label = facts["label"]
+        if not facts["recall"]:
+            continue  # it is told already
         if facts["recall"] <= facts["precision"]:
             most = next(entry for entry in scores["confusions"] if entry["true"] == label)
             yield Advice("look", "weak_recall", facts | {"count": most["rows"], "other": most["predicted"]})
@@ -244,6 +325,12 @@ def on_training(run: RunFacts, history: Sequence[Mapping[str, Any]], usual_metri
     epochs = run.options.get("epochs")
     is_still_rising = values[-1] - values[-2] > STILL_RISING
     if best_step == steps[-1] and is_still_rising and history[-1]["epoch"] == epochs:
-        yield Advice("look", "still_learning", {"epochs": epochs})
+        losses = [entry["valid_loss"] for entry in history if isinstance(entry.get("valid_loss"), float)]
+        if len(losses) == len(history) and losses[-1] > losses[-2]:
+            lowest = min(history, key=lambda entry: entry["valid_loss"])
+            facts = {"epoch": lowest["epoch"], "low": lowest["valid_loss"], "last": losses[-1]}
+            yield Advice("look", "overfits", facts)
+        else:
+            yield Advice("look", "still_learning", {"epochs": epochs})
     elif best_step == steps[0] and len(steps) > 2:
         yield Advice("look", "best_at_first", {"evaluations": len(steps)})

@@ -374,8 +374,8 @@ ADVICE: dict[str, Message] = {
             "只有 {rows:,} 行测试数据，只能知道分数在 {low:.1%} 到 {high:.1%} 之间",
         ),
         Text(
-            "about {more:,} test rows would halve that range; differences smaller than it may be luck",
-            "大约 {more:,} 行测试数据可以把这个范围缩小一半；比它小的差别可能只是运气",
+            "about {more:,} test rows would pin it down to 3 points either way; smaller differences may be luck",
+            "大约 {more:,} 条测试数据可以把它确定到上下 3 个百分点；范围之内的差别可能只是运气",
         ),
     ),
     "precise": Message(
@@ -415,6 +415,120 @@ ADVICE: dict[str, Message] = {
         Text(
             "do not use this model yet; more test rows would tell more",
             "请先不要用这个模型；更多测试数据才能看得更清楚",
+        ),
+    ),
+    "worse_than_constant": Message(
+        Text(
+            "always predicting the most frequent label is better: {metric} {value:.1%}, {less:.1f} points more",
+            "总是回答最常见的标签反而更好：{value:.1%}（{metric}），高出 {less:.1f} 个百分点",
+        ),
+        Text("do not use this model", "请不要用这个模型"),
+    ),
+    "collapsed": Message(
+        Text(
+            "every row is predicted {label}: the model tells nothing apart",
+            "每一条都被预测为 {label}：模型什么都没有区分开",
+        ),
+        Text("do not use this model", "请不要用这个模型"),
+    ),
+    "ranks_well": Message(
+        Text(
+            "its probabilities do rank the rows (ROC-AUC {roc_auc:.2f}), although they all lie on one side",
+            "但它的概率能给各条排出先后（ROC-AUC {roc_auc:.2f}），只是都落在同一边",
+        ),
+        Text(
+            "main.py --threshold auto puts the threshold where it separates the validation rows best",
+            "main.py --threshold auto 会把阈值放在最能分开验证数据的地方",
+        ),
+    ),
+    "swapped": Message(
+        Text(
+            "the labels look swapped: {accuracy:.1%} of the rows are right, and the ROC-AUC is {roc_auc:.2f}",
+            "标签像是弄反了：只有 {accuracy:.1%} 的数据预测正确，ROC-AUC 是 {roc_auc:.2f}",
+        ),
+        Text(
+            "compare what the labels mean in the training file and in the test file; --map_labels renames them",
+            "请核对训练文件和测试文件里各标签的含义；--map_labels 可以改名",
+        ),
+    ),
+    "one_label": Message(
+        Text(
+            "all test rows have the label {label}, none {untested}: only its recall is known",
+            "测试数据全是 {label}，没有 {untested}：只能知道它的召回率",
+        ),
+        Text(
+            "score a file with rows of every label; curves, and scores that need two labels, are not defined here",
+            "请评测一个每个标签都有数据的文件；曲线和需要两个标签的分数在这里没有定义",
+        ),
+    ),
+    "untested": Message(
+        Text("there is no test row with these labels: {labels}", "这些标签没有测试数据：{labels}"),
+        Text("nothing is known of them; add test rows with these labels", "不知道它们预测得怎样；请补充测试数据"),
+    ),
+    "perfect": Message(
+        Text("all {rows:,} test rows are right, which is rare", "{rows:,} 条测试数据全部预测正确，这很少见"),
+        Text(
+            (
+                "check that the texts do not give the label away, as a column, a word or a file name may, and that the "
+                "test rows were not written from the training rows"
+            ),
+            "请确认文本没有泄露标签（例如某一列、某个词或文件名），测试数据也不是从训练数据改写来的",
+        ),
+    ),
+    "calibrated_worse": Message(
+        Text(
+            "calibration made the probabilities worse here: off by {after:.1%} on average, {before:.1%} before",
+            "校准在这里让概率变差了：平均差 {after:.1%}，校准之前是 {before:.1%}",
+        ),
+        Text(
+            "the validation rows, by which they are calibrated, differ from these; --no-calibrated leaves it out",
+            "用来校准的验证数据与这些数据不同；--no-calibrated 可以不校准",
+        ),
+    ),
+    "calibrated_unevenly": Message(
+        Text(
+            (
+                "after calibration the probabilities are off by {after:.1%} on average, {before:.1%} before, though "
+                "they are better for single rows (Brier score)"
+            ),
+            "校准之后概率平均差 {after:.1%}（之前 {before:.1%}），不过逐条来看变好了（Brier 分数）",
+        ),
+        Text(
+            "more validation rows calibrate better; --no-calibrated leaves it out",
+            "验证数据多一些，校准会更准；--no-calibrated 可以不校准",
+        ),
+    ),
+    "few_rows_of_all": Message(
+        Text(
+            "each of the {count:,} labels has fewer than {least} test rows",
+            "{count:,} 个标签的测试数据都不足 {least} 条",
+        ),
+        Text(
+            "the scores of single labels, and the macro means, say little; add test rows",
+            "单个标签的分数和宏平均说明不了什么；请补充测试数据",
+        ),
+    ),
+    "never_found": Message(
+        Text("no row of these labels is recognized: {labels}", "这些标签没有一条被认出来：{labels}"),
+        Text(
+            (
+                "add training rows with these labels, or join them with the label they are taken for (--map_labels); "
+                "--class_weight balanced makes rare ones count more"
+            ),
+            (
+                "请补充这些标签的训练数据，或用 --map_labels 把它们并入常被误认成的标签；"
+                "--class_weight balanced 让少见的标签更受重视"
+            ),
+        ),
+    ),
+    "overfits": Message(
+        Text(
+            "the score still rose, but the validation loss went up from {low:.2f} after epoch {epoch:g} to {last:.2f}",
+            "验证损失从第 {epoch:g} 轮后的 {low:.2f} 升到了 {last:.2f}，而分数还在上升",
+        ),
+        Text(
+            "more epochs would probably learn the training rows by heart; more rows help more",
+            "再增加轮数多半只会死记训练数据；增加数据更有用",
         ),
     ),
     "worse_than_simple": Message(
@@ -490,8 +604,11 @@ ADVICE: dict[str, Message] = {
     "too_unsure": Message(
         Text("the probabilities are {gap:.1f} points too low on average", "概率平均偏低 {gap:.1f} 个百分点"),
         Text(
-            "predictions given 70% are right more often than that; test rows may be easier than validation rows",
-            "给出 70% 的预测其实更准；测试数据可能比验证数据容易",
+            (
+                "predictions given 70% are right more often than that; the test rows may be easier than the validation "
+                "rows, or these too few to calibrate by"
+            ),
+            "给出 70% 的预测其实更准；测试数据可能比验证数据容易，或者验证数据太少，校准不准",
         ),
     ),
     "not_checked": Message(
