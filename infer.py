@@ -60,15 +60,8 @@ def read_options() -> InferenceOptions:
 
 def refuse_with_label_sets(options: InferenceOptions) -> None:
     """Raise UserError for options that are for one label a row."""
-    named = {
-        "--rank": options.rank,
-        "--abstain_below": options.abstention.abstain_below,
-        "--abstain_for": options.abstention.abstain_for,
-        "--abstain_unknown": options.abstention.abstain_unknown,
-    }
-    unsupported = [name for name, value in named.items() if value is not None]
-    if unsupported:
-        raise UserError(*(COMBINATIONS["label_sets"].fill(option=name) for name in unsupported))
+    if options.abstention.abstain_unknown is not None:
+        raise UserError(COMBINATIONS["label_sets"].fill(option="--abstain_unknown"))
 
 
 def refuse_with_export(options: InferenceOptions) -> None:

@@ -130,6 +130,33 @@ def test_a_threshold_for_an_accuracy_is_that_of_the_kept_rows_and_is_said(tmp_pa
     assert frame["uncertain"].tolist() == (written < answers.threshold).tolist()
 
 
+def test_of_several_labels_a_row_the_whole_set_has_to_be_right(tmp_path, english_bert, rows):
+    sets = []
+    draw = np.random.default_rng(0)
+    truth = draw.random((VALIDATION_ROWS, 3)) < 0.4
+    for name, labels in (("a", LABELS), ("b", ["z", "x", "y"])):
+        order = [LABELS.index(label) for label in labels]
+        logits = np.where(truth, 1, -1)[:, order] * draw.normal(4, 3, truth.shape).astype(np.float32)
+        new = utils.new_classifier(str(english_bert), labels, None)
+        metrics = {"thresholds": dict(zip(LABELS, [0.5, 0.4, 0.3], strict=True)), "temperature": 0.8}
+        metrics |= dict.fromkeys(("micro_f1", "macro_f1", "sample_f1", "subset_accuracy", "valid_loss"), 0.5)
+        data = {"train": {"file": "gone.csv", "rows": 9}, "valid": {"file": "gone.csv", "rows": 3}}
+        columns = {"text": "text", "text_pair": None, "label": "label", "label_separator": ";"}
+        run = run_facts(labels=labels, columns=columns, max_length=32, metrics=metrics, data=data)
+        folder = tmp_path / name / "bert_classifier"
+        scores = ValidationScores(logits.astype(np.float32), truth[:, order].astype(int), "same")
+        utils.save_model(folder, new.model, new.tokenizer, run, scores)
+        sets.append((folder, 1 / (1 + np.exp(-logits.astype(float) / 0.8)), order))
+    mean = np.mean([probability[:, np.argsort(order)] for _, probability, order in sets], axis=0)
+    for folders, probability in ((["a"], sets[0][1]), (["a", "b"], mean)):
+        predicted = probability >= [0.5, 0.4, 0.3]
+        chance = np.where(predicted, probability, 1 - probability).prod(axis=1)
+        answers = find_answers(chance, (predicted == truth).all(axis=1), 0.8)
+        rule = rule_of([tmp_path / name / "bert_classifier" for name in folders], abstain_for=0.8)
+        assert 0 < answers.share < 1
+        assert rule.probability == pytest.approx(answers.threshold)
+
+
 def rule_of(models, **wanted):
     """Return the rule of some models for what is wanted, and the models."""
     words = ["--model_dir", *map(str, models), "--text", "x", *PLAIN]

@@ -131,9 +131,7 @@ def test_columns_of_labels_and_another_separator_give_the_same_run(command, topi
     said = script("infer.py", *words, "--input_file", "-", input=f"{text}\n").stdout
     assert said.split("\t")[1] == " + ".join(LABELS)
     assert json.loads(script("infer.py", *words, "--text", text).stdout)["prediction"] == LABELS
-    for option, value in (("--rank", "uncertain"), ("--abstain_below", "0.5")):
-        done = script("infer.py", *words, "--input_file", topics / "unlabelled.jsonl", option, value, status=2)
-        assert done.stderr == f"error: {option} does not support several labels a row yet; leave it out\n"
+    check_unsure_rows(models[0], topics / "unlabelled.jsonl", tmp_path / "unsure.jsonl")
     mean = ["--model_dir", *models, "--data_dir", topics, "--output_dir", tmp_path / "mean"]
     script("test_code.py", *mean)
     assert read(tmp_path / "mean" / "test" / "metrics.json")["loss"] > 0
@@ -141,6 +139,27 @@ def test_columns_of_labels_and_another_separator_give_the_same_run(command, topi
     assert f"against {tmp_path / 'mean'}: micro f1 +0.0000" in said  # both models of the mean are this one
     assert "McNemar p = 1: 0 rows right in this run only" in said
     assert '<section id="comparison">' in (tmp_path / "one" / "test" / "report.html").read_text(encoding="utf-8")
+
+
+def check_unsure_rows(model: Path, rows: Path, output: Path) -> None:
+    """Check that rows come in the order of the probability of their predicted set, and are empty where it is below."""
+    words = ["infer.py", "--model_dir", model, "--input_file", rows, "--output_file", output]
+    done = script(*words, "--abstain_unknown", "0.05", status=2)
+    assert done.stderr == "error: --abstain_unknown does not support several labels a row yet; leave it out\n"
+    script(*words, "--rank", "uncertain", "--abstain_below", "0.2", *ON_CPU)
+    thresholds = read_run(model).metrics["thresholds"]
+    repeats = 0
+    before = 0.0
+    for row in map(json.loads, output.read_text(encoding="utf-8").splitlines()):
+        chance = 1.0
+        for label, threshold in thresholds.items():
+            probability = row[f"prob_{label}"]
+            chance *= probability if probability >= threshold else 1 - probability
+        assert row["uncertain"] == (chance < 0.2)
+        assert (row["prediction"] is None) == row["uncertain"]
+        repeats += chance < before - 1e-9  # from here on the rows nearly equal earlier ones, or training rows
+        before = chance
+    assert repeats == 1
 
 
 def test_a_run_that_was_killed_is_resumed_to_the_same_scores_and_thresholds(command, tmp_path):

@@ -24,10 +24,14 @@ def validation_set(ensemble: Ensemble, folders: Sequence[Path], option: str) -> 
     for folder, scores in zip(folders, kept, strict=True):
         if scores.rows != kept[0].rows:
             raise UserError(ABSTENTION["other_rows"].fill(option=option, first=folders[0], other=folder))
-    label_ids = np.argsort(ensemble.members[0].order)[kept[0].label_ids]
-    prediction = ensemble.together([scores.logits for scores in kept], np.zeros(len(label_ids), int))
+    prediction = ensemble.together([scores.logits for scores in kept], np.zeros(len(kept[0].logits), int))
     decision = ensemble.decision
-    right = decision.label_ids(prediction.logits) == label_ids
+    predicted = decision.label_ids(prediction.logits)
+    order = ensemble.members[0].order
+    if predicted.ndim == 2:
+        right = (predicted == kept[0].label_ids[:, order]).all(axis=1)
+    else:
+        right = predicted == np.argsort(order)[kept[0].label_ids]
     return ValidationSet(decision.confidence(prediction.logits), right, prediction.energies)
 
 

@@ -60,9 +60,11 @@ class LabelSetDecision:
         return np.where(self.label_ids(logits), probability, 1 - probability).prod(axis=1)
 
     def margins(self, logits: np.ndarray) -> np.ndarray:
-        """Return how far the calibrated probability of the least certain label is from its threshold, (N,)."""
-        probability = sigmoid(logits.astype(np.float64) / self.temperature)
-        return np.abs(probability - np.array(self.thresholds)).min(axis=1)
+        """Return how sure of each row the model is, (N,), by its confidence.
+
+        That tells better than distances to thresholds which rows are wrong (benchmarks/several_labels.py).
+        """
+        return self.confidence(logits)
 
 
 def label_set_decision_of(run: RunFacts, calibrated: bool = True, threshold: float | None = None) -> LabelSetDecision:

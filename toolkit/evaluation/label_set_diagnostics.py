@@ -11,7 +11,7 @@ from scipy import special
 from scipy.sparse import csr_array, triu
 from sklearn import metrics as sk
 
-from toolkit.evaluation.diagnostics import Point, curve_points, reliability_bins, row_slices
+from toolkit.evaluation.diagnostics import Point, answered, curve_points, reliability_bins, row_slices
 from toolkit.evaluation.intervals import share_interval
 from toolkit.evaluation.label_set_metrics import MAX_PAIRS
 from toolkit.evaluation.scored_set import ScoredLabelSets
@@ -28,7 +28,7 @@ def diagnose_label_sets(
     used: Sequence[str],
     max_length: int,
 ) -> dict[str, Any]:
-    """Return reliability, curves, pairs of labels that come together and slices, as metrics.json has them.
+    """Return reliability, curves, what is answered, pairs that come together and slices, as metrics.json has them.
 
     Args:
         scored: what was predicted.
@@ -40,6 +40,7 @@ def diagnose_label_sets(
     return {
         "reliability": _reliability(scored),
         "curves": _curves(scored, scores["per_label"]),
+        "answered": answered(scored.calibrated_confidence, scored.right),
         "together": labels_together(scored),
         "slices": [
             part.as_json(

@@ -68,6 +68,7 @@ class Page:
     explained: bool  # whether the words of some row are marked
     unexplained: str  # why no words, or not those of every row, are marked; "" if nothing went wrong
     checked: bool  # whether leaks were looked for, here and before training
+    answered: AnsweredChart
     training: TrainingCharts | None  # None: it had fewer than two evaluations
     findings: list[PageFinding]
     facts: list[Fact]
@@ -85,7 +86,6 @@ class OneLabelParts:
     counts: Markup  # of positives at each threshold, as json
     roc: list[Line]
     precision_recall: list[Line]
-    answered: AnsweredChart
 
 
 def write_report(
@@ -115,7 +115,6 @@ def render(scored_run: ScoredRun, scores: dict[str, Any], explanations: Explanat
         counts=Markup(json.dumps(scores.get("thresholds"))),  # numbers only
         roc=lines["roc"],
         precision_recall=lines["precision_recall"],
-        answered=answered_chart(scores),
     )
     advice = advise(scores, scored_run.run, scored_run.history, scored_run.train_table)
     page = frame_page(scored_run, scores, advice, explanations, language)
@@ -143,6 +142,7 @@ def frame_page(
         explained=any(paints),
         unexplained=_why_unexplained(explanations, language),
         checked=scores["findings"] is not None and isinstance(run.findings, list),
+        answered=answered_chart(scores),
         training=training,
         findings=list_findings(scores["findings"], run, language),
         facts=list_facts(scores, run, language),
@@ -155,7 +155,6 @@ def _sections(scores: dict[str, Any], training: TrainingCharts | None) -> list[s
     has_content = {
         "comparison": "comparison" in scores,
         "threshold": "thresholds" in scores,
-        "answered": "answered" in scores,
         "parts": bool(scores["slices"]),
         "course": training is not None,
     }

@@ -295,6 +295,18 @@ LABEL_SET_PAGE: dict[str, Text] = {  # likewise
         "labels from {low} to {high}: {rows}; {confidence} on average, {accuracy} right",
         "{low} 到 {high}：{rows} 个标签，平均 {confidence}，{accuracy} 确实有",
     ),
+    "answered_hint": Text(
+        (
+            "infer.py --abstain_below leaves the prediction empty where the calibrated probability of the predicted "
+            "set is lower. These are the test rows; infer.py --abstain_for finds the threshold at which the wanted "
+            "share of the answered sets is wholly right on the validation rows."
+        ),
+        (
+            "infer.py --abstain_below 会让所预测的一组标签校准后的概率低于它的行不给出预测。这里是测试集的行；"
+            "infer.py --abstain_for 在验证集上找出完全正确率达到所要值的阈值。"
+        ),
+    ),
+    "answered_accuracy": Text("Answers wholly right", "回答完全正确的比例"),
     "thresholds_of": Text("for each label, {low:.4f} to {high:.4f}", "每个标签一个，从 {low:.4f} 到 {high:.4f}"),
 }
 REMEDIES: dict[str, Text] = {  # what may help a model that is not better than simple methods
