@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from tests.browser import visited
 from tests.conftest import DOCUMENTED_TEXTS, ROOT, needs_onnx
@@ -188,6 +190,28 @@ def test_the_documented_app_answers_a_thousand_requests_as_infer_does(exported, 
         answers = [(row["prediction"], row["probabilities"]) for _, content in share for row in content]
         expected = written.iloc[[row for numbers in rows[first::AT_ONCE] for row in numbers]]
         assert_as_written(answers, expected)
+
+
+@needs_onnx
+def test_the_documented_app_gives_each_of_several_labels_a_probability_of_its_own(exported, tmp_path, monkeypatch):
+    pytest.importorskip("fastapi")
+    import onnxruntime
+
+    model_dir = shutil.copytree(exported.folder / "output" / "bert_classifier", tmp_path / "output" / "bert_classifier")
+    run = json.loads((model_dir / "run.json").read_text(encoding="utf-8"))
+    run["columns"]["label_separator"] = ";"
+    (model_dir / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    app: dict = {}
+    exec(documented("serve.py"), app)
+    answers = app["predict"](DOCUMENTED_TEXTS)
+    session = onnxruntime.InferenceSession(model_dir / "onnx" / "model.onnx")
+    for text, answer in zip(DOCUMENTED_TEXTS, answers, strict=True):
+        row = app["tokenizer"].encode(text)
+        tokens = {"input_ids": [row.ids], "attention_mask": [row.attention_mask], "token_type_ids": [row.type_ids]}
+        ((logits,),) = session.run(None, tokens)
+        assert [*answer["probabilities"].values()] == pytest.approx(expit(logits).tolist(), abs=AS_WRITTEN)
+        assert answer["prediction"] == [name for name, logit in zip(run["labels"], logits, strict=True) if logit >= 0]
 
 
 @pytest.fixture

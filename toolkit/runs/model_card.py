@@ -125,12 +125,13 @@ ONNX = """Without torch, once `python infer.py --model_dir THIS --export onnx` h
 
 ```python
 import json
+from pathlib import Path
 import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
 folder = "path/to/this/directory"
-run = json.load(open(f"{{folder}}/run.json", encoding="utf-8"))
+run = json.loads(Path(f"{{folder}}/run.json").read_text(encoding="utf-8"))
 tokenizer = Tokenizer.from_file(f"{{folder}}/{tokenizer}")
 tokenizer.enable_truncation(run["max_length"])
 session = onnxruntime.InferenceSession(f"{{folder}}/onnx/model.onnx")
