@@ -1,19 +1,22 @@
 """Speed of prediction: infer.py and what else one could use for it, from csv to csv, in turn in one run.
 
-    python benchmarks/infer.py DIR [--model_dir MODEL_DIR] [--rows N] [--rounds R] [--peers NAME ...]
+    python benchmarks/infer.py DIR [--model_dir MODEL_DIR] [--rows N] [--rounds R] [--clock CLOCK] [--peers NAME ...]
 
 DIR holds trainset.*, validset.* and testset.*; the rows are those of the test set. MODEL_DIR is what main.py wrote;
 without one, main.py trains for an epoch first. Each predicts in a process of its own, in turn, from the reading of the
-csv to the end of the writing; loading packages, the model and the engine is not counted. Prints medians: rows a second,
-the ratio to this project's, the share of rows with the label that fp32 gives, and the largest difference of a
+csv to the end of the writing; loading packages, the model and the engine is not counted. Seconds are the wall clock's,
+or with --clock processor those of the processor, which other work on the machine lengthens less. Prints medians: rows a
+second, the ratio to the first one's, the share of rows with the label that fp32 gives, and the largest difference of a
 probability from fp32's. The other engines get batches of 32 rows as they come, padded to the longest, and "sorted" ones
-by length first. They need onnx, onnxruntime, openvino, nncf and sentence-transformers; what is missing is left out.
+by length first; their ONNX files are those of infer.py --export. They need onnx, onnxscript, onnxruntime, openvino,
+nncf and sentence-transformers; what is missing is left out.
 """
 
 import argparse
 import importlib.util
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -32,6 +35,7 @@ import pandas as pd  # noqa: E402
 from toolkit.evaluation.decision import softmax  # noqa: E402
 
 BATCH = 32
+Seconds = dict[str, float]  # of each clock
 NEEDS = {"CrossEncoder": "sentence_transformers", "ONNX": "onnxruntime", "OpenVINO": "openvino"}
 
 
@@ -48,28 +52,42 @@ def write(frame: pd.DataFrame, probabilities: np.ndarray, labels: list[str], out
     frame.to_csv(output, index=False)
 
 
-def timed(source: Path, output: Path, labels: list[str], predict: Callable) -> float:
-    """Read, predict and write, and return the seconds."""
-    started = time.perf_counter()
+def clocks() -> Seconds:
+    """Return the seconds of the wall's clock, and of the processor for this process and those it has waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "wall": time.perf_counter(),
+        "processor": time.process_time() + children.ru_utime + children.ru_stime,
+    }
+
+
+def since(started: Seconds) -> Seconds:
+    """Return the seconds that have passed on each clock."""
+    return {name: now - started[name] for name, now in clocks().items()}
+
+
+def timed(source: Path, output: Path, labels: list[str], predict: Callable) -> Seconds:
+    """Read, predict and write, and return the seconds of each clock."""
+    started = clocks()
     frame = pd.read_csv(source, dtype=str, keep_default_na=False)
     write(frame, predict(frame), labels, output)
-    return time.perf_counter() - started
+    return since(started)
 
 
-def ours(model_dir: Path, source: Path, output: Path, labels: list[str], *options: str) -> float:
-    """Predict by infer.py, and return the seconds that it takes longer than for a single row."""
+def ours(model_dir: Path, source: Path, output: Path, labels: list[str], *options: str) -> Seconds:
+    """Predict by infer.py, and return the seconds of each clock that it takes longer than for a single row."""
     single, seconds = output.with_name("single.csv"), []
     pd.read_csv(source, dtype=str, keep_default_na=False).head(1).to_csv(single, index=False)
     for rows, written in ((source, output), (single, output.with_name("single_predicted.csv"))):
         command = [sys.executable, ROOT / "infer.py", "--model_dir", model_dir, "--input_file", rows, "--output_file",
                    written, "--overwrite", "--device", "cpu", "--no-calibrated", *options]  # fmt: skip
-        started = time.perf_counter()
+        started = clocks()
         subprocess.run([*map(str, command)], check=True, capture_output=True)
-        seconds.append(time.perf_counter() - started)
-    return seconds[0] - seconds[1]
+        seconds.append(since(started))
+    return {name: seconds[0][name] - seconds[1][name] for name in seconds[0]}
 
 
-def pipeline(model_dir: Path, source: Path, output: Path, labels: list[str], batch: int) -> float:
+def pipeline(model_dir: Path, source: Path, output: Path, labels: list[str], batch: int) -> Seconds:
     """Predict by transformers.pipeline."""
     import transformers
 
@@ -85,7 +103,7 @@ def pipeline(model_dir: Path, source: Path, output: Path, labels: list[str], bat
     return timed(source, output, labels, predict)
 
 
-def cross_encoder(model_dir: Path, source: Path, output: Path, labels: list[str]) -> float:
+def cross_encoder(model_dir: Path, source: Path, output: Path, labels: list[str]) -> Seconds:
     """Predict pairs by sentence-transformers' CrossEncoder, which also takes single texts as pairs with nothing."""
     from sentence_transformers import CrossEncoder
 
@@ -120,45 +138,31 @@ def in_batches(model_dir: Path, run: Callable[[dict], np.ndarray], in_order: boo
     return predict
 
 
-def exported(model_dir: Path) -> Path:
-    """Return the model as an ONNX file, written beside the others if it is not yet there."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    path = model_dir / "onnx" / "model.onnx"
+def exported(model_dir: Path, source: Path, name: str = "model.onnx") -> Path:
+    """Return the model as an ONNX file, exported by infer.py if it is not yet there."""
+    path = model_dir / "onnx" / name
     if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        model = AutoModelForSequenceClassification.from_pretrained(model_dir, attn_implementation="eager").eval()
-        model.config.return_dict = False
-        batch = dict(AutoTokenizer.from_pretrained(model_dir)(["one text", "another one"], return_tensors="pt"))
-        axes = {name: {0: "rows", 1: "tokens"} for name in batch}
-        order = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in batch]
-        torch.onnx.export(model, tuple(batch[name] for name in order), str(path), input_names=order,
-                          output_names=["logits"], dynamic_axes=axes, opset_version=17, dynamo=False)  # fmt: skip
+        command = [sys.executable, ROOT / "infer.py", "--model_dir", model_dir, "--export", "onnx", "--input_file",
+                   source, "--no-calibrated", "--min_agreement", "0"]  # fmt: skip
+        subprocess.run([*map(str, command)], check=True, capture_output=True)
     return path
 
 
-def onnx(model_dir: Path, source: Path, output: Path, labels: list[str], int8: bool, in_order: bool) -> float:
+def onnx(model_dir: Path, source: Path, output: Path, labels: list[str], int8: bool, in_order: bool) -> Seconds:
     """Predict by ONNX Runtime, with weights of fp32 or of int8 (dynamically quantized)."""
     import onnxruntime
 
-    path = exported(model_dir)
-    if int8:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        path, whole = path.with_name("int8.onnx"), path
-        if not path.exists():
-            quantize_dynamic(whole, path, weight_type=QuantType.QInt8, per_channel=True)
+    path = exported(model_dir, source, "model_quantized.onnx" if int8 else "model.onnx")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     predict = in_batches(model_dir, lambda batch: session.run(None, batch)[0], in_order)
     return timed(source, output, labels, predict)
 
 
-def openvino(model_dir: Path, source: Path, output: Path, labels: list[str], int8: bool, in_order: bool) -> float:
+def openvino(model_dir: Path, source: Path, output: Path, labels: list[str], int8: bool, in_order: bool) -> Seconds:
     """Predict by OpenVINO, which computes in bf16 where the processor does; or in int8 (NNCF, calibrated)."""
     import openvino as ov
 
-    core, path = ov.Core(), exported(model_dir)
+    core, path = ov.Core(), exported(model_dir, source)
     model = core.read_model(path)
     if int8:
         import nncf
@@ -175,11 +179,15 @@ def openvino(model_dir: Path, source: Path, output: Path, labels: list[str], int
 
 
 PEERS = {
-    "this project": ours,
+    "this project": lambda *given: ours(*given, "--engine", "torch"),
+    "this project, --precision fp32": lambda *given: ours(*given, "--engine", "torch", "--precision", "fp32"),
+    "this project, --engine onnx": lambda *given: exported(*given[:2]) and ours(*given, "--engine", "onnx"),
     "this project, --precision int8": lambda *given: ours(*given, "--precision", "int8", "--min_agreement", "0"),
     "this project, --no-fast": lambda *given: ours(*given, "--no-fast"),
     "pipeline, batch 1": lambda *given: pipeline(*given, 1),
+    "pipeline, batch 8": lambda *given: pipeline(*given, 8),
     "pipeline, batch 32": lambda *given: pipeline(*given, 32),
+    "pipeline, batch 128": lambda *given: pipeline(*given, 128),
     "CrossEncoder": cross_encoder,
     "ONNX Runtime fp32": lambda *given: onnx(*given, int8=False, in_order=False),
     "ONNX Runtime fp32, sorted": lambda *given: onnx(*given, int8=False, in_order=True),
@@ -193,7 +201,9 @@ PEERS = {
 def available(name: str) -> bool:
     """Say whether the packages that one of them needs are there."""
     needed = [package for word, package in NEEDS.items() if name.startswith(word)]
-    needed += ["onnx"] * name.startswith(("ONNX", "OpenVINO")) + ["nncf"] * name.startswith("OpenVINO int8")
+    needed += ["onnx"] * ("ONNX" in name or "onnx" in name or name.startswith("OpenVINO")) + ["nncf"] * name.startswith(
+        "OpenVINO int8"
+    )
     return all(importlib.util.find_spec(package) for package in needed)
 
 
@@ -205,6 +215,7 @@ def main() -> None:
     parser.add_argument("--model", help="as main.py's, where there is no --model_dir")
     parser.add_argument("--rows", type=int, help="take so many rows of the test set")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clock", choices=["wall", "processor"], default="wall")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=[name for name in PEERS if available(name)])
     parser.add_argument("--one", choices=PEERS, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -215,12 +226,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         model_dir, labels = prepare(Path(folder), args)
-        PEERS["this project"](model_dir, Path(folder, "rows.csv"), Path(folder, "fp32.csv"), labels, "--no-fast",
-                              "--precision", "fp32")  # fmt: skip
+        exact = ("--engine", "torch", "--no-fast", "--precision", "fp32")
+        ours(model_dir, Path(folder, "rows.csv"), Path(folder, "fp32.csv"), labels, *exact)
         found = {name: [] for name in args.peers}
         for turn in range(args.rounds):
             for name in args.peers[turn % len(found) :] + args.peers[: turn % len(found)]:
-                found[name].append(apart(name, Path(folder), model_dir))
+                found[name].append(apart(name, Path(folder), model_dir)[args.clock])
                 print(f"round {turn + 1} {name}: {found[name][-1]:.2f} s", flush=True)
         print(table(found, Path(folder), labels))
 
@@ -237,12 +248,12 @@ def prepare(folder: Path, args: argparse.Namespace) -> tuple[Path, list[str]]:
         subprocess.run([*map(str, command), *options], check=True, stdout=subprocess.DEVNULL)
     model_dir = folder / "bert_classifier"
     if args.model_dir is not None:
-        shutil.copytree(args.model_dir, model_dir)
+        shutil.copytree(args.model_dir, model_dir, ignore=shutil.ignore_patterns("onnx"))
     return model_dir, json.loads((model_dir / "run.json").read_text())["labels"]
 
 
-def apart(name: str, folder: Path, model_dir: Path) -> float:
-    """Let one of them predict in a process of its own, and return the seconds."""
+def apart(name: str, folder: Path, model_dir: Path) -> Seconds:
+    """Let one of them predict in a process of its own, and return the seconds of each clock."""
     command = [sys.executable, __file__, str(folder), "--model_dir", str(model_dir), "--one", name]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
     done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
@@ -262,7 +273,7 @@ def table(found: dict[str, list[float]], folder: Path, labels: list[str]) -> str
         lines.append(
             f"| {name} | {len(exact) / statistics.median(seconds):,.0f} | {ratio:.2f} "
             f"| {(theirs['prediction'] == exact['prediction']).mean():.2%} "
-            f"| {(theirs[names] - exact[names]).abs().to_numpy().max():.4f} |"
+            f"| {(theirs[names] - exact[names]).abs().to_numpy().max():.1e} |"
         )
     return "\n".join(lines)
 

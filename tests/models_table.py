@@ -40,7 +40,7 @@ from toolkit.runs.run_json import read_run
 
 LABELS = ("a", "b", "c")
 SAME = 1e-5  # largest difference of a probability
-COLUMNS = ("trains", "batches", "as transformers.pipeline", "pairs", "resume", "bf16", "int8", "fast path")
+COLUMNS = ("trains", "batches", "as transformers.pipeline", "pairs", "resume", "bf16", "int8", "onnx", "fast path")
 OPTIONS = ["--precision", "fp32", "--max_unknown", "1", "--scheduler", "constant", "--warmup_ratio", "0"]
 
 
@@ -97,7 +97,7 @@ def quietly(work: Callable[[], object]) -> str:
         try:
             work()
         except UserError as error:
-            return re.sub(r"model /\S+: |--precision \w+: ", "", error.lines()[0])
+            return re.sub(r"model /\S+: |--(precision|export) \w+: ", "", error.lines()[0])
     return ""
 
 
@@ -166,6 +166,25 @@ def in_int8(model: Path, output: Path, data: Data, notes: Notes) -> str:
     return "yes" if share > 0.99 else f"{share:.0%} of it"
 
 
+def as_onnx(output: Path, data: Data, notes: Notes) -> str:
+    """Return whether a model is exported, and infer.py predicts with it as with torch."""
+    model_dir = output / "bert_classifier"
+    words = ["--model_dir", str(model_dir), "--export", "onnx", "--input_file", str(data.folder / "unlabelled.csv")]
+    problem = quietly(lambda: infer.main(inference_options([*words, "--min_agreement", "0"])))
+    if problem:
+        return f"no {notes.refer(problem)}"
+    chances = {}
+    for engine in ("torch", "onnx"):
+        problem = predict(output, data, "--engine", engine)
+        if problem:
+            return f"the file alone {notes.refer(problem.replace(str(model_dir), 'the directory'))}"
+        with (output / "predictions.csv").open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        chances[engine] = np.array([[float(row[f"prob_{label}"]) for label in LABELS] for row in rows])
+    apart = np.abs(chances["onnx"] - chances["torch"]).max()
+    return "yes" if apart <= SAME else f"no ({apart:.0e})"
+
+
 def has_fast_path(output: Path) -> str:
     """Return whether what the head does not read is left out."""
     return "yes" if make_fast(load_classifier(str(output / "bert_classifier")).model) else "no"
@@ -192,6 +211,7 @@ def look_at(architecture: Architecture, texts: Data, pairs: Data, folder: Path, 
         resumes(model, texts, folder),
         f"no {notes.refer(problem)}" if problem else "yes",
         in_int8(model, output, texts, notes),
+        as_onnx(folder / "pairs", pairs, notes),
         has_fast_path(output),
     ]
 

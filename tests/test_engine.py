@@ -204,7 +204,11 @@ def test_without_torch_a_pair_is_answered_at_once(export, alone, tmp_path):
     model, rows = export("pairs")
     expected = inferred(model, rows, tmp_path / "torch.csv", "--engine", "torch").iloc[7]
     words = ["--text", expected["question"], "--text_pair", expected["answer"]]
-    answer = json.loads(run_alone(alone, "--model_dir", model, *words).stdout)
+    taken_along = tmp_path / "model"
+    shutil.copytree(model / "onnx", taken_along / "onnx")
+    for name in ("run.json", "tokenizer.json"):
+        shutil.copy(model / name, taken_along / name)
+    answer = json.loads(run_alone(alone, "--model_dir", taken_along, *words).stdout)
     assert answer["prediction"] == expected["prediction"]
     assert [answer[f"prob_{label}"] for label in LABELS] == pytest.approx(
         [expected[f"prob_{label}"] for label in LABELS], abs=1e-5

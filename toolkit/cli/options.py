@@ -385,7 +385,7 @@ def inference_parser() -> Parser:
     _add_text_columns(group)
     _add_reading(group, on_bad_rows="keep")
     group = _add_saved_model(parser)
-    group.add_argument("--engine", default="auto", choices=["auto", "torch", "onnx"], help="what computes: torch, or onnxruntime with the model that --export onnx wrote, which starts at once and gives the same labels; auto takes onnx for --text, pipes and files of up to 1,000 rows where it can, else torch")
+    group.add_argument("--engine", default="auto", choices=["auto", "torch", "onnx"], help="what computes: torch, or onnxruntime with the model that --export onnx wrote, which starts at once and gives the same labels; auto takes onnx for --text, pipes and files of up to 200 rows where it can, else torch")
     group = parser.add_argument_group("output")
     group.add_argument("--merge", type=path, metavar="DIR", help="instead of predicting, write the whole model to this directory, for transformers.pipeline and others, where --model_dir has only the part that was trained (main.py --train) (off: predict)")
     group.add_argument("--export", choices=["onnx"], help="instead of predicting, write the model as ONNX to onnx/ in --model_dir, for onnxruntime, transformers.js and others: in fp32, and in int8 where that keeps the labels (--min_agreement); needs the packages onnx, onnxscript and onnxruntime (off: predict)")

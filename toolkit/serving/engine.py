@@ -8,7 +8,9 @@ from toolkit.cli.sections import InferenceOptions
 from toolkit.serving.exported_model import why_not_usable
 from toolkit.serving.texts import ENGINE
 
-SMALL_FILE = 1000  # rows
+# Torch takes some 7 s of processor time to start, and then less than onnxruntime where it computes in bf16: it has made
+# up for that after 1,000 rows of MiniLM, and 100 of a model of ten times the work.
+SMALL_FILE = 200
 
 
 def takes_onnx(options: InferenceOptions, processes: int, rows: int, has_torch: bool) -> bool:

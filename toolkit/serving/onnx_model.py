@@ -90,7 +90,7 @@ def write_onnx(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor], max_l
         assert program is not None, "the exporter gives a program"
         program.save(str(path), external_data=False)
     except Exception as error:  # of a model that the exporter cannot follow, whichever it raises
-        reason = first_line(error)
+        reason = first_line(error.__cause__ or error)  # the exporter's own says in which step
         raise UserError(EXPORT["not_exportable"].fill(model=type(model).__name__, reason=reason)) from None
 
 
