@@ -78,9 +78,8 @@ def test_the_figures_of_the_page_are_those_of_metrics_json(scored, language, tmp
             "[data-figure]", "all => all.map(e => [e.dataset.figure, 'percent' in e.dataset, e.textContent])"
         )
         assert len(figures) > 40
-        assert {"headline.value", "headline.low", "accuracy", "mcc", "macro_f1", "intervals.mcc.0"} <= {
-            f[0] for f in figures
-        }
+        shown = {"headline.value", "headline.low", "mcc", "macro_f1", "intervals.mcc.0", "calibration.after.loss"}
+        assert shown <= {f[0] for f in figures}
         for name, percent, text in figures:
             value = figure_at(metrics, name)
             decimals = len(text.partition(".")[2])

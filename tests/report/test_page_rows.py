@@ -97,7 +97,7 @@ def test_words_are_marked_by_how_much_they_spoke_for_the_prediction_or_against_i
     scored = ScoredSet(
         np.array([[2.0, 0.0]], np.float32), np.array([1]), np.array([3]), ["a", "b"], Decision(1.0, 1.0, 1, None)
     )
-    weights = {"none": None, "zero": 0.0, "little": 0.09, "some": 0.3, "most": 1.0, "against": -0.7, "hardly": -0.1}
+    weights = {"none": None, "zero": 0.0, "little": 0.3, "some": 0.4, "most": 1.0, "against": -0.7, "hardly": -0.3}
     segments = [Segment(name, weight) for name, weight in weights.items()]
     (row,) = rows_of(scored, Explanations({0: [segments]}))
     paints = {part.text: part.paint for part in row.texts[0]}

@@ -19,6 +19,7 @@ MAX_LISTED_CONFUSIONS = 40
 MAX_TEXT_LENGTH = 1200  # characters
 MAX_EXPLAINED_LENGTH = 6000  # characters of a text whose words are marked
 SHADES = 9  # of a cell of the matrix
+LEAST_PAINTED = 1 / 3  # of the weight of the word that mattered most
 STRENGTHS = 5  # of a mark
 
 
@@ -170,8 +171,11 @@ def _paint(segments: Sequence[Segment]) -> list[PaintedPart]:
 
 
 def _paint_class(weight: float | None) -> str:
-    """Return the class of a weight from -1 to 1: p1 to p5 of a positive one, n1 to n5 of a negative one, "" of 0."""
-    strength = 0 if weight is None else round(STRENGTHS * weight)
-    if strength == 0:
+    """Return the class of a weight from -1 to 1: p2 to p5 of a positive one, n2 to n5 of a negative one.
+
+    It is "" of one that is less than a third of the largest of its row: where all words are painted none stands out.
+    """
+    if weight is None or abs(weight) < LEAST_PAINTED:
         return ""
+    strength = round(STRENGTHS * weight)
     return f"p{strength}" if strength > 0 else f"n{-strength}"

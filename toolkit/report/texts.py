@@ -11,7 +11,7 @@ from toolkit.base.languages import PLACES, Message, Text, in_language
 
 SECTIONS: dict[str, Text] = {  # in the order of the page
     "score": Text("Score", "分数"),
-    "advice": Text("Can the score be believed, and what next", "分数可信吗，下一步做什么"),
+    "advice": Text("Verdict and next steps", "结论与下一步"),
     "comparison": Text("Against another run", "与另一次训练比较"),
     "labels": Text("Labels", "各标签"),
     "confusion": Text("Confusion matrix", "混淆矩阵"),
@@ -20,10 +20,10 @@ SECTIONS: dict[str, Text] = {  # in the order of the page
     "curves": Text("Curves", "曲线"),
     "calibration": Text("Probabilities", "概率"),
     "answered": Text("Answering only what is sure", "只回答有把握的"),
-    "parts": Text("Parts of the test set", "测试集的各部分"),
+    "parts": Text("Slices of the test set", "测试集的各部分"),
     "course": Text("Training", "训练过程"),
     "data": Text("Data", "数据"),
-    "facts": Text("Facts", "运行信息"),
+    "facts": Text("Run details", "运行信息"),
 }
 METRICS: dict[str, Text] = {
     "accuracy": Text("Accuracy", "准确率"),
@@ -44,7 +44,7 @@ METRICS: dict[str, Text] = {
     "recall": Text("Recall", "召回率"),
 }
 BASELINES: dict[str, Text] = {  # simple methods
-    "most_frequent_label": Text("always the most frequent label", "总是最常见的标签"),
+    "most_frequent_label": Text("always the most frequent label", "多数类基线"),
     "most_frequent_set": Text("always the most frequent set", "总是最常见的一组标签"),
     "tfidf": Text("TF-IDF, linear classifier", "TF-IDF 加线性分类器"),
 }
@@ -102,7 +102,7 @@ PAGE: dict[str, Text] = {
     "macro": Text("macro mean", "宏平均"),
     "weighted": Text("weighted mean", "加权平均"),
     "matrix_hint": Text(
-        "One line per true label; each cell shows its share of the line. Click a cell to read its rows.",
+        "Rows are true labels, columns predictions; percentages are of the row. Click a cell to read its texts.",
         "每行是一个真实标签，百分比是占该行的比例；点一个格子可以查看其中的文本。",
     ),
     "true_as": Text("true / as", "真实 / 预测"),
@@ -168,7 +168,7 @@ PAGE: dict[str, Text] = {
     "answered_accuracy": Text("Accuracy of the answers", "回答的准确率"),
     "answered_from": Text("Probability at least", "概率不低于"),
     "calibration_hint": Text(
-        "A bar reaches the dashed line where, say, 80 of 100 predictions given 80% are right.",
+        "If probabilities are calibrated, bars touch the dashed line: of predictions given 80%, 80% are right.",
         "柱子与虚线一样高，表示给出 80% 概率的预测中约有 80% 正确。",
     ),
     "temperature_hint": Text(
@@ -179,9 +179,9 @@ PAGE: dict[str, Text] = {
         "The probabilities are as the model gives them: there is no temperature, or --no-calibrated was given.",
         "这里是模型原本的概率：没有温度，或用了 --no-calibrated。",
     ),
-    "after": Text("as written", "写出的概率"),
+    "after": Text("calibrated", "校准后"),
     "before": Text("before calibration", "校准之前"),
-    "confidence": Text("Probability of the more probable label", "概率较大的标签的概率"),
+    "confidence": Text("Highest predicted probability (confidence)", "最高预测概率（置信度）"),
     "ece": Text("Calibration error (ECE)", "校准误差（ECE）"),
     "brier": Text("Brier score", "Brier 分数"),
     "reliability_bin": Text(
