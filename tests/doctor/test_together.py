@@ -1,7 +1,9 @@
+import itertools
 import random
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from toolkit.data.tables import Table
 from toolkit.doctor.comparison import compare_texts
 from toolkit.doctor.duplicates import ngram_hashes, normalize, similarity
 from toolkit.doctor.together import Together, kept_on_one_side, kept_together, rows_together
+from toolkit.files.columns import Columns
 
 
 def together_of(rows: list[tuple], groups: list[str] | None = None) -> Together:
@@ -32,7 +35,7 @@ def sets_of(numbers: np.ndarray) -> set[tuple[int, ...]]:
 
 def chain(length: int, seed: int = 0) -> list[str]:
     """Return texts each of which is nearly equal to the one before it; first and last have nothing in common."""
-    words = " ".join(unlike(4, seed)).split()
+    words = " ".join(unlike(4 + length // 12, seed)).split()
     assert length <= len(words) - 20
     return [" ".join(words[start : start + 20]) for start in range(length)]
 
@@ -179,3 +182,33 @@ def test_no_group_and_no_copy_of_a_text_is_on_the_other_side_of_the_split(train,
     hashes = [[ngram_hashes(text) for text in side] for side in sides]
     nearest = max(similarity(one, other) for one in hashes[0] for other in hashes[1])
     assert nearest < 0.85  # that MinHash misses one that is so similar is less likely than one in ten million
+
+
+def several_labels(rows: list[tuple[str, tuple[str, ...]]]) -> dict[str, Table]:
+    train = table("t", [(text, "x") for text, _ in rows])
+    labels = pd.Series([labels for _, labels in rows], train.frame.index, dtype=object)
+    return {"train": replace(train, frame=train.frame.assign(label=labels), columns=Columns(label_separator=";"))}
+
+
+def test_rows_whose_sets_are_all_different_are_kept_together_as_their_labels_allow():
+    texts = unlike(40)
+    sets = list(itertools.combinations("abcdefghij", 2))[:40]
+    tables = several_labels([*zip(texts, sets, strict=True), (texts[3].upper(), ("a", "b", "c"))])
+    together = kept_on_one_side(tables["train"], compare_texts(tables))
+    assert sets_of(together.numbers) == {(3, 40)}
+    assert (together.copies, together.divided) == (1, 0)
+
+
+@pytest.mark.parametrize("labels", [("a", "b", "c"), ()])
+def test_copies_that_have_most_rows_of_a_set_but_few_of_its_labels_are_not_divided(labels):
+    texts = chain(60)
+    others = [(text, tuple("abc"[i % 3]) if i % 4 else ()) for i, text in enumerate(unlike(600, seed=2))]
+    tables = several_labels([(text, labels) for text in texts] + others)
+    assert rows_together(tables, compare_texts(tables)).divided == 0
+
+
+def test_copies_that_have_most_rows_of_one_of_their_labels_are_divided():
+    tables = several_labels(
+        [(text, ("a", "rare")) for text in chain(60)] + [(text, ("a",)) for text in unlike(300, seed=2)]
+    )
+    assert rows_together(tables, compare_texts(tables)).divided == 1

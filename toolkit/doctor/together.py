@@ -10,7 +10,7 @@ pieces are put together again of the most similar texts first, as long as they s
 Shapes: N rows, S groups that are never divided, T different texts, C labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,13 @@ from scipy.cluster.hierarchy import DisjointSet
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from toolkit.data.split import label_matrix
-from toolkit.data.tables import Table
+from toolkit.data.tables import Table, labels_of
 from toolkit.doctor.comparison import Comparison, NearTexts
 from toolkit.doctor.labelled_rows import LabelledRows
 
 MAX_SHARE = 0.5  # of the rows of a label, that a group of copies may have
 PIECE_SHARE = 0.1  # of the rows of a label, that a piece of a larger group may have
+NO_LABEL = ""  # what stands for a row that may have several labels and has none
 ALWAYS_KEPT = 50  # rows, up to which a group of copies is never divided
 
 
@@ -65,8 +65,7 @@ def kept_on_one_side(train: Table, comparison: Comparison | None) -> Together:
     in rows_together.
     """
     together = rows_together({"train": train}, comparison)
-    label_ids = pd.factorize(train.frame["label"])[0]
-    if together.copies and not _can_be_split(together.numbers, label_ids):
+    if together.copies and not _can_be_split(together.numbers, _labels_of_rows([train])):
         return Together(_group_numbers({"train": train}), 0, together.copies + together.divided)
     return together
 
@@ -80,21 +79,30 @@ def _group_numbers(tables: Mapping[str, Table]) -> np.ndarray:
 
 def _with_copies(rows: LabelledRows, comparison: Comparison, groups: np.ndarray) -> Together:
     """Return which rows are kept together of groups (N,), and because their texts are copies."""
-    label_ids = pd.factorize(np.array(rows.labels, object))[0]
+    labels = _labels_of_rows(rows.tables)
     text_ids, texts = pd.factorize(np.array(rows.normalized, object))
     near = _near_texts(texts, comparison)
     all_copies = _joined(groups, text_ids, near[["text", "earlier"]].to_numpy(np.int64))
     numbers = all_copies
-    is_large = _are_too_large(all_copies, groups, label_ids)
+    is_large = _are_too_large(all_copies, groups, labels)
     if is_large.any():
         equal = _joined(groups, text_ids)
-        equal_is_large = _are_too_large(equal, groups, label_ids)
+        equal_is_large = _are_too_large(equal, groups, labels)
         units = _where(equal_is_large[equal], groups, equal)
-        pieces = _small_pieces(units, text_ids, near, label_ids)
+        pieces = _small_pieces(units, text_ids, near, labels)
         numbers = _where(is_large[all_copies], pieces, all_copies)
     copies = int((_groups_within(numbers, groups) > 1).sum())
     divided = int((_groups_within(all_copies, numbers) > 1).sum())
     return Together(numbers, copies, divided)
+
+
+def _labels_of_rows(tables: Sequence[Table]) -> csr_array:
+    """Return which labels the rows of some tables have, (N, C), where to have none counts as one more label."""
+    of_rows = [labels_of(label) or (NO_LABEL,) for table in tables for label in table.frame["label"]]
+    label_ids = pd.factorize(np.array([label for names in of_rows for label in names], object))[0]
+    ends = np.cumsum([0, *(len(names) for names in of_rows)])
+    shape = (len(of_rows), int(label_ids.max()) + 1)
+    return csr_array((np.ones(len(label_ids), np.int64), label_ids, ends), shape=shape)
 
 
 def _where(condition: np.ndarray, numbers: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -127,7 +135,7 @@ def _joined(groups: np.ndarray, text_ids: np.ndarray, near: np.ndarray | None = 
     return connected_components(graph, directed=False)[1][groups]
 
 
-def _small_pieces(units: np.ndarray, text_ids: np.ndarray, near: pd.DataFrame, label_ids: np.ndarray) -> np.ndarray:
+def _small_pieces(units: np.ndarray, text_ids: np.ndarray, near: pd.DataFrame, labels: csr_array) -> np.ndarray:
     """Return units (N,) of rows put together where their texts are equal or nearly equal, as long as that stays small.
 
     A piece has ALWAYS_KEPT rows at most, or PIECE_SHARE of the rows of each of its labels.
@@ -139,8 +147,8 @@ def _small_pieces(units: np.ndarray, text_ids: np.ndarray, near: pd.DataFrame, l
     near = near.sort_values("similarity", ascending=False, kind="stable")
     nearly_equal = units[first_row[near[["text", "earlier"]].to_numpy(np.int64)]]  # (P, 2)
     sizes = np.bincount(units).tolist()
-    counts = _counts(units, label_ids)
-    rarest = np.minimum.reduceat(np.bincount(label_ids)[counts.indices], counts.indptr[:-1])
+    counts = _counts(units, labels)
+    rarest = np.minimum.reduceat(_totals(labels)[counts.indices], counts.indptr[:-1])
     limits = np.maximum(ALWAYS_KEPT, PIECE_SHARE * rarest).tolist()
     pieces = DisjointSet(range(len(sizes)))
     for one, other in np.concatenate([equal, nearly_equal]).tolist():
@@ -161,25 +169,30 @@ def _groups_within(numbers: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.bincount(pairs // group_count, minlength=int(numbers.max()) + 1)
 
 
-def _counts(numbers: np.ndarray, label_ids: np.ndarray) -> csr_array:
-    """Return how many rows of each label each of `numbers` (N,) has."""
+def _totals(labels: csr_array) -> np.ndarray:
+    """Return how many rows have each label, (C,)."""
+    return labels.sum(axis=0)
+
+
+def _counts(numbers: np.ndarray, labels: csr_array) -> csr_array:
+    """Return how many rows of each label (N, C) each of `numbers` (N,) has."""
     rows = len(numbers)
     contains = csr_array((np.ones(rows, np.int64), (numbers, np.arange(rows))), shape=(int(numbers.max()) + 1, rows))
-    return csr_array(contains @ label_matrix(label_ids))
+    return csr_array(contains @ labels)
 
 
-def _are_too_large(numbers: np.ndarray, groups: np.ndarray, label_ids: np.ndarray) -> np.ndarray:
+def _are_too_large(numbers: np.ndarray, groups: np.ndarray, labels: csr_array) -> np.ndarray:
     """Return for each of `numbers` (N,) whether it has several groups, and too many of the rows of a label."""
-    counts = _counts(numbers, label_ids)
-    totals = np.bincount(label_ids)
+    counts = _counts(numbers, labels)
+    totals = _totals(labels)
     is_most = csr_array((counts.data > MAX_SHARE * totals[counts.indices], counts.indices, counts.indptr), counts.shape)
     has_most = is_most.sum(axis=1) > 0
     return has_most & (np.bincount(numbers) > ALWAYS_KEPT) & (_groups_within(numbers, groups) > 1)
 
 
-def _can_be_split(numbers: np.ndarray, label_ids: np.ndarray) -> bool:
+def _can_be_split(numbers: np.ndarray, labels: csr_array) -> bool:
     """Return whether some group can be held out without the last row of a label."""
-    counts = _counts(numbers, label_ids)
-    totals = np.bincount(label_ids)
+    counts = _counts(numbers, labels)
+    totals = _totals(labels)
     is_all = csr_array((counts.data == totals[counts.indices], counts.indices, counts.indptr), counts.shape)
     return bool((is_all.sum(axis=1) == 0).any())
