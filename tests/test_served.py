@@ -133,6 +133,9 @@ def test_the_documented_client_asks_a_model_server_and_answers_as_infer_does(exp
 
     with http.server.HTTPServer(("127.0.0.1", 0), InferenceProtocol) as model_server:
         model_server.session = onnxruntime.InferenceSession(place / "output/bert_classifier/onnx/model.onnx")
+        tensors = [*model_server.session.get_inputs(), *model_server.session.get_outputs()]
+        names = re.findall(r'name: "(\w+)"', documented("config.pbtxt"))
+        assert names == [tensor.name for tensor in tensors]
         thread = threading.Thread(target=model_server.handle_request)
         thread.start()
         address = f"127.0.0.1:{model_server.server_port}"
