@@ -141,6 +141,27 @@ def test_columns_of_labels_and_another_separator_give_the_same_run(command, topi
     assert '<section id="comparison">' in (tmp_path / "one" / "test" / "report.html").read_text(encoding="utf-8")
 
 
+def test_labels_that_are_likely_wrong_are_listed_with_those_that_would_be_right(command, topics, tmp_path):
+    pytest.importorskip("cleanlab")
+    lines = table(topics / "trainset.csv")
+    planted = {lines[number]["text"] for number in (3, 11)}
+    for line in lines:
+        if line["text"] in planted:
+            line["label"] = ""
+    with (topics / "trainset.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([("text", "label"), *((line["text"], line["label"]) for line in lines)])
+    words = ["--find_label_errors", "--folds", "3", "--epochs", "8", "--output_dir", tmp_path / "out"]
+    said = script("main.py", *command, *words).stdout
+    found = table(tmp_path / "out" / "label_errors.csv")
+    assert list(found[0]) == [
+        "text", "label", "suggested_label", *(f"prob_{label}" for label in LABELS), "label_quality", "file", "line",
+    ]  # fmt: skip
+    assert planted & {row["text"] for row in found}
+    for row in found:
+        assert set(row["label"].split(";")) != set(row["suggested_label"].split(";"))
+    assert f"line {found[0]['line']}" in said
+
+
 def check_unsure_rows(model: Path, rows: Path, output: Path) -> None:
     """Check that rows come in the order of the probability of their predicted set, and are empty where it is below."""
     words = ["infer.py", "--model_dir", model, "--input_file", rows, "--output_file", output]

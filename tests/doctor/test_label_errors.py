@@ -25,6 +25,7 @@ from toolkit.doctor.label_errors import (
     Search,
     assign_folds,
     begin_search,
+    judge_label_sets,
     label_quality,
     likely_errors,
     list_folds,
@@ -120,6 +121,34 @@ def test_the_likely_errors_are_those_of_the_paper_s_definition(cleanlab, labels)
     assert set(found) == confident_errors(label_ids, probabilities)
     assert wrong[found].mean() > 0.8
     assert wrong[found].sum() > 0.6 * wrong.sum()
+
+
+def test_of_several_labels_a_row_each_is_judged_by_itself(cleanlab):
+    draw = np.random.default_rng(3)
+    true = draw.random((300, 4)) < [0.4, 0.3, 0.5, 0.2]
+    logits = np.where(true, 2.0, -2.0) + draw.normal(size=true.shape)
+    given = true ^ (draw.random(true.shape) < 0.05)
+    given[:, 3] = False
+    given[7, 3] = True  # in the first fold alone, so the other's model cannot judge it
+    halves = [np.arange(300) < 150, np.arange(300) >= 150]
+    folds = list_folds(halves[1].astype(int))
+    found = judge_label_sets(folds, given, logits)
+    probabilities = 1 / (1 + np.exp(-logits))
+    expected = {
+        (row, label)
+        for label in range(3)
+        for row in confident_errors(
+            given[:, label].astype(int), np.stack([1 - probabilities[:, label], probabilities[:, label]], axis=1)
+        )
+    }
+    changed = {(row, label) for row, label in np.argwhere(found.suggested != given).tolist() if label < 3}
+    assert changed == expected
+    planted = {(row, label) for row, label in np.argwhere(true != given).tolist() if label < 3}
+    assert len(changed & planted) > 0.8 * len(planted)
+    assert found.errors == sorted(found.errors, key=lambda row: found.quality[row])
+    assert set(found.errors) == {row for row, _ in np.argwhere(found.suggested != given).tolist()}
+    assert found.not_judged == 1
+    assert found.suggested[7, 3]
 
 
 def test_the_least_likely_label_comes_first(cleanlab):

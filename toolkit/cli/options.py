@@ -275,7 +275,7 @@ def _check_label_sets(args: argparse.Namespace) -> None:
 
 def _check_label_set_options(args: argparse.Namespace) -> None:
     """Raise UserError for options that --multi_label does not support, and for what makes no sense of its own."""
-    names = ("keep_head", "find_label_errors", "teacher", "positive_label")
+    names = ("keep_head", "teacher", "positive_label")
     unsupported = [f"--{name}" for name in names if getattr(args, name)]
     if args.loss != "cross_entropy":
         unsupported.append(f"--loss {args.loss}")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
@@ -65,16 +65,18 @@ class Fold:
 def assign_folds(label_ids: np.ndarray, together: Sequence[object] | np.ndarray, count: int, seed: int) -> np.ndarray:
     """Return the fold (N,) of each row, chosen by `seed`: each label's rows spread evenly.
 
-    Rows that are equal in `together` (N,) are in one fold. Raises UserError if the rows are too few for `count` folds.
+    The labels are numbers (N,), or where a row may have several (N, C) bool. Rows that are equal in `together` (N,) are
+    in one fold. Raises UserError if the rows are too few for `count` folds.
     A label may have fewer rows than that.
     """
     groups = pd.factorize(np.array(together, object))[0]
-    rows_of_top_label = int(np.bincount(label_ids).max())
+    labels = label_matrix(label_ids)
+    rows_of_top_label = int(labels.sum(axis=0).max())
     group_count = int(groups.max()) + 1
     for most_folds in (rows_of_top_label, group_count):
         if most_folds < count:
             raise UserError(LABEL_ERRORS["too_many_folds"].fill(count=count, most=most_folds))
-    return spread(label_matrix(label_ids), count, seed, groups)
+    return spread(labels, count, seed, groups)
 
 
 def list_folds(assignment: np.ndarray) -> list[Fold]:
@@ -114,6 +116,52 @@ def unseen_labels(folds: Sequence[Fold], label_ids: np.ndarray) -> np.ndarray:
     return unseen
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What models that have not seen the rows make of their labels."""
+
+    probabilities: np.ndarray  # (N, C)
+    suggested: np.ndarray  # labels that would be better: (N,), or where a row may have several (N, C) bool
+    errors: list[int]  # numbers of the rows whose labels are likely wrong, the most suspicious one first
+    quality: np.ndarray  # (N,) from 0 to 1, how likely the labels are right
+    not_judged: int  # rows with a label that no other fold has
+
+
+def judge_labels(folds: Sequence[Fold], label_ids: np.ndarray, logits: np.ndarray) -> Judgement:
+    """Return what is made of labels (N,) by logits (N, C) of models that have not seen their rows."""
+    probabilities = softmax(logits.astype(np.float64), axis=1)
+    unseen = unseen_labels(folds, label_ids)
+    errors = [row for row in likely_errors(label_ids, probabilities).tolist() if not unseen[row]]
+    quality = label_quality(label_ids, probabilities)
+    return Judgement(probabilities, probabilities.argmax(axis=1), errors, quality, int(unseen.sum()))
+
+
+def judge_label_sets(folds: Sequence[Fold], truth: np.ndarray, logits: np.ndarray) -> Judgement:
+    """Return what is made of labels (N, C) bool by logits (N, C) of models that have not seen their rows.
+
+    Each label is judged by itself, as one of two: a row has it or not (Thyagarajan et al. 2022, "Identifying incorrect
+    annotations in multi-label classification data"). What is suggested differs from what a row has in the labels that
+    are likely wrong. The quality is an average of those of all labels of a row that weighs the worst most.
+    """
+    from cleanlab.multilabel_classification import get_label_quality_scores  # noqa: PLC0415 - optional
+    from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class  # noqa: PLC0415
+
+    probabilities = expit(logits.astype(np.float64))
+    given = [np.flatnonzero(row).tolist() for row in truth]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a label with very few rows
+        is_wrong = find_multilabel_issues_per_class(given, probabilities, filter_by="confident_learning", n_jobs=1)
+    quality = get_label_quality_scores(given, probabilities)
+    unseen = np.zeros(truth.shape, bool)
+    for fold in folds:
+        unseen[fold.held_out_rows] = ~truth[fold.training_rows].any(axis=0)
+    is_wrong = np.asarray(is_wrong) & ~unseen
+    errors = np.flatnonzero(is_wrong.any(axis=1))
+    ranked = errors[np.argsort(quality[errors], kind="stable")].tolist()
+    not_judged = int((unseen & truth).any(axis=1).sum())
+    return Judgement(probabilities, truth ^ is_wrong, ranked, quality, not_judged)
+
+
 # -- label_errors.csv -------------------------------------------------------------------------------------------------
 
 
@@ -143,7 +191,8 @@ def prepare_error_list(
     numbers = np.concatenate([together[name] for name in names])
     records = [record for table in rows.tables for record in table.named_records()]
     columns = list(dict.fromkeys(name for record in records for name in record))
-    added = AddedColumns(labels, likeliest_count(None, len(labels)), label_column=SUGGESTED_LABEL)
+    separator = rows.tables[0].columns.label_separator
+    added = AddedColumns(labels, likeliest_count(None, len(labels)), label_column=SUGGESTED_LABEL, separator=separator)
     added.check(columns, (LABEL_QUALITY, FILE, LINE))
     columns += [*added.names, LABEL_QUALITY, FILE, LINE]
     return ErrorList(folder / FILE_NAME, labels, rows, numbers, records, columns, added)
@@ -161,36 +210,44 @@ def write_error_list(
     error_list: ErrorList, log: Log, folds: Sequence[Fold], label_ids: np.ndarray, logits: Sequence[np.ndarray]
 ) -> None:
     """Write label_errors.csv, by the logits (H, C) of each fold's held-out rows, and say what is in it."""
-    probabilities = np.empty((len(label_ids), len(error_list.labels)))
+    all_logits = np.empty((len(label_ids), len(error_list.labels)))
     for fold, fold_logits in zip(folds, logits, strict=True):
-        probabilities[fold.held_out_rows] = softmax(fold_logits.astype(np.float64), axis=1)
-    unseen = unseen_labels(folds, label_ids)
-    errors = [row for row in likely_errors(label_ids, probabilities).tolist() if not unseen[row]]
-    quality = label_quality(label_ids, probabilities)
-    write_bytes(error_list.path, _csv(error_list, errors, probabilities[errors], quality[errors]))
+        all_logits[fold.held_out_rows] = fold_logits
+    if label_ids.ndim == 2:
+        judgement = judge_label_sets(folds, label_ids.astype(bool), all_logits)
+    else:
+        judgement = judge_labels(folds, label_ids, all_logits)
+    errors = judgement.errors
+    lines = _error_rows(error_list, judgement)
+    write_bytes(error_list.path, _csv(error_list, lines))
     line = LABEL_ERRORS["suspicious" if errors else "none_suspicious"]
     log.item("suspicious", line.fill(errors=len(errors), rows=len(label_ids), file=error_list.path))
-    for row in errors[:MAX_EXAMPLES]:
-        suggested = shown_label(error_list.labels[probabilities[row].argmax()])
+    for row, cells in list(zip(errors, lines, strict=True))[:MAX_EXAMPLES]:
+        suggested = cells[SUGGESTED_LABEL]
         place = error_list.rows.location(row).words
-        log.item("", LABEL_ERRORS["looks_like"].fill(row=place, label=suggested))
-    if unseen.any():
-        log.item("", LABEL_ERRORS["not_judged"].fill(rows=count_of(int(unseen.sum()), "row")))
+        label = shown_label(suggested) if suggested else LABEL_ERRORS["no_label"]
+        log.item("", LABEL_ERRORS["looks_like"].fill(row=place, label=label))
+    if judgement.not_judged:
+        log.item("", LABEL_ERRORS["not_judged"].fill(rows=count_of(judgement.not_judged, "row")))
 
 
-def _csv(error_list: ErrorList, errors: Sequence[int], probabilities: np.ndarray, quality: np.ndarray) -> bytes:
-    """Return label_errors.csv: the suspicious rows, the labels predicted for them, and where they stand.
-
-    The probabilities (E, C) and label qualities (E,) are those of the suspicious rows.
-    """
+def _error_rows(error_list: ErrorList, judgement: Judgement) -> list[dict]:
+    """Return the suspicious rows, the most suspicious first, with what is suggested and where they stand."""
     rows = error_list.rows
+    errors = judgement.errors
     records = [error_list.records[row] for row in errors]
-    added = error_list.added
-    lines = added.fill(records, PredictedRows(probabilities, probabilities.argmax(axis=1)))
-    for row, line, row_quality in zip(errors, lines, quality, strict=True):
-        line[LABEL_QUALITY] = float(f"{row_quality:.9g}")
+    predicted = PredictedRows(judgement.probabilities[errors], judgement.suggested[errors])
+    lines = error_list.added.fill(records, predicted)
+    for row, line in zip(errors, lines, strict=True):
+        line[LABEL_QUALITY] = float(f"{judgement.quality[row]:.9g}")
         line[FILE] = str(rows.tables[rows.table_of[row]].path)
         line[LINE] = rows.location(row).line
+    return lines
+
+
+def _csv(error_list: ErrorList, lines: Sequence[dict]) -> bytes:
+    """Return label_errors.csv with some rows."""
+    rows = error_list.rows
     written_names = {key: name for table in reversed(rows.tables) for key, name in table.written_names.items()}
     writer = TextWriter("csv", error_list.columns, names=written_names)
     return writer.header + writer.encode(lines)

@@ -288,6 +288,7 @@ LABEL_ERRORS: dict[str, Text] = {
         "{errors:,} of {rows:,} rows worth a second look; {file} is empty",
         "{rows:,} 行中有 {errors:,} 行值得再看一遍；{file} 是空的",
     ),
+    "no_label": Text("a row without a label", "没有标签的行"),
     "looks_like": Text("    {row} looks like {label}", "    {row} 更像是 {label}"),
     "not_judged": Text(
         "{rows} not judged, because no other fold has the label", "{rows}没有判断，因为其他折里没有这个标签"
