@@ -150,11 +150,10 @@ def exported(model_dir: Path, source: Path, name: str = "model.onnx") -> Path:
 
 def onnx(model_dir: Path, source: Path, output: Path, labels: list[str], int8: bool, in_order: bool) -> Seconds:
     """Predict by ONNX Runtime, with weights of fp32 or of int8 (dynamically quantized)."""
-    import onnxruntime
+    from toolkit.serving.onnx_predictor import OnnxSession
 
-    path = exported(model_dir, source, "model_quantized.onnx" if int8 else "model.onnx")
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    predict = in_batches(model_dir, lambda batch: session.run(None, batch)[0], in_order)
+    session = OnnxSession(exported(model_dir, source, "model_quantized.onnx" if int8 else "model.onnx"))
+    predict = in_batches(model_dir, session.logits, in_order)
     return timed(source, output, labels, predict)
 
 
