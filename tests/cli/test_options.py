@@ -260,7 +260,6 @@ def test_the_metric_goes_by_whether_a_row_has_several_labels():
         (["--multi_label", "--class_weight", "balanced"], "does not support --class_weight"),
         (["--multi_label", "--loss", "focal"], "does not support --loss focal"),
         (["--multi_label", "--teacher", "x"], "does not support --teacher"),
-        (["--multi_label", "--find_label_errors"], "does not support --find_label_errors"),
         (["--multi_label", "--keep_head"], "does not support --keep_head"),
         (["--multi_label", "--positive_label", "x"], "does not support --positive_label"),
         (["--multi_label", "--label_columns", "a", "b", "a"], "a column is named twice"),
