@@ -50,7 +50,7 @@ def test_every_option_has_help_and_is_spelt_with_underscores(action):
 
 @pytest.mark.parametrize("action", [case for case in ALL if case.values[0].default is None])
 def test_an_option_without_a_default_says_what_happens_without_it(action):
-    assert "(off: " in action.help or action.option_strings[0] in {"--text", "--text_pair"}
+    assert "(default: " in action.help or action.option_strings[0] in {"--text", "--text_pair"}
 
 
 @pytest.mark.parametrize("script", PARSERS)
