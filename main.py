@@ -59,14 +59,10 @@ from toolkit.compute.batches import training_batches
 from toolkit.compute.machine import Machine, choose_machine
 from toolkit.compute.processes import Processes
 from toolkit.doctor.label_errors import begin_search, prepare_error_list
-from toolkit.evaluation.baselines import baseline_lines
 from toolkit.evaluation.class_bias import bias_lines
 from toolkit.evaluation.tasks import Answers
 from toolkit.files.source import has_file
 from toolkit.models.model_files import ModelFiles
-from toolkit.report.explanations import Explainer
-from toolkit.report.results import write_results
-from toolkit.report.scores import ScoredRun
 from toolkit.report.verdict import judge
 from toolkit.runs.directory import RunDirectory
 from toolkit.runs.resume import resumed_options
@@ -209,6 +205,9 @@ def evaluate(run: Trainer) -> None:
 
 def finish(run: Trainer) -> None:
     """Write what is only known at the end, draw the curves, score the test file, and say where everything is."""
+    # It imports scikit-learn, which takes seconds, and which the data need not wait for.
+    from toolkit.evaluation.baselines import baseline_lines  # noqa: PLC0415
+
     tables = run.data.tables
     model_dir = run.directory.paths.model_dir
     answers = run.task.simple_answers(tables.get("train"), tables)
@@ -241,6 +240,11 @@ def score_test_file(run: Trainer, answers: Mapping[str, Answers]) -> None:
 
     `answers` are those of simple methods, by table.
     """
+    # They import scikit-learn, as in finish.
+    from toolkit.report.explanations import Explainer  # noqa: PLC0415
+    from toolkit.report.results import write_results  # noqa: PLC0415
+    from toolkit.report.scores import ScoredRun  # noqa: PLC0415
+
     options = run.options
     machine = run.machine
     paths = run.directory.paths

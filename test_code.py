@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolkit.base.errors import UserError
 from toolkit.base.process import this_process
@@ -57,11 +58,11 @@ from toolkit.evaluation.scored_set import ScoredLabelSets, ScoredSet
 from toolkit.evaluation.tasks import task_of
 from toolkit.layers.int8 import every
 from toolkit.predictions.added_columns import scored_columns
-from toolkit.report.explanations import Explainer
-from toolkit.report.results import write_results
-from toolkit.report.scores import ScoredRun
 from toolkit.report.texts import SCREEN
 from toolkit.training.banner import say_rows, say_unused_names
+
+if TYPE_CHECKING:  # it imports scikit-learn, which takes seconds, and which the test set need not wait for
+    from toolkit.report.explanations import Explainer
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class ScoredTest:
     scored: ScoredSet | ScoredLabelSets
     run: RunFacts  # of the model, or of several as one
     models: list[ModelFiles]
-    explainer: Explainer
+    explainer: "Explainer"
     other: OtherRun | None  # of --compare
 
 
@@ -111,6 +112,8 @@ def predict_test_set(options: ScoringOptions, processes: Processes, log: Log) ->
             log.item("", line)
     scored = utils.score_table(ensemble, test_set.table)
     utils.release_helpers(machine)
+    from toolkit.report.explanations import Explainer  # noqa: PLC0415 - see above
+
     explainer = Explainer(ensemble.members[0].encoder, machine.device, bool(test_set.run.equal_lengths))
     return ScoredTest(test_set.table, scored, test_set.run, models, explainer, test_set.other)
 
@@ -155,6 +158,9 @@ def read_test_set(options: ScoringOptions, log: Log) -> TestSet:
 
 def report(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) -> None:
     """Write metrics.json, predictions.csv and report.html, and say what is in them."""
+    from toolkit.report.results import write_results  # noqa: PLC0415 - as Explainer
+    from toolkit.report.scores import ScoredRun  # noqa: PLC0415
+
     table = test.table
     scored = test.scored
     run = test.run

@@ -12,9 +12,12 @@ Shapes: N rows, G groups, K kinds of groups, C labels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array, hstack
+
+if TYPE_CHECKING:  # it takes half a second to import, and most files need not be split
+    from scipy.sparse import csr_array
 
 MAX_WAYS = 2**20  # to take groups, times kinds and labels, that are all compared
 MAX_MOVES = 1000  # of one group or two, after each kind has its share
@@ -25,8 +28,10 @@ MAX_BEGUN = 12_800  # kinds in all draws: where there are more, fewer draws
 BETTER = 1e-6  # sums of squares that differ by less are the same
 
 
-def label_matrix(label_ids: np.ndarray) -> csr_array:
+def label_matrix(label_ids: np.ndarray) -> "csr_array":
     """Return which labels rows have, (N, C), by the number (N,) of the one that each has, or by (N, C) bool."""
+    from scipy.sparse import csr_array  # noqa: PLC0415 - see above
+
     if label_ids.ndim == 2:
         return csr_array(label_ids.astype(np.int64))
     rows = len(label_ids)
@@ -34,7 +39,7 @@ def label_matrix(label_ids: np.ndarray) -> csr_array:
     return csr_array((np.ones(rows, np.int64), label_ids, np.arange(rows + 1)), shape=(rows, labels))
 
 
-def hold_out(labels: csr_array, ratio: float, seed: int, together: np.ndarray | None = None) -> np.ndarray:
+def hold_out(labels: "csr_array", ratio: float, seed: int, together: np.ndarray | None = None) -> np.ndarray:
     """Return which rows (N,) bool to hold out: a `ratio` of each label's rows, as nearly as the groups allow.
 
     Of a label with several groups that is one row at least, and never all; a label in one group alone keeps it. If no
@@ -57,7 +62,7 @@ def hold_out(labels: csr_array, ratio: float, seed: int, together: np.ndarray | 
     return np.isin(groups, kinds.first_groups(search.best(ratio, random)))
 
 
-def spread(labels: csr_array, parts: int, seed: int, together: np.ndarray | None = None) -> np.ndarray:
+def spread(labels: "csr_array", parts: int, seed: int, together: np.ndarray | None = None) -> np.ndarray:
     """Return the part (N,) of each row, from 0: the rows of each label spread as evenly as the groups allow.
 
     A part may have no row where there are few groups. The arguments are those of hold_out.
@@ -103,17 +108,19 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 class _Kinds:
     """Groups of rows by their kind."""
 
-    counts: csr_array  # (K, C) rows of each label in a group; a last "label" may be that of all rows
+    counts: "csr_array"  # (K, C) rows of each label in a group; a last "label" may be that of all rows
     sizes: np.ndarray  # (K,) groups
     is_single: np.ndarray  # (K,) whether each group is one row with one label
     members: Sequence[np.ndarray]  # (K,) the numbers of the groups, in random order
 
     @classmethod
-    def of(cls, labels: csr_array, groups: np.ndarray, random: np.random.Generator) -> "_Kinds":
+    def of(cls, labels: "csr_array", groups: np.ndarray, random: np.random.Generator) -> "_Kinds":
         """Return the kinds of the groups (N,), from 0, of rows with these labels (N, C).
 
         First come single rows of each label in turn, then the others in the order of their first groups.
         """
+        from scipy.sparse import csr_array  # noqa: PLC0415
+
         rows = len(groups)
         row_counts = np.bincount(groups)
         contains = csr_array((np.ones(rows, np.int64), (groups, np.arange(rows))), shape=(len(row_counts), rows))
@@ -134,6 +141,8 @@ class _Kinds:
 
     def with_row_counts(self, row_counts: np.ndarray) -> "_Kinds":
         """Return them with all rows as a last label, by the number of rows (G,) of each group."""
+        from scipy.sparse import csr_array, hstack  # noqa: PLC0415
+
         rows = [row_counts[numbers[0]] for numbers in self.members]
         counts = csr_array(hstack([self.counts, csr_array(np.array(rows)[:, None])]))
         counts.sort_indices()
@@ -248,6 +257,8 @@ class _Search:
 
     def are_allowed(self, taken: np.ndarray) -> np.ndarray:
         """Return whether each move (2 K,) may be made alone."""
+        from scipy.sparse import csr_array  # noqa: PLC0415
+
         more = np.ones(len(taken), bool)
         fewer = np.ones(len(taken), bool)
         if self.leaves_some:

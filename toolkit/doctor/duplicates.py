@@ -7,12 +7,11 @@ then compared exactly.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from datasketch import MinHash, MinHashLSH
-from opencc import OpenCC
 
 from toolkit.data.spellings import likely_form
 
@@ -29,14 +28,21 @@ HAN = r"\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 BLANK_BESIDE_HAN = re.compile(rf"(?<=[{HAN}]) | (?=[{HAN}])")
 ANY_HAN = re.compile(f"[{HAN}]")
 MULTIPLIERS = np.random.default_rng(0).integers(1, 2**63, NGRAM_SIZE, dtype=np.uint64) | np.uint64(1)
-_simplified = OpenCC("t2s").convert
+
+
+@cache
+def _simplified() -> Callable[[str], str]:
+    """Return what turns traditional characters into simplified ones."""
+    from opencc import OpenCC  # noqa: PLC0415 - most texts have none of either
+
+    return OpenCC("t2s").convert
 
 
 def normalize(text: str) -> str:
     """Return a text without what makes no difference to a reader: width, case, blanks, traditional characters."""
     text = unicodedata.normalize("NFKC", text).casefold()
     text = " ".join(text.split())
-    return BLANK_BESIDE_HAN.sub("", _simplified(text)) if ANY_HAN.search(text) else text
+    return BLANK_BESIDE_HAN.sub("", _simplified()(text)) if ANY_HAN.search(text) else text
 
 
 def folded_label(label: str) -> str:
@@ -88,6 +94,9 @@ def near_pairs(normalized: Sequence[str], table_of: Sequence[int]) -> Iterator[N
     are nearly equal to several earlier ones of their own table are no longer compared with later ones: of many that are
     all alike, each is compared with the first few.
     """
+    # With scipy.integrate, which it brings, it takes more than a second to import.
+    from datasketch import MinHash, MinHashLSH  # noqa: PLC0415
+
     index = MinHashLSH(num_perm=PERMUTATIONS, params=(BANDS, BAND_SIZE))
     empty_sketch = MinHash(PERMUTATIONS, hashfunc=int)
     for number, text in enumerate(normalized):

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, softmax
 
 from toolkit.base.disk import write_bytes
 from toolkit.base.errors import UserError
@@ -129,6 +128,8 @@ class Judgement:
 
 def judge_labels(folds: Sequence[Fold], label_ids: np.ndarray, logits: np.ndarray) -> Judgement:
     """Return what is made of labels (N,) by logits (N, C) of models that have not seen their rows."""
+    from scipy.special import softmax  # noqa: PLC0415 - half a second, and most runs do not look for label errors
+
     probabilities = softmax(logits.astype(np.float64), axis=1)
     unseen = unseen_labels(folds, label_ids)
     errors = [row for row in likely_errors(label_ids, probabilities).tolist() if not unseen[row]]
@@ -145,6 +146,7 @@ def judge_label_sets(folds: Sequence[Fold], truth: np.ndarray, logits: np.ndarra
     """
     from cleanlab.multilabel_classification import get_label_quality_scores  # noqa: PLC0415 - optional
     from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class  # noqa: PLC0415
+    from scipy.special import expit  # noqa: PLC0415
 
     probabilities = expit(logits.astype(np.float64))
     given = [np.flatnonzero(row).tolist() for row in truth]

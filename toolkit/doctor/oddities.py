@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from sklearn.model_selection import PredefinedSplit, cross_val_predict
-from sklearn.tree import DecisionTreeClassifier
 
 from toolkit.cli.console import shown_label
 from toolkit.data.spellings import map_labels_option
@@ -134,6 +132,10 @@ def telling_length(labels: Sequence[str], counts: np.ndarray, together: np.ndarr
     Its accuracy is that of 5-fold cross-validation (Breiman et al. 1984, section 3.4); rows of one number in `together`
     (N,) are in one fold.
     """
+    # scikit-learn takes seconds to import, and reading the data does without.
+    from sklearn.model_selection import PredefinedSplit, cross_val_predict  # noqa: PLC0415
+    from sklearn.tree import DecisionTreeClassifier  # noqa: PLC0415
+
     sample = np.random.default_rng(0).permutation(len(labels))[:MAX_LENGTH_SAMPLE]
     if len(sample) < 10 * MIN_LABEL_ROWS:
         return

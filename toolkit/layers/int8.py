@@ -13,14 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from toolkit.base.errors import UserError
 from toolkit.base.languages import Text
+
+if TYPE_CHECKING:  # it takes three seconds to import, which the data need not wait for
+    from transformers import PreTrainedModel
 
 MAX_COMPARED_ROWS = 1000  # whose labels are compared with those of fp32
 TOKEN_STEPS = 254  # of the 256 values of a byte, so that rounding stays within them
@@ -153,7 +156,7 @@ def can_int8() -> bool:
     return torch.allclose(products, tokens @ weight.T, rtol=0.02, atol=0)
 
 
-def make_int8(model: PreTrainedModel) -> None:
+def make_int8(model: "PreTrainedModel") -> None:
     """Make the linear layers of a sequence classifier's encoder compute in int8.
 
     Raises UserError if less than half of the encoder's weights are in such layers.
@@ -168,7 +171,7 @@ def make_int8(model: PreTrainedModel) -> None:
         raise UserError(TOO_FEW_LAYERS.fill(share=share, model=type(model).__name__))
 
 
-def int8_share(model: PreTrainedModel) -> float:
+def int8_share(model: "PreTrainedModel") -> float:
     """Return the share of the encoder's weights, embeddings and vectors aside, that are in layers that are in int8.
 
     Weights are what is saved with a model; what it computes when it is built, such as rotary angles, is none.
@@ -186,7 +189,7 @@ def int8_share(model: PreTrainedModel) -> float:
     return in_int8 / total if total else 0.0
 
 
-def _encoder_parts(model: PreTrainedModel) -> Iterator[torch.nn.Module]:
+def _encoder_parts(model: "PreTrainedModel") -> Iterator[torch.nn.Module]:
     """Yield the modules of a classifier's encoder without its pooler."""
     pooler = getattr(model.base_model, "pooler", None)
     kept = set() if pooler is None else set(pooler.modules())
@@ -211,7 +214,7 @@ def every(total: int) -> int:
     return max(1, -(-total // MAX_COMPARED_ROWS))
 
 
-def check_labels(model: PreTrainedModel, predict: Callable[[], np.ndarray], min_agreement: float) -> Text:
+def check_labels(model: "PreTrainedModel", predict: Callable[[], np.ndarray], min_agreement: float) -> Text:
     """Compare the labels that a model gives in int8 with those in fp32, and return a sentence about it.
 
     `predict` returns the labels (N,) of some rows, or which of them the rows have, (N, C).

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from toolkit.report.page_parts import clean
 from toolkit.report.texts import METRICS, PAGE
@@ -102,8 +101,8 @@ def score_scale(scores: Mapping[str, Any]) -> Scale:
         """Return where a value lies on the line."""
         return round(SCALE_START + SCALE_LENGTH * (value - start) / (1 - start), 1)
 
-    locator = MaxNLocator(nbins=SCALE_STEPS, steps=[1, 2, 5, 10], integer=True)
-    tenths = [int(tenth) for tenth in locator.tick_values(10 * start, 10) if tenth >= 10 * start - 0.5]
+    ticks = _ticks(10 * start, 10, nbins=SCALE_STEPS, steps=[1, 2, 5, 10], integer=True)
+    tenths = [int(tenth) for tenth in ticks if tenth >= 10 * start - 0.5]
     best_first = sorted(values, key=lambda name: -values[name])
     return Scale(
         ticks=[Tick(x(tenth / 10), f"{10 * tenth}%") for tenth in tenths],
@@ -166,9 +165,15 @@ def make_axis(values: Sequence[float]) -> Axis:
         low = min(low, 0)
         high = max(high, 1)
     steps = [1, 2, 5, 10] if whole else [1, 2, 2.5, 5, 10]
-    locator = MaxNLocator(nbins=AXIS_STEPS, steps=steps, integer=whole, min_n_ticks=1)
-    ticks = [float(tick) for tick in locator.tick_values(low, high)]
+    ticks = _ticks(low, high, nbins=AXIS_STEPS, steps=steps, integer=whole, min_n_ticks=1)
     return Axis(ticks[0], ticks[-1], ticks, f"%.{_decimals(ticks[1] - ticks[0])}f")
+
+
+def _ticks(low: float, high: float, **options: Any) -> list[float]:
+    """Return round ticks from `low` or below to `high` or above; the options are those of matplotlib's MaxNLocator."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - half a second, which nothing before the report needs
+
+    return [float(tick) for tick in MaxNLocator(**options).tick_values(low, high)]
 
 
 def _decimals(step: float) -> int:

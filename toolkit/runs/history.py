@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from toolkit.base.errors import UserError
 from toolkit.runs.texts import TENSORBOARD
 
@@ -16,6 +13,10 @@ EVENTS = "events.out.tfevents.*"
 
 def draw_curves(path: Path, history: Sequence[dict], metric: str, best_step: int) -> None:
     """Write a png with two plots from the evaluations of a run (the objects of metrics.jsonl)."""
+    # matplotlib takes a second to import, and is not needed before a run is at its end.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     steps = [entry["step"] for entry in history]

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy import special
 
 from toolkit.data.split import random_parts
 from toolkit.evaluation.decision import cross_entropy_sum
@@ -149,7 +148,7 @@ def fit_probe(train: ProbedRows, valid: ProbedRows, labels: int) -> LinearProbe:
     probe = _fit(scaled, labels, best)
     weight = probe.weight / scale.deviation
     bias = probe.bias - weight @ scale.mean
-    kept = special.logit(_shares(train)).astype(np.float32) if train.have_label_sets else None
+    kept = _log_odds(_shares(train)).astype(np.float32) if train.have_label_sets else None
     return LinearProbe(weight.astype(np.float32), bias.astype(np.float32), losses[best], kept)
 
 
@@ -240,12 +239,19 @@ def _shares(rows: ProbedRows) -> np.ndarray:
     return (rows.label_ids.sum(axis=0) + UNSEEN / 2) / (len(rows) + UNSEEN)
 
 
+def _log_odds(shares: np.ndarray) -> np.ndarray:
+    from scipy.special import logit  # noqa: PLC0415 - half a second, and most runs have one label a row
+
+    return logit(shares)
+
+
 def _fit_label_sets(rows: ProbedRows, strength: float) -> LinearProbe:
     """Return logistic regression of each label against the rest, all of them at once; inputs as of _fit.
 
     A label that no row has keeps its share.
     """
     from scipy.optimize import minimize  # noqa: PLC0415 - as scikit-learn
+    from scipy.special import expit  # noqa: PLC0415
 
     truth = rows.label_ids.astype(np.float64)  # (N, C)
     inputs = rows.inputs.astype(np.float64)
@@ -256,11 +262,11 @@ def _fit_label_sets(rows: ProbedRows, strength: float) -> LinearProbe:
         """Return the penalized sum of losses and its gradient, of weights (C * H,) and then biases (C,)."""
         weight = flat[: -shape[0]].reshape(shape)
         logits = inputs @ weight.T + flat[-shape[0] :]
-        errors = special.expit(logits) - truth
+        errors = expit(logits) - truth
         loss = sigmoid_loss_sum(logits, rows.label_ids) + (weight**2).sum() / (2 * strength)
         return loss, np.concatenate([(errors.T @ inputs + weight / strength).ravel(), errors.sum(axis=0)])
 
-    begin = np.concatenate([np.zeros(shape[0] * shape[1]), special.logit(shares)])
+    begin = np.concatenate([np.zeros(shape[0] * shape[1]), _log_odds(shares)])
     fitted = minimize(objective, begin, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "ftol": 1e-6}).x
-    bias = np.where(truth.any(axis=0), fitted[-shape[0] :], special.logit(shares))
+    bias = np.where(truth.any(axis=0), fitted[-shape[0] :], _log_odds(shares))
     return LinearProbe(fitted[: -shape[0]].reshape(shape), bias)
