@@ -122,7 +122,7 @@ def new_model(options: FineTuningOptions, machine: Machine, data: TrainingData, 
     """Return the pretrained model with a new head, ready to be trained, and say which it is."""
     new = new_classifier(options, data, log)
     if utils.starts_by_probe(new, options.model, data):
-        utils.start_head(new.model, data, machine)
+        utils.start_head(new.model, data, machine, options.machine.fast)
     return new
 
 
@@ -182,7 +182,8 @@ def evaluate(run: Trainer) -> None:
     options = run.options.training
     progress = run.progress
     valid = run.data.valid
-    predictor = utils.Predictor(run.learner.model, run.machine, options.batch_size, run.learner.limit)
+    fast = run.options.machine.fast
+    predictor = utils.Predictor(run.learner.model, run.machine, options.batch_size, run.learner.limit, packs=fast)
     with run.log.bar(valid.row_count, BARS["evaluating"], "rows") as progress_bar, suppress(PredictionInterrupted):
         on_batch = run.signals.add_stop_check(progress_bar.update)
         run.valid_logits = utils.predict_logits(predictor, valid, on_batch)

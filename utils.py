@@ -6,7 +6,7 @@ loads. Shapes: N rows of a file, B rows of a batch, L tokens of its longest row,
 
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import cycle
@@ -64,7 +64,7 @@ from toolkit.formats.dialects import TableReading
 from toolkit.formats.reading import open_source
 from toolkit.layers.fast_bert import FastBert, frozen_part, make_fast
 from toolkit.layers.int8 import check_labels, make_int8
-from toolkit.layers.packed_linear import pack_linear_layers
+from toolkit.layers.packed_linear import pack_linear_layers, packed_linear_layers
 from toolkit.models.configuration import make_usable, prepare_tokenizer, set_dropout
 from toolkit.models.head_design import HeadDesign
 from toolkit.models.heads import (
@@ -749,18 +749,18 @@ class SampledTables:
         return ProbedTables(train, valid, head)
 
 
-def probing(model: Any, data: TrainingData, machine: Machine) -> "Predictor":
+def probing(model: Any, data: TrainingData, machine: Machine, fast: bool) -> "Predictor":
     """Return what predicts the rows of linear probes; the model is on the machine's device afterwards."""
     limit = RowLimit(equal_lengths=data.fit.equal_lengths)
-    return Predictor(model.to(machine.device), machine, PROBED_AT_ONCE, limit)
+    return Predictor(model.to(machine.device), machine, PROBED_AT_ONCE, limit, packs=fast)
 
 
-def linear_probe(model: Any, data: TrainingData, machine: Machine) -> LinearProbe:
+def linear_probe(model: Any, data: TrainingData, machine: Machine, fast: bool = True) -> LinearProbe:
     """Return, in every process, a linear probe of what the last layer of a new head gets.
 
-    The model is on the machine's device afterwards.
+    If it is to be `fast`, the weights are laid out to predict. The model is on the machine's device afterwards.
     """
-    predictor = probing(model, data, machine)
+    predictor = probing(model, data, machine, fast)
     tables = data.probed
     if tables is None or not tables.are_of(lower_head(model)):
         sampled = SampledTables.of(data)
@@ -778,9 +778,9 @@ def starts_by_probe(new: NewClassifier, options: ModelOptions, data: TrainingDat
     return (suits or options.head_start == "probe") and new.has_new_head
 
 
-def start_head(model: Any, data: TrainingData, machine: Machine) -> None:
+def start_head(model: Any, data: TrainingData, machine: Machine, fast: bool = True) -> None:
     """Let the last layer of a new head begin with what a linear probe has learned."""
-    probed = linear_probe(model, data, machine)
+    probed = linear_probe(model, data, machine, fast)
     _, layer = last_layer(model)
     probed.start(layer, starting_share(data.train.row_count, len(data.labels)))
 
@@ -800,7 +800,7 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
     new = pretrained_classifier(options, data)
     if not new.has_new_head or not can_pool(new.model) or has_pooling_layer(new.model):
         return data
-    probed = probe_both_poolings(new.model, data, machine)
+    probed = probe_both_poolings(new.model, data, machine, options.machine.fast)
     losses = None
     if machine.is_main:
         chosen_by = np.isin(
@@ -815,13 +815,13 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
     return replace(data, pooling=pooling, probed=probed[pooling])
 
 
-def probe_both_poolings(model: Any, data: TrainingData, machine: Machine) -> dict[str, ProbedTables]:
+def probe_both_poolings(model: Any, data: TrainingData, machine: Machine, fast: bool) -> dict[str, ProbedTables]:
     """Return what the last layer of the head of a new classifier gets with its own pooling, and with the mean.
 
     In one pass for both, where the model is fast. As with predict_logits, the main process alone has the inputs.
     """
     both = BothPoolings(model)
-    predictor = probing(both, data, machine)
+    predictor = probing(both, data, machine, fast)
     sampled = SampledTables.of(data)
     with without_last_layer(both.own) as width, without_last_layer(both.mean):
         inputs = [predict_logits(predictor, dataset, width=2 * width) for dataset in (sampled.train, sampled.valid)]
@@ -1023,6 +1023,7 @@ class Predictor:
     machine: Machine
     batch_size: int  # rows
     limit: RowLimit = field(default_factory=RowLimit)
+    packs: bool = False  # lays the model's weights out to predict each time, since they change in between
 
     @property
     def computed_on(self) -> ComputedOn:
@@ -1061,7 +1062,10 @@ def predict_logits(
         predictor.batch_size, predictor.limit, device_count(predictor.model), processes.process
     )
     forward = partial(_forward, model, predictor.machine, dataset)
-    sums = sum_logits(dataset.windows, forward, width or unwrap(model).config.num_labels, portions, on_batch)
+    width = width or unwrap(model).config.num_labels
+    dtype = predictor.machine.precision.dtype
+    with packed_linear_layers(unwrap(model), dtype) if predictor.packs else nullcontext():
+        sums = sum_logits(dataset.windows, forward, width, portions, on_batch)
     return dataset.windows.mean_of_sums(processes.reduce_to_main(sums))
 
 

@@ -5,7 +5,7 @@ import torch
 
 from tests.layers.test_fast_bert import batch, classifier
 from toolkit.layers import packed_linear
-from toolkit.layers.packed_linear import PackedLinear, can_pack, pack_linear_layers
+from toolkit.layers.packed_linear import PackedLinear, can_pack, pack_linear_layers, packed_linear_layers
 
 needs_onednn = pytest.mark.skipif(not can_pack(torch.float32), reason="this torch or processor has no such products")
 
@@ -88,3 +88,19 @@ def test_it_is_left_out_where_it_is_slower_or_cannot_be(monkeypatch):
     monkeypatch.setattr(packed_linear, "_product", lambda values, weight, bias: values[:, :48] * 0)
     assert not pack_linear_layers(model, torch.float32)
     assert not any(isinstance(module, PackedLinear) for module in model.modules())
+
+
+@needs_onednn
+def test_a_model_that_goes_on_training_is_packed_for_a_while(many_threads):
+    model = classifier().eval()
+    with torch.no_grad():
+        expected = model(**batch()).logits
+        for change in (1.0, 2.0):
+            model.classifier.weight.mul_(change)
+            model.classifier.bias.mul_(change)
+            with pytest.raises(KeyError), packed_linear_layers(model, torch.float32):
+                packed = [module for module in model.modules() if isinstance(module, PackedLinear)]
+                torch.testing.assert_close(model(**batch()).logits, expected * change, atol=1e-5, rtol=1e-5)
+                raise KeyError
+            assert len(packed) == 3 * 6 + 2
+            assert all(type(layer) is torch.nn.Linear and not hasattr(layer, "packed") for layer in packed)

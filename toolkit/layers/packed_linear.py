@@ -7,6 +7,8 @@ times as long with four.
 """
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -83,7 +85,7 @@ def pack_linear_layers(model: torch.nn.Module, dtype: torch.dtype) -> bool:
 
     The answer depends on the machine and the number of threads alone, so that predictions do not change by chance.
     """
-    if model.device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+    if next(model.parameters()).device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
         return False
     if dtype == torch.float32 and torch.get_num_threads() < MIN_FP32_THREADS:
         return False
@@ -93,3 +95,19 @@ def pack_linear_layers(model: torch.nn.Module, dtype: torch.dtype) -> bool:
         if type(module) is torch.nn.Linear:
             module.__class__ = PackedLinear
     return True
+
+
+@contextmanager
+def packed_linear_layers(model: torch.nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """Make the linear layers of a model that is being trained PackedLinear while it predicts, where that is faster.
+
+    Afterwards they are as they were, and nothing packed is left in memory: the weights are going to change.
+    """
+    plain = [module for module in model.modules() if type(module) is torch.nn.Linear]
+    pack_linear_layers(model, dtype)
+    try:
+        yield
+    finally:
+        for module in plain:
+            module.__class__ = torch.nn.Linear
+            vars(module).pop("packed", None)
