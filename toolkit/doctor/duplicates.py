@@ -68,9 +68,12 @@ def ngram_hashes(text: str) -> np.ndarray:
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     if len(codes) < size:
         codes = np.pad(codes, (0, size - len(codes)))
-    windows = np.lib.stride_tricks.sliding_window_view(codes, size)  # (number of n-grams, size)
-    hashes = ((windows + np.uint64(1)) * MULTIPLIERS[:size]).sum(axis=1) >> np.uint64(32)
-    return np.unique(hashes.astype(np.uint32))
+    codes += np.uint64(1)
+    count = len(codes) - size + 1
+    sums = codes[:count] * MULTIPLIERS[0]
+    for place in range(1, size):
+        sums += codes[place : place + count] * MULTIPLIERS[place]
+    return np.unique((sums >> np.uint64(32)).astype(np.uint32))
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> float:
