@@ -45,6 +45,7 @@ def read_options() -> FineTuningOptions:
 if __name__ == "__main__":  # a mistake and --help are answered before the imports below, which take seconds
     begin_script()
     OPTIONS = read_options()
+    gc.disable()  # what is imported stays, and to look through it for garbage again and again takes a sixth of the time
 
 import numpy as np
 import torch
@@ -299,4 +300,6 @@ def find_label_errors(
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.enable()
     sys.exit(run_script(lambda: main(OPTIONS)))

@@ -6,6 +6,7 @@ if __name__ == "__main__":
     end_at_once_on_interrupt()
 
 # ruff: noqa: E402
+import gc
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ def find_test_file(options: ScoringOptions) -> Path:
 if __name__ == "__main__":  # a mistake and --help are answered before the imports below, which take seconds
     begin_script()
     OPTIONS = read_options()
+    gc.disable()  # what is imported stays, and to look through it for garbage again and again takes a sixth of the time
 
 import utils
 from toolkit.base.disk import DirectoryLock
@@ -176,4 +178,6 @@ def report(options: ScoringOptions, folder: Path, test: ScoredTest, log: Log) ->
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.enable()
     sys.exit(run_script(lambda: main(OPTIONS)))
