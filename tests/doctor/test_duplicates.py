@@ -109,7 +109,7 @@ def test_many_texts_that_are_all_alike_take_no_square_of_time(monkeypatch):
             looked_at.append(len(found))
             return found
 
-    monkeypatch.setattr("toolkit.doctor.duplicates.MinHashLSH", Index)
+    monkeypatch.setattr("datasketch.MinHashLSH", Index)
     texts = [f"the order with the number {number} has been sent and will come on monday" for number in range(600)]
     found = list(near_duplicates(texts, np.arange(600) % 2))
     assert {number for number, _ in found} >= set(range(2, 600))
