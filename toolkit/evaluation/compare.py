@@ -19,7 +19,6 @@ from toolkit.base.errors import UserError, message_of
 from toolkit.base.languages import COMMA, LIST_COMMA, count_of, joined
 from toolkit.data.tables import Table, labels_of
 from toolkit.evaluation.intervals import Difference, difference_intervals
-from toolkit.evaluation.label_set_metrics import set_difference_intervals
 from toolkit.evaluation.texts import COMPARISON, OTHER_RUN
 from toolkit.models.trust import fingerprint_weights
 from toolkit.predictions.writers import TextWriter
@@ -187,6 +186,9 @@ def compare_runs(
     if have_label_sets:
         is_ours_right = is_ours_right.all(axis=1)
         is_theirs_right = is_theirs_right.all(axis=1)
+        # It imports scikit-learn, which takes seconds, and which most comparisons do without.
+        from toolkit.evaluation.label_set_metrics import set_difference_intervals  # noqa: PLC0415
+
         differences = set_difference_intervals(label_ids, predicted, other.predicted)
     else:  # f1, the score of one label, is left out below, so any label will do
         differences = difference_intervals(label_ids, predicted, other.predicted, 0, label_count)
