@@ -288,7 +288,6 @@ def find_label_errors(
             valid=datasets["valid"],
             findings=(),
             together=search.together(fold),
-            probed=None,
         )
         new = new_model(options, machine, fold_data, Log(None))
         run = begin_training(options, machine, fold_data, directory, log, new.model)

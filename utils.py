@@ -72,7 +72,6 @@ from toolkit.models.heads import (
     choose_head,
     fit_head,
     last_layer,
-    lower_head,
     own_head,
     without_last_layer,
 )
@@ -734,19 +733,19 @@ class SampledTables:
     together: np.ndarray  # (N,), training rows of one number are in one fold
 
     @classmethod
-    def of(cls, data: TrainingData) -> "SampledTables":
-        """Return those of a run."""
-        train_rows = sampled_rows(data.train.row_count, MAX_ROWS)
+    def of(cls, data: TrainingData, rows: int) -> "SampledTables":
+        """Return those of a run, at most so many training `rows`."""
+        train_rows = sampled_rows(data.train.row_count, rows)
         valid_rows = sampled_rows(data.valid.row_count, MAX_CHOICE_ROWS)
         together = data.training_rows_together[train_rows]
         return cls(data.train.select(train_rows), data.valid.select(valid_rows), together)
 
-    def probed(self, inputs: Iterable[np.ndarray], head: Mapping[str, torch.Tensor] | None = None) -> ProbedTables:
-        """Return them with what the last layer of a head gets, (N, H) of each; `head` has the weights of the others."""
+    def probed(self, inputs: Iterable[np.ndarray]) -> ProbedTables:
+        """Return them with what the last layer of a head gets, (N, H) of each."""
         of_train, of_valid = map(np.ascontiguousarray, inputs)
         train = ProbedRows(of_train, self.train.label_ids, self.together)
         valid = ProbedRows(of_valid, self.valid.label_ids)
-        return ProbedTables(train, valid, head)
+        return ProbedTables(train, valid)
 
 
 def probing(model: Any, data: TrainingData, machine: Machine, fast: bool) -> "Predictor":
@@ -761,11 +760,8 @@ def linear_probe(model: Any, data: TrainingData, machine: Machine, fast: bool = 
     If it is to be `fast`, the weights are laid out to predict. The model is on the machine's device afterwards.
     """
     predictor = probing(model, data, machine, fast)
-    tables = data.probed
-    if tables is None or not tables.are_of(lower_head(model)):
-        sampled = SampledTables.of(data)
-        inputs = [head_inputs(predictor, dataset) for dataset in (sampled.train, sampled.valid)]
-        tables = sampled.probed(inputs)
+    sampled = SampledTables.of(data, MAX_ROWS)
+    tables = sampled.probed([head_inputs(predictor, dataset) for dataset in (sampled.train, sampled.valid)])
     tensors = None
     if machine.is_main:
         tensors = fit_probe(tables.train, tables.valid, len(data.labels)).tensors()
@@ -788,7 +784,9 @@ def start_head(model: Any, data: TrainingData, machine: Machine, fast: bool = Tr
 def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Machine) -> TrainingData:
     """Return the data with what of a text the head is to read, own or mean: that by which a linear probe does better.
 
-    It is the first token, or whatever the architecture has, or the mean over all tokens, by a layer on top.
+    It is the first token, or whatever the architecture has, or the mean over all tokens, by a layer on top. What the
+    head begins with is seen in a pass of its own (start_head), so that it is the same to the bit whether the pooling
+    was chosen here or, as where a run is resumed that had not taken a step, named.
     """
     model = options.model
     if model.pooling != "auto":
@@ -803,16 +801,12 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
     probed = probe_both_poolings(new.model, data, machine, options.machine.fast)
     losses = None
     if machine.is_main:
-        chosen_by = np.isin(
-            sampled_rows(data.train.row_count, MAX_ROWS), sampled_rows(data.train.row_count, MAX_CHOICE_ROWS)
-        )
         losses = {
-            pooling: lowest_loss(tables.train.select(chosen_by), tables.valid, len(data.labels))
-            for pooling, tables in probed.items()
+            pooling: lowest_loss(tables.train, tables.valid, len(data.labels)) for pooling, tables in probed.items()
         }
     losses = machine.processes.broadcast(losses)
     pooling = "mean" if losses["mean"] < losses["own"] else "own"
-    return replace(data, pooling=pooling, probed=probed[pooling])
+    return replace(data, pooling=pooling)
 
 
 def probe_both_poolings(model: Any, data: TrainingData, machine: Machine, fast: bool) -> dict[str, ProbedTables]:
@@ -822,12 +816,12 @@ def probe_both_poolings(model: Any, data: TrainingData, machine: Machine, fast: 
     """
     both = BothPoolings(model)
     predictor = probing(both, data, machine, fast)
-    sampled = SampledTables.of(data)
+    sampled = SampledTables.of(data, MAX_CHOICE_ROWS)
     with without_last_layer(both.own) as width, without_last_layer(both.mean):
         inputs = [predict_logits(predictor, dataset, width=2 * width) for dataset in (sampled.train, sampled.valid)]
     return {
-        "own": sampled.probed([each[:, :width] for each in inputs], lower_head(both.own)),
-        "mean": sampled.probed([each[:, width:] for each in inputs], lower_head(both.mean)),
+        "own": sampled.probed([each[:, :width] for each in inputs]),
+        "mean": sampled.probed([each[:, width:] for each in inputs]),
     }
 
 

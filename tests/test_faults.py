@@ -743,16 +743,16 @@ def test_a_second_run_into_a_directory_is_refused_until_the_first_is_dead(review
 IN_THE_MIDDLE = """
 import time
 from pathlib import Path
-from toolkit.report import scores
+from toolkit.report import results
 
-write_scores = scores.write_scores
+write_scores = results.write_scores
 
 def patched(folder, *rest, **how):
     written = write_scores(folder, *rest, **how)
     Path(folder, "waiting").touch()
     time.sleep(600)
 
-scores.write_scores = patched
+results.write_scores = patched
 """
 
 

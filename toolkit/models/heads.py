@@ -200,16 +200,6 @@ def last_layer(model: Any) -> tuple[str, torch.nn.Linear]:
     return layers[-1]
 
 
-def lower_head(model: Any) -> dict[str, torch.Tensor]:
-    """Return, on the CPU, the weights of the head of a classifier of BERT's kind but for those of its last layer.
-
-    They tell what that layer gets of a text whose hidden states are known.
-    """
-    _, layer = last_layer(model)
-    others = {id(weight) for part in (*encoder_parts(model), layer) for weight in part.parameters()}
-    return {name: weight.detach().cpu() for name, weight in model.named_parameters() if id(weight) not in others}
-
-
 def encoder_parts(model: Any) -> tuple[Any, Any]:
     """Return the embeddings and the encoder, with its layers, of a classifier of BERT's kind."""
     return model.base_model.embeddings, model.base_model.encoder

@@ -119,14 +119,6 @@ class ProbedTables:
 
     train: ProbedRows
     valid: ProbedRows
-    head: Mapping[str, torch.Tensor] | None = None  # its weights but for the last layer's, of lower_head, where known
-
-    def are_of(self, head: Mapping[str, torch.Tensor]) -> bool:
-        """Say whether a head with these weights below its last layer would give that layer the same."""
-        known = self.head
-        if known is None or head.keys() != known.keys():
-            return False
-        return all(torch.equal(weight, known[name]) for name, weight in head.items())
 
 
 def sampled_rows(rows: int, wanted: int) -> np.ndarray:

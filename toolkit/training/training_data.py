@@ -12,7 +12,6 @@ from toolkit.tokens.dataset import TokenDataset
 from toolkit.tokens.default_model import ChosenModel
 from toolkit.tokens.encoder import Encoder
 from toolkit.tokens.probe import Fit
-from toolkit.training.linear_probe import ProbedTables
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class TrainingData:
     changed_share: float | None = None  # of new texts, that will be split otherwise for that, see Trimmed
     pairs: bool = False  # whether the model classifies pairs of texts
     pooling: str = "own"  # what of a text a new head reads, own or mean
-    probed: ProbedTables | None = None  # what a head with that pooling has been seen to get; None: not looked at
 
     @property
     def several_labels(self) -> bool:
