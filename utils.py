@@ -492,7 +492,7 @@ def prepare_data(options: FineTuningOptions, machine: Machine, log: Log) -> Trai
         data = learn_from_teachers(options, data, machine, log)
     if options.training.train in (None, "all") and data.fit.has_table:
         data = leave_out_unused_tokens(data, processes)
-    return choose_pooling(options, data, machine.in_precision(data.fit.precision))
+    return replace(data, pooling=choose_pooling(options, data, machine.in_precision(data.fit.precision)))
 
 
 def encode_tables(
@@ -781,8 +781,8 @@ def start_head(model: Any, data: TrainingData, machine: Machine, fast: bool = Tr
     probed.start(layer, starting_share(data.train.row_count, len(data.labels)))
 
 
-def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Machine) -> TrainingData:
-    """Return the data with what of a text the head is to read, own or mean: that by which a linear probe does better.
+def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Machine) -> str:
+    """Return own or mean: what of a text the head is to read, by which a linear probe does better.
 
     It is the first token, or whatever the architecture has, or the mean over all tokens, by a layer on top. What the
     head begins with is seen in a pass of its own (start_head), so that it is the same to the bit whether the pooling
@@ -790,14 +790,14 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
     """
     model = options.model
     if model.pooling != "auto":
-        return replace(data, pooling=model.pooling)
+        return model.pooling
     if options.training.train not in (None, "all") or model.head not in (None, "model"):
-        return data
+        return "own"
     if not probe_suits(data.train.row_count, data.pairs):
-        return data
+        return "own"
     new = pretrained_classifier(options, data)
     if not new.has_new_head or not can_pool(new.model) or has_pooling_layer(new.model):
-        return data
+        return "own"
     probed = probe_both_poolings(new.model, data, machine, options.machine.fast)
     losses = None
     if machine.is_main:
@@ -805,8 +805,7 @@ def choose_pooling(options: FineTuningOptions, data: TrainingData, machine: Mach
             pooling: lowest_loss(tables.train, tables.valid, len(data.labels)) for pooling, tables in probed.items()
         }
     losses = machine.processes.broadcast(losses)
-    pooling = "mean" if losses["mean"] < losses["own"] else "own"
-    return replace(data, pooling=pooling)
+    return "mean" if losses["mean"] < losses["own"] else "own"
 
 
 def probe_both_poolings(model: Any, data: TrainingData, machine: Machine, fast: bool) -> dict[str, ProbedTables]:

@@ -143,7 +143,7 @@ def _in_round_numbers(count: float) -> int:
 def _on_tested_labels(scores: Scores) -> Iterator[Advice]:
     """Yield labels of the model of which the test set has no row."""
     untested = [label for label, entry in scores["per_class"].items() if not entry["support"]]
-    tested = [label for label, entry in scores["per_class"].items() if entry["support"]]
+    tested = _tested(scores["per_class"])
     if len(tested) == 1 and untested:
         yield Advice("look", "one_label", {"label": tested[0], "untested": listed(untested)})
     elif untested:
@@ -152,7 +152,7 @@ def _on_tested_labels(scores: Scores) -> Iterator[Advice]:
 
 def _on_failure(scores: Scores, helpful: Sequence[Remedy]) -> Iterator[Advice]:
     """Yield that a model gives one label to all rows, or has the labels swapped."""
-    tested = [label for label, entry in scores["per_class"].items() if entry["support"]]
+    tested = _tested(scores["per_class"])
     predicted = {entry["predicted"] for entry in scores["confusions"]}
     predicted |= {label for label in tested if scores["per_class"][label]["recall"]}
     roc_auc = scores.get("roc_auc")
@@ -236,6 +236,11 @@ def _on_temperature(calibration: Scores) -> Iterator[Advice]:
     yield Advice("look", "calibrated_worse" if is_worse_for_each_row else "calibrated_unevenly", facts)
 
 
+def _tested(per_label: Scores) -> list[str]:
+    """Return the labels of which the test set has rows."""
+    return [label for label, entry in per_label.items() if entry["support"]]
+
+
 def rare_labels(per_label: Scores) -> list[str]:
     """Return the labels of which the test set has rows, but only few."""
     return [label for label, entry in per_label.items() if 0 < entry["support"] < FEW_TEST_ROWS]
@@ -244,7 +249,7 @@ def rare_labels(per_label: Scores) -> list[str]:
 def on_rare_labels(per_label: Scores) -> Iterator[Advice]:
     """Yield the labels whose scores say little."""
     labels = rare_labels(per_label)
-    tested = [label for label, entry in per_label.items() if entry["support"]]
+    tested = _tested(per_label)
     if labels and len(labels) == len(tested) > 1:
         yield Advice("look", "few_rows_of_all", {"count": len(labels), "least": FEW_TEST_ROWS})
     elif labels:
@@ -253,7 +258,7 @@ def on_rare_labels(per_label: Scores) -> Iterator[Advice]:
 
 def _on_missed_labels(per_label: Scores) -> Iterator[Advice]:
     """Yield the labels of which no row is recognized, those with the most rows first."""
-    missed = [label for label, entry in per_label.items() if entry["support"] and not entry["recall"]]
+    missed = [label for label in _tested(per_label) if not per_label[label]["recall"]]
     if missed:
         missed.sort(key=lambda label: -per_label[label]["support"])
         yield Advice("look", "never_found", {"labels": listed(missed)})
