@@ -27,7 +27,7 @@ from toolkit.evaluation.label_set_decision import (
     fit_sigmoid_temperature,
     sigmoid_loss_sum,
 )
-from toolkit.evaluation.metrics import BINS, Ranking, confidence_bins, rank_rows
+from toolkit.evaluation.metrics import BINS, Ranking, calibration, confidence_bins, rank_rows
 from toolkit.evaluation.scored_set import ScoredLabelSets
 from toolkit.evaluation.texts import DIVERGED
 from toolkit.evaluation.thresholds import choose_thresholds, set_f1
@@ -123,7 +123,7 @@ def full_label_set_scores(scored: ScoredLabelSets) -> dict[str, Any]:
         "macro_roc_auc": _mean_of_defined([ranking.roc_auc for ranking in rankings]),
         "loss": sigmoid_loss_sum(scored.logits, truth) / truth.size,
         "intervals": _intervals(truth, predicted),
-        "calibration": _calibration(scored),
+        "calibration": calibration(scored, _calibration_at),
         "labels_a_row": {"true": float(truth.sum(axis=1).mean()), "predicted": float(predicted.sum(axis=1).mean())},
         "per_label": _per_label(scored, rankings),
         "labels": scored.labels,
@@ -203,16 +203,6 @@ def _instead(scored: ScoredLabelSets) -> list[dict[str, Any]]:
 
 
 # -- calibration ------------------------------------------------------------------------------------------------------
-
-
-def _calibration(scored: ScoredLabelSets) -> dict[str, Any]:
-    """Return the temperature, and how well the probabilities are calibrated before and after it is used."""
-    temperature = scored.decision.written_temperature
-    return {
-        "temperature": temperature,
-        "before": _calibration_at(1.0, scored.logits, scored.label_ids),
-        "after": _calibration_at(temperature, scored.logits, scored.label_ids),
-    }
 
 
 def _calibration_at(temperature: float, logits: np.ndarray, truth: np.ndarray) -> dict[str, float]:

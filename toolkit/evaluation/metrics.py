@@ -3,7 +3,7 @@
 Shapes: N rows, C labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from toolkit.evaluation.decision import (
     softmax,
 )
 from toolkit.evaluation.intervals import score_intervals
-from toolkit.evaluation.scored_set import ScoredSet
+from toolkit.evaluation.scored_set import ScoredRows, ScoredSet
 from toolkit.evaluation.texts import DIVERGED
 
 MAX_MATRIX_LABELS = 100  # of more, metrics.json has no confusion matrix, whose size grows with their square
@@ -154,7 +154,7 @@ def full_scores(scored: ScoredSet) -> dict:
         "intervals": _intervals(scored),
         "threshold": scored.decision.threshold,
         "bias": _bias(scored),
-        "calibration": _calibration(scored),
+        "calibration": calibration(scored, _calibration_at),
         "roc_auc": _mean_if_defined([ranking.roc_auc for ranking in overall]),
         "average_precision": _mean_if_defined([ranking.average_precision for ranking in overall]),
         "positive_label": scored.labels[positive_id] if label_count == 2 else None,
@@ -234,13 +234,18 @@ def _intervals(scored: ScoredSet) -> dict[str, list[float] | None]:
     return {name: None if interval is None else list(interval) for name, interval in intervals.items()}
 
 
-def _calibration(scored: ScoredSet) -> dict:
-    """Return the temperature, and how well the probabilities are calibrated before and after it is used."""
+def calibration(
+    scored: ScoredRows, measured_at: Callable[[float, np.ndarray, np.ndarray], dict[str, float]]
+) -> dict[str, Any]:
+    """Return the temperature, and how well the probabilities are calibrated before and after it is used.
+
+    `measured_at` measures that at a temperature, for logits and true labels.
+    """
     temperature = scored.decision.written_temperature
     return {
         "temperature": temperature,
-        "before": _calibration_at(1.0, scored.logits, scored.label_ids),
-        "after": _calibration_at(temperature, scored.logits, scored.label_ids),
+        "before": measured_at(1.0, scored.logits, scored.label_ids),
+        "after": measured_at(temperature, scored.logits, scored.label_ids),
     }
 
 

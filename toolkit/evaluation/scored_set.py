@@ -2,22 +2,25 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from toolkit.evaluation.decision import Decision
 from toolkit.evaluation.label_set_decision import LabelSetDecision
 
+Kind = TypeVar("Kind", Decision, LabelSetDecision)
+
 
 @dataclass(frozen=True)
-class ScoredSet:
+class ScoredRows(Generic[Kind]):
     """The predictions for a labelled table of N rows, with C labels."""
 
     logits: np.ndarray  # (N, C)
-    label_ids: np.ndarray  # (N,), of the true labels
+    label_ids: np.ndarray  # of the true labels: their numbers (N,), or which of them each row has, (N, C) bool
     token_counts: np.ndarray  # (N,), of each row before it is truncated
     labels: list[str]
-    decision: Decision
+    decision: Kind
     longest_read: int | None = None  # tokens of a row that are all read; None: max_length of the run
 
     @cached_property
@@ -27,18 +30,23 @@ class ScoredSet:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The numbers (N,) of the labels that are predicted."""
+        """What is predicted, in the form of `label_ids`."""
         return self.decision.label_ids(self.logits)
+
+    @cached_property
+    def calibrated_confidence(self) -> np.ndarray:
+        """The calibrated probability (N,) of what is predicted, whatever probabilities are written."""
+        return self.decision.confidence(self.logits)
+
+
+@dataclass(frozen=True)
+class ScoredSet(ScoredRows[Decision]):
+    """The predictions for a labelled table of which each row has one label."""
 
     @cached_property
     def right(self) -> np.ndarray:
         """Which rows (N,) bool are predicted right."""
         return self.predicted == self.label_ids
-
-    @cached_property
-    def calibrated_confidence(self) -> np.ndarray:
-        """The calibrated probability (N,) of the label that is predicted, whatever probabilities are written."""
-        return self.decision.confidence(self.logits)
 
     @property
     def contrasts(self) -> np.ndarray:
@@ -53,25 +61,8 @@ class ScoredSet:
 
 
 @dataclass(frozen=True)
-class ScoredLabelSets:
-    """The predictions for a labelled table of N rows, of which each may have several of C labels, or none."""
-
-    logits: np.ndarray  # (N, C)
-    label_ids: np.ndarray  # (N, C) bool, which labels the rows have
-    token_counts: np.ndarray  # (N,), of each row before it is truncated
-    labels: list[str]
-    decision: LabelSetDecision
-    longest_read: int | None = None  # tokens of a row that are all read; None: max_length of the run
-
-    @cached_property
-    def probabilities(self) -> np.ndarray:
-        """The probabilities (N, C) as they are written."""
-        return self.decision.probabilities(self.logits)
-
-    @cached_property
-    def predicted(self) -> np.ndarray:
-        """Which labels (N, C) bool are predicted."""
-        return self.decision.label_ids(self.logits)
+class ScoredLabelSets(ScoredRows[LabelSetDecision]):
+    """The predictions for a labelled table of which each row may have several labels, or none."""
 
     @cached_property
     def right(self) -> np.ndarray:
@@ -92,11 +83,6 @@ class ScoredLabelSets:
     def contrasts(self) -> np.ndarray:
         """How much each logit (N, C) counts where an error is explained: added labels against missed ones."""
         return self.added.astype(np.int8) - self.missed
-
-    @cached_property
-    def calibrated_confidence(self) -> np.ndarray:
-        """The calibrated probability (N,) of the set that is predicted, whatever probabilities are written."""
-        return self.decision.confidence(self.logits)
 
     @cached_property
     def confidence(self) -> np.ndarray:
